@@ -1,0 +1,175 @@
+"""Connections to one DuckDB file: opened late, held briefly, and never at the cost of a traceback.
+
+DuckDB lets in one writing process or many reading ones. So a writer opens the file for each burst and closes it
+again, and whoever finds it taken waits a while before saying so.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+from replaytool.errors import ReplaytoolError
+
+FORMAT_VERSION = 1
+_STORAGE = "v1.5.0"  # so that a DuckDB of the last year opens the file too
+_WAIT_TO_READ = 10.0
+_WAIT_TO_WRITE = 60.0
+_MEMORY = "192MB"
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Connection]:
+    """A read-only connection to a store that is there and of a version that is understood."""
+    if not path.is_file():
+        raise ReplaytoolError(
+            f"there is no store at {path}",
+            "make one with `replaytool load PATH…`, or name another with --store",
+        )
+    connection = _opened(path, _WAIT_TO_READ, read_only=True, config={})
+    try:
+        _check_version(connection, path)
+        with translated(path):
+            yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Connection]:
+    """A connection that may write; the store is made if it is not there."""
+    if not path.parent.is_dir():
+        raise ReplaytoolError(
+            f"cannot make the store {path}: there is no folder {path.parent}", "make the folder first"
+        )
+    config: dict[str, str | bool] = {
+        "storage_compatibility_version": _STORAGE,
+        "memory_limit": _MEMORY,
+        "preserve_insertion_order": False,
+    }
+    connection = _opened(path, _WAIT_TO_WRITE, read_only=False, config=config)
+    try:
+        _prepare(connection, path)
+        with translated(path):
+            yield connection
+    finally:
+        _close(connection, path)
+
+
+def in_memory() -> Connection:
+    """A store that leaves nothing behind."""
+    connection = duckdb.connect(":memory:")
+    _create(connection)
+    return connection
+
+
+def _close(connection: Connection, path: Path) -> None:
+    """Closing writes what is still in the log, so it can fail as any write can."""
+    with translated(path):
+        connection.close()
+
+
+def _opened(path: Path, patience: float, *, read_only: bool, config: dict[str, str | bool]) -> Connection:
+    deadline = time.monotonic() + patience
+    pause = 0.01
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only, config=config)
+        except duckdb.Error as error:
+            if not _is_locked(error) or time.monotonic() > deadline:
+                raise _explained(error, path) from error
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+
+
+def _is_locked(error: duckdb.Error) -> bool:
+    return "Could not set lock" in str(error)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """DuckDB's errors about the file, as something that a person can act on."""
+    try:
+        yield
+    except (
+        duckdb.IOException,
+        duckdb.FatalException,
+        duckdb.InternalException,
+        duckdb.OutOfMemoryException,
+    ) as error:
+        raise _explained(error, path) from error
+
+
+def _explained(error: duckdb.Error, path: Path) -> ReplaytoolError:
+    text = str(error).splitlines()[0]
+    if _is_locked(error):
+        holder = re.search(r"PID (\d+)", str(error))
+        who = f"process {holder[1]}" if holder else "another process"
+        return ReplaytoolError(
+            f"the store {path} is in use by {who}", "wait for it to end, or use another --store"
+        )
+    if "No space left" in text or "File too large" in text or "not enough space" in text.lower():
+        return ReplaytoolError(
+            f"the disk is full: the store {path} could not grow",
+            "what was committed is safe; free room and load again",
+        )
+    if "Permission denied" in text:
+        return ReplaytoolError(f"no permission to open the store {path}", "check its owner and mode")
+    if "not a valid DuckDB" in text or "version number" in text:
+        return ReplaytoolError(
+            f"{path} is no store that this DuckDB can read: {text}", "name another with --store"
+        )
+    return ReplaytoolError(
+        f"the store {path} failed: {text}", "if it is damaged, load the histories into a new one"
+    )
+
+
+def _prepare(connection: Connection, path: Path) -> None:
+    with translated(path):
+        if not connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall():
+            _create(connection)
+    _check_version(connection, path)
+
+
+def _create(connection: Connection) -> None:
+    connection.begin()
+    for name in ("schema", "views", "comments"):
+        connection.execute((resources.files(__package__) / f"{name}.sql").read_text(encoding="utf-8"))
+    meta = {
+        "format_version": str(FORMAT_VERSION),
+        "storage": _STORAGE,
+        "written_by": f"DuckDB {duckdb.__version__}",
+    }
+    for key, value in meta.items():
+        connection.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+    connection.commit()
+
+
+def _check_version(connection: Connection, path: Path) -> None:
+    try:
+        rows = connection.execute("SELECT value FROM meta WHERE key = 'format_version'").fetchall()
+    except duckdb.CatalogException:
+        rows = []
+    if not rows:
+        raise ReplaytoolError(
+            f"{path} is a DuckDB file, but no store of replaytool", "name another with --store"
+        )
+    found = rows[0][0]
+    if found == str(FORMAT_VERSION):
+        return
+    if found.isdigit() and int(found) > FORMAT_VERSION:
+        raise ReplaytoolError(
+            f"the store {path} is of format {found}, made by a newer replaytool", "upgrade replaytool"
+        )
+    raise ReplaytoolError(
+        f"the store {path} is of format {found}; this replaytool reads format {FORMAT_VERSION}",
+        "load the histories into a new store: replaytool --store NEW load PATH…",
+    )

@@ -1,0 +1,71 @@
+-- The tables are free to change; what others may rely on are the views (views.sql).
+CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+
+CREATE TABLE run (
+    id INTEGER NOT NULL,
+    run_key VARCHAR NOT NULL,
+    engine VARCHAR NOT NULL,
+    namespace VARCHAR,
+    workflow_id VARCHAR,
+    run_id VARCHAR,
+    run_id_from VARCHAR NOT NULL,
+    workflow_type VARCHAR NOT NULL,
+    task_queue VARCHAR,
+    status VARCHAR NOT NULL,
+    started_at TIMESTAMP,
+    closed_at TIMESTAMP,
+    event_count INTEGER NOT NULL,
+    history_bytes BIGINT NOT NULL,
+    first_build VARCHAR,
+    last_build VARCHAR,
+    parent_workflow_id VARCHAR,
+    first_run_id VARCHAR,
+    continued_run_id VARCHAR,
+    reset_from_run_id VARCHAR,
+    sdk_name VARCHAR,
+    sdk_version VARCHAR,
+    source VARCHAR NOT NULL,
+    format VARCHAR NOT NULL,
+    sha256 VARCHAR NOT NULL
+);
+
+-- Whole vectors of events are compressed together: JSON of one kind shrinks to a tenth and less.
+CREATE TABLE event (
+    run INTEGER NOT NULL,
+    event_id INTEGER NOT NULL,
+    event_type VARCHAR NOT NULL,
+    event_time TIMESTAMP,
+    build_id VARCHAR,
+    raw VARCHAR NOT NULL USING COMPRESSION zstd
+);
+
+-- What each build did in each run, summed up while loading, so that `builds` need not read events.
+CREATE TABLE run_build (
+    run INTEGER NOT NULL,
+    build_id VARCHAR NOT NULL,
+    deployment_name VARCHAR,
+    tasks INTEGER NOT NULL,
+    activities INTEGER NOT NULL,
+    first_seen TIMESTAMP,
+    last_seen TIMESTAMP
+);
+
+CREATE TABLE problem (
+    run INTEGER NOT NULL,
+    code VARCHAR NOT NULL,
+    message VARCHAR NOT NULL,
+    event_id INTEGER
+);
+
+CREATE TABLE verdict (
+    run_key VARCHAR NOT NULL,
+    code_fingerprint VARCHAR NOT NULL,
+    verdict VARCHAR NOT NULL,
+    reason VARCHAR,
+    engine VARCHAR,
+    confirmed_by VARCHAR,
+    event_id INTEGER,
+    detail VARCHAR,
+    seconds DOUBLE,
+    checked_at TIMESTAMP NOT NULL
+);

@@ -1,0 +1,175 @@
+"""Taking runs in: each run once, the longest record of it, and nothing of another run under its name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import pyarrow as pa
+
+from replaytool.history import Event, Problem, Run
+from replaytool.store.arrow import StoredRun, event_table, problem_table, run_table
+from replaytool.store.db import Connection
+
+NEW, GROWN, SAME, SHORTER = "new", "grown", "same", "shorter"
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of one run that was to be added."""
+
+    run_key: str
+    outcome: str
+
+
+def add(connection: Connection, found: Sequence[tuple[str, Run]]) -> list[Added]:
+    """Take in these runs; the caller holds the transaction."""
+    keys = [run_key(run) for _, run in found]
+    known = _Known(connection, keys)
+    added = [known.place(source, run, key) for (source, run), key in zip(found, keys, strict=True)]
+    known.drop_superseded()
+    stored = list(known.fresh.values())
+    _insert(connection, "run", run_table(stored), {"started_at": "TIMESTAMP", "closed_at": "TIMESTAMP"})
+    events = event_table(stored)
+    _insert(connection, "event", events, {"event_time": "TIMESTAMP"})
+    _insert(connection, "problem", problem_table(stored), {})
+    _sum_up_builds(connection, events)
+    return added
+
+
+def run_key(run: Run) -> str:
+    """A short name that the same run gets wherever it is loaded from."""
+    identity = run.run_id or f"{run.workflow_id or ''}\n{_first_event_digest(run)}"
+    return hashlib.sha256(f"{run.engine}\n{identity}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _first_event_digest(run: Run) -> str:
+    return hashlib.sha256(run.events[0].raw).hexdigest()
+
+
+class _Known:
+    """The runs that are in the store already under these keys, and those that join them now."""
+
+    def __init__(self, connection: Connection, keys: Sequence[str]) -> None:
+        self.connection = connection
+        self.fresh: dict[str, StoredRun] = {}
+        self.superseded: list[int] = []
+        rows = connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchall()
+        self.next_id = rows[0][0] + 1
+        self.old: dict[str, tuple[int, str, int]] = {
+            key: (run, sha256, count)
+            for key, run, sha256, count in connection.execute(
+                "SELECT run_key, id, sha256, event_count FROM run WHERE left(run_key, 12) IN (SELECT unnest(?))",
+                [list(dict.fromkeys(keys))],
+            ).fetchall()
+        }
+
+    def place(self, source: str, run: Run, key: str) -> Added:
+        """Decide what this run is to the ones with its key: itself again, its past, its future, or another one."""
+        for candidate in (key, f"{key}-{run.sha256[:6]}"):
+            outcome = self._compared(candidate, run)
+            if outcome is None:
+                run = replace(run, problems=(*run.problems, _SAME_IDS)) if candidate == key else run
+                continue
+            if outcome in (NEW, GROWN):
+                self._take(candidate, source, run)
+            return Added(candidate, outcome)
+        return Added(candidate, SAME)
+
+    def _compared(self, key: str, run: Run) -> str | None:
+        """NEW, SAME, GROWN or SHORTER; None where the same ids stand over another content."""
+        if key in self.fresh:
+            return _relation(self.fresh[key].run.events, run.events)
+        if key not in self.old:
+            return NEW
+        old_id, sha256, count = self.old[key]
+        if sha256 == run.sha256 and count == len(run.events):
+            return SAME
+        return _relation(self._events(old_id), run.events)
+
+    def _take(self, key: str, source: str, run: Run) -> None:
+        if key in self.old and key not in self.fresh:
+            self.superseded.append(self.old[key][0])
+        self.fresh[key] = StoredRun(self.next_id, key, source, run)
+        self.next_id += 1
+
+    def _events(self, run: int) -> list[Event]:
+        rows = self.connection.execute(
+            "SELECT event_id, event_type, build_id, raw FROM event WHERE run = ? ORDER BY event_id", [run]
+        ).fetchall()
+        return [Event(event_id, kind, None, build, raw.encode()) for event_id, kind, build, raw in rows]
+
+    def drop_superseded(self) -> None:
+        """Remove the shorter records that longer ones replace."""
+        for table, column in (("event", "run"), ("problem", "run"), ("run_build", "run"), ("run", "id")):
+            if self.superseded:
+                self.connection.execute(
+                    f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?))", [self.superseded]
+                )
+
+
+_SAME_IDS = Problem("same-ids", "another history with the same ids and other content is loaded too")
+
+
+def _relation(old: Sequence[Event], new: Sequence[Event]) -> str | None:
+    for before, after in zip(old, new, strict=False):
+        if before.raw != after.raw and _essence(before.raw) != _essence(after.raw):
+            return None
+    if len(old) == len(new):
+        return SAME
+    return GROWN if len(new) > len(old) else SHORTER
+
+
+def _essence(raw: bytes) -> object:
+    """What an event says, without what tools spell differently: defaults written out, numbers as text."""
+    return _pruned(msgspec.json.decode(raw))
+
+
+def _pruned(value: object) -> object:
+    if isinstance(value, dict):
+        items = ((key, _pruned(item)) for key, item in value.items())
+        return {key: item for key, item in items if item not in (None, {}, [], "", "0", "0s")}
+    if isinstance(value, list):
+        return [_pruned(item) for item in value]
+    if isinstance(value, bool):
+        return value or None
+    if isinstance(value, int | float):
+        return str(value)
+    return None if isinstance(value, str) and value.endswith("_UNSPECIFIED") else value
+
+
+def _insert(connection: Connection, table: str, rows: pa.Table, casts: dict[str, str]) -> None:
+    columns = [
+        f"TRY_CAST({name} AS {casts[name]}) AS {name}" if name in casts else name
+        for name in rows.column_names
+    ]
+    connection.register("incoming", rows)
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(columns)} FROM incoming")
+    connection.unregister("incoming")
+
+
+def _sum_up_builds(connection: Connection, events: pa.Table) -> None:
+    connection.register("incoming", events)
+    connection.execute(_BUILDS)
+    connection.unregister("incoming")
+
+
+_BUILDS = """
+INSERT INTO run_build BY NAME
+SELECT
+    run,
+    build_id,
+    any_value(coalesce(
+        nullif(CAST(raw AS JSON) ->> '$.workflowTaskCompletedEventAttributes.workerDeploymentName', ''),
+        CAST(raw AS JSON) ->> '$.workflowTaskCompletedEventAttributes.deploymentVersion.deploymentName'
+    )) FILTER (event_type = 'WorkflowTaskCompleted') AS deployment_name,
+    count(*) FILTER (event_type = 'WorkflowTaskCompleted') AS tasks,
+    count(*) FILTER (event_type = 'ActivityTaskStarted') AS activities,
+    min(TRY_CAST(event_time AS TIMESTAMP)) AS first_seen,
+    max(TRY_CAST(event_time AS TIMESTAMP)) AS last_seen
+FROM incoming
+WHERE build_id IS NOT NULL
+GROUP BY run, build_id
+"""

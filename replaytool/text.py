@@ -1,0 +1,35 @@
+"""Text that other people wrote, made safe to show: control characters are shown, never sent."""
+
+import re
+import unicodedata
+
+_PLAIN = re.compile(r"[\x20-\x7e\xa0-\u01ff\u0370-\u05ff\u3040-\u9fff\uac00-\ud7a3]*")
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    r"""The text with every control, format and unassigned character spelled out.
+
+    >>> visible("a\x1b[31mb")
+    'a\\x1b[31mb'
+    >>> visible("one\ntwo", keep="\n")
+    'one\ntwo'
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(char if char in keep else _shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    if unicodedata.category(char) not in _HIDDEN:
+        return char
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def shortened(text: str, width: int) -> str:
+    """At most `width` characters, the last of them an ellipsis where something was cut.
+
+    >>> shortened("abcdef", 4)
+    'abc…'
+    """
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
