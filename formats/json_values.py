@@ -1,7 +1,8 @@
 """JSON values out of a byte stream of any size: one, several one after the other, or the elements of one long list.
 
-What fits in one piece is parsed in one piece. A longer stream is cut at the ends of its values by counting brackets,
-so that memory stays flat however many histories a file holds.
+Values are handed on as text that is known to be whole; `opened` looks one level into them. So an event is parsed
+once, into its own type, and whatever stands around events is never built as objects. A stream that does not fit into
+one piece is cut at the ends of its values, so that memory stays flat however many histories it holds.
 """
 
 from __future__ import annotations
@@ -9,30 +10,47 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import msgspec
 
 from replaytool.formats.base import Unreadable
 
-PIECE = 16 * 1024 * 1024
-LONGEST_VALUE = 256 * 1024 * 1024
+PIECE = 8 * 1024 * 1024
+FIRST_PIECE = 256 * 1024
+LONGEST_VALUE = 128 * 1024 * 1024
 
 _BETWEEN = re.compile(rb"[\s,\x1e]*+")  # commas between values are wrong, common and harmless
 _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]|\\.)*+"[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\[\]{}\"]++(?=[\s,\[\]{}\"])")
-_LIST_OF_EVENTS = re.compile(rb'\s*\{\s*"events"\s*:\s*(?=\[)')
-_EVENT = re.compile(rb'\{\s*"event_?[iI]d"')
-_NEXT_EVENT = re.compile(rb'\}\s*,\s*(?=\{\s*"event_?[iI]d")')
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_LIST_OF_EVENTS = re.compile(rb'\{\s*+"events"\s*+:\s*+\[')
+_EVENT = re.compile(rb'\{\s*+"event_?[iI]d"')
+_NEXT_EVENT = re.compile(rb'\}\s*+,\s*+(?=\{\s*+"event_?[iI]d")')
+_MALFORMED = -1
+_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
+
+_text_of = msgspec.json.Decoder(msgspec.Raw)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_elements = msgspec.json.Decoder(list[msgspec.Raw])
+_OPENERS = {b"{": _members, b"[": _elements}
 
 
-def parse(text: bytes) -> Any:
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What stands in an object behind its list of events, where the list was too long to wait for it."""
+
+    members: dict[str, Any]
+
+
+def parse(text: bytes | msgspec.Raw) -> Any:
     """One JSON value, also where it holds NaN or half a surrogate pair, which strict parsers refuse."""
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return json.loads(text)
+        return json.loads(bytes(text))
 
 
 def encode(value: Any) -> bytes:
@@ -43,22 +61,49 @@ def encode(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def values(stream: BinaryIO) -> Iterator[Any]:
-    """The values of the stream; a list at the top gives its elements, and so does a long list of events."""
-    window = _Window(stream)
-    if window.whole:
-        yield from _parsed_whole(window)
-    else:
-        yield from _cut(window)
-
-
-def _parsed_whole(window: _Window) -> Iterator[Any]:
+def opened(value: Any) -> Any:
+    """A value with its members or elements, which are still text; a value that is no text is what it is."""
+    if not isinstance(value, msgspec.Raw):
+        return value
+    opener = _OPENERS.get(bytes(memoryview(value)[:1]))
     try:
-        value = parse(bytes(window.text))
+        return opener.decode(value) if opener else parse(value)
     except (ValueError, RecursionError):
-        yield from _cut(window)
-    else:
-        yield from value if isinstance(value, list) else [value]
+        return whole(value)
+
+
+def whole(value: Any) -> Any:
+    """A value with everything that is in it."""
+    if not isinstance(value, msgspec.Raw):
+        return value
+    try:
+        return parse(value)
+    except RecursionError:
+        raise Unreadable("JSON nested too deeply", "this is not a history") from None
+    except ValueError as error:
+        raise Unreadable(f"not valid JSON: {getattr(error, 'msg', error)}", "export the history again") from None
+
+
+def values(stream: BinaryIO) -> Iterator[Any]:
+    """The values of the stream; a list that is longer than a piece gives its elements, and so does one of events."""
+    window = _Window(stream)
+    found = False
+    while first := window.next_byte():
+        found = True
+        if (end := _end_of_value(window)) is not None:
+            yield _taken(window, end)
+        elif len(window.text) - window.at < PIECE and window.more():
+            continue
+        elif first == b"[":
+            window.at += 1
+            yield from _long_list(window)
+        elif window.skip(_LIST_OF_EVENTS):
+            yield from _long_list(window)
+            yield _rest(window)
+        else:
+            yield _next_value(window)
+    if not found:
+        raise Unreadable("the file is empty", "export the history again", "byte 0")
 
 
 class _Window:
@@ -66,12 +111,12 @@ class _Window:
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream
-        self.text = bytearray(stream.read(PIECE))
-        self.whole = len(self.text) < PIECE
+        self.text = bytearray(stream.read(FIRST_PIECE))
+        self.whole = len(self.text) < FIRST_PIECE
         self.start = 0
-        self.at = 0
-        if self.text.startswith(b"\xef\xbb\xbf"):
-            self.at = 3
+        self.at = 3 if self.text.startswith(b"\xef\xbb\xbf") else 0
+        self.singly_until = 0
+        """Up to here in the stream, trying to take many events in one go has failed."""
 
     def more(self) -> bool:
         """Read on; False at the end. Each piece is as long as what is held, so that no text is scanned often."""
@@ -88,11 +133,6 @@ class _Window:
         self.whole = not piece
         self.text += piece
         return bool(piece)
-
-    def look_ahead(self) -> None:
-        """Hold a piece at least of what comes: a value that does not end in it is long indeed."""
-        if len(self.text) - self.at < PIECE:
-            self.more()
 
     def skip(self, pattern: re.Pattern[bytes]) -> bool:
         """Step over what the pattern matches here."""
@@ -121,103 +161,109 @@ class _Window:
         return f"byte {self.start + self.at + offset}"
 
 
-def _cut(window: _Window) -> Iterator[Any]:
-    found = False
-    while first := window.next_byte():
-        window.look_ahead()
-        if first == b"[":
-            yield from _elements(window)
-        elif (line := _line(window)) is not None:
-            yield line
-        elif (end := _end_of_value(window)) is not None:
-            yield _decoded(window, window.take(end))
-        elif window.skip(_LIST_OF_EVENTS):
-            yield from _elements(window)
-            _close(window, b"}")
-        else:
-            yield _decoded(window, _next_value(window))
-        found = True
-    if not found:
-        raise Unreadable("the file is empty", "export the history again", "byte 0")
-
-
-def _line(window: _Window) -> Any:
-    """The value on this line, or None where a value takes several lines: far cheaper than counting brackets."""
-    end = window.text.find(b"\n", window.at)
-    if end < 0:
-        return None
-    try:
-        value = parse(bytes(memoryview(window.text)[window.at : end]))
-    except (ValueError, RecursionError):
-        return None
-    window.at = end + 1
-    return value
-
-
-def _elements(window: _Window) -> Iterator[Any]:
-    window.at += 1
+def _long_list(window: _Window) -> Iterator[Any]:
     while (first := window.next_byte()) != b"]":
         if not first:
-            raise Unreadable(
-                "the JSON ends in the middle of a list", "export the history again", window.position()
-            )
-        events = _many_events(window) if _EVENT.match(window.text, window.at) else []
-        yield from events or [_decoded(window, _next_value(window))]
+            raise Unreadable("the JSON ends in the middle of a list", "export the history again", window.position())
+        yield from _many_events(window) or [_next_value(window)]
     window.at += 1
 
 
 def _many_events(window: _Window) -> list[Any]:
-    """All the events up to the last place where one plainly ends and the next begins, parsed in one go.
+    """All the events up to the last place where one plainly ends and the next begins, or to the end of their list.
 
     `"eventId"` behind `},{` can stand in valid JSON only where one object ends and another starts; if that was at
     another depth, the text in between is no list, and its events are taken one by one.
     """
-    ends = [
-        match.end() for match in _NEXT_EVENT.finditer(window.text, max(window.at, len(window.text) - 65536))
-    ]
-    if not ends:
+    if window.start + window.at < window.singly_until or not _EVENT.match(window.text, window.at):
         return []
-    text = bytes(memoryview(window.text)[window.at : ends[-1]]).rstrip().removesuffix(b",")
+    rest = b"[" + memoryview(window.text)[window.at :]
+    end = _end_of_text(rest)
+    if end is not None and end > 0:
+        text = rest[:end].rstrip()
+        stop = window.at + len(text) - 2
+    else:
+        ends = [match.end() for match in _NEXT_EVENT.finditer(window.text, max(window.at, len(window.text) - 65536))]
+        stop = ends[-1] if ends else window.at
+        text = rest[: stop - window.at + 1].rstrip().removesuffix(b",") + b"]"
     try:
-        events: list[Any] = parse(b"[" + text + b"]")
+        events: list[Any] = _elements.decode(text)
     except (ValueError, RecursionError):
+        events = []
+    if not events:
+        window.singly_until = window.start + len(window.text)
         return []
-    window.at = ends[-1]
+    window.at = stop
     return events
 
 
-def _close(window: _Window, bracket: bytes) -> None:
-    if window.next_byte() != bracket:
-        raise Unreadable(
-            "text behind the list of events that is not understood",
-            'keep only {"events": […]} in the file',
-            window.position(),
-        )
-    window.at += 1
+def _rest(window: _Window) -> Rest:
+    """The members behind a long list of events, up to the end of their object."""
+    if window.next_byte() == b"}":
+        window.at += 1
+        return Rest({})
+    window.text[window.at : window.at] = b"{"
+    members = opened(_next_value(window))
+    if not isinstance(members, dict):
+        raise Unreadable("text behind the list of events that is not understood", "export it again", window.position())
+    return Rest(members)
 
 
-def _next_value(window: _Window) -> bytes:
+def _next_value(window: _Window) -> Any:
     while (end := _end_of_value(window)) is None:
         if not window.more():
             raise Unreadable(
                 "the JSON ends in the middle of a value: the file is cut off",
                 "export the history again",
-                window.position(len(window.text)),
+                window.position(len(window.text) - window.at),
             )
-    return window.take(end)
+    return _taken(window, end)
 
 
 def _end_of_value(window: _Window) -> int | None:
+    """Where the value ends that begins here, or None where that is not in the window."""
+    end = _end_of_text(memoryview(window.text)[window.at :])
+    if end is None:
+        # The fast parser takes half a surrogate pair for the end of its text.
+        odd = window.whole or _SURROGATE.search(window.text, window.at)
+        return _end_by_counting(window) if odd else None
+    if end == _MALFORMED:
+        return _end_by_counting(window)
+    is_certain = end + window.at < len(window.text) or window.whole or _is_closed(window.text)
+    return window.at + end if is_certain else None
+
+
+def _is_closed(text: bytearray) -> bool:
+    # A number at the end of the window may have more digits to come.
+    return text[-1:] in b'}]"'
+
+
+def _end_of_text(text: bytes | memoryview) -> int | None:
+    """Where the first value ends: None where the text is too short, _MALFORMED where a strict parser gives up.
+
+    A parser in C finds it far faster than any counting here, and tells when it meets what comes behind.
+    """
+    try:
+        _text_of.decode(text)
+    except msgspec.DecodeError as error:
+        trailing = _TRAILING.search(str(error))
+        if trailing:
+            return int(trailing[1])
+        return None if "truncated" in str(error) else _MALFORMED
+    except RecursionError:
+        return _MALFORMED
+    return len(text)
+
+
+def _end_by_counting(window: _Window) -> int | None:
+    """The same for what only a lenient parser reads: NaN, half a surrogate pair, and what is broken altogether."""
     text, at = window.text, window.at
     first = text[at : at + 1]
-    if first == b'"':
-        match = _STRING.match(text, at)
-    elif first not in (b"{", b"["):
-        match = _SCALAR.match(text, at)
-        if match is None and window.whole:
-            return len(text)
-    else:
+    if first in (b"{", b"["):
         return _end_of_brackets(text, at)
+    match = (_STRING if first == b'"' else _SCALAR).match(text, at)
+    if match is None and first != b'"' and window.whole:
+        return len(text)
     return match.end() if match else None
 
 
@@ -232,16 +278,18 @@ def _end_of_brackets(text: bytearray, at: int) -> int | None:
     return None
 
 
-def _decoded(window: _Window, text: bytes) -> Any:
+def _taken(window: _Window, end: int) -> Any:
+    """The value up to here, as text where a strict parser will read it."""
+    text = window.take(end)
     try:
-        return parse(text)
+        return _text_of.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(text)
     except RecursionError:
-        raise Unreadable(
-            "JSON nested too deeply", "this is not a history", window.position(-len(text))
-        ) from None
+        raise Unreadable("JSON nested too deeply", "this is not a history", window.position(-len(text))) from None
     except ValueError as error:
         offset = getattr(error, "pos", 0) - len(text)
         reason = getattr(error, "msg", str(error))
-        raise Unreadable(
-            f"not valid JSON: {reason}", "export the history again", window.position(offset)
-        ) from None
+        raise Unreadable(f"not valid JSON: {reason}", "export the history again", window.position(offset)) from None

@@ -63,9 +63,7 @@ class EventList:
         name, key = type_names().get(event.get("eventType") or "", ("", ""))
         if not name:
             name = str(event.get("eventType") or "Unspecified")
-            self.note(
-                Problem("unknown-event", f"event type {name} is not known to the installed SDK", event_id)
-            )
+            self.note(Problem("unknown-event", f"event type {name} is not known to the installed SDK", event_id))
         build = _build(event.get(key)) if name in _CARRIES_BUILD else None
         if name in TELLING:
             self.parsed[len(self.events)] = event

@@ -18,10 +18,9 @@ from replaytool.formats.temporal_events import EventList
 from replaytool.formats.temporal_run import build_run
 from replaytool.history import Hints, Problem, Run
 
-_LOOKS_LIKE = re.compile(
-    rb'\\?"(event_?[iI]d|event_?[tT]ype|events|[a-z]+(EventAttributes|_event_attributes))\\?"'
-)
+_LOOKS_LIKE = re.compile(rb'\\?"(event_?[iI]d|event_?[tT]ype|events|[a-z]+(EventAttributes|_event_attributes))\\?"')
 _DEEPEST = 6
+_EVENT_KEYS = {"eventType", "event_type", "eventTime", "event_time", "timestamp"}
 
 
 class TemporalJson:
@@ -33,7 +32,7 @@ class TemporalJson:
 
     def sniff(self, head: bytes) -> bool:
         """JSON text that names events early on."""
-        text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n,\x1e")
         return text[:1] in (b"{", b"[", b'"') and _LOOKS_LIKE.search(text) is not None
 
     def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
@@ -43,24 +42,24 @@ class TemporalJson:
             if gathering is not None and not gathering.goes_on_with(part):
                 yield gathering.run(hints)
                 gathering = None
-            if gathering is None:
+            if gathering is None and part.events:
                 gathering = _History(part.wrapper)
-            gathering.add(part)
+            if gathering is not None:
+                gathering.add(part)
         if gathering is None:
-            raise Unreadable(
-                "JSON without a history in it", "a history is a list of events that begins with event 1"
-            )
+            raise Unreadable("JSON without a history in it", "a history is a list of events that begins with event 1")
         yield gathering.run(hints)
 
 
 class _Part:
-    """Events that stand together in the file; an archive cuts one history into several of them."""
+    """Events that stand together in the file: an archive cuts one history into several, and so do we a long one."""
 
-    def __init__(self, events: list[Any], wrapper: Hints, is_truncated: bool = False) -> None:
+    def __init__(self, events: list[Any], wrapper: Hints, *, goes_on: bool = False) -> None:
         self.events = events
         self.wrapper = wrapper
-        self.is_truncated = is_truncated
-        self.ids = [_event_id(event) for event in events]
+        self.goes_on = goes_on
+        """Whether this stands in the same list as the part before."""
+        self.is_truncated = False
 
 
 class _History:
@@ -73,22 +72,29 @@ class _History:
 
     def goes_on_with(self, part: _Part) -> bool:
         """Whether the part carries this history on, upwards or downwards."""
-        if part.wrapper != self.wrapper and part.wrapper != Hints():
+        if part.goes_on:
+            return True
+        if part.wrapper not in (self.wrapper, Hints()):
             return False
-        return part.ids[0] in (self.newest + 1, self.newest - 1) and min(part.ids) != max(1, self.lowest)
+        ids = [id_of(event) for event in part.events]
+        if self.newest == self.highest and ids[0] == self.newest + 1:
+            return min(ids) == ids[0] and not is_closing(self.gathered.events[-1])
+        return self.newest == self.lowest and ids[0] == max(ids) == self.newest - 1
 
     def add(self, part: _Part) -> None:
         """Take the part's events in."""
         for event in part.events:
-            refuse_foreign(event)
+            if isinstance(event, dict):
+                refuse_foreign(event)
             self.gathered.add(event)
         if part.is_truncated:
-            self.gathered.note(
-                Problem("truncated", "the export names a next page: events are missing at the end")
-            )
-        self.newest = part.ids[-1]
-        self.lowest = min(part.ids + ([self.lowest] if self.lowest else []))
-        self.highest = max(part.ids + [self.highest])
+            self.gathered.note(Problem("truncated", "the export names a next page: events are missing at the end"))
+        if part.wrapper != Hints():
+            self.wrapper = part.wrapper
+        ids = [id_of(event) for event in part.events]
+        self.newest = ids[-1] if ids else self.newest
+        self.lowest = min(ids + ([self.lowest] if self.highest else []))
+        self.highest = max([*ids, self.highest])
 
     def run(self, hints: Hints) -> Run:
         """The finished run."""
@@ -105,28 +111,76 @@ def _fragment(history: _History) -> str:
 
 
 def _parts(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
-    """The groups of events among these values, each with the ids that stand around it."""
+    """The groups of events among these values, each with the ids that stand around it; a long group in pieces."""
     if depth > _DEEPEST:
         return
-    together: list[Any] = []
+    group = _Group()
     for item in items:
-        if _is_event(item):
-            if together and _event_id(item) == 1 and _event_id(together[-1]) != 2:
-                yield _Part(together, wrapper)
-                together = []
-            together.append(item)
+        event = understood(item)
+        if event is not None:
+            is_next = group.ends_before(id_of(event))
+            if (is_next or len(group.events) >= _PIECE) and group.events:
+                yield group.part(wrapper)
+            if is_next:
+                group = _Group()
+            group.add(event)
             continue
-        if together:
-            yield _Part(together, wrapper)
-            together = []
-        yield from _inside(item, wrapper, depth)
-    if together:
-        yield _Part(together, wrapper)
+        if group.events:
+            yield group.part(wrapper)
+        if isinstance(item, json_values.Rest):
+            yield from _behind(item, wrapper)
+        else:
+            group = _Group()
+            yield from _inside(json_values.opened(item), wrapper, depth)
+    if group.events:
+        yield group.part(wrapper)
+
+
+class _Group:
+    """Events that follow each other in one list; where several histories stand there, one of them."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.first = self.last = self.count = 0
+        self.has_begun = False
+        self.was_cut = False
+
+    def ends_before(self, event_id: int) -> bool:
+        """Whether the event with this id belongs to another history than the events so far."""
+        if not self.count:
+            return False
+        if event_id == 1:
+            return self.has_begun or (self.count > 1 and self.last >= self.first)
+        is_complete = self.last == 1 and self.count == self.first > 1
+        return is_complete and event_id > 1
+
+    def add(self, event: Any) -> None:
+        """Take the event in."""
+        self.last = id_of(event)
+        self.first = self.first if self.count else self.last
+        self.has_begun |= self.last == 1
+        self.count += 1
+        self.events.append(event)
+
+    def part(self, wrapper: Hints) -> _Part:
+        """What has been gathered since the last piece."""
+        piece = _Part(self.events, wrapper, goes_on=self.was_cut)
+        self.events = []
+        self.was_cut = True
+        return piece
+
+
+def _behind(rest: json_values.Rest, wrapper: Hints) -> Iterator[_Part]:
+    """What an object says behind its long list of events."""
+    part = _Part([], _with_ids(wrapper, rest.members), goes_on=True)
+    part.is_truncated = _names_next_page(rest.members)
+    yield part
 
 
 def _inside(value: Any, wrapper: Hints, depth: int) -> Iterator[_Part]:
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        yield from _parts(iter([_json_in_text(value)]), wrapper, depth + 1)
+        text = io.BytesIO(value.encode("utf-8", "surrogatepass"))
+        yield from _parts(json_values.values(text), wrapper, depth + 1)
     elif isinstance(value, list):
         yield from _parts(iter(value), wrapper, depth + 1)
     elif isinstance(value, dict):
@@ -136,30 +190,18 @@ def _inside(value: Any, wrapper: Hints, depth: int) -> Iterator[_Part]:
 def _inside_object(value: dict[str, Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
     if {"initialEvent", "eventList"} & value.keys():
         raise Unreadable("groups of events as the UI shows them, not a history", "export the history itself")
-    events = value.get("events")
-    if isinstance(events, list):
-        for part in _parts(iter(events), wrapper, depth + 1):
-            part.is_truncated = bool(value.get("nextPageToken") or value.get("next_page_token"))
-            yield part
+    events = json_values.opened(value.get("events"))
+    inner = events if isinstance(events, list) else json_values.opened(value.get("history"))
+    if inner is None:
+        yield from _parts(iter(value.values()), wrapper, depth + 1)
         return
-    inner = value.get("history")
-    if inner is not None:
-        for part in _parts(iter([inner]), wrapper, depth + 1):
-            part.is_truncated |= bool(value.get("nextPageToken") or value.get("next_page_token"))
-            yield part
-        return
-    for item in value.values():
-        if isinstance(item, dict | list):
-            yield from _parts(iter([item]), wrapper, depth + 1)
+    for part in _inside(inner, wrapper, depth):
+        part.is_truncated |= _names_next_page(value)
+        yield part
 
 
-def _json_in_text(text: str) -> Any:
-    try:
-        return json_values.parse(text.encode())
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(
-            f"JSON inside a JSON string does not parse: {error}", "export the history again"
-        ) from None
+def _names_next_page(value: dict[str, Any]) -> bool:
+    return any(json_values.opened(value.get(name)) for name in ("nextPageToken", "next_page_token"))
 
 
 def _with_ids(wrapper: Hints, value: dict[str, Any]) -> Hints:
@@ -176,14 +218,3 @@ def _with_ids(wrapper: Hints, value: dict[str, Any]) -> Hints:
         run_id=first("runId", "run_id", "runID") or wrapper.run_id,
         namespace=first("namespace") or wrapper.namespace,
     )
-
-
-def _is_event(value: Any) -> bool:
-    return isinstance(value, dict) and ("eventId" in value or "event_id" in value)
-
-
-def _event_id(event: dict[str, Any]) -> int:
-    try:
-        return int(event.get("eventId", event.get("event_id", 0)))
-    except (TypeError, ValueError):
-        return 0

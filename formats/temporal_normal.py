@@ -168,9 +168,7 @@ def _enum(value: Any, known: Field, path: str, notes: Notes) -> Any:
         renamed = letters(value)
         for old, new in _RENAMED:
             renamed = renamed.replace(old, new)
-        name = known.enum.canonical(renamed) or known.enum.canonical(
-            renamed.removeprefix(letters(known.name))
-        )
+        name = known.enum.canonical(renamed) or known.enum.canonical(renamed.removeprefix(letters(known.name)))
     if name is None:
         code = "unknown-event" if path == "eventType" else "unknown-enum"
         notes.add(code, f"{path} {value!r} is not known to the installed SDK")
@@ -184,9 +182,7 @@ _WANTS: dict[str, Callable[[Any], Any]] = {"int": int, "float": float}
 def _scalar(value: Any, known: Field) -> Any:
     """Numbers that were written as text, and the other way round, where the protocol wants the other."""
     descriptor = known.descriptor
-    if descriptor.cpp_type in (descriptor.CPPTYPE_INT32, descriptor.CPPTYPE_UINT32) and isinstance(
-        value, str
-    ):
+    if descriptor.cpp_type in (descriptor.CPPTYPE_INT32, descriptor.CPPTYPE_UINT32) and isinstance(value, str):
         return int(value) if re.fullmatch(r"-?\d{1,10}", value) else value
     if descriptor.type == descriptor.TYPE_BYTES and isinstance(value, str):
         return _standard_base64(value) or value

@@ -51,15 +51,11 @@ def _items(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     at = 0
     while tag := stream.read(1):
         if tag != _FIELD_ONE:
-            raise Unreadable(
-                f"byte {tag.hex()} where an event should begin", "export the history again", f"byte {at}"
-            )
+            raise Unreadable(f"byte {tag.hex()} where an event should begin", "export the history again", f"byte {at}")
         size, width = _length(stream, at)
         data = stream.read(size) if size <= _LONGEST_ITEM else b""
         if len(data) < size:
-            raise Unreadable(
-                "the file ends in the middle of an event: it is cut off", "export it again", f"byte {at}"
-            )
+            raise Unreadable("the file ends in the middle of an event: it is cut off", "export it again", f"byte {at}")
         yield at, data
         at += 1 + width + size
 
@@ -73,9 +69,7 @@ def _length(stream: BinaryIO, at: int) -> tuple[int, int]:
         size |= (byte[0] & 0x7F) << (7 * width)
         if byte[0] < 0x80:
             return size, width + 1
-    raise Unreadable(
-        "the file ends in the middle of an event: it is cut off", "export it again", f"byte {at}"
-    )
+    raise Unreadable("the file ends in the middle of an event: it is cut off", "export it again", f"byte {at}")
 
 
 def _events_of(item: tuple[int, bytes]) -> list[tuple[int, bytes]]:

@@ -71,16 +71,12 @@ def _started(gathered: EventList) -> dict[str, Any]:
 def _last_reset(gathered: EventList) -> dict[str, Any]:
     """What the newest reset in this history wrote; its new run is this one."""
     for event in reversed(gathered.parsed.values()):
-        if event.get("eventType") == "EVENT_TYPE_WORKFLOW_TASK_FAILED" and _text(
-            attributes(event).get("newRunId")
-        ):
+        if event.get("eventType") == "EVENT_TYPE_WORKFLOW_TASK_FAILED" and _text(attributes(event).get("newRunId")):
             return attributes(event)
     return {}
 
 
-def _run_id(
-    wrapper: Hints, reset: dict[str, Any], started: dict[str, Any], hints: Hints
-) -> tuple[str | None, str]:
+def _run_id(wrapper: Hints, reset: dict[str, Any], started: dict[str, Any], hints: Hints) -> tuple[str | None, str]:
     for found, source in (
         (wrapper.run_id, "wrapper"),
         (_text(reset.get("newRunId")), "reset event"),
@@ -114,13 +110,9 @@ def _problems(
     problems = _gaps(events)
     if completed and not any(_flags(one) for one in completed):
         problems.append(
-            Problem(
-                "blind", "no SDK flags are recorded: the SDK's own replayer skips checks on such a history"
-            )
+            Problem("blind", "no SDK flags are recorded: the SDK's own replayer skips checks on such a history")
         )
-    hashed = {
-        event.build_id for event in events if event.build_id and _DEFAULT_BUILD.fullmatch(event.build_id)
-    }
+    hashed = {event.build_id for event in events if event.build_id and _DEFAULT_BUILD.fullmatch(event.build_id)}
     if hashed:
         problems.append(
             Problem(
@@ -142,11 +134,7 @@ def _gaps(events: list[Event]) -> list[Problem]:
         if event.event_id == previous:
             problems.append(Problem("duplicate-event-id", f"event id {previous} is there twice", previous))
         elif event.event_id != previous + 1:
-            missing = (
-                f"{previous + 1}"
-                if event.event_id == previous + 2
-                else f"{previous + 1} to {event.event_id - 1}"
-            )
+            missing = f"{previous + 1}" if event.event_id == previous + 2 else f"{previous + 1} to {event.event_id - 1}"
             problems.append(Problem("missing-event-id", f"missing: {missing}", event.event_id))
         if event.event_time is None:
             problems.append(Problem("no-event-time", "the event has no time", event.event_id))

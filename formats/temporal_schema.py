@@ -150,10 +150,7 @@ def _struct(descriptor: Descriptor) -> ForwardRef:
         setattr(_structs, name, None)  # a message may hold itself
         struct = msgspec.defstruct(
             name,
-            [
-                (f"{f.name}_", Union[_field_type(f), None, msgspec.UnsetType], msgspec.UNSET)
-                for f in descriptor.fields
-            ],
+            [(f"{f.name}_", Union[_field_type(f), None, msgspec.UnsetType], msgspec.UNSET) for f in descriptor.fields],
             forbid_unknown_fields=True,
             gc=False,
             omit_defaults=True,

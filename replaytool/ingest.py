@@ -60,9 +60,7 @@ def read(source: Source) -> Iterator[Run]:
             _log.debug("%s is %s", source.name, found.name)
             yield from found.read(_Rewound(head, stream), source.hints)  # type: ignore[arg-type]
     except OSError as error:
-        raise Unreadable(
-            error.strerror or str(error), getattr(error, "hint", "check the file and its mode")
-        ) from error
+        raise Unreadable(error.strerror or str(error), getattr(error, "hint", "check the file and its mode")) from error
     except (RecursionError, MemoryError) as error:
         raise Unreadable(
             f"{type(error).__name__} while reading it", "this is no history as engines write it"
@@ -197,6 +195,4 @@ def nothing_found(report: Report) -> ReplaytoolError | None:
     """The error for a load that met no file at all."""
     if report.files:
         return None
-    return ReplaytoolError(
-        "nothing to load", "name files, folders, globs or object stores with histories in them"
-    )
+    return ReplaytoolError("nothing to load", "name files, folders, globs or object stores with histories in them")

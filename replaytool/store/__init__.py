@@ -102,9 +102,7 @@ class Store:
             "workflow_id = $1",
             "starts_with(run_key, $1) OR starts_with(run_id, $1) OR starts_with(workflow_id, $1)",
         ):
-            found = self.query(
-                f"SELECT {_LISTED} FROM runs WHERE {condition} ORDER BY started_at LIMIT 6", [text]
-            )
+            found = self.query(f"SELECT {_LISTED} FROM runs WHERE {condition} ORDER BY started_at LIMIT 6", [text])
             if len(found) == 1:
                 return self.runs("run_key = ?", [found[0]["run_key"]])[0]
             if found:
@@ -135,12 +133,18 @@ class Writer:
 
 
 def _batches(relation: Any) -> pa.RecordBatchReader:
-    """DuckDB 2 renamed it."""
+    """The result in batches; columns that DuckDB calls JSON are marked, for in Arrow they are plain text."""
     if relation is None:
         return pa.RecordBatchReader.from_batches(pa.schema([]), [])
-    return (
-        relation.to_arrow_reader() if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader()
-    )
+    # DuckDB 2 renamed it.
+    reader = relation.to_arrow_reader() if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader()
+    fields = [
+        field.with_metadata({"type": "JSON"}) if str(kind) == "JSON" else field
+        for field, kind in zip(reader.schema, relation.types, strict=True)
+    ]
+    schema = pa.schema(fields)
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader)
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _query_error(error: duckdb.Error) -> ReplaytoolError:
@@ -159,6 +163,4 @@ def _ambiguous(text: str, found: list[dict[str, Any]]) -> ReplaytoolError:
         for row in found[:5]
     ]
     more = ["…"] if len(found) > 5 else []
-    return ReplaytoolError(
-        f"{text!r} means several runs:\n  " + "\n  ".join(rows + more), "name one by its run key"
-    )
+    return ReplaytoolError(f"{text!r} means several runs:\n  " + "\n  ".join(rows + more), "name one by its run key")

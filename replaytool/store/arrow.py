@@ -13,10 +13,7 @@ _TEXT = pa.large_string()
 RUN_SCHEMA = pa.schema(
     [
         ("id", pa.int32()),
-        *(
-            (name, _TEXT)
-            for name in ("run_key", "engine", "namespace", "workflow_id", "run_id", "run_id_from")
-        ),
+        *((name, _TEXT) for name in ("run_key", "engine", "namespace", "workflow_id", "run_id", "run_id_from")),
         *((name, _TEXT) for name in ("workflow_type", "task_queue", "status", "started_at", "closed_at")),
         ("event_count", pa.int32()),
         ("history_bytes", pa.int64()),
@@ -44,11 +41,7 @@ def run_table(stored: Sequence[StoredRun]) -> pa.Table:
 
 def _run_row(stored: StoredRun) -> dict[str, object]:
     run = stored.run
-    builds = [
-        event.build_id
-        for event in run.events
-        if event.event_type == "WorkflowTaskCompleted" and event.build_id
-    ]
+    builds = [event.build_id for event in run.events if event.event_type == "WorkflowTaskCompleted" and event.build_id]
     row: dict[str, object] = {name: getattr(run, name, None) for name in RUN_SCHEMA.names}
     return row | {
         "id": stored.id,

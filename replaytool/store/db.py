@@ -113,9 +113,7 @@ def _explained(error: duckdb.Error, path: Path) -> ReplaytoolError:
     if _is_locked(error):
         holder = re.search(r"PID (\d+)", str(error))
         who = f"process {holder[1]}" if holder else "another process"
-        return ReplaytoolError(
-            f"the store {path} is in use by {who}", "wait for it to end, or use another --store"
-        )
+        return ReplaytoolError(f"the store {path} is in use by {who}", "wait for it to end, or use another --store")
     if "No space left" in text or "File too large" in text or "not enough space" in text.lower():
         return ReplaytoolError(
             f"the disk is full: the store {path} could not grow",
@@ -124,12 +122,8 @@ def _explained(error: duckdb.Error, path: Path) -> ReplaytoolError:
     if "Permission denied" in text:
         return ReplaytoolError(f"no permission to open the store {path}", "check its owner and mode")
     if "not a valid DuckDB" in text or "version number" in text:
-        return ReplaytoolError(
-            f"{path} is no store that this DuckDB can read: {text}", "name another with --store"
-        )
-    return ReplaytoolError(
-        f"the store {path} failed: {text}", "if it is damaged, load the histories into a new one"
-    )
+        return ReplaytoolError(f"{path} is no store that this DuckDB can read: {text}", "name another with --store")
+    return ReplaytoolError(f"the store {path} failed: {text}", "if it is damaged, load the histories into a new one")
 
 
 def _prepare(connection: Connection, path: Path) -> None:
@@ -159,9 +153,7 @@ def _check_version(connection: Connection, path: Path) -> None:
     except duckdb.CatalogException:
         rows = []
     if not rows:
-        raise ReplaytoolError(
-            f"{path} is a DuckDB file, but no store of replaytool", "name another with --store"
-        )
+        raise ReplaytoolError(f"{path} is a DuckDB file, but no store of replaytool", "name another with --store")
     found = rows[0][0]
     if found == str(FORMAT_VERSION):
         return

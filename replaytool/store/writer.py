@@ -105,9 +105,7 @@ class _Known:
         """Remove the shorter records that longer ones replace."""
         for table, column in (("event", "run"), ("problem", "run"), ("run_build", "run"), ("run", "id")):
             if self.superseded:
-                self.connection.execute(
-                    f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?))", [self.superseded]
-                )
+                self.connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?))", [self.superseded])
 
 
 _SAME_IDS = Problem("same-ids", "another history with the same ids and other content is loaded too")
@@ -141,10 +139,7 @@ def _pruned(value: object) -> object:
 
 
 def _insert(connection: Connection, table: str, rows: pa.Table, casts: dict[str, str]) -> None:
-    columns = [
-        f"TRY_CAST({name} AS {casts[name]}) AS {name}" if name in casts else name
-        for name in rows.column_names
-    ]
+    columns = [f"TRY_CAST({name} AS {casts[name]}) AS {name}" if name in casts else name for name in rows.column_names]
     connection.register("incoming", rows)
     connection.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(columns)} FROM incoming")
     connection.unregister("incoming")

@@ -1,0 +1,1 @@
+"""Measurements: run `python benchmarks/load.py`."""

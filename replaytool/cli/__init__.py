@@ -1,0 +1,124 @@
+"""The command line: one file for each command, one row for each in COMMANDS.
+
+Adding a command: write `cli/NAME.py` with a click command `command`, and give it a row here. The row's help is what
+`replaytool --help` shows, so that listing the commands imports none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import click
+
+from replaytool import __version__
+from replaytool.errors import FAULT, USAGE, ReplaytoolError
+from replaytool.text import visible
+
+COMMANDS: Mapping[str, str] = {
+    "load": "Load exported histories of any shape into the store.",
+    "pull": "Fetch histories from a Temporal server into the store.",
+    "runs": "List the loaded runs.",
+    "show": "Show the events of a run.",
+    "diff": "Show where two runs did different things.",
+    "builds": "List the builds that ran something, and when.",
+    "sql": "Query the store with SQL.",
+    "export": "Write runs as other tools read them.",
+    "formats": "List the formats that can be loaded.",
+}
+INTERRUPTED = 130
+CUT_SHORT = 1  # as click has it
+_log = logging.getLogger("replaytool")
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by name and help, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"replaytool.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            known = ", ".join(COMMANDS)
+            raise ReplaytoolError(f"there is no command {visible(args[0])!r}", f"commands: {known}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="replaytool")
+@click.option("--store", metavar="FILE", help="The store to use (default: replaytool.duckdb, or as configured).")
+@click.option("-v", "--verbose", count=True, help="Log to stderr; -vv logs more.")
+@click.pass_context
+def cli(ctx: click.Context, /, store: str | None, verbose: int) -> None:
+    r"""Load, query, replay and reset the recorded histories of durable workflows.
+
+    \b
+    Example:
+      replaytool load histories/
+      replaytool runs --status Failed
+    """
+    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+    logging.basicConfig(
+        stream=sys.stderr, level=levels[min(verbose, 2)], format="%(levelname)s %(name)s: %(message)s", force=True
+    )
+    ctx.obj = {"store": store}
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command; the only place where an error is printed and an exit code chosen."""
+    try:
+        code = cli.main(arguments, prog_name="replaytool", standalone_mode=False)
+        sys.stdout.flush()
+    except ReplaytoolError as error:
+        code = complain(error.message, error.hint, error.exit_code)
+    except click.ClickException as error:
+        code = complain(error.format_message(), _usage_hint(error), USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        code = complain("interrupted", "", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain again while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = CUT_SHORT
+    except Exception as error:
+        _log.debug("", exc_info=True)
+        code = complain(
+            f"a fault of replaytool: {type(error).__name__}: {error}", "-vv shows where; please report it", FAULT
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def complain(message: str, hint: str, exit_code: int) -> int:
+    """One error on stderr, in two lines at most, with nothing in it that a terminal would obey."""
+    lines = [f"replaytool: {visible(message, keep=chr(10))}"] + ([f"  {visible(hint)}"] if hint else [])
+    print("\n".join(lines), file=sys.stderr)
+    return exit_code
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see `{context.command_path} --help`" if context is not None else ""
+
+
+def session(ctx: click.Context, **options: Any) -> Any:
+    """The session that a command works in: options given here, else before the command, else as configured."""
+    from replaytool import config
+    from replaytool.session import Session
+
+    merged = {**ctx.obj, **{name: value for name, value in options.items() if value is not None}}
+    return Session(config.load(merged))

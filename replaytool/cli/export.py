@@ -1,0 +1,53 @@
+"""`replaytool export`: runs as other tools read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from replaytool.cli import options, session
+from replaytool.errors import ReplaytoolError
+from replaytool.formats.temporal_export import EXPORTS
+from replaytool.session import open_output
+
+_ENDINGS = {"json": ".json", "binary": ".binpb"}
+
+
+@click.command
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True)
+@click.option("--format", "format_name", type=click.Choice(list(EXPORTS)), default="json", show_default=True)
+@click.option("-o", "--output", metavar="PLACE", help="A file for one run, a folder for several; else stdout.")
+@options.store
+@click.pass_context
+def command(
+    ctx: click.Context, /, runs: tuple[str, ...], format_name: str, output: str | None, store: str | None
+) -> None:
+    r"""Write runs as the official loaders take them: proto JSON, or the binary History.
+
+    \b
+    Examples:
+      replaytool export order-17 > order-17.json
+      replaytool export order-17 order-18 -o histories/ --format binary
+    """
+    if len(runs) > 1 and (output is None or (Path(output).exists() and not Path(output).is_dir())):
+        raise ReplaytoolError("several runs need a folder", "name one with -o FOLDER")
+    work = session(ctx, store=store)
+    for name in runs:
+        row, events = work.history(name)
+        data = EXPORTS[format_name](events)
+        if output is None:
+            options.stdout().write(data)
+        else:
+            target = _target(output, row.run_key, format_name, several=len(runs) > 1)
+            with open_output(str(target)) as stream:
+                stream.write(data)
+
+
+def _target(output: str, run_key: str, format_name: str, *, several: bool) -> Path | str:
+    if not several and not output.endswith("/") and not Path(output).is_dir():
+        return output
+    if "://" in output:
+        return f"{output.rstrip('/')}/{run_key}{_ENDINGS[format_name]}"
+    Path(output).mkdir(parents=True, exist_ok=True)
+    return Path(output) / f"{run_key}{_ENDINGS[format_name]}"

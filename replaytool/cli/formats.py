@@ -1,0 +1,33 @@
+"""`replaytool formats`: what can be loaded."""
+
+from __future__ import annotations
+
+import click
+
+from replaytool.cli import options
+from replaytool.formats import FORMATS
+from replaytool.formats.foreign import FOREIGN
+from replaytool.render.rows import as_json as json_line
+from replaytool.render.rows import table
+
+
+@click.command
+@options.as_json
+def command(as_json: bool) -> None:
+    r"""List the formats that can be loaded, and those that are recognised and refused by name.
+
+    \b
+    Example:
+      replaytool formats
+    """
+    refused = {one.name for one in FOREIGN}
+    rows: list[dict[str, object]] = [
+        {"format": one.name, "engine": one.engine, "loads": one.name not in refused, "about": one.about}
+        for one in FORMATS
+    ]
+    if as_json:
+        click.echo(json_line(rows))
+    else:
+        click.echo(
+            table(("format", "engine", "loads", "about"), (list(row.values()) for row in rows), widest=None), nl=False
+        )

@@ -1,0 +1,78 @@
+"""`replaytool load`: exported histories into the store."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from replaytool.cli import options, session
+from replaytool.errors import FINDINGS
+from replaytool.render.rows import as_json as json_line
+
+if TYPE_CHECKING:
+    from replaytool.ingest import Report
+
+
+@click.command
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
+@click.option("--skip-bad", is_flag=True, help="Exit with 0 although files were refused.")
+@click.option(
+    "--decode", is_flag=True, help="Store payloads as the converter's codec or the codec server decodes them."
+)
+@options.decoding
+@options.as_json
+@options.store
+@click.pass_context
+def command(
+    ctx: click.Context, /, paths: tuple[str, ...], skip_bad: bool, decode: bool, as_json: bool, **settings: str | None
+) -> None:
+    r"""Load exported histories of any shape into the store.
+
+    PATH is a file, a folder (searched to the bottom), a glob, - for standard input, or an object store address
+    such as s3://bucket/prefix. What a file holds is found by looking into it; its name does not matter. Loading the
+    same run again changes nothing; a longer history of a run takes the place of the shorter.
+
+    \b
+    Examples:
+      replaytool load histories/
+      temporal workflow show -w order-17 --output json | replaytool load -
+      replaytool load 's3://exports/2026-11/**/*.gz' --skip-bad
+    """
+    with options.watching("loading") as observer:
+        report = session(ctx, **settings).load(paths, sys.stdin.buffer, observer, decode=decode)
+    finish(ctx, report, as_json=as_json, skip_bad=skip_bad)
+
+
+def finish(ctx: click.Context, report: Report, *, as_json: bool, skip_bad: bool) -> None:
+    """Say what was loaded, and end with the exit code that fits."""
+    click.echo(json_line(_as_object(report)).decode() if as_json else summary(report))
+    if report.bad and not skip_bad:
+        ctx.exit(FINDINGS)
+
+
+def summary(report: Report) -> str:
+    """What a load did, in a few lines."""
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.outcomes.items())) or "none"
+    runs = sum(report.outcomes.values())
+    lines = [f"{report.files:,} files: {runs:,} runs with {report.events:,} events ({outcomes})"]
+    if report.problems:
+        found = ", ".join(f"{code} in {count}" for code, count in report.problems.most_common())
+        lines.append(f"odd: {found}")
+    if report.bad:
+        lines.append(f"{len(report.bad):,} files were refused")
+    return "\n".join(lines)
+
+
+def _as_object(report: Report) -> dict[str, object]:
+    return {
+        "files": report.files,
+        "events": report.events,
+        "runs": dict(report.outcomes),
+        "run_keys": report.run_keys,
+        "problems": dict(report.problems),
+        "refused": [
+            {"source": bad.name, "position": bad.position, "reason": bad.reason, "hint": bad.hint} for bad in report.bad
+        ],
+    }

@@ -1,0 +1,64 @@
+"""`replaytool runs`: which runs are there."""
+
+from __future__ import annotations
+
+import click
+
+from replaytool.cli import options, session
+from replaytool.errors import NOTHING
+from replaytool.render.rows import as_json as json_line
+from replaytool.render.rows import table
+
+_COLUMNS = (
+    "run_key", "workflow_id", "run_id", "workflow_type", "status", "started_at", "event_count", "first_build",
+    "last_build",
+)  # fmt: skip
+
+
+@click.command
+@click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type.")
+@click.option("--status", metavar="STATUS", help="Only this status: Running, Completed, Failed, …")
+@click.option("--build", metavar="BUILD", help="Only runs that this build took part in.")
+@click.option("--since", metavar="TIME", help="Only runs that were started at this time or later (ISO 8601, UTC).")
+@click.option("--until", metavar="TIME", help="Only runs that were started before this time (ISO 8601, UTC).")
+@click.option("--problem", metavar="CODE", help="Only runs with this problem: blind, same-ids, …")
+@click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds.")
+@click.option("--limit", type=click.IntRange(0), metavar="N", help="At most so many.")
+@options.as_json
+@options.store
+@click.pass_context
+def command(
+    ctx: click.Context, /, where: str | None, limit: int | None, as_json: bool, store: str | None, **filters: str | None
+) -> None:
+    r"""List the loaded runs, oldest first.
+
+    \b
+    Examples:
+      replaytool runs --type Loyalty --status Running --build v2
+      replaytool runs --where "event_count > 1000 AND sdk_version < '1.20'"
+    """
+    condition, parameters = _condition(where, filters)
+    found = session(ctx, store=store).runs(condition, parameters, limit)
+    if as_json:
+        click.echo(json_line([row.values for row in found]).decode())
+    else:
+        click.echo(table(_COLUMNS, ([row.values[name] for name in _COLUMNS] for row in found)), nl=False)
+        click.echo(f"{len(found):,} runs")
+    if not found:
+        ctx.exit(NOTHING)
+
+
+_FILTERS = {
+    "workflow_type": "workflow_type = ?",
+    "status": "lower(status) = lower(?)",
+    "build": "run_key IN (SELECT run.run_key FROM run JOIN run_build ON run_build.run = run.id WHERE build_id = ?)",
+    "since": "started_at >= CAST(? AS TIMESTAMP)",
+    "until": "started_at < CAST(? AS TIMESTAMP)",
+    "problem": "run_key IN (SELECT run_key FROM problems WHERE code = ?)",
+}
+
+
+def _condition(where: str | None, filters: dict[str, str | None]) -> tuple[str, list[object]]:
+    given = {name: value for name, value in filters.items() if value is not None}
+    parts = [_FILTERS[name] for name in given] + ([f"({where}\n)"] if where else [])
+    return " AND ".join(parts) or "true", list(given.values())

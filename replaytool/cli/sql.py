@@ -1,0 +1,51 @@
+"""`replaytool sql`: the store, queried by its user."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from replaytool.cli import options, session
+from replaytool.errors import ReplaytoolError
+from replaytool.render.rows import OUTPUTS
+
+
+@click.command
+@click.argument("query")
+@click.option("--format", "format_name", type=click.Choice(list(OUTPUTS)), help="How to write the result.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to write it: a file or s3://…; its ending may say the format."
+)
+@click.option("--allow-files", is_flag=True, help="Let the query read and write files and attach databases.")
+@options.store
+@click.pass_context
+def command(
+    ctx: click.Context, /, query: str, format_name: str | None, output: str | None, allow_files: bool, store: str | None
+) -> None:
+    r"""Query the store with SQL (DuckDB's).
+
+    The views: runs, events, activities, tasks, signals, updates, timers, children, markers, builds, reset_points,
+    verdicts, problems. `DESCRIBE runs` lists the columns of one. The store is open for reading only.
+
+    \b
+    Examples:
+      replaytool sql "SELECT activity_type, count(*) FROM activities WHERE outcome = 'Failed' GROUP BY ALL"
+      replaytool sql "FROM runs" -o s3://reports/runs.parquet
+    """
+    from replaytool.session import open_output
+
+    chosen = format_name or _by_ending(output)
+    if chosen == "parquet" and output is None and sys.stdout.isatty():
+        raise ReplaytoolError("Parquet is nothing for a terminal", "name a file with -o")
+    with session(ctx, store=store).sql(query, allow_files=allow_files) as batches:
+        if output is None:
+            OUTPUTS[chosen](batches, options.stdout())
+        else:
+            with open_output(output) as stream:
+                OUTPUTS[chosen](batches, stream)
+
+
+def _by_ending(output: str | None) -> str:
+    ending = (output or "").rpartition(".")[2]
+    return ending if ending in OUTPUTS else "table"

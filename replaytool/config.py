@@ -1,0 +1,87 @@
+"""What the user decided, in one merged view: options over environment over `[tool.replaytool]` over defaults."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from replaytool.errors import ReplaytoolError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One field for each key that `[tool.replaytool]` may hold."""
+
+    store: Path = Path("replaytool.duckdb")
+    converter: str | None = None
+    """MODULE:ATTR of a temporalio DataConverter."""
+    codec_endpoint: str | None = None
+    codec_auth: str | None = field(default=None, repr=False)
+    """The value of the Authorization header that the codec server wants; never shown."""
+
+
+_VARIABLES = {
+    "store": "REPLAYTOOL_STORE",
+    "converter": "REPLAYTOOL_CONVERTER",
+    "codec_endpoint": "REPLAYTOOL_CODEC_ENDPOINT",
+    "codec_auth": "REPLAYTOOL_CODEC_AUTH",
+}
+
+
+def load(
+    options: Mapping[str, Any], folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Merge all sources; an option of None was not given."""
+    folder = folder or Path.cwd()
+    environment = os.environ if environment is None else environment
+    settings = Settings()
+    project = _project_file(folder)
+    if project is not None:
+        settings = replace(settings, **_from_project(project))
+    found = {name: environment[variable] for name, variable in _VARIABLES.items() if environment.get(variable)}
+    given = {name: value for name, value in options.items() if value is not None}
+    return replace(settings, **{name: _converted(name, value, Path()) for name, value in (found | given).items()})
+
+
+def _project_file(folder: Path) -> Path | None:
+    """The nearest pyproject.toml upwards, as other tools look for theirs."""
+    for place in (folder, *folder.absolute().parents):
+        candidate = place / "pyproject.toml"
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _from_project(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("replaytool", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ReplaytoolError(f"cannot read {file}: {error}", "mend the file, or run from another folder") from error
+    if not isinstance(table, dict):
+        raise ReplaytoolError(f"{file}: tool.replaytool is no table", "write [tool.replaytool] and keys below it")
+    return {_known(key, file): _converted(_known(key, file), value, file.parent) for key, value in table.items()}
+
+
+def _known(key: str, file: Path) -> str:
+    names = [one.name for one in fields(Settings)]
+    name = key.replace("-", "_")
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
+    raise ReplaytoolError(f"{file}: [tool.replaytool] has no key {key!r}", hint)
+
+
+_CONVERTERS: dict[str, Callable[[Any, Path], Any]] = {"store": lambda value, folder: folder / value}
+
+
+def _converted(name: str, value: Any, folder: Path) -> Any:
+    """Paths in a file are relative to that file."""
+    if not isinstance(value, str | Path):
+        raise ReplaytoolError(f"[tool.replaytool] {name} must be text, not {value!r}", "put it in quotes")
+    return _CONVERTERS[name](value, folder) if name in _CONVERTERS else value

@@ -1,0 +1,144 @@
+"""All that a front end may do; the command line and the screens call this and nothing beneath it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from replaytool import compare, config, deeds, ingest, payloads
+from replaytool.errors import ReplaytoolError
+from replaytool.history import Event
+from replaytool.sources import Source, open_output, open_sources
+from replaytool.store import RunRow, Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["EventLine", "Session", "open_output"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """One event as a list shows it."""
+
+    event_id: int
+    event_time: str | None
+    event_type: str
+    name: str
+    build_id: str | None
+    value: Any
+    """What it carried: arguments, a result, a failure's message."""
+
+
+class Session:
+    """One store and one set of settings."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings.store)
+
+    def load(
+        self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.Observer, *, decode: bool = False
+    ) -> ingest.Report:
+        """Load files, folders, globs, objects or standard input."""
+        return self.load_sources(open_sources(paths, stdin), observer, decode=decode)
+
+    def load_sources(
+        self, sources: Iterator[Source], observer: ingest.Observer, *, decode: bool = False
+    ) -> ingest.Report:
+        """Load whatever these sources hold."""
+        decoder = payloads.decoder(self.settings) if decode else payloads.Decoder()
+        if decode and decoder.codec is None:
+            raise ReplaytoolError("--decode needs something to decode with", "give --converter or --codec-endpoint")
+        return ingest.load(self.store, sources, observer, decoder.decoded if decode else None)
+
+    def runs(self, condition: str, parameters: Sequence[object], limit: int | None) -> list[RunRow]:
+        """Runs that fulfil a condition over the `runs` view."""
+        return self.store.runs(condition, parameters, limit)
+
+    def find(self, text: str) -> RunRow:
+        """The run that a person means."""
+        return self.store.find(text)
+
+    def problems(self, run_key: str) -> list[dict[str, Any]]:
+        """What is odd about a run."""
+        return self.store.query(
+            "SELECT code, message, event_id FROM problems WHERE run_key = ? ORDER BY event_id NULLS FIRST", [run_key]
+        )
+
+    def event_lines(self, run_key: str) -> Iterator[EventLine]:
+        """The events of a run as lines of a list."""
+        decoder = payloads.decoder(self.settings)
+        for event, name, found in deeds.named(self.store.events(run_key)):
+            value = _value(decoder.readable(found))
+            yield EventLine(event.event_id, event.event_time, event.event_type, name, event.build_id, value)
+
+    def event(self, run_key: str, event_id: int) -> dict[str, Any]:
+        """One event whole, its payloads decoded."""
+        found = self.store.events(run_key, event_id)
+        if not found:
+            last = self.find(run_key).event_count
+            raise ReplaytoolError(f"run {run_key} has no event {event_id}", f"its events are 1 to {last}")
+        whole: dict[str, Any] = payloads.decoder(self.settings).readable(json.loads(found[0].raw))
+        return whole
+
+    def diff(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.Pair]]:
+        """Two runs aligned by what they did."""
+        decoder = payloads.decoder(self.settings)
+        rows = (self.find(left), self.find(right))
+        sides = [deeds.deeds(self.store.events(row.run_key), decoder) for row in rows]
+        return *rows, list(compare.aligned(*sides))
+
+    def builds(self) -> list[dict[str, Any]]:
+        """Who ran what, and when."""
+        return self.store.query("SELECT * FROM builds ORDER BY first_seen, build_id")
+
+    def sql(self, query: str, *, allow_files: bool) -> AbstractContextManager[pa.RecordBatchReader]:
+        """The result of a person's own query."""
+        if not query.strip(" ;\n\t"):
+            raise ReplaytoolError("the query is empty", 'for example "SELECT * FROM runs"')
+        return self.store.foreign_query(query, allow_files=allow_files)
+
+    def history(self, text: str) -> tuple[RunRow, list[Event]]:
+        """A run with all its events."""
+        row = self.find(text)
+        return row, self.store.events(row.run_key)
+
+
+def _value(found: dict[str, Any]) -> Any:
+    """What an event carried, as short as it can be said."""
+    for key in (
+        "failure",
+        "input",
+        "result",
+        "acceptedRequest",
+        "outcome",
+        "startToFireTimeout",
+        "details",
+        "lastFailure",
+    ):
+        value = found.get(key)
+        if key in ("failure", "lastFailure") and isinstance(value, dict):
+            return _deepest_message(value)
+        if key == "acceptedRequest" and isinstance(value, dict):
+            value = value.get("input", {}).get("args")
+        if value is not None:
+            return _unwrapped(value)
+    return None
+
+
+def _unwrapped(value: Any) -> Any:
+    values = value.get("payloads") if isinstance(value, dict) and set(value) == {"payloads"} else value
+    return values[0] if isinstance(values, list) and len(values) == 1 else values
+
+
+def _deepest_message(failure: dict[str, Any]) -> str:
+    messages = []
+    inner: Any = failure
+    while isinstance(inner, dict) and len(messages) < 20:
+        messages.append(str(inner.get("message", "")))
+        inner = inner.get("cause")
+    return ": ".join(message for message in messages if message)

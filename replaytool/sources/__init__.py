@@ -1,0 +1,61 @@
+"""Where histories come from: every source is a name, a way to open it, and what is known about it beforehand.
+
+To add a place, write one module here with a function that takes what a person typed and returns an
+iterator of `Source`, and give its scheme a row in `SCHEMES`. The function checks what it can before it
+returns, so that a typing error in the last argument is found before the first file is loaded. It raises
+ReplaytoolError for what a person must correct; trouble with one file among many belongs to that
+file's `open()`, which raises OSError. Bytes go through `compressed.unwrapped`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
+
+from replaytool.errors import ReplaytoolError
+from replaytool.sources import local, objects
+from replaytool.sources.base import BrokenStream, Source, Unavailable
+from replaytool.sources.names import hints_from_name
+from replaytool.sources.output import open_output
+from replaytool.text import visible
+
+__all__ = ["SCHEMES", "BrokenStream", "Source", "Unavailable", "hints_from_name", "open_output", "open_sources"]
+
+Opener = Callable[[str], Iterator[Source]]
+
+SCHEMES: dict[str, Opener] = {
+    "abfs": objects.open_objects,
+    "abfss": objects.open_objects,
+    "az": objects.open_objects,
+    "file": local.open_uri,
+    "gs": objects.open_objects,
+    "s3": objects.open_objects,
+}
+
+# Two letters at least: C:// is a drive.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def open_sources(arguments: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[Source]:
+    """Everything that the arguments name, in order; each of them is checked before the first is read."""
+    if list(arguments).count("-") > 1:
+        raise ReplaytoolError("standard input is named twice", "it can be read once: give - once")
+    return itertools.chain.from_iterable([_opened(argument, stdin) for argument in arguments])
+
+
+def _opened(argument: str, stdin: BinaryIO | None) -> Iterator[Source]:
+    if argument == "-":
+        return iter([local.standard_input(stdin)])
+    scheme = _SCHEME.match(argument)
+    if scheme is None:
+        return local.open_paths(argument)
+    opener = SCHEMES.get(scheme[1].lower())
+    if opener is None:
+        known = ", ".join(f"{name}://" for name in SCHEMES)
+        raise ReplaytoolError(
+            f"nothing here reads {visible(scheme[0])} addresses",
+            f"known are {known}, a path, and - for standard input; `replaytool pull` reads a Temporal server",
+        )
+    return opener(argument)

@@ -1,0 +1,143 @@
+"""Which Temporal server is meant: the official tools' variables and configuration file, below explicit options."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from replaytool.errors import ReplaytoolError
+from replaytool.text import visible
+
+if TYPE_CHECKING:
+    from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS
+
+DEFAULT_ADDRESS = "localhost:7233"
+DEFAULT_NAMESPACE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What a person said about the server; None leaves it to the environment and the configuration file."""
+
+    address: str | None = None
+    namespace: str | None = None
+    profile: str | None = None
+    config_file: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    tls: bool | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls_ca: str | None = None
+    tls_server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server that all of this adds up to."""
+
+    address: str
+    namespace: str
+    connect: dict[str, Any] = field(repr=False)
+    """Arguments for Client.connect."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def redacted(self, text: str) -> str:
+        """The text on one line, without anything that gives access."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return visible(" ".join(text.split()))
+
+
+def resolve(options: ServerOptions) -> Target:
+    """The target, or what is wrong with the configuration."""
+    profile = _overridden(_profile(options), options)
+    try:
+        config: dict[str, Any] = {**profile.to_client_connect_config()}
+    except OSError as error:
+        name = visible(str(error.filename))
+        raise ReplaytoolError(
+            f"the TLS file {name} cannot be read: {error.strerror}",
+            "check --tls-cert, --tls-key and --tls-ca, or the TEMPORAL_TLS_* variables and temporal.toml",
+        ) from error
+    address = _checked(config.pop("target_host", DEFAULT_ADDRESS))
+    namespace = config.pop("namespace", DEFAULT_NAMESPACE) or DEFAULT_NAMESPACE
+    _check_key(config.get("api_key"))
+    # Said here and not left to the client, whose defaults differ between versions.
+    config.setdefault("tls", False)
+    return Target(address, namespace, config, _secrets(profile))
+
+
+def _profile(options: ServerOptions) -> ClientConfigProfile:
+    from temporalio.envconfig import ClientConfigProfile
+
+    path = Path(options.config_file) if options.config_file else None
+    if path is not None and not path.is_file():
+        raise ReplaytoolError(f"there is no configuration file {visible(str(path))}", "check --config-file")
+    try:
+        return ClientConfigProfile.load(options.profile, config_source=path)
+    except Exception as error:
+        raise _unusable(options, str(error)) from None
+
+
+def _unusable(options: ServerOptions, text: str) -> ReplaytoolError:
+    # The parser quotes the offending line, which may hold a key: nothing but its place is repeated.
+    missing = re.fullmatch(r"Profile '(.*)' not found", text)
+    if missing:
+        return ReplaytoolError(
+            f"the Temporal configuration has no profile {visible(missing[1])}",
+            "check --profile or TEMPORAL_PROFILE; `temporal config list --help` tells where the file is",
+        )
+    place = re.search(r"line \d+, column \d+", text)
+    name = visible(options.config_file or "in TEMPORAL_CONFIG_FILE or at its default place")
+    where = f" at {place[0]}" if place else ""
+    return ReplaytoolError(
+        f"the Temporal configuration ({name}, and the TEMPORAL_* variables) is not valid{where}",
+        "`temporal config get` reads the same file",
+    )
+
+
+def _overridden(profile: ClientConfigProfile, options: ServerOptions) -> ClientConfigProfile:
+    given = {"address": options.address, "namespace": options.namespace, "api_key": options.api_key}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    return replace(profile, tls=_tls(profile.tls, options), **changes)
+
+
+def _tls(tls: ClientConfigTLS | None, options: ServerOptions) -> ClientConfigTLS | None:
+    from temporalio.envconfig import ClientConfigTLS
+
+    given = {
+        "server_name": options.tls_server_name,
+        "server_root_ca_cert": options.tls_ca and Path(options.tls_ca),
+        "client_cert": options.tls_cert and Path(options.tls_cert),
+        "client_private_key": options.tls_key and Path(options.tls_key),
+    }
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value}
+    if options.tls is not None:
+        changes["disabled"] = not options.tls
+    elif changes:
+        changes["disabled"] = False
+    return replace(tls or ClientConfigTLS(), **changes) if changes else tls
+
+
+def _checked(address: str) -> str:
+    if "://" in address:
+        raise ReplaytoolError(
+            f"the address {visible(address)} is a URL", "write HOST:PORT, and --tls where it is needed"
+        )
+    if not re.search(r":\d+$", address):
+        raise ReplaytoolError(f"the address {visible(address)} has no port", f"write {visible(address)}:7233")
+    return address
+
+
+def _check_key(api_key: str | None) -> None:
+    if api_key is not None and (not api_key.isascii() or not api_key.isprintable()):
+        raise ReplaytoolError(
+            "the API key holds characters that no key has", "a line end or a quote may have been copied with it"
+        )
+
+
+def _secrets(profile: ClientConfigProfile) -> tuple[str, ...]:
+    values = [profile.api_key or "", *profile.grpc_meta.values()]
+    return tuple(value for value in values if value)

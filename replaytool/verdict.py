@@ -1,0 +1,258 @@
+"""The values that every replay yields and every report shows: engine-neutral, frozen, and JSON both ways."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = 1
+Word = Literal["ok", "drift", "diverged", "failed", "unverified", "crashed"]
+WORDS: tuple[Word, ...] = ("ok", "drift", "diverged", "failed", "unverified", "crashed")
+STILL_FAILS = "still fails"
+WOULD_PROCEED = "would proceed"
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """A line of the user's code, and the lines that were waiting for it, the innermost first."""
+
+    file: str
+    line: int
+    function: str
+    chain: tuple[CallSite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the code asked the engine for: the half of a comparison that the code produced."""
+
+    kind: str
+    """In the user's words, the same for every engine: activity, timer, child_workflow, complete, …"""
+    name: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """By the names that the record uses. Values are plain data, or `Payload` as long as nobody had to read them."""
+    call_site: CallSite | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the record holds: the other half."""
+
+    event_id: int
+    event_type: str
+    kind: str
+    name: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A command and the event that recorded it."""
+
+    expected: Expected
+    actual: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something that the workflow was told: it starts, a timer fired, an activity is done, a signal came."""
+
+    kind: str
+    name: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One activation of the code: what it was told, what it asked for, and what became of that in the record."""
+
+    event_id: int
+    """The record up to and including this event was known to the code."""
+    jobs: tuple[Job, ...] = ()
+    commands: tuple[Command, ...] = ()
+    matched: tuple[Match, ...] = ()
+    replaying: bool = True
+    """False past the last completed task: what the code does there is new, and compared with nothing."""
+    time: str | None = None
+    state: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Where code and record part for the first time."""
+
+    event_id: int
+    expected: Expected | None
+    """None: the record has nothing there, and the code did something."""
+    actual: Command | None
+    """None: the record has something there, and the code did nothing."""
+    differing: tuple[str, ...] = ()
+    """The fields in which the two differ, where they are of one kind."""
+    call_site: CallSite | None = None
+    last_matched_event_id: int | None = None
+    before: tuple[Match, ...] = ()
+    """Up to five pairs that still agreed, the last of them nearest."""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A difference inside a command that matches, which the engine itself does not mind."""
+
+    event_id: int
+    path: str
+    recorded: Any
+    produced: Any
+    call_site: CallSite | None = None
+    level: Literal["error", "warn"] = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """The code reached for the world outside, where a replay does it once more."""
+
+    what: str
+    """The audit event or the function: socket.connect, open, time.time."""
+    call_site: CallSite | None = None
+    detail: str = ""
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception or a deadlock that makes a task fail, again and again, until the code is mended."""
+
+    event_id: int
+    """The first event that the task should have led to; past the end of the record, the next id."""
+    type: str
+    message: str
+    call_site: CallSite | None = None
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one replay of one run says."""
+
+    verdict: Word
+    reason: str = ""
+    engine: str = "sdk"
+    confirmed_by: str | None = None
+    stuck: str | None = None
+    """For a run whose last task failed: STILL_FAILS or WOULD_PROCEED."""
+    next: tuple[Command, ...] = ()
+    """What the code would ask for past the end of an open record."""
+    divergence: Divergence | None = None
+    failure: Failure | None = None
+    drift: tuple[Drift, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What does not change the verdict and should be known: a blind record, an error that the engine hides."""
+    seconds: float = 0.0
+    steps: tuple[Step, ...] = ()
+    """Only on request, and never in the JSON: a long run has thousands."""
+
+    @property
+    def call_site(self) -> CallSite | None:
+        """The line to look at first."""
+        for found in (self.divergence, self.failure, *self.drift):
+            if found is not None:
+                return found.call_site
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which run was replayed."""
+
+    run_key: str
+    source: str = ""
+    workflow_id: str | None = None
+    run_id: str | None = None
+    workflow_type: str = ""
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A run and what its replay says."""
+
+    subject: Subject
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Equal findings of many runs: people mend causes, not runs."""
+
+    id: str
+    verdict: Word
+    runs: int
+    message: str
+    call_site: CallSite | None
+    example: str
+    """The run key of one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInfo:
+    """Which code was replayed."""
+
+    modules: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that one `check` found, in an order that does not depend on timing."""
+
+    code: CodeInfo
+    runs: Sequence[Checked]
+    causes: Sequence[Cause] = ()
+    seconds: float = 0.0
+    complete: bool = True
+    """False when it was interrupted: what is known so far."""
+
+    def summary(self) -> dict[str, Any]:
+        """How many runs have which verdict."""
+        counts = Counter(one.verdict.verdict for one in self.runs)
+        return {
+            "runs": len(self.runs),
+            **{word: counts[word] for word in WORDS},
+            "seconds": round(self.seconds, 3),
+            "events": sum(one.subject.events for one in self.runs),
+        }
+
+
+def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
+    """Plain data for the JSON report, whichever of the values above it is."""
+    if isinstance(value, Report):
+        return {
+            "schema": SCHEMA,
+            "tool": {"name": "replaytool", "version": version},
+            "code": _plain(value.code),
+            "complete": value.complete,
+            "summary": value.summary(),
+            "causes": [_plain(cause) for cause in value.causes],
+            "runs": [as_json(one) for one in value.runs],
+        }
+    if isinstance(value, Checked):
+        return {**_plain(value.subject), **as_json(value.verdict)}
+    plain = _plain(value)
+    if isinstance(value, Verdict):
+        plain.pop("steps")
+        plain["seconds"] = round(value.seconds, 6)
+    return plain
+
+
+def verdict_from_json(plain: Mapping[str, Any]) -> Verdict:
+    """The verdict that `as_json` wrote; what else stands beside it is passed over."""
+    return msgspec.convert(dict(plain), Verdict)
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value, enc_hook=repr, str_keys=True)

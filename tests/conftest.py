@@ -1,0 +1,57 @@
+"""A command line to call, with a store of its own and real recorded histories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from replaytool.cli import main
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "temporal"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Run a command in an empty folder; its store is there too."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("REPLAYTOOL_STORE", "REPLAYTOOL_CONVERTER", "REPLAYTOOL_CODEC_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str | Path) -> Result:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_info:
+            main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return Result(int(exit_info.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def loaded(call: Call) -> Call:
+    """The same, with some runs in the store."""
+    names = ("activities_in_sequence", "timers", "updates", "activity_retries")
+    result = call("load", *(path for name in names for path in sorted((FIXTURES / name).glob("history*.json"))))
+    assert result.code == 0, result.err
+    return call

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from replaytool.config import load
+from replaytool.errors import ReplaytoolError
+
+
+def project(folder: Path, text: str) -> Path:
+    (folder / "pyproject.toml").write_text(text)
+    return folder
+
+
+def test_defaults(tmp_path: Path) -> None:
+    assert load({}, tmp_path, {}).store == Path("replaytool.duckdb")
+
+
+def test_options_over_environment_over_project(tmp_path: Path) -> None:
+    project(tmp_path, '[tool.replaytool]\nstore = "project.duckdb"\nconverter = "a:b"\n')
+    deeper = tmp_path / "a" / "b"
+    deeper.mkdir(parents=True)
+    assert load({}, deeper, {}).store == tmp_path / "project.duckdb"
+    assert load({}, deeper, {"REPLAYTOOL_STORE": "env.duckdb"}).store == Path("env.duckdb")
+    merged = load({"store": "option.duckdb", "converter": None}, deeper, {"REPLAYTOOL_STORE": "env.duckdb"})
+    assert merged.store == Path("option.duckdb")
+    assert merged.converter == "a:b"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[tool.replaytool]\nstroe = "x"', "did you mean 'store'"),
+        ("[tool.replaytool]\nstore = 3", "must be text"),
+        ("[tool.replaytool", "cannot read"),
+        ("[tool]\nreplaytool = 3", "is no table"),
+    ],
+)
+def test_a_bad_project_file_is_one_clear_error(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ReplaytoolError) as caught:
+        load({}, project(tmp_path, text), {})
+    assert says in f"{caught.value.message} {caught.value.hint}"
+    assert "pyproject.toml" in caught.value.message or "tool.replaytool" in caught.value.message
+
+
+def test_a_secret_is_never_shown() -> None:
+    assert "hunter2" not in repr(load({}, Path("/"), {"REPLAYTOOL_CODEC_AUTH": "hunter2"}))
