@@ -39,6 +39,13 @@ _OPENERS = {b"{": _members, b"[": _elements}
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a list, as the text of a list: so that a reader can take many elements in one go."""
+
+    text: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """What stands in an object behind its list of events, where the list was too long to wait for it."""
 
@@ -165,18 +172,18 @@ def _long_list(window: _Window) -> Iterator[Any]:
     while (first := window.next_byte()) != b"]":
         if not first:
             raise Unreadable("the JSON ends in the middle of a list", "export the history again", window.position())
-        yield from _many_events(window) or [_next_value(window)]
+        yield _many_events(window) or _next_value(window)
     window.at += 1
 
 
-def _many_events(window: _Window) -> list[Any]:
+def _many_events(window: _Window) -> Slice | None:
     """All the events up to the last place where one plainly ends and the next begins, or to the end of their list.
 
     `"eventId"` behind `},{` can stand in valid JSON only where one object ends and another starts; if that was at
     another depth, the text in between is no list, and its events are taken one by one.
     """
     if window.start + window.at < window.singly_until or not _EVENT.match(window.text, window.at):
-        return []
+        return None
     rest = b"[" + memoryview(window.text)[window.at :]
     end = _end_of_text(rest)
     if end is not None and end > 0:
@@ -186,15 +193,11 @@ def _many_events(window: _Window) -> list[Any]:
         ends = [match.end() for match in _NEXT_EVENT.finditer(window.text, max(window.at, len(window.text) - 65536))]
         stop = ends[-1] if ends else window.at
         text = rest[: stop - window.at + 1].rstrip().removesuffix(b",") + b"]"
-    try:
-        events: list[Any] = _elements.decode(text)
-    except (ValueError, RecursionError):
-        events = []
-    if not events:
+    if _end_of_text(text) != len(text) or stop == window.at:
         window.singly_until = window.start + len(window.text)
-        return []
+        return None
     window.at = stop
-    return events
+    return Slice(_text_of.decode(text))
 
 
 def _rest(window: _Window) -> Rest:
@@ -248,7 +251,7 @@ def _end_of_text(text: bytes | memoryview) -> int | None:
     except msgspec.DecodeError as error:
         trailing = _TRAILING.search(str(error))
         if trailing:
-            return int(trailing[1])
+            return int(trailing[1]) - 1  # it counts the byte that it stumbled over
         return None if "truncated" in str(error) else _MALFORMED
     except RecursionError:
         return _MALFORMED

@@ -6,39 +6,102 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
 
 from replaytool.formats import json_values
+from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal_normal import Notes, normalised
 from replaytool.formats.temporal_schema import HISTORY_EVENT, event_struct, letters
 from replaytool.history import Event, Problem
 
 _CARRIES_BUILD = {"WorkflowTaskStarted", "WorkflowTaskCompleted", "WorkflowTaskFailed", "ActivityTaskStarted"}
+_LONGEST_HISTORY = 192 * 1024 * 1024  # servers stop at 50 MB of protobuf
+
+# How a build was spelled over the years: the older ones only the slow lane meets.
+_BUILDS = (
+    ("workerVersion", "buildId"),
+    ("deploymentVersion", "buildId"),
+    ("workerVersioningId", "workerBuildId"),
+)
+
+
+class _Kind(NamedTuple):
+    """One type of event, by its spelled name."""
+
+    name: str
+    """PascalCase."""
+    key: str
+    """Of its attributes, in JSON."""
+    field: str
+    """Of its attributes, in the struct."""
 
 
 @cache
-def type_names() -> dict[str, tuple[str, str]]:
-    """For every spelled event type the PascalCase name and the key of its attributes."""
+def _kinds() -> dict[object, _Kind]:
     by_letters = {
         letters(kind.name.removeprefix("EVENT_TYPE_")): kind.name
         for kind in HISTORY_EVENT.fields_by_name["event_type"].enum_type.values
     }
-    keys = [one.camelcase_name for one in HISTORY_EVENT.oneofs_by_name["attributes"].fields]
-    names = {}
-    for key in keys:
-        stem = key.removesuffix("EventAttributes")
+    kinds: dict[object, _Kind] = {}
+    for attributes in HISTORY_EVENT.oneofs_by_name["attributes"].fields:
+        stem = attributes.camelcase_name.removesuffix("EventAttributes")
         spelled = by_letters.get(letters(stem))
         if spelled:
-            names[spelled] = (stem[0].upper() + stem[1:], key)
-    return names
+            kinds[spelled] = _Kind(stem[0].upper() + stem[1:], attributes.camelcase_name, f"{attributes.name}_")
+    return kinds
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(event_struct())
+
+
+_encoded = msgspec.json.Encoder().encode
+_NOT_STRICT = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+@cache
+def _list_decoder() -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(list[event_struct()])  # type: ignore[misc]
+
+
+def all_understood(text: msgspec.Raw) -> list[Any] | None:
+    """The events of a whole list, or None where the SDK does not know all of everything in it."""
+    try:
+        events: list[Any] = _list_decoder().decode(text)
+    except _NOT_STRICT:
+        return None
+    return events if all(event.event_id_ and event.event_type_ for event in events) else None
+
+
+def understood(value: Any) -> Any:
+    """The event that this is, as a struct where the SDK knows all of it, else as an object; None if it is no event."""
+    if type(value) is msgspec.Raw:
+        try:
+            event = _decoder().decode(value)
+        except _NOT_STRICT:
+            pass
+        else:
+            if event.event_id_ and event.event_type_:
+                return event
+        value = json_values.opened(value)
+    if not isinstance(value, dict) or not ("eventId" in value or "event_id" in value):
+        return None
+    return {key: json_values.whole(item) for key, item in value.items()}
+
+
+def id_of(event: Any) -> int:
+    """The id of what `understood` gave."""
+    return _number(event.get("eventId", event.get("event_id")) if isinstance(event, dict) else event.event_id_)
 
 
 def attributes(event: dict[str, Any]) -> dict[str, Any]:
     """What is particular to this type of event."""
-    known = type_names().get(event.get("eventType", ""))
-    found = event.get(known[1]) if known else None
+    known = _kinds().get(event.get("eventType", ""))
+    found = event.get(known.key) if known else None
     return found if isinstance(found, dict) else {}
 
 
@@ -50,25 +113,59 @@ class EventList:
     parsed: dict[int, dict[str, Any]] = field(default_factory=dict)
     """The few events that say something about the whole run, by their place in the list."""
     notes: dict[tuple[str, str], Problem] = field(default_factory=dict)
+    size: int = 0
 
     def add(self, source: dict[str, Any]) -> None:
         """Take in one event in any spelling."""
-        struct = event_struct()
         try:
-            raw = msgspec.json.encode(msgspec.convert(source, struct))
-            event = source
-        except (msgspec.ValidationError, UnicodeEncodeError):
-            event, raw = self._slowly(source, struct)
+            event = msgspec.convert(source, event_struct())
+        except _NOT_STRICT:
+            self._add_odd(source)
+        else:
+            if event.event_type_:
+                self.extend([event], [_number(event.event_id_)])
+            else:
+                self._add_odd(source)
+
+    def extend(self, events: Iterable[Any], ids: Iterable[int]) -> None:
+        """Take in events as `understood` gives them: structs in the fast lane, objects in the slow one."""
+        kinds, append = _kinds(), self.events.append
+        for event, event_id in zip(events, ids, strict=True):
+            if isinstance(event, dict):
+                self.add(event)
+                continue
+            try:
+                raw = _encoded(event)
+                name, _, field = kinds[event.event_type_]
+            except (UnicodeEncodeError, KeyError):
+                self._add_odd(msgspec.to_builtins(event))
+                continue
+            build = _build(getattr(event, field)) if name in _CARRIES_BUILD else None
+            if name in TELLING and _tells(name, getattr(event, field)):
+                self.parsed[len(self.events)] = msgspec.to_builtins(event)
+            append(Event(event_id, name, event.event_time_ or None, build, raw))
+            self.size += len(raw)
+        self._check_size()
+
+    def _add_odd(self, source: dict[str, Any]) -> None:
+        """The slow lane: an event that the SDK does not know as it stands."""
+        event, raw = self._slowly(source, event_struct())
         event_id = _number(event.get("eventId"))
-        name, key = type_names().get(event.get("eventType") or "", ("", ""))
-        if not name:
-            name = str(event.get("eventType") or "Unspecified")
-            self.note(Problem("unknown-event", f"event type {name} is not known to the installed SDK", event_id))
-        build = _build(event.get(key)) if name in _CARRIES_BUILD else None
-        if name in TELLING:
+        spelled = event.get("eventType")
+        kind = _kinds().get(spelled) if isinstance(spelled, str) else None
+        if kind is None:
+            kind = _Kind(str(spelled or "Unspecified"), "", "")
+            self.note(Problem("unknown-event", f"event type {kind.name} is not known to the installed SDK", event_id))
+        if kind.name in TELLING:
             self.parsed[len(self.events)] = event
+        build = _build_of(event.get(kind.key)) if kind.name in _CARRIES_BUILD else None
         time = event.get("eventTime")
-        self.events.append(Event(event_id, name, time if isinstance(time, str) else None, build, raw))
+        self.events.append(Event(event_id, kind.name, time if isinstance(time, str) else None, build, raw))
+        self.size += len(raw)
+
+    def _check_size(self) -> None:
+        if self.size > _LONGEST_HISTORY:
+            raise Unreadable("a history of more than 192 MB", "servers stop at 50 MB: this is something else")
 
     def _slowly(self, source: dict[str, Any], struct: Any) -> tuple[dict[str, Any], bytes]:
         notes = Notes()
@@ -103,12 +200,17 @@ TELLING = {
 }
 
 
+def _tells(name: str, attributes: Any) -> bool:
+    """Nearly all completed tasks say nothing but that: there can be ten thousand of them."""
+    return name != "WorkflowTaskCompleted" or bool(attributes and attributes.sdk_metadata_)
+
+
 def digest(raws: Iterable[bytes]) -> str:
     """The SHA-256 of canonical events in their order."""
     total = hashlib.sha256()
-    for raw in raws:
-        total.update(raw)
-        total.update(b"\n")
+    rest = iter(raws)
+    while some := list(islice(rest, 1000)):
+        total.update(b"\n".join(some) + b"\n")
     return total.hexdigest()
 
 
@@ -119,19 +221,25 @@ def _retired_only(error: str) -> bool:
 def _number(value: object) -> int:
     try:
         return int(value)  # type: ignore[call-overload,no-any-return]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
 
 
-def _build(attributes: object) -> str | None:
-    """The build that ran it, in every spelling that the protocol has had."""
+def _build(attributes: Any) -> str | None:
+    """The build that ran it, from the struct: what is unset there is false."""
+    if not attributes:
+        return None
+    for holder in (attributes.worker_version_, getattr(attributes, "deployment_version_", None)):
+        if holder and holder.build_id_:
+            return str(holder.build_id_)
+    return getattr(attributes, "binary_checksum_", None) or None
+
+
+def _build_of(attributes: object) -> str | None:
+    """The same from an object, in every spelling that the protocol has had."""
     if not isinstance(attributes, dict):
         return None
-    for key, name in (
-        ("workerVersion", "buildId"),
-        ("deploymentVersion", "buildId"),
-        ("workerVersioningId", "workerBuildId"),
-    ):
+    for key, name in _BUILDS:
         holder = attributes.get(key)
         if isinstance(holder, dict) and isinstance(holder.get(name), str) and holder[name]:
             return str(holder[name])

@@ -6,20 +6,25 @@ The shapes differ in what stands around the events; a walk down to the lists of 
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
 
+import msgspec
+
 from replaytool.formats import json_values
 from replaytool.formats.base import Unreadable
 from replaytool.formats.foreign import refuse_foreign
-from replaytool.formats.temporal_events import EventList
-from replaytool.formats.temporal_run import build_run
+from replaytool.formats.temporal_events import EventList, all_understood, id_of, understood
+from replaytool.formats.temporal_run import build_run, is_closing
 from replaytool.history import Hints, Problem, Run
 
 _LOOKS_LIKE = re.compile(rb'\\?"(event_?[iI]d|event_?[tT]ype|events|[a-z]+(EventAttributes|_event_attributes))\\?"')
-_DEEPEST = 6
+_DEEPEST = 8
+_HIGHEST_ID = 2**31 - 1
+_PIECE = 1000  # events; a long history is taken in as it is read, and not gathered first
 _EVENT_KEYS = {"eventType", "event_type", "eventTime", "event_time", "timestamp"}
 
 
@@ -54,8 +59,9 @@ class TemporalJson:
 class _Part:
     """Events that stand together in the file: an archive cuts one history into several, and so do we a long one."""
 
-    def __init__(self, events: list[Any], wrapper: Hints, *, goes_on: bool = False) -> None:
+    def __init__(self, events: list[Any], ids: list[int], wrapper: Hints, *, goes_on: bool = False) -> None:
         self.events = events
+        self.ids = ids
         self.wrapper = wrapper
         self.goes_on = goes_on
         """Whether this stands in the same list as the part before."""
@@ -76,25 +82,27 @@ class _History:
             return True
         if part.wrapper not in (self.wrapper, Hints()):
             return False
-        ids = [id_of(event) for event in part.events]
+        ids = part.ids
         if self.newest == self.highest and ids[0] == self.newest + 1:
             return min(ids) == ids[0] and not is_closing(self.gathered.events[-1])
         return self.newest == self.lowest and ids[0] == max(ids) == self.newest - 1
 
     def add(self, part: _Part) -> None:
         """Take the part's events in."""
+        ids = part.ids
+        self.lowest = min([*ids, self.lowest] if self.gathered.events else ids)
+        self.highest = max([*ids, self.highest])
+        self.newest = ids[-1] if ids else self.newest
+        if self.highest > _HIGHEST_ID:
+            raise Unreadable(f"an event with the id {self.highest}", "no engine counts that far")
         for event in part.events:
             if isinstance(event, dict):
                 refuse_foreign(event)
-            self.gathered.add(event)
+        self.gathered.extend(part.events, ids)
         if part.is_truncated:
             self.gathered.note(Problem("truncated", "the export names a next page: events are missing at the end"))
         if part.wrapper != Hints():
             self.wrapper = part.wrapper
-        ids = [id_of(event) for event in part.events]
-        self.newest = ids[-1] if ids else self.newest
-        self.lowest = min(ids + ([self.lowest] if self.highest else []))
-        self.highest = max([*ids, self.highest])
 
     def run(self, hints: Hints) -> Run:
         """The finished run."""
@@ -114,67 +122,82 @@ def _parts(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
     """The groups of events among these values, each with the ids that stand around it; a long group in pieces."""
     if depth > _DEEPEST:
         return
-    group = _Group()
-    for item in items:
-        event = understood(item)
+    group = _Group(wrapper)
+    for item in _in_slices(items, wrapper):
+        event = item if isinstance(item, _Part) else understood(item)
         if event is not None:
-            is_next = group.ends_before(id_of(event))
-            if (is_next or len(group.events) >= _PIECE) and group.events:
-                yield group.part(wrapper)
-            if is_next:
-                group = _Group()
-            group.add(event)
+            if group.ends_before(event):
+                yield from group.flushed()
+                group = _Group(wrapper)
+            yield from group.added(event)
             continue
-        if group.events:
-            yield group.part(wrapper)
+        yield from group.flushed()
+        group = _Group(wrapper)
         if isinstance(item, json_values.Rest):
-            yield from _behind(item, wrapper)
+            yield _behind(item, wrapper)
         else:
-            group = _Group()
             yield from _inside(json_values.opened(item), wrapper, depth)
-    if group.events:
-        yield group.part(wrapper)
+    yield from group.flushed()
+
+
+def _in_slices(items: Iterator[Any], wrapper: Hints) -> Iterator[Any]:
+    """The items, but a slice of a list that holds plain events in their order stays together."""
+    for item in items:
+        if not isinstance(item, json_values.Slice):
+            yield item
+            continue
+        events = all_understood(item.text) or []
+        ids = [id_of(event) for event in events]
+        if ids and ids == list(range(ids[0], ids[0] + len(ids))):
+            yield _Part(events, ids, wrapper)
+        else:
+            yield from json_values.opened(item.text)
 
 
 class _Group:
     """Events that follow each other in one list; where several histories stand there, one of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, wrapper: Hints) -> None:
+        self.wrapper = wrapper
         self.events: list[Any] = []
+        self.ids: list[int] = []
         self.first = self.last = self.count = 0
         self.has_begun = False
         self.was_cut = False
 
-    def ends_before(self, event_id: int) -> bool:
-        """Whether the event with this id belongs to another history than the events so far."""
-        if not self.count:
-            return False
+    def ends_before(self, event: Any) -> bool:
+        """Whether this event belongs to another history than the events so far."""
+        event_id = event.ids[0] if isinstance(event, _Part) else id_of(event)
         if event_id == 1:
             return self.has_begun or (self.count > 1 and self.last >= self.first)
-        is_complete = self.last == 1 and self.count == self.first > 1
-        return is_complete and event_id > 1
+        # Newest first and complete: the next one begins another history.
+        return self.last == 1 and self.count == self.first > 1
 
-    def add(self, event: Any) -> None:
-        """Take the event in."""
-        self.last = id_of(event)
-        self.first = self.first if self.count else self.last
-        self.has_begun |= self.last == 1
-        self.count += 1
-        self.events.append(event)
+    def added(self, event: Any) -> Iterator[_Part]:
+        """Take in an event or many; what has grown long enough is handed on."""
+        ids = event.ids if isinstance(event, _Part) else [id_of(event)]
+        self.first = self.first if self.count else ids[0]
+        self.last = ids[-1]
+        self.has_begun |= ids[0] == 1
+        self.count += len(ids)
+        self.events += event.events if isinstance(event, _Part) else [event]
+        self.ids += ids
+        if len(self.ids) >= _PIECE:
+            yield from self.flushed()
 
-    def part(self, wrapper: Hints) -> _Part:
+    def flushed(self) -> Iterator[_Part]:
         """What has been gathered since the last piece."""
-        piece = _Part(self.events, wrapper, goes_on=self.was_cut)
-        self.events = []
-        self.was_cut = True
-        return piece
+        if self.events:
+            yield _Part(self.events, self.ids, self.wrapper, goes_on=self.was_cut)
+        self.was_cut |= bool(self.events)
+        self.events, self.ids = [], []
 
 
-def _behind(rest: json_values.Rest, wrapper: Hints) -> Iterator[_Part]:
+def _behind(rest: json_values.Rest, wrapper: Hints) -> _Part:
     """What an object says behind its long list of events."""
-    part = _Part([], _with_ids(wrapper, rest.members), goes_on=True)
+    part = _Part([], [], _with_ids(wrapper, rest.members), goes_on=True)
     part.is_truncated = _names_next_page(rest.members)
-    yield part
+    return part
 
 
 def _inside(value: Any, wrapper: Hints, depth: int) -> Iterator[_Part]:
@@ -183,6 +206,8 @@ def _inside(value: Any, wrapper: Hints, depth: int) -> Iterator[_Part]:
         yield from _parts(json_values.values(text), wrapper, depth + 1)
     elif isinstance(value, list):
         yield from _parts(iter(value), wrapper, depth + 1)
+    elif isinstance(value, json_values.Slice):
+        yield from _parts(iter([value]), wrapper, depth + 1)
     elif isinstance(value, dict):
         yield from _inside_object(value, _with_ids(wrapper, value), depth)
 
@@ -190,14 +215,21 @@ def _inside(value: Any, wrapper: Hints, depth: int) -> Iterator[_Part]:
 def _inside_object(value: dict[str, Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
     if {"initialEvent", "eventList"} & value.keys():
         raise Unreadable("groups of events as the UI shows them, not a history", "export the history itself")
-    events = json_values.opened(value.get("events"))
-    inner = events if isinstance(events, list) else json_values.opened(value.get("history"))
+    inner = _list_text(value.get("events")) or json_values.opened(value.get("history"))
     if inner is None:
-        yield from _parts(iter(value.values()), wrapper, depth + 1)
+        members = map(json_values.opened, value.values())
+        yield from _parts((item for item in members if isinstance(item, dict | list)), wrapper, depth + 1)
         return
-    for part in _inside(inner, wrapper, depth):
+    for part in _inside(inner, wrapper, depth + 1):
         part.is_truncated |= _names_next_page(value)
         yield part
+
+
+def _list_text(value: Any) -> Any:
+    """The list that a value is, as text where it is text; None where it is no list."""
+    if isinstance(value, msgspec.Raw):
+        return json_values.Slice(value) if memoryview(value)[:1] == b"[" else None
+    return value if isinstance(value, list) else None
 
 
 def _names_next_page(value: dict[str, Any]) -> bool:
@@ -205,11 +237,11 @@ def _names_next_page(value: dict[str, Any]) -> bool:
 
 
 def _with_ids(wrapper: Hints, value: dict[str, Any]) -> Hints:
-    execution = value.get("workflowExecution") or value.get("execution") or {}
-    holders = [value, execution if isinstance(execution, dict) else {}]
+    executions = (json_values.opened(value.get(name)) for name in ("workflowExecution", "execution"))
+    holders = [value, *(execution for execution in executions if isinstance(execution, dict))]
 
     def first(*names: str) -> str | None:
-        found = (holder.get(name) for holder in holders for name in names)
+        found = (json_values.opened(holder.get(name)) for holder in holders for name in names)
         return next((text for text in found if isinstance(text, str) and text), None)
 
     return replace(

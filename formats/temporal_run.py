@@ -27,7 +27,8 @@ def build_run(gathered: EventList, format_name: str, wrapper: Hints, hints: Hint
     started = _started(gathered)
     reset = _last_reset(gathered)
     run_id, run_id_from = _run_id(wrapper, reset, started, hints)
-    workflow_id = wrapper.workflow_id or started.get("workflowId") or hints.workflow_id
+    told = (hints.workflow_id,) if hints.is_certain else ()
+    workflow_id = next(filter(None, (*told, wrapper.workflow_id, started.get("workflowId"), hints.workflow_id)), None)
     completed = _completions(gathered)
     problems += _problems(events, completed, run_id, workflow_id)
     return Run(
@@ -50,6 +51,11 @@ def build_run(gathered: EventList, format_name: str, wrapper: Hints, hints: Hint
         sdk_version=_latest(completed, "sdkVersion"),
         problems=(*gathered.notes.values(), *problems),
     )
+
+
+def is_closing(event: Event) -> bool:
+    """Whether nothing can come behind this event."""
+    return event.event_type in _CLOSING
 
 
 def _in_order(gathered: EventList) -> tuple[list[Event], list[Problem]]:
@@ -78,6 +84,7 @@ def _last_reset(gathered: EventList) -> dict[str, Any]:
 
 def _run_id(wrapper: Hints, reset: dict[str, Any], started: dict[str, Any], hints: Hints) -> tuple[str | None, str]:
     for found, source in (
+        (hints.run_id if hints.is_certain else None, "server"),
         (wrapper.run_id, "wrapper"),
         (_text(reset.get("newRunId")), "reset event"),
         (_text(started.get("originalExecutionRunId")), "started event"),
@@ -108,12 +115,12 @@ def _problems(
     events: list[Event], completed: list[dict[str, Any]], run_id: str | None, workflow_id: str | None
 ) -> list[Problem]:
     problems = _gaps(events)
-    if completed and not any(_flags(one) for one in completed):
+    was_driven = any(event.event_type == "WorkflowTaskCompleted" for event in events)
+    if was_driven and not any(_flags(one) for one in completed):
         problems.append(
             Problem("blind", "no SDK flags are recorded: the SDK's own replayer skips checks on such a history")
         )
-    hashed = {event.build_id for event in events if event.build_id and _DEFAULT_BUILD.fullmatch(event.build_id)}
-    if hashed:
+    if any(build and _DEFAULT_BUILD.fullmatch(build) for build in {event.build_id for event in events}):
         problems.append(
             Problem(
                 "hash-build-id",
@@ -128,6 +135,8 @@ def _problems(
 
 
 def _gaps(events: list[Event]) -> list[Problem]:
+    if all(event.event_id == at and event.event_time for at, event in enumerate(events, 1)):
+        return []
     problems = []
     previous = 0
     for event in events:

@@ -53,7 +53,7 @@ class Run:
     workflow_type: str
     status: str
     run_id_from: str
-    """Which source the run id was taken from: wrapper, reset event, started event, file name, none."""
+    """Which source the run id was taken from: server, wrapper, reset event, started event, file name, none."""
     sha256: str
     """Of the canonical events, in order: equal content has an equal digest, whatever the file's spelling."""
     namespace: str | None = None
@@ -83,3 +83,5 @@ class Hints:
     namespace: str | None = None
     workflow_id: str | None = None
     run_id: str | None = None
+    is_certain: bool = False
+    """Whether a server said so; a file's name is only the last resort."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
+from typing import BinaryIO, cast
 
 from replaytool.errors import ReplaytoolError
 from replaytool.formats import HEAD_SIZE, Unreadable, detect
@@ -58,7 +62,8 @@ def read(source: Source) -> Iterator[Run]:
             head = stream.read(HEAD_SIZE)
             found = detect(head)
             _log.debug("%s is %s", source.name, found.name)
-            yield from found.read(_Rewound(head, stream), source.hints)  # type: ignore[arg-type]
+            content = BytesIO(head) if len(head) < HEAD_SIZE else cast(BinaryIO, _Rewound(head, stream))
+            yield from found.read(content, source.hints)
     except OSError as error:
         raise Unreadable(error.strerror or str(error), getattr(error, "hint", "check the file and its mode")) from error
     except (RecursionError, MemoryError) as error:
@@ -92,12 +97,24 @@ def load(
 ) -> Report:
     """Load every source. A file is in or it is out; a bad one is reported and the others go on."""
     loading = _Loading(store, observer or Observer(), transform or (lambda run: run))
-    try:
-        for source in sources:
-            loading.take(source)
-    finally:
-        loading.flush()
+    with _patient_collector():
+        try:
+            for source in sources:
+                loading.take(source)
+        finally:
+            loading.flush()
     return loading.report
+
+
+@contextmanager
+def _patient_collector() -> Iterator[None]:
+    """Events are made by the hundred thousand and hold no cycles: looking for some takes a sixth of the time."""
+    usual = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 class _Loading:

@@ -17,6 +17,8 @@ from replaytool.store import RunRow, Store
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from replaytool.sources.temporal_server import Known, PullOptions, Tally
+
 __all__ = ["EventLine", "Session", "open_output"]
 
 
@@ -54,6 +56,21 @@ class Session:
         if decode and decoder.codec is None:
             raise ReplaytoolError("--decode needs something to decode with", "give --converter or --codec-endpoint")
         return ingest.load(self.store, sources, observer, decoder.decoded if decode else None)
+
+    def pull(
+        self, wanted: PullOptions, observer: ingest.Observer, tally: Tally, *, decode: bool = False
+    ) -> ingest.Report:
+        """Fetch histories from a server and load them; what the store has in full stays where it is."""
+        from replaytool.sources.temporal_server import pull
+
+        return self.load_sources(pull(wanted, self._known(), tally), observer, decode=decode)
+
+    def _known(self) -> Known:
+        """How many events of a run the store has. A run id that was read off a file's name proves nothing."""
+        sql = "SELECT workflow_id, run_id, event_count FROM runs WHERE run_id_from <> 'file name'"
+        rows = self.store.query(sql) if self.settings.store.is_file() else []
+        counts = {(row["workflow_id"], row["run_id"]): row["event_count"] for row in rows}
+        return lambda workflow_id, run_id: counts.get((workflow_id, run_id))
 
     def runs(self, condition: str, parameters: Sequence[object], limit: int | None) -> list[RunRow]:
         """Runs that fulfil a condition over the `runs` view."""
@@ -136,7 +153,7 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _deepest_message(failure: dict[str, Any]) -> str:
-    messages = []
+    messages: list[str] = []
     inner: Any = failure
     while isinstance(inner, dict) and len(messages) < 20:
         messages.append(str(inner.get("message", "")))

@@ -66,7 +66,7 @@ class _LazyGroup(click.Group):
 @click.option("-v", "--verbose", count=True, help="Log to stderr; -vv logs more.")
 @click.pass_context
 def cli(ctx: click.Context, /, store: str | None, verbose: int) -> None:
-    r"""Load, query, replay and reset the recorded histories of durable workflows.
+    """Load, query, replay and reset the recorded histories of durable workflows.
 
     \b
     Example:

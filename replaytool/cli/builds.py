@@ -15,7 +15,7 @@ from replaytool.render.rows import table
 @options.store
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
-    r"""List the builds that ran something, and when.
+    """List the builds that ran something, and when.
 
     An id marked as a hash is the SDK's default: no build id was set, and it cannot tell versions of the code apart.
 

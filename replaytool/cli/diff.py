@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, left: str, right: str, show_all: bool, as_json: bool, **settings: str | None
 ) -> None:
-    r"""Show where two runs did different things.
+    """Show where two runs did different things.
 
     The runs are aligned by what they did (activities, timers, signals, children, results), not by event id. Exits
     with 1 where they differ.

@@ -23,7 +23,7 @@ _ENDINGS = {"json": ".json", "binary": ".binpb"}
 def command(
     ctx: click.Context, /, runs: tuple[str, ...], format_name: str, output: str | None, store: str | None
 ) -> None:
-    r"""Write runs as the official loaders take them: proto JSON, or the binary History.
+    """Write runs as the official loaders take them: proto JSON, or the binary History.
 
     \b
     Examples:

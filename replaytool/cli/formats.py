@@ -14,7 +14,7 @@ from replaytool.render.rows import table
 @click.command
 @options.as_json
 def command(as_json: bool) -> None:
-    r"""List the formats that can be loaded, and those that are recognised and refused by name.
+    """List the formats that can be loaded, and those that are recognised and refused by name.
 
     \b
     Example:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, paths: tuple[str, ...], skip_bad: bool, decode: bool, as_json: bool, **settings: str | None
 ) -> None:
-    r"""Load exported histories of any shape into the store.
+    """Load exported histories of any shape into the store.
 
     PATH is a file, a folder (searched to the bottom), a glob, - for standard input, or an object store address
     such as s3://bucket/prefix. What a file holds is found by looking into it; its name does not matter. Loading the
@@ -47,7 +47,7 @@ def command(
 
 def finish(ctx: click.Context, report: Report, *, as_json: bool, skip_bad: bool) -> None:
     """Say what was loaded, and end with the exit code that fits."""
-    click.echo(json_line(_as_object(report)).decode() if as_json else summary(report))
+    click.echo(json_line(as_object(report)).decode() if as_json else summary(report))
     if report.bad and not skip_bad:
         ctx.exit(FINDINGS)
 
@@ -65,7 +65,8 @@ def summary(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _as_object(report: Report) -> dict[str, object]:
+def as_object(report: Report) -> dict[str, object]:
+    """What a load did, for programs."""
     return {
         "files": report.files,
         "events": report.events,

@@ -30,7 +30,7 @@ _COLUMNS = (
 def command(
     ctx: click.Context, /, where: str | None, limit: int | None, as_json: bool, store: str | None, **filters: str | None
 ) -> None:
-    r"""List the loaded runs, oldest first.
+    """List the loaded runs, oldest first.
 
     \b
     Examples:

@@ -20,7 +20,7 @@ from replaytool.text import visible
 @options.store
 @click.pass_context
 def command(ctx: click.Context, /, run: str, event_id: int | None, as_json: bool, **settings: str | None) -> None:
-    r"""Show the events of a run.
+    """Show the events of a run.
 
     RUN is a run key, a workflow id, a run id, or the beginning of one.
 

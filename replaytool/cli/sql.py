@@ -23,7 +23,7 @@ from replaytool.render.rows import OUTPUTS
 def command(
     ctx: click.Context, /, query: str, format_name: str | None, output: str | None, allow_files: bool, store: str | None
 ) -> None:
-    r"""Query the store with SQL (DuckDB's).
+    """Query the store with SQL (DuckDB's).
 
     The views: runs, events, activities, tasks, signals, updates, timers, children, markers, builds, reset_points,
     verdicts, problems. `DESCRIBE runs` lists the columns of one. The store is open for reading only.

@@ -242,13 +242,13 @@ class _Puller:
 
     def _fetched(self, workflow_id: str, run_id: str, history: bytes) -> Source:
         name = self._name(workflow_id, run_id)
-        hints = Hints(name, self.target.namespace, workflow_id, run_id)
+        hints = Hints(name, self.target.namespace, workflow_id, run_id, is_certain=True)
         return Source(name, functools.partial(io.BytesIO, history), hints)
 
     def _failed(self, run: _Listed, reason: str) -> Source:
         self.tally.failed += 1
         name = self._name(run.workflow_id, run.run_id)
-        hints = Hints(name, self.target.namespace, run.workflow_id, run.run_id or None)
+        hints = Hints(name, self.target.namespace, run.workflow_id, run.run_id or None, is_certain=True)
         return Source(name, functools.partial(_refused, reason), hints)
 
     def _name(self, workflow_id: str, run_id: str) -> str:
@@ -291,4 +291,4 @@ def _is_about_all(error: RPCError) -> bool:
 
 
 def _refused(reason: str) -> BinaryIO:
-    raise Unavailable(reason, "deleted since it was listed, or past its retention: an older export may have it")
+    raise Unavailable(reason, "check the id; the server forgets a run that was deleted or is past its retention")

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
 
 import pyarrow as pa
 
-from replaytool.history import Run
+from replaytool.history import Event, Run
 
 _TEXT = pa.large_string()
+_TABLE_BYTES = 8 * 1024 * 1024
+_BUILD_SCHEMA = pa.schema(
+    [
+        ("run", pa.int32()),
+        *((name, _TEXT) for name in ("build_id", "deployment_name")),
+        *((name, pa.int32()) for name in ("tasks", "activities")),
+        *((name, _TEXT) for name in ("first_seen", "last_seen")),
+    ]
+)
 RUN_SCHEMA = pa.schema(
     [
         ("id", pa.int32()),
@@ -55,10 +68,24 @@ def _run_row(stored: StoredRun) -> dict[str, object]:
     }
 
 
-def event_table(stored: Sequence[StoredRun]) -> pa.Table:
-    """One row for each event of all these runs."""
-    events = [event for one in stored for event in one.run.events]
-    owners = [one.id for one in stored for _ in range(len(one.run.events))]
+def event_tables(stored: Sequence[StoredRun]) -> Iterator[pa.Table]:
+    """One row for each event of all these runs, in tables of a few megabytes: fresh memory is what costs most here."""
+    owners: list[int] = []
+    events: list[Event] = []
+    size = 0
+    for one in stored:
+        for event in one.run.events:
+            owners.append(one.id)
+            events.append(event)
+            size += len(event.raw)
+            if size > _TABLE_BYTES:
+                yield _event_table(owners, events)
+                owners, events, size = [], [], 0
+    if events:
+        yield _event_table(owners, events)
+
+
+def _event_table(owners: list[int], events: list[Event]) -> pa.Table:
     return pa.table(
         {
             "run": pa.array(owners, pa.int32()),
@@ -66,9 +93,48 @@ def event_table(stored: Sequence[StoredRun]) -> pa.Table:
             "event_type": pa.array([event.event_type for event in events], pa.string()).dictionary_encode(),
             "event_time": pa.array([event.event_time for event in events], pa.string()),
             "build_id": pa.array([event.build_id for event in events], pa.string()),
-            "raw": pa.array([event.raw for event in events], pa.large_binary()).cast(_TEXT),
+            "raw": _texts([event.raw for event in events]),
         }
     )
+
+
+def _texts(raws: Sequence[bytes]) -> pa.Array:
+    """Events as text, without looking at them again: they were made by an encoder of JSON."""
+    offsets = array("q", accumulate(map(len, raws), initial=0))
+    return pa.LargeStringArray.from_buffers(len(raws), pa.py_buffer(offsets), pa.py_buffer(b"".join(raws)))
+
+
+def build_table(stored: Sequence[StoredRun]) -> pa.Table:
+    """One row for each build in each run: what it did there, and when first and last."""
+    rows = [row for one in stored for row in _build_rows(one)]
+    return pa.Table.from_pylist(rows, schema=_BUILD_SCHEMA)
+
+
+def _build_rows(stored: StoredRun) -> Iterable[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for event in stored.run.events:
+        if event.build_id is None:
+            continue
+        row = rows.get(event.build_id)
+        if row is None:
+            start = {"run": stored.id, "build_id": event.build_id, "tasks": 0, "activities": 0}
+            row = rows[event.build_id] = start | {"first_seen": event.event_time, "deployment_name": None}
+        row["last_seen"] = event.event_time
+        if event.event_type == "ActivityTaskStarted":
+            row["activities"] += 1
+        elif event.event_type == "WorkflowTaskCompleted":
+            row["tasks"] += 1
+            row["deployment_name"] = row["deployment_name"] or _deployment(event.raw)
+    return rows.values()
+
+
+def _deployment(raw: bytes) -> str | None:
+    if b"eploymentName" not in raw:
+        return None
+    task = json.loads(raw).get("workflowTaskCompletedEventAttributes", {})
+    version = task.get("deploymentVersion")
+    name = task.get("workerDeploymentName") or (version.get("deploymentName") if isinstance(version, dict) else None)
+    return name if isinstance(name, str) and name else None
 
 
 def problem_table(stored: Sequence[StoredRun]) -> pa.Table:

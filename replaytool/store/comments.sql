@@ -5,7 +5,7 @@ COMMENT ON COLUMN runs.engine IS 'The engine that recorded it: temporal';
 COMMENT ON COLUMN runs.namespace IS 'Namespace, where the source told it';
 COMMENT ON COLUMN runs.workflow_id IS 'Workflow id; NULL where nothing in the source tells it';
 COMMENT ON COLUMN runs.run_id IS 'Run id; NULL where nothing in the source tells it';
-COMMENT ON COLUMN runs.run_id_from IS 'Where the run id was found: wrapper, reset event, started event, file name, none';
+COMMENT ON COLUMN runs.run_id_from IS 'Where the run id was found: server, wrapper, reset event, started event, file name, none';
 COMMENT ON COLUMN runs.workflow_type IS 'Workflow type as registered';
 COMMENT ON COLUMN runs.task_queue IS 'Task queue that the run started on';
 COMMENT ON COLUMN runs.status IS 'Running, Completed, Failed, Canceled, Terminated, TimedOut or ContinuedAsNew, by the last event';

@@ -54,6 +54,7 @@ def writing(path: Path) -> Iterator[Connection]:
         "storage_compatibility_version": _STORAGE,
         "memory_limit": _MEMORY,
         "preserve_insertion_order": False,
+        "wal_autocheckpoint": "1KB",  # a burst goes into the tables at once, and not first into the log
     }
     connection = _opened(path, _WAIT_TO_WRITE, read_only=False, config=config)
     try:

@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from replaytool.history import Event, Problem, Run
-from replaytool.store.arrow import StoredRun, event_table, problem_table, run_table
+from replaytool.store.arrow import StoredRun, build_table, event_tables, problem_table, run_table
 from replaytool.store.db import Connection
 
 NEW, GROWN, SAME, SHORTER = "new", "grown", "same", "shorter"
@@ -31,11 +31,11 @@ def add(connection: Connection, found: Sequence[tuple[str, Run]]) -> list[Added]
     added = [known.place(source, run, key) for (source, run), key in zip(found, keys, strict=True)]
     known.drop_superseded()
     stored = list(known.fresh.values())
-    _insert(connection, "run", run_table(stored), {"started_at": "TIMESTAMP", "closed_at": "TIMESTAMP"})
-    events = event_table(stored)
-    _insert(connection, "event", events, {"event_time": "TIMESTAMP"})
-    _insert(connection, "problem", problem_table(stored), {})
-    _sum_up_builds(connection, events)
+    _insert(connection, "run", run_table(stored))
+    for events in event_tables(stored):
+        _insert(connection, "event", events)
+    _insert(connection, "problem", problem_table(stored))
+    _insert(connection, "run_build", build_table(stored))
     return added
 
 
@@ -138,33 +138,15 @@ def _pruned(value: object) -> object:
     return None if isinstance(value, str) and value.endswith("_UNSPECIFIED") else value
 
 
-def _insert(connection: Connection, table: str, rows: pa.Table, casts: dict[str, str]) -> None:
-    columns = [f"TRY_CAST({name} AS {casts[name]}) AS {name}" if name in casts else name for name in rows.column_names]
+def _insert(connection: Connection, table: str, rows: pa.Table) -> None:
+    columns = [_CASTS.get(name, name) for name in rows.column_names]
     connection.register("incoming", rows)
     connection.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(columns)} FROM incoming")
     connection.unregister("incoming")
 
 
-def _sum_up_builds(connection: Connection, events: pa.Table) -> None:
-    connection.register("incoming", events)
-    connection.execute(_BUILDS)
-    connection.unregister("incoming")
-
-
-_BUILDS = """
-INSERT INTO run_build BY NAME
-SELECT
-    run,
-    build_id,
-    any_value(coalesce(
-        nullif(CAST(raw AS JSON) ->> '$.workflowTaskCompletedEventAttributes.workerDeploymentName', ''),
-        CAST(raw AS JSON) ->> '$.workflowTaskCompletedEventAttributes.deploymentVersion.deploymentName'
-    )) FILTER (event_type = 'WorkflowTaskCompleted') AS deployment_name,
-    count(*) FILTER (event_type = 'WorkflowTaskCompleted') AS tasks,
-    count(*) FILTER (event_type = 'ActivityTaskStarted') AS activities,
-    min(TRY_CAST(event_time AS TIMESTAMP)) AS first_seen,
-    max(TRY_CAST(event_time AS TIMESTAMP)) AS last_seen
-FROM incoming
-WHERE build_id IS NOT NULL
-GROUP BY run, build_id
-"""
+# Times arrive as text, and what is no time is none: the event itself still has it.
+_CASTS = {
+    name: f"TRY_CAST({name} AS TIMESTAMP) AS {name}"
+    for name in ("started_at", "closed_at", "event_time", "first_seen", "last_seen")
+}

@@ -54,15 +54,20 @@ async def populate(address: str, each: int, endings: tuple[str, ...] = ENDINGS) 
     async with Worker(
         client, task_queue=QUEUE, workflows=[Ending], activities=[echo], workflow_runner=UnsandboxedWorkflowRunner()
     ):
-        for at in range(each):
-            await asyncio.gather(*(_one(client, how, at) for how in endings))
+        at_once = asyncio.Semaphore(40)
+        await asyncio.gather(*(_limited(at_once, client, how, at) for at in range(each) for how in endings))
     runs = sum(RUNS.get(how, 1) for how in endings) * each
     await _visible(client, runs)
     return runs
 
 
+async def _limited(at_once: asyncio.Semaphore, client: Client, how: str, at: int) -> None:
+    async with at_once:
+        await _one(client, how, at)
+
+
 async def _one(client: Client, how: str, at: int) -> None:
-    timeout = timedelta(seconds=2) if how == "timed-out" else None
+    timeout = timedelta(seconds=4) if how == "timed-out" else None
     handle = await client.start_workflow(
         Ending.run, args=[how], id=f"{how}/{at}", task_queue=QUEUE, execution_timeout=timeout
     )

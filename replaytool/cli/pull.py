@@ -1,0 +1,102 @@
+"""`replaytool pull`: histories from a Temporal server into the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaytool.cli import load, options, session
+from replaytool.errors import FINDINGS
+from replaytool.render.rows import as_json as json_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from replaytool.sources.temporal_server import PullOptions
+
+_SERVER = (
+    click.option("--address", metavar="HOST:PORT", help="The server (default: TEMPORAL_ADDRESS or localhost:7233)."),
+    click.option("-n", "--namespace", metavar="NAME", help="The namespace (default: TEMPORAL_NAMESPACE or default)."),
+    click.option("--profile", metavar="NAME", help="A profile of the Temporal configuration file."),
+    click.option("--config-file", metavar="FILE", help="The Temporal configuration file, if not the usual one."),
+    click.option("--api-key", metavar="KEY", help="An API key; better in TEMPORAL_API_KEY, which nobody sees."),
+    click.option("--tls/--no-tls", default=None, help="Use TLS or do not, whatever is configured."),
+    click.option("--tls-cert", metavar="FILE", help="The client certificate (PEM)."),
+    click.option("--tls-key", metavar="FILE", help="The client certificate's key (PEM)."),
+    click.option("--tls-ca", metavar="FILE", help="The certificate of the authority that signed the server's (PEM)."),
+    click.option("--tls-server-name", metavar="NAME", help="The name in the server's certificate."),
+)
+
+
+def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which server, as the official command-line tool asks for it."""
+    for option in reversed(_SERVER):
+        function = option(function)
+    return function
+
+
+@click.command
+@click.option("-q", "--query", metavar="QUERY", default="", help="Only runs that this visibility query lists.")
+@click.option("--since", metavar="TIME", help="Only runs that started or closed since: 2h, 3d, or an ISO 8601 time.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Look at no more than the first N runs listed.")
+@click.option(
+    "-w", "--workflow-id", "workflow_ids", multiple=True, metavar="ID", help="The latest run of this id. Repeatable."
+)
+@click.option("-r", "--run-id", metavar="ID", help="This run of the --workflow-id, instead of the latest.")
+@click.option(
+    "--only-new/--all",
+    default=True,
+    help="Fetch what the store lacks: new runs, and those that grew (the default); or all again.",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 200), default=10, show_default=True, metavar="N", help="Fetch N at once."
+)
+@click.option("--skip-bad", is_flag=True, help="Exit with 0 although runs could not be fetched.")
+@click.option(
+    "--decode", is_flag=True, help="Store payloads as the converter's codec or the codec server decodes them."
+)
+@server_options
+@options.decoding
+@options.as_json
+@options.store
+@click.pass_context
+def command(ctx: click.Context, /, skip_bad: bool, decode: bool, as_json: bool, **given: Any) -> None:
+    """Fetch histories from a Temporal server into the store.
+
+    The server, the namespace and the credentials are those of the official `temporal` tool: its TEMPORAL_* variables,
+    its configuration file and profiles, and below it localhost:7233. A run that the store has in full is not fetched
+    again; one that has grown is, and takes the place of the shorter.
+
+    \b
+    Examples:
+      replaytool pull --query "WorkflowType = 'Loyalty'" --since 3d
+      replaytool pull --profile prod --limit 1000
+      replaytool pull -w order-17
+    """
+    from replaytool.sources.temporal_server import Tally
+
+    wanted, settings = _split(given)
+    tally = Tally()
+    with options.watching("pulling") as observer:
+        report = session(ctx, **settings).pull(wanted, observer, tally, decode=decode)
+    counts = {"listed": tally.listed, "unchanged": tally.unchanged}
+    if as_json:
+        click.echo(json_line({**counts, **load.as_object(report)}).decode())
+    else:
+        click.echo(f"{tally.listed:,} runs listed, {tally.unchanged:,} of them unchanged")
+        click.echo(load.summary(report))
+    if report.bad and not skip_bad:
+        ctx.exit(FINDINGS)
+
+
+def _split(given: dict[str, Any]) -> tuple[PullOptions, dict[str, Any]]:
+    """What belongs to the pull, and what to the session."""
+    from dataclasses import fields
+
+    from replaytool.sources.temporal_options import ServerOptions
+    from replaytool.sources.temporal_server import PullOptions
+
+    server = ServerOptions(**{one.name: given.pop(one.name) for one in fields(ServerOptions)})
+    names = {one.name for one in fields(PullOptions)} & given.keys()
+    return PullOptions(server=server, **{name: given.pop(name) for name in names}), given

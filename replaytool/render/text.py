@@ -1,0 +1,122 @@
+"""The report for people: causes first, each with the code, both sides, and what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from replaytool.history import Payload
+from replaytool.render.source import excerpt, place
+from replaytool.text import shortened, visible
+from replaytool.verdict import WORDS, Cause, Checked, Command, Divergence, Drift, Expected, Hazard, Report, Verdict
+
+_MARKS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
+_MOST_DRIFTS = 8
+_SHOWN_FIELDS = 4
+
+
+def render(report: Report) -> str:
+    """The whole report."""
+    by_key = {one.subject.run_key: one for one in report.runs}
+    lines: list[str] = []
+    for cause in report.causes:
+        lines += [*_cause(cause, by_key.get(cause.example)), ""]
+    lines += _notes(report)
+    lines.append(_summary(report))
+    return "\n".join(lines) + "\n"
+
+
+def _cause(cause: Cause, example: Checked | None) -> Iterator[str]:
+    runs = "1 run" if cause.runs == 1 else f"{cause.runs} runs"
+    yield visible(f"{_MARKS[cause.verdict]} {cause.verdict}: {cause.message} ({runs})")
+    if cause.call_site is not None:
+        yield f"  --> {place(cause.call_site)}"
+        yield from ("  " + line for line in excerpt(cause.call_site))
+        yield from (f"  awaited at {place(site)}" for site in cause.call_site.chain)
+    if example is not None:
+        yield from ("  " + line for line in _finding(example))
+
+
+def _finding(checked: Checked) -> Iterator[str]:
+    verdict = checked.verdict
+    if verdict.divergence is not None:
+        yield from _divergence(verdict.divergence)
+    if verdict.failure is not None:
+        yield visible(f"event {verdict.failure.event_id}: {verdict.failure.type}: {verdict.failure.message}")
+    for drift in verdict.drift[:_MOST_DRIFTS]:
+        yield _drift(drift)
+    if len(verdict.drift) > _MOST_DRIFTS:
+        yield f"… and {len(verdict.drift) - _MOST_DRIFTS} more differences"
+    subject = checked.subject
+    yield visible(f"for example {subject.workflow_type} {subject.workflow_id or '-'} ({subject.run_key})")
+    if (event_id := _event(verdict)) is not None:
+        yield f"look: replaytool debug {subject.run_key} --at {event_id}"
+
+
+def _event(verdict: Verdict) -> int | None:
+    for found in (verdict.divergence, verdict.failure, *verdict.drift):
+        if found is not None:
+            return found.event_id
+    return None
+
+
+def _divergence(found: Divergence) -> Iterator[str]:
+    for match in found.before:
+        yield f"  = {_expected(match.expected)}"
+    yield f"  - history: {_expected(found.expected) if found.expected else f'event {found.event_id}: nothing'}"
+    yield f"  + code:    {_command(found.actual) if found.actual else 'nothing'}"
+    if found.differing:
+        yield visible(f"  differs in {', '.join(found.differing)}")
+    if found.advice:
+        yield visible(f"help: {found.advice}")
+
+
+def _expected(expected: Expected) -> str:
+    return visible(f"event {expected.event_id}: {expected.event_type} {expected.name}".rstrip())
+
+
+def _command(command: Command) -> str:
+    shown = [f"{key}={_value(value)}" for key, value in list(command.fields.items())[:_SHOWN_FIELDS] if value]
+    return visible(f"{command.kind.replace('_', ' ')} {command.name} {' '.join(shown)}".rstrip())
+
+
+def _drift(drift: Drift) -> str:
+    where = f" ({place(drift.call_site)})" if drift.call_site else ""
+    return visible(f"event {drift.event_id}: {drift.path}: {_value(drift.recorded)} → {_value(drift.produced)}") + where
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Payload):
+        return f"{value.encoding or 'unknown'} ({len(value.data)} bytes)"
+    if isinstance(value, Mapping | list):
+        return shortened(json.dumps(value, default=str), 60)
+    return shortened(str(value), 60)
+
+
+def _notes(report: Report) -> Iterator[str]:
+    """What is worth a line although the verdict is good: hazards, stuck runs, what comes next."""
+    hazards: dict[tuple[str, str], int] = {}
+    for one in report.runs:
+        for hazard in one.verdict.hazards:
+            key = (_hazard(hazard), place(hazard.call_site) if hazard.call_site else "")
+            hazards[key] = hazards.get(key, 0) + 1
+    for (what, where), count in sorted(hazards.items()):
+        yield f"! hazard: {what} at {where or 'an unknown place'} ({count} times)"
+    for one in report.runs:
+        if one.verdict.stuck:
+            following = ", ".join(_command(command) for command in one.verdict.next[:3])
+            name = visible(one.subject.workflow_id or one.subject.run_key)
+            yield f"stuck: {name} {one.verdict.stuck}" + (f": {following}" if following else "")
+
+
+def _hazard(hazard: Hazard) -> str:
+    refused = ", refused" if hazard.refused else ""
+    return visible(f"{hazard.what} {hazard.detail}".rstrip()) + refused
+
+
+def _summary(report: Report) -> str:
+    summary = report.summary()
+    counts = ", ".join(f"{summary[word]} {word}" for word in WORDS if summary[word])
+    cut = "" if report.complete else "; interrupted: this is what was known"
+    return f"{summary['runs']} runs, {summary['events']} events: {counts or 'nothing'} in {report.seconds:.1f} s{cut}"
