@@ -13,7 +13,7 @@ import pytest
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 CASES = sorted(path.parent for path in FIXTURES.glob("temporal/*/verdict.json"))
 HISTORIES = sorted(FIXTURES.glob("temporal/*/history*.json"))
-# What the issue of a replay tool cannot do without; each was written by a real server.
+# What a replay tool meets sooner or later; each was written by a real server.
 NEEDED = """
 ACTIVITY_TASK_CANCELED ACTIVITY_TASK_CANCEL_REQUESTED ACTIVITY_TASK_COMPLETED ACTIVITY_TASK_FAILED
 ACTIVITY_TASK_SCHEDULED ACTIVITY_TASK_STARTED ACTIVITY_TASK_TIMED_OUT CHILD_WORKFLOW_EXECUTION_CANCELED
