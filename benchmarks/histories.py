@@ -8,16 +8,17 @@ from __future__ import annotations
 import base64
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
 _ACTIVITIES = ("charge_card", "reserve_stock", "score_trip", "send_mail", "call_model", "fetch_profile")
-_WORDS = (
+_TEXT = (
     "order shipped to the customer after review of credit and stock level with note about late delivery window in "
     "region north east payment captured twice refunded once pending approval model answered tokens used summary"
-).split()
+)
+_WORDS = _TEXT.split()
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ def pretty(text: str) -> str:
 
 def snake_case(text: str) -> str:
     """The same history with the names that some HTTP clients write."""
-    return json.dumps(_respelled(json.loads(text), _snake, lambda value: value))
+    return json.dumps(_respelled(json.loads(text), _snake, str))
 
 
 def pascal_case(text: str) -> str:
     """The same history with the enum values that tctl wrote."""
-    return json.dumps(_respelled(json.loads(text), lambda key: key, _pascal))
+    return json.dumps(_respelled(json.loads(text), str, _pascal))
 
 
 class _Writer:
@@ -166,7 +167,9 @@ class _Writer:
 
 
 def _timer(step: int, completed: int) -> str:
-    return f'{{"timerId":"{step}","startToFireTimeout":"{step % 50 + 1}s","workflowTaskCompletedEventId":"{completed}"}}'
+    return (
+        f'{{"timerId":"{step}","startToFireTimeout":"{step % 50 + 1}s","workflowTaskCompletedEventId":"{completed}"}}'
+    )
 
 
 def _uuid(source: random.Random) -> str:
@@ -185,9 +188,9 @@ def _pascal(value: str) -> str:
     return value
 
 
-def _respelled(value: object, key: object, text: object) -> object:
+def _respelled(value: object, key: Callable[[str], str], text: Callable[[str], str]) -> object:
     if isinstance(value, dict):
-        return {key(name): _respelled(item, key, text) for name, item in value.items()}  # type: ignore[operator]
+        return {key(name): _respelled(item, key, text) for name, item in value.items()}
     if isinstance(value, list):
         return [_respelled(item, key, text) for item in value]
-    return text(value) if isinstance(value, str) else value  # type: ignore[operator]
+    return text(value) if isinstance(value, str) else value

@@ -24,5 +24,7 @@ def detect(head: bytes) -> Format:
             return candidate
     if not head.strip():
         raise Unreadable("the file is empty", "export the history again", "byte 0")
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or (head[1:2] == b"\0" and head[:1] in b'{["'):
+        raise Unreadable("text in UTF-16", "save it as UTF-8: PowerShell's > writes UTF-16", "byte 0")
     kind = "JSON, but not a history" if head.lstrip()[:1] in (b"{", b"[") else "neither JSON nor protobuf"
     raise Unreadable(kind, "`replaytool formats` lists what can be read", "byte 0")

@@ -23,9 +23,20 @@ class Unreadable(Exception):
 class Format(Protocol):
     """One shape of exported history. Detection looks at content, never at a file's name."""
 
-    name: str
-    engine: str
-    about: str
+    @property
+    def name(self) -> str:
+        """What it is called in the store."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """The engine that recorded what it reads."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """What it reads, for a list of formats."""
+        ...
 
     def sniff(self, head: bytes) -> bool:
         """Whether content that begins like this is mine; `head` holds up to HEAD_SIZE bytes."""

@@ -18,6 +18,10 @@ _CADENCE_KEYS = {
 }
 
 
+# Only Temporal calls an event's time so; the other engines' words can stand in the values that it carries.
+_TEMPORAL = re.compile(rb'"event_?[tT]ime"')
+
+
 @dataclass(frozen=True)
 class Foreign:
     """An engine whose histories are known by sight and not read yet."""
@@ -28,8 +32,8 @@ class Foreign:
     looks_like: re.Pattern[bytes]
 
     def sniff(self, head: bytes) -> bool:
-        """Whether this engine's own words stand early in the text."""
-        return self.looks_like.search(head) is not None
+        """Whether this engine's own words stand early in the text, and are not what a Temporal workflow handled."""
+        return self.looks_like.search(head) is not None and _TEMPORAL.search(head) is None
 
     def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
         """Always refuses: the file is named for what it is."""

@@ -8,6 +8,7 @@ one piece is cut at the ends of its values, so that memory stays flat however ma
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _text_of = msgspec.json.Decoder(msgspec.Raw)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
-_OPENERS = {b"{": _members, b"[": _elements}
+_OPENERS: dict[bytes, msgspec.json.Decoder[Any]] = {b"{": _members, b"[": _elements}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,19 @@ def encode(value: Any) -> bytes:
         return msgspec.json.encode(value)
     except (UnicodeEncodeError, OverflowError, TypeError):
         return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def repaired(value: Any) -> Any:
+    """The value without what JSON cannot hold, so that every other reader of JSON can read it too."""
+    if isinstance(value, dict):
+        return {repaired(key): repaired(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [repaired(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"  # as protobuf spells them
+    return value
 
 
 def opened(value: Any) -> Any:
@@ -238,7 +252,7 @@ def _end_of_value(window: _Window) -> int | None:
 
 def _is_closed(text: bytearray) -> bool:
     # A number at the end of the window may have more digits to come.
-    return text[-1:] in b'}]"'
+    return bytes(text[-1:]) in (b"}", b"]", b'"')
 
 
 def _end_of_text(text: bytes | memoryview) -> int | None:
@@ -261,7 +275,7 @@ def _end_of_text(text: bytes | memoryview) -> int | None:
 def _end_by_counting(window: _Window) -> int | None:
     """The same for what only a lenient parser reads: NaN, half a surrogate pair, and what is broken altogether."""
     text, at = window.text, window.at
-    first = text[at : at + 1]
+    first = bytes(text[at : at + 1])
     if first in (b"{", b"["):
         return _end_of_brackets(text, at)
     match = (_STRING if first == b'"' else _SCALAR).match(text, at)

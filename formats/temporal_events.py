@@ -41,10 +41,9 @@ class _Kind(NamedTuple):
 
 @cache
 def _kinds() -> dict[object, _Kind]:
-    by_letters = {
-        letters(kind.name.removeprefix("EVENT_TYPE_")): kind.name
-        for kind in HISTORY_EVENT.fields_by_name["event_type"].enum_type.values
-    }
+    spellings = HISTORY_EVENT.fields_by_name["event_type"].enum_type
+    assert spellings is not None
+    by_letters = {letters(kind.name.removeprefix("EVENT_TYPE_")): kind.name for kind in spellings.values}
     kinds: dict[object, _Kind] = {}
     for attributes in HISTORY_EVENT.oneofs_by_name["attributes"].fields:
         stem = attributes.camelcase_name.removesuffix("EventAttributes")
@@ -162,6 +161,7 @@ class EventList:
         time = event.get("eventTime")
         self.events.append(Event(event_id, kind.name, time if isinstance(time, str) else None, build, raw))
         self.size += len(raw)
+        self._check_size()
 
     def _check_size(self) -> None:
         if self.size > _LONGEST_HISTORY:
@@ -172,15 +172,16 @@ class EventList:
         event = normalised(source, notes)
         event_id = _number(event.get("eventId"))
         for code, what in notes.found:
-            self.note(Problem(code, what, event_id))
+            self.note(Problem(code, json_values.repaired(what), event_id))
+        clean = json_values.repaired(event)
+        if clean != event:
+            self.note(Problem("odd-value", "text or a number that JSON cannot hold was replaced", event_id))
         try:
-            return event, msgspec.json.encode(msgspec.convert(event, struct))
+            return clean, _encoded(msgspec.convert(clean, struct))
         except msgspec.ValidationError as error:
             if not notes.found and not _retired_only(str(error)):
                 self.note(Problem("odd-value", str(error), event_id))
-        except UnicodeEncodeError:
-            pass
-        return event, json_values.encode(event)
+        return clean, json_values.encode(clean)
 
     def note(self, problem: Problem) -> None:
         """Remember a problem once, however many events have it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from replaytool.errors import ReplaytoolError
 from replaytool.formats.temporal_proto import UNKNOWN
 from replaytool.history import Event
 
@@ -18,17 +19,22 @@ def as_json(events: Sequence[Event]) -> bytes:
 
 def as_binary(events: Sequence[Event]) -> bytes:
     """A serialised `temporal.api.history.v1.History`; an event that came as bytes with unknown fields goes as them."""
-    from google.protobuf.json_format import ParseDict
+    from google.protobuf.json_format import ParseDict, ParseError
+    from google.protobuf.message import DecodeError
     from temporalio.api.history.v1 import History, HistoryEvent
 
     history = History()
     for event in events:
         parsed = msgspec.json.decode(event.raw)
         kept = parsed.get(UNKNOWN)
-        if kept is not None:
-            history.events.append(HistoryEvent.FromString(base64.b64decode(kept)))
-        else:
-            history.events.append(ParseDict(parsed, HistoryEvent(), ignore_unknown_fields=True))
+        try:
+            if isinstance(kept, str):
+                history.events.append(HistoryEvent.FromString(base64.b64decode(kept)))
+            else:
+                history.events.append(ParseDict(parsed, HistoryEvent(), ignore_unknown_fields=True))
+        except (ParseError, DecodeError, ValueError) as error:
+            message = f"event {event.event_id} cannot be written as protobuf: {error}"
+            raise ReplaytoolError(message, "export the run as JSON, which keeps the event as it is") from error
     return history.SerializeToString()
 
 

@@ -23,7 +23,6 @@ from replaytool.history import Hints, Problem, Run
 
 _LOOKS_LIKE = re.compile(rb'\\?"(event_?[iI]d|event_?[tT]ype|events|[a-z]+(EventAttributes|_event_attributes))\\?"')
 _DEEPEST = 8
-_HIGHEST_ID = 2**31 - 1
 _PIECE = 1000  # events; a long history is taken in as it is read, and not gathered first
 _EVENT_KEYS = {"eventType", "event_type", "eventTime", "event_time", "timestamp"}
 
@@ -93,8 +92,6 @@ class _History:
         self.lowest = min([*ids, self.lowest] if self.gathered.events else ids)
         self.highest = max([*ids, self.highest])
         self.newest = ids[-1] if ids else self.newest
-        if self.highest > _HIGHEST_ID:
-            raise Unreadable(f"an event with the id {self.highest}", "no engine counts that far")
         for event in part.events:
             if isinstance(event, dict):
                 refuse_foreign(event)
@@ -228,7 +225,7 @@ def _inside_object(value: dict[str, Any], wrapper: Hints, depth: int) -> Iterato
 def _list_text(value: Any) -> Any:
     """The list that a value is, as text where it is text; None where it is no list."""
     if isinstance(value, msgspec.Raw):
-        return json_values.Slice(value) if memoryview(value)[:1] == b"[" else None
+        return json_values.Slice(value) if bytes(memoryview(value)[:1]) == b"[" else None
     return value if isinstance(value, list) else None
 
 
@@ -242,7 +239,7 @@ def _with_ids(wrapper: Hints, value: dict[str, Any]) -> Hints:
 
     def first(*names: str) -> str | None:
         found = (json_values.opened(holder.get(name)) for holder in holders for name in names)
-        return next((text for text in found if isinstance(text, str) and text), None)
+        return next((json_values.repaired(text) for text in found if isinstance(text, str) and text), None)
 
     return replace(
         wrapper,

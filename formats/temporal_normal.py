@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,17 +15,24 @@ from typing import Any
 from replaytool.formats import json_values
 from replaytool.formats.temporal_schema import PAYLOAD, PAYLOADS, Field, Message, letters, schema
 
-# Words that were renamed before 1.0, in field names and in enum values alike.
-_RENAMED = (("decisiontask", "workflowtask"), ("tasklist", "taskqueue"))
+# Words that were renamed, most of them before 1.0, in field names and in enum values alike.
+_RENAMED = (
+    ("decisiontask", "workflowtask"),
+    ("tasklist", "taskqueue"),
+    ("retrystatus", "retrystate"),
+    ("updaterequested", "updateadmitted"),
+    ("decider", "workflow"),
+    ("decision", "command"),
+)
 _RENAMED_FIELDS = {
     "executionstarttoclosetimeout": "workflowRunTimeout",
     "taskstarttoclosetimeout": "workflowTaskTimeout",
-    "indexedfields": "indexedFields",
 }
 # Fields that the protocol dropped, whose meaning is known: they stay, and are no news.
 _RETIRED = {
     "usecompatibleversion", "workerversioningid", "workflowidreusepolicy", "control", "parentworkflowdomain",
     "domain", "childpolicy", "backoffstartintervalinseconds", "expirationintervalinseconds", "buildid",
+    "activitytaskscheduledeventattributes.namespace", "workerversion.bundleid",
 }  # fmt: skip
 _UI_DECORATION = {"attributes", "classification", "category", "name", "id", "timestamp", "ispending"}
 _JSON_PLAIN = base64.b64encode(b"json/plain").decode()
@@ -48,7 +54,7 @@ def normalised(event: dict[str, Any], notes: Notes) -> dict[str, Any]:
     """The event in today's spelling."""
     event = _undecorated(event, notes)
     result: dict[str, Any] = _message(event, schema(), "", notes)
-    if "eventType" not in result:
+    if result.get("eventType", "EVENT_TYPE_UNSPECIFIED") == "EVENT_TYPE_UNSPECIFIED":
         _type_from_attributes(result)
     return result
 
@@ -103,11 +109,17 @@ def _message(value: Any, message: Message, path: str, notes: Notes) -> Any:
         where = f"{path}.{name}" if path else name
         if known is None:
             result[key] = item
-            if letters(key) not in _RETIRED:
+            if not _is_retired(letters(where)):
                 notes.add("unknown-field", f"{where} is not known to the installed SDK")
         elif item is not None:
             result[name] = _value(_seconds(item) if known.is_duration else item, known, where, notes)
     return result
+
+
+def _is_retired(path: str) -> bool:
+    """Some names were dropped everywhere, others in one message only."""
+    parts = path.split(".")
+    return parts[-1] in _RETIRED or ".".join(parts[-2:]) in _RETIRED
 
 
 def _field(message: Message, key: str) -> tuple[Field | None, str]:
@@ -176,12 +188,11 @@ def _enum(value: Any, known: Field, path: str, notes: Notes) -> Any:
     return name
 
 
-_WANTS: dict[str, Callable[[Any], Any]] = {"int": int, "float": float}
-
-
 def _scalar(value: Any, known: Field) -> Any:
     """Numbers that were written as text, and the other way round, where the protocol wants the other."""
     descriptor = known.descriptor
+    if descriptor.cpp_type in (descriptor.CPPTYPE_INT64, descriptor.CPPTYPE_UINT64):
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if descriptor.cpp_type in (descriptor.CPPTYPE_INT32, descriptor.CPPTYPE_UINT32) and isinstance(value, str):
         return int(value) if re.fullmatch(r"-?\d{1,10}", value) else value
     if descriptor.type == descriptor.TYPE_BYTES and isinstance(value, str):

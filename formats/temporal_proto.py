@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
-from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.export.v1 import WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
 
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal_events import EventList
@@ -18,7 +20,7 @@ from replaytool.history import Hints, Problem, Run
 UNKNOWN = "@proto"
 """The key under which an event that holds fields unknown to the SDK keeps all its bytes."""
 _FIELD_ONE = b"\x0a"  # both messages hold nothing but their first field, length-delimited
-_LONGEST_ITEM = 256 * 1024 * 1024
+_LONGEST_ITEM = 128 * 1024 * 1024
 
 
 class TemporalProto:
@@ -30,7 +32,7 @@ class TemporalProto:
 
     def sniff(self, head: bytes) -> bool:
         """A first field that holds event 1, or a history that begins with it."""
-        return head[:1] == _FIELD_ONE and (_begins_history(head) or _begins_history(_inside(head)))
+        return head[:1] == _FIELD_ONE and (_begins_history(head) or _begins_history(_inside(_inside(head))))
 
     def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
         """The runs: one, or one for each item of an export."""
@@ -39,7 +41,7 @@ class TemporalProto:
         if first is None:
             raise Unreadable("the file is empty", "export the history again", "byte 0")
         if _is_first_event(first[1]):
-            yield _run_of([first, *items], hints)
+            yield _run_of(chain([first], items), hints)
             return
         yield _run_of(_events_of(first), hints)
         for item in items:
@@ -76,13 +78,13 @@ def _events_of(item: tuple[int, bytes]) -> list[tuple[int, bytes]]:
     """The events of one exported execution."""
     at, data = item
     try:
-        history = History.FromString(_inside(_FIELD_ONE + _varint(len(data)) + data))
+        history = WorkflowExecution.FromString(data).history
     except DecodeError:
         raise Unreadable("an item of the export holds no history", "export it again", f"byte {at}") from None
     return [(at, event.SerializeToString()) for event in history.events]
 
 
-def _run_of(events: list[tuple[int, bytes]], hints: Hints) -> Run:
+def _run_of(events: Iterable[tuple[int, bytes]], hints: Hints) -> Run:
     gathered = EventList()
     for at, data in events:
         try:
@@ -118,8 +120,8 @@ def _begins_history(head: bytes) -> bool:
 
 
 def _is_first_event(data: bytes) -> bool:
-    """Event ids are field 1 of an event, and a history begins with event 1 and its time."""
-    return data[:3] == b"\x08\x01\x12"
+    """Event ids are field 1 of an event, and a history begins with event 1 and its time, or its type."""
+    return data[:3] in (b"\x08\x01\x12", b"\x08\x01\x18")
 
 
 def _inside(message: bytes) -> bytes:
@@ -135,11 +137,3 @@ def _varint_at(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return size, at + index + 1
     return 0, len(data)
-
-
-def _varint(number: int) -> bytes:
-    result = bytearray()
-    while number >= 0x80:
-        result.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*result, number])

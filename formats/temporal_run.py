@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal_events import EventList, attributes
 from replaytool.history import Event, Hints, Problem, Run
 
 ENGINE = "temporal"
+_HIGHEST_ID = 2**31 - 1
 _CLOSING = {
     "WorkflowExecutionCompleted": "Completed",
     "WorkflowExecutionFailed": "Failed",
@@ -24,11 +26,14 @@ def build_run(gathered: EventList, format_name: str, wrapper: Hints, hints: Hint
     """The run that these events record. `wrapper` is what the file says around them, `hints` what its name says."""
     gathered.events, problems = _in_order(gathered)
     events = gathered.events
+    if events[-1].event_id > _HIGHEST_ID:
+        raise Unreadable(f"an event with the id {events[-1].event_id}", "no engine counts that far")
     started = _started(gathered)
     reset = _last_reset(gathered)
     run_id, run_id_from = _run_id(wrapper, reset, started, hints)
+    written = _text(started.get("workflowId"))
     told = (hints.workflow_id,) if hints.is_certain else ()
-    workflow_id = next(filter(None, (*told, wrapper.workflow_id, started.get("workflowId"), hints.workflow_id)), None)
+    workflow_id = next(filter(None, (*told, wrapper.workflow_id, written, hints.workflow_id)), None)
     completed = _completions(gathered)
     problems += _problems(events, completed, run_id, workflow_id)
     return Run(
@@ -40,7 +45,7 @@ def build_run(gathered: EventList, format_name: str, wrapper: Hints, hints: Hint
         run_id_from=run_id_from,
         sha256=gathered.digest(),
         namespace=wrapper.namespace or hints.namespace,
-        workflow_id=workflow_id or None,
+        workflow_id=workflow_id,
         run_id=run_id,
         task_queue=_name(started.get("taskQueue")) or None,
         parent_workflow_id=_in(started, "parentWorkflowExecution", "workflowId"),

@@ -1,8 +1,8 @@
 """What the installed SDK knows about a history event, as two views of one protobuf description.
 
 `event_struct()` is a struct type: msgspec converts a canonical event into it in one C call, and fails on whatever
-the SDK does not know. That is the fast lane, and nearly every event takes it. `schema()` is the same knowledge as tables,
-for the slow lane (`temporal_normal`), which repairs old spellings and says what it could not understand.
+the SDK does not know. That is the fast lane, and nearly every event takes it. `schema()` is the same knowledge as
+tables, for the slow lane (`temporal_normal`), which repairs old spellings and says what it could not understand.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
-from types import ModuleType
+from types import GenericAlias, ModuleType
 from typing import Any, ForwardRef, Literal, Union
 
 import msgspec
@@ -29,8 +29,8 @@ _SCALARS: dict[int, Any] = {
     FieldDescriptor.TYPE_INT32: int,
     FieldDescriptor.TYPE_SINT32: int,
     FieldDescriptor.TYPE_UINT32: int,
-    FieldDescriptor.TYPE_INT64: int | str,
-    FieldDescriptor.TYPE_UINT64: int | str,
+    FieldDescriptor.TYPE_INT64: str,  # as JSON must spell it: a double holds no more than 2^53
+    FieldDescriptor.TYPE_UINT64: str,
     FieldDescriptor.TYPE_STRING: str,
 }
 _SPELLED_AS_TEXT = {"google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask"}
@@ -125,7 +125,8 @@ def _snake(pascal: str) -> str:
 
 
 def _repeated(field: FieldDescriptor) -> bool:
-    return bool(field.is_repeated) if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
+    # The older spelling, for the protobuf 5 that the SDK still allows.
+    return bool(field.is_repeated) if hasattr(field, "is_repeated") else getattr(field, "label") == 3  # noqa: B009
 
 
 # Struct types that name each other are looked up by msgspec in the module that they say they are of.
@@ -150,7 +151,7 @@ def _struct(descriptor: Descriptor) -> ForwardRef:
         setattr(_structs, name, None)  # a message may hold itself
         struct = msgspec.defstruct(
             name,
-            [(f"{f.name}_", Union[_field_type(f), None, msgspec.UnsetType], msgspec.UNSET) for f in descriptor.fields],
+            [(f"{field.name}_", _optional(_field_type(field)), msgspec.UNSET) for field in descriptor.fields],
             forbid_unknown_fields=True,
             gc=False,
             omit_defaults=True,
@@ -161,11 +162,15 @@ def _struct(descriptor: Descriptor) -> ForwardRef:
     return ForwardRef(name)
 
 
+def _optional(kind: Any) -> Any:
+    return Union[kind, None, msgspec.UnsetType]  # noqa: UP007 (a forward reference knows no |)
+
+
 def _field_type(field: FieldDescriptor) -> Any:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return dict[str, _value_type(field.message_type.fields_by_name["value"])]  # type: ignore[misc]
     kind = _value_type(field)
-    return list[kind] if _repeated(field) else kind
+    return GenericAlias(list, (kind,)) if _repeated(field) else kind
 
 
 def _value_type(field: FieldDescriptor) -> Any:

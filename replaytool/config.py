@@ -23,6 +23,14 @@ class Settings:
     codec_endpoint: str | None = None
     codec_auth: str | None = field(default=None, repr=False)
     """The value of the Authorization header that the codec server wants; never shown."""
+    workflows: tuple[str, ...] = ()
+    """Where the workflow code is: modules, packages, files, folders."""
+    replayer: str | None = None
+    """MODULE:FUNCTION that returns what the SDK's Replayer is to be made with."""
+    drift: Mapping[str, str] = field(default_factory=dict)
+    """What to do about differences inside matching commands: field to error, warn or ignore."""
+    folder: Path = Path()
+    """What relative names of code start from: where the project's file is, or here."""
 
 
 _VARIABLES = {
@@ -30,6 +38,7 @@ _VARIABLES = {
     "converter": "REPLAYTOOL_CONVERTER",
     "codec_endpoint": "REPLAYTOOL_CODEC_ENDPOINT",
     "codec_auth": "REPLAYTOOL_CODEC_AUTH",
+    "replayer": "REPLAYTOOL_REPLAYER",
 }
 
 
@@ -42,7 +51,7 @@ def load(
     settings = Settings()
     project = _project_file(folder)
     if project is not None:
-        settings = replace(settings, **_from_project(project))
+        settings = replace(settings, folder=project.parent, **_from_project(project))
     found = {name: environment[variable] for name, variable in _VARIABLES.items() if environment.get(variable)}
     given = {name: value for name, value in options.items() if value is not None}
     return replace(settings, **{name: _converted(name, value, Path()) for name, value in (found | given).items()})
@@ -68,7 +77,7 @@ def _from_project(file: Path) -> dict[str, Any]:
 
 
 def _known(key: str, file: Path) -> str:
-    names = [one.name for one in fields(Settings)]
+    names = [one.name for one in fields(Settings) if one.name != "folder"]
     name = key.replace("-", "_")
     if name in names:
         return name
@@ -77,11 +86,36 @@ def _known(key: str, file: Path) -> str:
     raise ReplaytoolError(f"{file}: [tool.replaytool] has no key {key!r}", hint)
 
 
-_CONVERTERS: dict[str, Callable[[Any, Path], Any]] = {"store": lambda value, folder: folder / value}
+def _text(name: str, value: Any, folder: Path) -> str:
+    if not isinstance(value, str | Path):
+        raise ReplaytoolError(f"[tool.replaytool] {name} must be text, not {value!r}", "put it in quotes")
+    return str(value)
+
+
+def _path(name: str, value: Any, folder: Path) -> Path:
+    """Paths in a file are relative to that file."""
+    return folder / _text(name, value, folder)
+
+
+def _names(name: str, value: Any, folder: Path) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
+        raise ReplaytoolError(f"[tool.replaytool] {name} must be a list of texts, not {value!r}", f'{name} = ["…"]')
+    return tuple(values)
+
+
+def _levels(name: str, value: Any, folder: Path) -> dict[str, str]:
+    levels = ("error", "warn", "ignore")
+    if not isinstance(value, Mapping) or not all(item in levels for item in value.values()):
+        raise ReplaytoolError(
+            f"[tool.replaytool] {name} must map fields to {', '.join(levels)}, not {value!r}",
+            f'{name} = {{input = "warn"}}',
+        )
+    return dict(value)
+
+
+_CONVERTERS: dict[str, Callable[[str, Any, Path], Any]] = {"store": _path, "workflows": _names, "drift": _levels}
 
 
 def _converted(name: str, value: Any, folder: Path) -> Any:
-    """Paths in a file are relative to that file."""
-    if not isinstance(value, str | Path):
-        raise ReplaytoolError(f"[tool.replaytool] {name} must be text, not {value!r}", "put it in quotes")
-    return _CONVERTERS[name](value, folder) if name in _CONVERTERS else value
+    return _CONVERTERS.get(name, _text)(name, value, folder)

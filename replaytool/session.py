@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from replaytool import compare, config, deeds, ingest, payloads
+from replaytool import check, compare, config, deeds, ingest, payloads
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
 from replaytool.sources import Source, open_output, open_sources
-from replaytool.store import RunRow, Store
+from replaytool.store import RunRow, Store, is_store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from replaytool.sources.temporal_server import Known, PullOptions, Tally
+    from replaytool.verdict import Report
 
 __all__ = ["EventLine", "Session", "open_output"]
 
@@ -118,6 +121,24 @@ class Session:
         if not query.strip(" ;\n\t"):
             raise ReplaytoolError("the query is empty", 'for example "SELECT * FROM runs"')
         return self.store.foreign_query(query, allow_files=allow_files)
+
+    def check(
+        self,
+        sources: Sequence[str],
+        condition: str,
+        plan: check.Plan,
+        observer: ingest.Observer,
+        progress: check.Progress,
+    ) -> tuple[Report, ingest.Report | None]:
+        """Check what the sources hold, in memory; or what a store holds, and keep the verdicts there."""
+        loaded = None
+        store = self.store
+        if len(sources) == 1 and is_store(Path(sources[0])):
+            store = Store(Path(sources[0]))
+        elif sources:
+            store = Store(None)
+            loaded = ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
+        return check.check(store, store.runs(condition), plan, progress), loaded
 
     def history(self, text: str) -> tuple[RunRow, list[Event]]:
         """A run with all its events."""

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "builds": "List the builds that ran something, and when.",
     "sql": "Query the store with SQL.",
     "export": "Write runs as other tools read them.",
+    "check": "Replay recorded runs against code: does it still follow them?",
     "formats": "List the formats that can be loaded.",
 }
 INTERRUPTED = 130

@@ -22,6 +22,7 @@ def render(report: Report) -> str:
     lines: list[str] = []
     for cause in report.causes:
         lines += [*_cause(cause, by_key.get(cause.example)), ""]
+    lines += _drifts(report)
     lines += _notes(report)
     lines.append(_summary(report))
     return "\n".join(lines) + "\n"
@@ -92,6 +93,20 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping | list):
         return shortened(json.dumps(value, default=str), 60)
     return shortened(str(value), 60)
+
+
+def _drifts(report: Report) -> Iterator[str]:
+    """The same difference in many runs is told once."""
+    found: dict[str, int] = {}
+    for one in report.runs:
+        if one.verdict.verdict == "drift":
+            for drift in one.verdict.drift:
+                line = f"{visible(one.subject.workflow_type)} {_drift(drift)}"
+                found[line] = found.get(line, 0) + 1
+    for line, count in sorted(found.items(), key=lambda item: -item[1])[:_MOST_DRIFTS]:
+        yield f"~ drift: {line}" + (f" ({count} runs)" if count > 1 else "")
+    if len(found) > _MOST_DRIFTS:
+        yield f"~ … and {len(found) - _MOST_DRIFTS} more differences; --format json lists all"
 
 
 def _notes(report: Report) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event, Run
-from replaytool.store import db, writer
+from replaytool.store import db, verdicts, writer
+from replaytool.store.db import is_store
 from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, Added
 
-__all__ = ["GROWN", "NEW", "SAME", "SHORTER", "Added", "RunRow", "Store"]
+__all__ = ["GROWN", "NEW", "SAME", "SHORTER", "Added", "RunRow", "Store", "is_store"]
 
 _LISTED = "run_key, workflow_id, run_id, workflow_type, status, started_at, event_count, source"
 
@@ -120,6 +121,27 @@ class Store:
             ).fetchall()
         return [Event(number, kind, at, build, raw.encode()) for number, kind, at, build, raw in rows]
 
+    def run(self, row: RunRow, *, with_events: bool = True) -> Run:
+        """The run that a row stands for, as its format read it."""
+        names = {one.name for one in fields(Run)} & row.values.keys()
+        events = self.events(row.run_key) if with_events else []
+        return Run(events=events, **{name: row.values[name] for name in names})
+
+    def histories(self, run_keys: Sequence[str]) -> dict[str, bytes]:
+        """Whole histories as JSON, put together by the database: no event is parsed."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT run_key, string_agg(raw, ',' ORDER BY event_id) FROM event JOIN run ON run.id = event.run "
+                "WHERE run_key IN (SELECT unnest(?)) GROUP BY run_key",
+                [list(run_keys)],
+            ).fetchall()
+        return {run_key: b'{"events":[' + events.encode() + b"]}" for run_key, events in rows}
+
+    def verdicts(self, fingerprint: str, run_keys: Iterable[str]) -> dict[str, Any]:
+        """What is known about these runs, as they are now, under this code."""
+        with self._connection() as connection:
+            return verdicts.known(connection, fingerprint, run_keys)
+
 
 class Writer:
     """What may be written in one burst."""
@@ -130,6 +152,10 @@ class Writer:
     def add(self, found: Sequence[tuple[str, Run]]) -> list[Added]:
         """Take in runs, each with the name of the source that it came from."""
         return writer.add(self._connection, found)
+
+    def save_verdicts(self, fingerprint: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep verdicts under their runs' keys."""
+        verdicts.save(self._connection, fingerprint, found)
 
 
 def _batches(relation: Any) -> pa.RecordBatchReader:

@@ -117,7 +117,7 @@ def _build_rows(stored: StoredRun) -> Iterable[dict[str, Any]]:
             continue
         row = rows.get(event.build_id)
         if row is None:
-            start = {"run": stored.id, "build_id": event.build_id, "tasks": 0, "activities": 0}
+            start: dict[str, Any] = {"run": stored.id, "build_id": event.build_id, "tasks": 0, "activities": 0}
             row = rows[event.build_id] = start | {"first_seen": event.event_time, "deployment_name": None}
         row["last_seen"] = event.event_time
         if event.event_type == "ActivityTaskStarted":

@@ -6,10 +6,11 @@ again, and whoever finds it taken waits a while before saying so.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _WAIT_TO_WRITE = 60.0
 _MEMORY = "192MB"
 
 Connection = duckdb.DuckDBPyConnection
+Config = dict[str, str | bool | int | float | list[str]]
 
 
 @contextmanager
@@ -50,12 +52,14 @@ def writing(path: Path) -> Iterator[Connection]:
         raise ReplaytoolError(
             f"cannot make the store {path}: there is no folder {path.parent}", "make the folder first"
         )
-    config: dict[str, str | bool] = {
+    config: Config = {
         "storage_compatibility_version": _STORAGE,
         "memory_limit": _MEMORY,
         "preserve_insertion_order": False,
         "wal_autocheckpoint": "1KB",  # a burst goes into the tables at once, and not first into the log
     }
+    if not path.exists():
+        _make(path, config)
     connection = _opened(path, _WAIT_TO_WRITE, read_only=False, config=config)
     try:
         _prepare(connection, path)
@@ -65,11 +69,35 @@ def writing(path: Path) -> Iterator[Connection]:
         _close(connection, path)
 
 
+def is_store(path: Path) -> bool:
+    """Whether this is a DuckDB file, told by content as everything is."""
+    try:
+        with path.open("rb") as file:
+            return file.read(12)[8:12] == b"DUCK"
+    except OSError:
+        return False
+
+
 def in_memory() -> Connection:
     """A store that leaves nothing behind."""
     connection = duckdb.connect(":memory:")
     _create(connection)
     return connection
+
+
+def _make(path: Path, config: Config) -> None:
+    """The file appears with its tables in it: a load that is killed in its first moment leaves no half of a store."""
+    unfinished = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
+    try:
+        with translated(path), _opened(unfinished, 0, read_only=False, config=config) as connection:
+            _create(connection)
+        with suppress(FileExistsError):  # somebody else was faster
+            os.link(unfinished, path)
+    except OSError:  # a file system without links
+        if not path.exists():
+            os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _close(connection: Connection, path: Path) -> None:
@@ -78,7 +106,7 @@ def _close(connection: Connection, path: Path) -> None:
         connection.close()
 
 
-def _opened(path: Path, patience: float, *, read_only: bool, config: dict[str, str | bool]) -> Connection:
+def _opened(path: Path, patience: float, *, read_only: bool, config: Config) -> Connection:
     deadline = time.monotonic() + patience
     pause = 0.01
     while True:

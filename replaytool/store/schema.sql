@@ -59,6 +59,7 @@ CREATE TABLE problem (
 
 CREATE TABLE verdict (
     run_key VARCHAR NOT NULL,
+    run_sha256 VARCHAR NOT NULL,
     code_fingerprint VARCHAR NOT NULL,
     verdict VARCHAR NOT NULL,
     reason VARCHAR,

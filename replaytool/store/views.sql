@@ -15,7 +15,7 @@ CREATE MACRO payload_value(payload) AS
     END;
 
 CREATE MACRO payload_values(payloads) AS
-    to_json(list_transform(CAST(payloads -> '$.payloads' AS JSON[]), lambda payload: payload_value(payload)));
+    to_json(list_transform(TRY_CAST(payloads -> '$.payloads' AS JSON[]), lambda payload: payload_value(payload)));
 
 CREATE VIEW runs AS
 SELECT
@@ -37,8 +37,8 @@ scheduled AS (
 started AS (
     SELECT
         run, event_id, event_time, build_id,
-        CAST(CAST(raw AS JSON) ->> '$.activityTaskStartedEventAttributes.scheduledEventId' AS INTEGER) AS scheduled_id,
-        CAST(CAST(raw AS JSON) ->> '$.activityTaskStartedEventAttributes.attempt' AS INTEGER) AS attempt
+        TRY_CAST(CAST(raw AS JSON) ->> '$.activityTaskStartedEventAttributes.scheduledEventId' AS INTEGER) AS scheduled_id,
+        TRY_CAST(CAST(raw AS JSON) ->> '$.activityTaskStartedEventAttributes.attempt' AS INTEGER) AS attempt
     FROM event WHERE event_type = 'ActivityTaskStarted'
 ),
 closed AS (
@@ -68,7 +68,7 @@ FROM scheduled
 JOIN run ON run.id = scheduled.run
 LEFT JOIN started ON started.run = scheduled.run AND started.scheduled_id = scheduled.event_id
 LEFT JOIN closed ON closed.run = scheduled.run
-    AND CAST(closed.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id;
+    AND TRY_CAST(closed.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id;
 
 CREATE VIEW tasks AS
 WITH
@@ -100,9 +100,9 @@ SELECT
 FROM event AS scheduled
 JOIN run ON run.id = scheduled.run
 LEFT JOIN started ON started.run = scheduled.run
-    AND CAST(started.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id
+    AND TRY_CAST(started.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id
 LEFT JOIN closed ON closed.run = scheduled.run
-    AND CAST(closed.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id
+    AND TRY_CAST(closed.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id
 WHERE scheduled.event_type = 'WorkflowTaskScheduled';
 
 CREATE VIEW signals AS
@@ -154,13 +154,13 @@ JOIN run ON run.id = accepted.run
 LEFT JOIN admitted ON admitted.run = accepted.run
     AND (admitted.a ->> '$.request.meta.updateId') = (accepted.a ->> '$.protocolInstanceId')
 LEFT JOIN completed ON completed.run = accepted.run
-    AND CAST(completed.a ->> '$.acceptedEventId' AS INTEGER) = accepted.event_id;
+    AND TRY_CAST(completed.a ->> '$.acceptedEventId' AS INTEGER) = accepted.event_id;
 
 CREATE VIEW timers AS
 WITH closed AS (
     SELECT
         run, event_id, event_time, substr(event_type, 6) AS outcome,
-        CAST(CAST(raw AS JSON) ->> ('$.timer' || substr(event_type, 6) || 'EventAttributes.startedEventId') AS INTEGER)
+        TRY_CAST(CAST(raw AS JSON) ->> ('$.timer' || substr(event_type, 6) || 'EventAttributes.startedEventId') AS INTEGER)
             AS started_id
     FROM event WHERE event_type IN ('TimerFired', 'TimerCanceled')
 )
@@ -218,9 +218,9 @@ FROM initiated
 JOIN run ON run.id = initiated.run
 LEFT JOIN later AS started ON started.run = initiated.run
     AND started.event_type = 'ChildWorkflowExecutionStarted'
-    AND CAST(started.a ->> '$.initiatedEventId' AS INTEGER) = initiated.event_id
+    AND TRY_CAST(started.a ->> '$.initiatedEventId' AS INTEGER) = initiated.event_id
 LEFT JOIN closed ON closed.run = initiated.run
-    AND CAST(closed.a ->> '$.initiatedEventId' AS INTEGER) = initiated.event_id;
+    AND TRY_CAST(closed.a ->> '$.initiatedEventId' AS INTEGER) = initiated.event_id;
 
 CREATE VIEW markers AS
 SELECT

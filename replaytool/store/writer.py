@@ -140,9 +140,8 @@ def _pruned(value: object) -> object:
 
 def _insert(connection: Connection, table: str, rows: pa.Table) -> None:
     columns = [_CASTS.get(name, name) for name in rows.column_names]
-    connection.register("incoming", rows)
-    connection.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(columns)} FROM incoming")
-    connection.unregister("incoming")
+    # DuckDB finds `rows` by its name here. A registered table would stay in memory until the transaction ends.
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(columns)} FROM rows")
 
 
 # Times arrive as text, and what is no time is none: the event itself still has it.

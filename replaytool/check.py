@@ -1,0 +1,164 @@
+"""Checking runs against code: what is known already is taken from the store, the rest is replayed and kept there."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from replaytool.errors import ReplaytoolError
+from replaytool.replay import CodeSpec, Options
+from replaytool.replay.causes import causes
+from replaytool.replay.pool import Limits, Outcome, Work, code_info, replay_all
+from replaytool.store import RunRow, Store
+from replaytool.verdict import Checked, CodeInfo, Report, Subject, Verdict, Word, as_json, verdict_from_json
+
+_PIECE = 32 * 1024 * 1024
+_WORST_FIRST: tuple[Word, ...] = ("crashed", "failed", "diverged", "unverified", "drift", "ok")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to check."""
+
+    spec: CodeSpec
+    options: Options = field(default_factory=Options)
+    limits: Limits = field(default_factory=Limits)
+    engine: str = "sdk"
+    repeat: int = 1
+    """Replay each run so often, each time with another order of sets: latent nondeterminism passes one by luck."""
+    use_known: bool = True
+    """Take verdicts from the store where neither run nor code has changed."""
+
+
+Progress = Callable[[str, Verdict], None]
+
+
+def check(store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None = None) -> Report:
+    """The report on these runs. A store in memory keeps nothing, so there is nothing to know."""
+    began = time.monotonic()
+    is_kept = store.path is not None and plan.use_known and plan.repeat == 1
+    info = code_info(plan.spec) if is_kept else CodeInfo()
+    fingerprint = _fingerprint(info, plan)
+    known = _known(store, fingerprint, rows) if is_kept else {}
+    for key, verdict in known.items():
+        if progress:
+            progress(key, verdict)
+    outcome = _replayed(store, [row for row in rows if row.run_key not in known], plan, progress)
+    if is_kept and outcome.verdicts:
+        with store.writing() as writer:
+            writer.save_verdicts(fingerprint, {key: as_json(one) for key, one in outcome.verdicts.items()})
+    found = known | outcome.verdicts
+    checked = [Checked(subject(row), found[row.run_key]) for row in rows if row.run_key in found]
+    code = info if info.fingerprint else outcome.code
+    return Report(code, checked, causes(checked), time.monotonic() - began, outcome.complete)
+
+
+def subject(row: RunRow) -> Subject:
+    """Which run a row stands for."""
+    return Subject(row.run_key, row.source, row.workflow_id, row.run_id, row.workflow_type, row.event_count)
+
+
+def _fingerprint(info: CodeInfo, plan: Plan) -> str:
+    """The code, and what else a verdict depends on."""
+    options = f"{plan.engine} {plan.options.sandbox} {plan.options.guard} {sorted(plan.options.policy.items())}"
+    return hashlib.sha256(f"{info.fingerprint}\n{options}".encode()).hexdigest()[:32]
+
+
+def _known(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, Verdict]:
+    """A crash may have been the machine's fault, so it is never taken as known."""
+    found = store.verdicts(fingerprint, [row.run_key for row in rows])
+    verdicts = {key: verdict_from_json(plain) for key, plain in found.items()}
+    return {key: verdict for key, verdict in verdicts.items() if verdict.verdict != "crashed"}
+
+
+def _replayed(store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None) -> Outcome:
+    if not rows:
+        return Outcome()
+    outcomes = []
+    for turn in range(plan.repeat):
+        # The order in which runs meet a process is varied too: code may keep something between them.
+        turned = list(rows) if turn % 2 == 0 else list(reversed(rows))
+        limits = replace(plan.limits, hash_seed=str(turn))
+        histories = _Histories(store, turned)
+        works = [_work(store, row, histories) for row in turned]
+        outcomes.append(replay_all(works, plan.spec, plan.options, limits, plan.engine, progress))
+        if not outcomes[-1].complete:
+            break
+    return outcomes[0] if len(outcomes) == 1 else _together(outcomes)
+
+
+def _work(store: Store, row: RunRow, histories: _Histories) -> Work:
+    key = row.run_key
+    return Work(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
+
+
+class _Histories:
+    """Histories fetched many at a time, in the order in which the pool asks for them: the longest first."""
+
+    def __init__(self, store: Store, rows: Sequence[RunRow]) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._held: dict[str, bytes] = {}
+        self._pieces = deque(_pieces(sorted(rows, key=lambda row: -row.history_bytes)))
+
+    def take(self, key: str) -> bytes:
+        """The history of a run, once."""
+        with self._lock:
+            while key not in self._held:
+                self._held |= self._store.histories(self._pieces.popleft())
+            return self._held.pop(key)
+
+
+def _pieces(rows: Sequence[RunRow]) -> Iterator[list[str]]:
+    piece: list[str] = []
+    size = 0
+    for row in rows:
+        piece.append(row.run_key)
+        size += row.history_bytes
+        if size > _PIECE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    """What several replays of the same runs say: where they do not agree, the worst of them, and that they differ."""
+    verdicts = {}
+    for key in outcomes[0].verdicts:
+        found = [one.verdicts[key] for one in outcomes if key in one.verdicts]
+        verdicts[key] = min(found, key=lambda verdict: _WORST_FIRST.index(verdict.verdict))
+        words = [verdict.verdict for verdict in found]
+        if len({_said(verdict) for verdict in found}) > 1:
+            counts = ", ".join(f"{words.count(word)} {word}" for word in _WORST_FIRST if word in words)
+            reason = f"unstable: {len(found)} replays of the same code do not agree ({counts})"
+            worst = verdicts[key]
+            verdicts[key] = replace(
+                worst, verdict="diverged" if worst.verdict == "ok" else worst.verdict, reason=reason
+            )
+    return Outcome(verdicts, outcomes[0].code, all(one.complete for one in outcomes))
+
+
+def _said(verdict: Verdict) -> tuple[object, ...]:
+    place = verdict.divergence.event_id if verdict.divergence else None
+    return (
+        verdict.verdict,
+        place,
+        tuple((drift.event_id, drift.path, repr(drift.produced)) for drift in verdict.drift),
+    )
+
+
+def exit_on(words: str | None, *, strict: bool, allow_unverified: bool) -> frozenset[str]:
+    """The verdicts that make a check fail."""
+    if words is not None:
+        chosen = {word.strip() for word in words.split(",") if word.strip()}
+        if unknown := sorted(chosen - set(_WORST_FIRST)):
+            known = ", ".join(_WORST_FIRST)
+            raise ReplaytoolError(f"--fail-on: there is no verdict {unknown[0]!r}", f"choose from {known}")
+        return frozenset(chosen)
+    chosen = {"diverged", "failed", "unverified", "crashed"} | ({"drift"} if strict else set())
+    return frozenset(chosen - ({"unverified"} if allow_unverified else set()))

@@ -1,0 +1,154 @@
+"""`replaytool check`: does this code still follow these histories?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaytool.cli import INTERRUPTED, options, session
+from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
+from replaytool.render import RENDERERS
+
+if TYPE_CHECKING:
+    from replaytool.check import Plan, Progress
+    from replaytool.config import Settings
+    from replaytool.verdict import Report, Verdict
+
+_ENGINES = ("sdk",)
+_SANDBOXES = ("per-run", "off")
+
+
+@click.command
+@click.argument("sources", metavar="[SOURCE]…", nargs=-1)
+@click.option(
+    "-w",
+    "--workflows",
+    multiple=True,
+    metavar="CODE",
+    help="A module, package, file or folder with workflows. Repeatable.",
+)
+@click.option("--replayer", metavar="MODULE:FUNCTION", help="Returns keyword arguments for the SDK's Replayer.")
+@click.option("--converter", metavar="MODULE:ATTR", help="The DataConverter that the workflows are run with.")
+@click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds.")
+@click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type.")
+@click.option("--engine", type=click.Choice(_ENGINES), default="sdk", show_default=True)
+@click.option("--sandbox", type=click.Choice(_SANDBOXES), default="per-run", show_default=True)
+@click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Processes at once; 0 is one for each processor.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds for one run.")
+@click.option(
+    "--memory", type=click.IntRange(0), default=1024, show_default=True, help="Megabytes for one run; 0: no bound."
+)
+@click.option("--repeat", type=click.IntRange(1), default=1, help="Replay each run so often, in varied conditions.")
+@click.option("--guard/--no-guard", default=True, help="Refuse sockets, processes and writes in workflow code.")
+@click.option("--strict", is_flag=True, help="Drift fails too.")
+@click.option("--allow-unverified", is_flag=True, help="Runs that cannot be verified do not fail.")
+@click.option("--fail-on", metavar="VERDICTS", help="The verdicts that fail, instead: diverged,failed,…")
+@click.option("--no-cache", is_flag=True, help="Replay runs again that are known with unchanged code.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="FORMAT[:PATH]",
+    help=f"{', '.join(RENDERERS)}; to stdout or a file. Repeatable.",
+)
+@options.store
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    sources: tuple[str, ...],
+    formats: tuple[str, ...],
+    fail_on: str | None,
+    strict: bool,
+    allow_unverified: bool,
+    where: str | None,
+    workflow_type: str | None,
+    **given: Any,
+) -> None:
+    """Replay recorded runs against workflow code, and say whether the code still follows them.
+
+    SOURCE is a file, a folder, a pattern or a store; without one, the runs of the configured store are checked. No
+    activity is ever run. Exits with 1 where a run diverges, fails, crashes or cannot be verified.
+
+    \b
+    Examples:
+      replaytool check histories/ --workflows app.workflows
+      replaytool check --workflows app/ --where "status = 'Running'" --format json:report.json
+    """
+    from replaytool.check import exit_on
+
+    failing = exit_on(fail_on, strict=strict, allow_unverified=allow_unverified)
+    outputs = [_output(one) for one in formats or ("text",)]
+    work = session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
+    plan = _plan(work.settings, given)
+    with _watching() as (observer, progress):
+        report, loaded = work.check(sources, _condition(where, workflow_type), plan, observer, progress)
+    for name, path in outputs:
+        _write(report, name, path)
+    if not report.complete:
+        ctx.exit(INTERRUPTED)
+    if any(one.verdict.verdict in failing for one in report.runs) or (loaded is not None and loaded.bad):
+        ctx.exit(FINDINGS)
+    if not report.runs:
+        options.say("nothing to check: no runs were found")
+        ctx.exit(NOTHING)
+
+
+def _output(text: str) -> tuple[str, str | None]:
+    name, _, path = text.partition(":")
+    if name not in RENDERERS:
+        raise ReplaytoolError(f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}")
+    return name, path or None
+
+
+def _condition(where: str | None, workflow_type: str | None) -> str:
+    quoted = (workflow_type or "").replace("'", "''")
+    parts = ([f"workflow_type = '{quoted}'"] if workflow_type else []) + ([f"({where}\n)"] if where else [])
+    return " AND ".join(parts) or "true"
+
+
+def _plan(settings: Settings, given: dict[str, Any]) -> Plan:
+    from replaytool.check import Plan
+    from replaytool.replay import CodeSpec, Options
+    from replaytool.replay.drift import checked_policy
+    from replaytool.replay.pool import Limits
+
+    workflows = given["workflows"] or settings.workflows
+    if not workflows:
+        raise ReplaytoolError(
+            "no workflow code was named", 'give --workflows MODULE-OR-PATH, or workflows = ["…"] in [tool.replaytool]'
+        )
+    folder = "" if given["workflows"] else str(settings.folder)
+    spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)
+    choices = Options(sandbox=given["sandbox"], guard=given["guard"], policy=checked_policy(settings.drift))
+    limits = Limits(given["jobs"], given["timeout"], given["memory"])
+    return Plan(spec, choices, limits, given["engine"], given["repeat"], use_known=not given["no_cache"])
+
+
+def _write(report: Report, name: str, path: str | None) -> None:
+    from replaytool.render import render
+    from replaytool.session import open_output
+
+    text = render(report, name)
+    if path is None:
+        click.echo(text, nl=False)
+    else:
+        with open_output(path) as stream:
+            stream.write(text.encode())
+
+
+@contextmanager
+def _watching() -> Iterator[tuple[Any, Progress]]:
+    """Progress for a person, with the count of what went wrong so far."""
+    with options.watching("checking") as observer:
+        wrong = 0
+
+        def progress(key: str, verdict: Verdict) -> None:
+            nonlocal wrong
+            wrong += verdict.verdict not in ("ok", "drift")
+            observer.on_file(key, 0)
+
+        yield observer, progress

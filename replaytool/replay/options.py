@@ -1,0 +1,29 @@
+"""What a person decided about replaying."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from replaytool.replay.drift import DEFAULT_POLICY, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How runs are replayed; the same for all of them."""
+
+    sandbox: str = "per-run"
+    """per-run as a worker does it, or off."""
+    guard: bool = True
+    """Refuse what would change the world, and not only tell of it."""
+    watch: bool = True
+    """Tell of hazards at all."""
+    policy: Mapping[str, Level] = field(default_factory=lambda: dict(DEFAULT_POLICY))
+    """What to do about differences inside matching commands, by field."""
+    steps: bool = False
+    """Keep what happened in each activation."""
+    snapshot: Callable[[Any], Any] | None = None
+    """Makes a value of the workflow object after each activation; asks for steps."""
+    seconds: float = 30.0
+    """How long the code of one run may keep its thread before it is given up."""

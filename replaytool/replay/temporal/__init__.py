@@ -1,0 +1,1 @@
+"""Replaying Temporal's histories: what is recorded, what the code produces, and what the SDK says about both."""

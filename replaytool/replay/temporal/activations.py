@@ -1,0 +1,388 @@
+"""Events become the activations that a worker would get, and the commands of a worker are matched with events.
+
+This is the loop of the SDK's core without the core: take the next sequence of events, apply it to the machines, look
+ahead to what the workflow already knew in this task, and tell it; put its commands in line; go on. The line is first
+in, first out, and a command event takes its head: that is the whole matching rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from temporalio.bridge.proto.common import WorkerDeploymentVersion
+from temporalio.bridge.proto.workflow_activation import (
+    CancelWorkflow,
+    NotifyHasPatch,
+    SignalWorkflow,
+    WorkflowActivation,
+    WorkflowActivationJob,
+)
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+
+from replaytool.history import Event
+from replaytool.replay.temporal.clock import nanoseconds
+from replaytool.replay.temporal.cutting import (
+    COMMAND_EVENTS,
+    FINAL_EVENTS,
+    TASK_COMPLETED,
+    TASK_SCHEDULED,
+    TASK_STARTED,
+    Tape,
+    previous_started_id,
+)
+from replaytool.replay.temporal.flags import Observed
+from replaytool.replay.temporal.initialize import Beginning, initialize, timestamp
+from replaytool.replay.temporal.line import Line
+from replaytool.replay.temporal.machines import Fault
+from replaytool.replay.temporal.machines_basic import Task, patch_of
+from replaytool.replay.temporal.machines_local import LOCAL_ACTIVITY, LocalActivity, Resolution, resolution_of
+from replaytool.replay.temporal.reading import RECORDS
+from replaytool.replay.temporal.updates import Message, admitted, requested, update_of
+
+_FOLLOWS = frozenset(
+    name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in COMMAND_EVENTS
+)
+_IGNORABLE = frozenset(
+    "WorkflowExecutionOptionsUpdated WorkflowExecutionPaused WorkflowExecutionUnpaused"
+    " WorkflowExecutionTimeSkippingTransitioned".split()
+)
+_CUT_OFF = frozenset({"WorkflowExecutionTerminated", "WorkflowExecutionTimedOut"})
+_ADMITTED, _ACCEPTED = "WorkflowExecutionUpdateAdmitted", "WorkflowExecutionUpdateAccepted"
+_RANKS = {
+    "initialize_workflow": 0,
+    "notify_has_patch": 1,
+    "update_random_seed": 2,
+    "signal_workflow": 3,
+    "do_update": 3,
+}
+_OTHERS, _LOCAL = 4, 5
+_NEWER = {"last_sdk_version", "target_worker_deployment_version_changed", "suggest_continue_as_new_reasons"} & set(
+    WorkflowActivation.DESCRIPTOR.fields_by_name
+)
+_HAS_EVENT_ID = "originating_event_id" in SignalWorkflow.DESCRIPTOR.fields_by_name
+
+
+class Replay:
+    """One run on its way through its record."""
+
+    def __init__(self, events: Sequence[Event], beginning: Beginning, own_build: Callable[[], str] = str) -> None:
+        self.tape = Tape(events)
+        self.beginning = beginning
+        self.own_build = own_build
+        """The build of the code at hand: it is what runs once the record is at its end."""
+        self.previous_id = previous_started_id(events)
+        self.replaying = self.previous_id > 0
+        self.in_last = False
+        self.flags = Observed()
+        self.run_id = ""
+        self.line = Line(self)
+        self.last_id = 0
+        """The last event applied."""
+        self.now: int | None = None
+        self._jobs: list[WorkflowActivationJob] = []
+        self._started_id = self._next_started_id = 0
+        self._saw_end = False
+        self._task: Any = None
+        self._messages: list[Message] = []
+        first = self.tape.next_completed(0)
+        if first is not None:
+            self.flags.add(first)
+
+    # What machines may do to the replay.
+
+    def tell(self, job: WorkflowActivationJob) -> None:
+        """Hand the workflow a job with its next activation."""
+        self._jobs.append(job)
+
+    def ask(self, machine: Any, kind: str) -> None:
+        """Put one more command of this machine in line."""
+        self.line.issue(machine, kind)
+
+    def cancel_externally(self, machine: Any) -> None:
+        """Put in line the request to cancel this child."""
+        self.line.cancel_externally(machine)
+
+    def cancel_local(self, machine: LocalActivity) -> Fault | None:
+        """The workflow gives up a local activity: what is known of its end is told."""
+        return self.line.cancel_local(machine)
+
+    def event_time(self) -> int | None:
+        """When the event being applied was recorded."""
+        return nanoseconds(self._event.event_time)
+
+    def set_clock(self, time: int) -> None:
+        """The workflow's time moves on, and never back."""
+        if self.now is None or time > self.now:
+            self.now = time
+
+    def task_started(self, started_id: int, time: int) -> Fault | None:
+        """A task is under way."""
+        self._started_id = started_id
+        self.set_clock(time)
+        if not self.replaying:
+            self.line.stop_waiting()
+        return None
+
+    # The loop.
+
+    def begin(self) -> Fault | None:
+        """Apply the first sequence: a fault here comes before the workflow was told anything."""
+        fault = self._apply_next()[1]
+        if fault is None and not self._jobs:
+            fault = self._apply_next()[1]
+        return fault
+
+    def next_activation(self) -> WorkflowActivation | None:
+        """What to tell the workflow now; None when there is nothing more to tell."""
+        if not self._jobs:
+            return None
+        self.line.peeked.activation += 1
+        jobs, self._jobs = self._jobs, []
+        if len(jobs) > 1:
+            jobs.sort(key=_rank)
+        task = self._task
+        activation = WorkflowActivation(
+            run_id=self.run_id,
+            timestamp=timestamp(self.now) if self.now is not None else None,
+            is_replaying=self.replaying,
+            history_length=self.last_id,
+            jobs=jobs,
+            available_internal_flags=self.flags.lang,
+            history_size_bytes=max(0, task.history_size_bytes) if task else 0,
+            continue_as_new_suggested=task is not None and task.suggest_continue_as_new,
+            deployment_version_for_current_task=self._deployment(),
+        )
+        self._add_newer(activation)
+        return activation
+
+    def complete(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
+        """Take the workflow's answer, and apply events until there is something to tell it again."""
+        fault = self.line.take(commands)
+        while fault is None and not self._jobs:
+            count, fault = self._apply_next()
+            if not count or not self.replaying:
+                break
+        if fault is None:
+            self.line.run_queued()
+        return fault
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the whole record was taken in, and no task in it failed after the last one that did not."""
+        for kind in reversed(self.tape.types):
+            if kind in FINAL_EVENTS or kind == TASK_COMPLETED:
+                return self._at_end
+            if kind in ("WorkflowTaskFailed", "WorkflowTaskTimedOut"):
+                return False
+        return self._at_end
+
+    @property
+    def _at_end(self) -> bool:
+        return self.tape.at >= len(self.tape.events) - 1
+
+    def _deployment(self) -> WorkerDeploymentVersion | None:
+        if not self.replaying:
+            self.flags.deployment = ("", self.own_build())
+        found = self.flags.deployment
+        return WorkerDeploymentVersion(deployment_name=found[0], build_id=found[1]) if found else None
+
+    def _add_newer(self, activation: WorkflowActivation) -> None:
+        if "last_sdk_version" in _NEWER:
+            activation.last_sdk_version = self.flags.sdk_version
+        task = self._task
+        if task is None:
+            return
+        if task.target_worker_deployment_version_changed and "target_worker_deployment_version_changed" in _NEWER:
+            activation.target_worker_deployment_version_changed = True
+        if task.suggest_continue_as_new_reasons and "suggest_continue_as_new_reasons" in _NEWER:
+            field = WorkflowActivation.DESCRIPTOR.fields_by_name["suggest_continue_as_new_reasons"]
+            numbers = {value.name: value.number for value in field.enum_type.values}
+            found = [numbers.get(name, 0) for name in task.suggest_continue_as_new_reasons]
+            activation.suggest_continue_as_new_reasons.extend(found)
+
+    def _apply_next(self) -> tuple[int, Fault | None]:
+        """Apply one sequence; how many events it had."""
+        if self._saw_end:
+            self.replaying = False
+            return 0, None
+        taken, self.in_last = self.tape.take(self._started_id)
+        events, before = self.tape.events, self._started_id
+        places: Sequence[int] = [place for place in taken if events[place].event_id > self.last_id]
+        if places:
+            self.line.peeked.activation = 0
+            self._observe(places)
+            if self.tape.types[places[-1]] == TASK_STARTED:
+                self._next_started_id = events[places[-1]].event_id
+        else:
+            self.replaying = False
+        stashed: dict[str, Message] = {}
+        fault = self._apply_all(places, stashed) or self._look_ahead(self.tape.peek(before), stashed)
+        return len(places), fault or self.line.release_if_idle(bool(self._jobs))
+
+    def _observe(self, places: Sequence[int]) -> None:
+        """Take in what completed tasks say, up to the one that closes the task about to be replayed."""
+        for place in places:
+            if self.tape.types[place] == TASK_COMPLETED and (said := self.tape.record(place).attributes):
+                self.flags.add(said)
+                self.flags.add_build(said)
+        said = self.tape.next_completed(self.tape.events[places[-1]].event_id)
+        if said is not None:
+            self.flags.add(said)
+            self.flags.add_build(said)
+
+    def _apply_all(self, places: Sequence[int], stashed: dict[str, Message]) -> Fault | None:
+        skip = False
+        last = places[-1] if places else 0
+        for place in places:
+            event, kind = self.tape.events[place], self.tape.types[place]
+            if event.event_id != self.last_id + 1:
+                text = f"History is out of order. Last processed event: {self.last_id}, event id: {event.event_id}"
+                return Fault("fatal", text)
+            self._event = event
+            if self.in_last and self.replaying and self._is_new(event.event_id, kind):
+                self.replaying = False
+            fault: Fault | None = None
+            if kind == _ADMITTED and self.tape.record(place).attributes is not None:
+                fault, skip = self._admit(place, stashed), True
+            if self._messages and fault is None:
+                fault = self._handle_messages(event.event_id - 1)
+            if fault is None and not skip:
+                fault, skip = self._apply(place, place + 1 if place < last else None)
+            else:
+                skip = False
+            if fault is not None:
+                return fault
+            self.last_id = event.event_id
+            self.tape.forget(place)
+        return None
+
+    def _is_new(self, event_id: int, kind: str) -> bool:
+        """Whether nothing that the workflow did in a completed task led to this event."""
+        return event_id > self.previous_id and kind != TASK_COMPLETED and kind not in COMMAND_EVENTS
+
+    def _admit(self, place: int, stashed: dict[str, Message]) -> Fault | None:
+        message = admitted(self.tape.record(place).attributes, self._event.event_id)
+        if isinstance(message, Fault):
+            return message
+        if self.replaying:
+            stashed[message.instance_id] = message
+        else:
+            self._messages.append(message)
+        return None
+
+    def _handle_messages(self, up_to: int) -> Fault | None:
+        ready = [one for one in self._messages if one.after_event_id <= up_to]
+        self._messages = [one for one in self._messages if one.after_event_id > up_to]
+        for message in ready:
+            self._begin_update(message)
+        return None
+
+    def _begin_update(self, message: Message) -> None:
+        machine, job = update_of(message, run_validator=not self.replaying)
+        self.line.updates[message.instance_id] = machine
+        self.tell(job)
+
+    def _apply(self, place: int, after: int | None) -> tuple[Fault | None, bool]:
+        """Apply one event; whether the next one is to be skipped."""
+        kind, read = self.tape.types[place], self.tape.record(place)
+        if kind in FINAL_EVENTS:
+            self._saw_end = True
+        if kind in _IGNORABLE and read.worker_may_ignore and read.attributes is not None:
+            return None, False
+        if kind in _CUT_OFF:
+            more = after is not None or not self.in_last
+            return (Fault("fatal", _AFTER_THE_END) if more else None), False
+        if read.attributes is None:
+            text = "Event type is unspecified! This history is invalid."
+            return (None if read.worker_may_ignore else Fault("fatal", text)), False
+        if kind in COMMAND_EVENTS:
+            return self.line.match(place, after)
+        if kind == TASK_STARTED:
+            self._task = read.attributes
+        if kind in _FOLLOWS:
+            return self._follow(kind, read.attributes), False
+        plain = _PLAIN.get(kind)
+        if plain is None:
+            text = "The event is not a non-stateful event, but we tried to handle it as one: "
+            return Fault("fatal", f"{text}HistoryEvent(id: {self._event.event_id}, {kind})"), False
+        plain(self, read.attributes)
+        return None, False
+
+    def _follow(self, kind: str, said: Any) -> Fault | None:
+        machine = self.line.by_event.get(said.of)
+        if machine is None:
+            text = "During event handling, this event had an initial command ID but we could not find a matching"
+            return Fault("nondeterminism", f"{text} command for it: HistoryEvent {{ event_id: {self._event.event_id}")
+        fault: Fault | None = machine.on_event(self, kind, said, self._event.event_id)
+        return fault
+
+    def _started(self, said: Any) -> None:
+        time = self.event_time()
+        if time is not None:
+            self.set_clock(time)
+        self.run_id = said.original_execution_run_id
+        self.tell(initialize(said, self.beginning.workflow_id, time))
+
+    def _scheduled(self, said: Any) -> None:
+        task = Task()
+        task.ends_sequence = self._next_started_id
+        self.line.by_event[self._event.event_id] = task
+
+    def _signaled(self, said: Any) -> None:
+        signal = SignalWorkflow(
+            signal_name=said.signal_name, input=said.input.protos(), identity=said.identity,
+            headers=said.header.protos(),
+        )  # fmt: skip
+        if _HAS_EVENT_ID:
+            signal.originating_event_id = self._event.event_id
+        self.tell(WorkflowActivationJob(signal_workflow=signal))
+
+    def _cancel_asked(self, said: Any) -> None:
+        self.tell(WorkflowActivationJob(cancel_workflow=CancelWorkflow(reason=said.cause)))
+
+    def _look_ahead(self, places: range, stashed: dict[str, Message]) -> Fault | None:
+        """What the workflow already knew in this task stands in the record only behind it."""
+        found: list[Resolution | Message] = []
+        for place in places:
+            kind = self.tape.types[place]
+            if kind not in ("MarkerRecorded", _ACCEPTED) or (said := self.tape.record(place).attributes) is None:
+                continue
+            seen = self._seen_ahead(kind, said, stashed)
+            if isinstance(seen, Fault):
+                return seen
+            if seen is not None:
+                found.append(seen)
+        for one in found:
+            fault = self.line.peek(one) if isinstance(one, Resolution) else self._begin_update(one)
+            if fault is not None:
+                return fault
+        return None
+
+    def _seen_ahead(self, kind: str, said: Any, stashed: dict[str, Message]) -> Resolution | Message | Fault | None:
+        if kind == _ACCEPTED:
+            known = stashed.pop(said.protocol_instance_id, None)
+            return known if known is not None else requested(said)
+        if said.marker_name == LOCAL_ACTIVITY:
+            return resolution_of(said) or Fault("fatal", "Local activity marker was unparsable")
+        patch = patch_of(said)
+        if patch is not None:
+            self.line.patches[patch[0]] = False
+            self.tell(WorkflowActivationJob(notify_has_patch=NotifyHasPatch(patch_id=patch[0])))
+        return None
+
+
+_AFTER_THE_END = "Machines were fed a history which has an event after workflow execution was terminated!"
+_PLAIN: dict[str, Callable[[Replay, Any], None]] = {
+    "WorkflowExecutionStarted": Replay._started,
+    TASK_SCHEDULED: Replay._scheduled,
+    "WorkflowExecutionSignaled": Replay._signaled,
+    "WorkflowExecutionCancelRequested": Replay._cancel_asked,
+}
+
+
+def _rank(job: WorkflowActivationJob) -> int:
+    kind = job.WhichOneof("variant")
+    if kind == "resolve_activity" and job.resolve_activity.is_local:
+        return _LOCAL
+    return _RANKS.get(kind or "", _OTHERS)

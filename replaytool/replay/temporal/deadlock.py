@@ -1,0 +1,73 @@
+"""Code that keeps its thread: noticed by one watching thread, and broken off where Python can break it off."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+DEADLOCK = "[TMPRL1101] Potential deadlock detected: workflow didn't yield within 2 second(s)."
+_LOOKS_EVERY = 0.1
+
+
+class _Interrupt(BaseException):
+    """Raised in the middle of the code that does not yield."""
+
+
+class Watchdog:
+    """Watches the calls of one thread at a time; the same thread makes thousands of them a second."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._lock = threading.Lock()
+        self._began: float | None = None
+        self._thread = 0
+        self._fired = False
+        self._watching = False
+        self.on_interrupt: Callable[[int], None] | None = None
+        """Looks at the thread while it is still where it should not be."""
+
+    def guard(self, call: Callable[[Any], Any], argument: Any) -> tuple[Any, bool]:
+        """The call's result, and whether it took too long."""
+        if not self._watching:
+            self._watching = True
+            threading.Thread(target=self._watch, name="replaytool-deadlock", daemon=True).start()
+        self._fired = False
+        self._thread = threading.get_ident()
+        self._began = time.monotonic()
+        result = None
+        try:
+            result = call(argument)
+        except _Interrupt:
+            pass
+        finally:
+            self._done()
+        return result, self._fired
+
+    def _done(self) -> None:
+        with self._lock:
+            self._began = None
+        if self._fired:
+            try:  # an interrupt that comes late comes here
+                time.sleep(0)
+            except _Interrupt:
+                pass
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_LOOKS_EVERY)
+            began = self._began
+            if began is not None and time.monotonic() - began > self.seconds:
+                self._interrupt(began)
+
+    def _interrupt(self, began: float) -> None:
+        with self._lock:
+            if self._began != began or self._fired:
+                return
+            self._fired = True
+            if self.on_interrupt is not None:
+                self.on_interrupt(self._thread)
+            thread = ctypes.c_ulong(self._thread)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_Interrupt))

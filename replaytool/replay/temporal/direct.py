@@ -1,0 +1,337 @@
+"""The direct engine: one run replayed by driving the SDK's own workflow instance, without the SDK's core.
+
+A run is driven once at full speed. Only where there is something to tell it is driven a second time by a watched
+instance, which knows the line of each command; what that shows is judged as what the SDK's replayer shows is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import msgspec
+import temporalio
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
+
+from replaytool.history import Run
+from replaytool.replay import guard
+from replaytool.replay.code import Code
+from replaytool.replay.drift import Level
+from replaytool.replay.options import Options
+from replaytool.replay.temporal import callsite, recorder
+from replaytool.replay.temporal.activations import Replay
+from replaytool.replay.temporal.alike import Likeness
+from replaytool.replay.temporal.cutting import unknown
+from replaytool.replay.temporal.decode import decode_with
+from replaytool.replay.temporal.initialize import Beginning
+from replaytool.replay.temporal.instance import Answer, Driven, Worker, worker_of
+from replaytool.replay.temporal.judge import Case, judge
+from replaytool.replay.temporal.kinds import CLOSING
+from replaytool.replay.temporal.machines import Fault
+from replaytool.replay.temporal.quiet import quiet
+from replaytool.replay.temporal.record import Record
+from replaytool.replay.temporal.runner import OFF, AsRecorded, recording
+from replaytool.replay.temporal.sandbox import SharedSandbox, shared
+from replaytool.replay.temporal.says import Says
+from replaytool.verdict import Verdict
+
+T = TypeVar("T")
+OLDEST, NEWEST = (1, 20), (1, 35)
+"""The releases of the SDK that this engine was compared with."""
+SHARED = "shared"
+_NAMED = re.compile(r"HistoryEvent\(id: (\d+)")
+_PREFIXES = {"nondeterminism": "[TMPRL1100] Nondeterminism error: ", "fatal": "Fatal error in workflow machines: "}
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A run that this engine cannot judge for certain: the SDK's replayer has to, and this is why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One activation and what the code said to it."""
+
+    activation: WorkflowActivation
+    answer: Answer
+    fault: Fault | None = None
+    """What went wrong when the answer was laid beside the record."""
+
+
+def replay(run: Run, code: Code, options: Options) -> Verdict | HandOver:
+    """The verdict on one run, or why somebody else must give it."""
+    if asyncio._get_running_loop() is not None:
+        return _elsewhere(lambda: replay(run, code, options))
+    began = time.monotonic()
+    outcome = _replayed(run, code, options)
+    return outcome if isinstance(outcome, HandOver) else replace(outcome, seconds=time.monotonic() - began)
+
+
+def _elsewhere(call: Callable[[], T]) -> T:
+    """Call it on a thread of its own: where a loop is running, instances would take it away; and the stack is bare."""
+    with ThreadPoolExecutor(1, "replaytool-direct") as pool:
+        return pool.submit(call).result()
+
+
+def _replayed(run: Run, code: Code, options: Options) -> Verdict | HandOver:
+    record = Record(run)
+    malformed = record.malformed()
+    if malformed:
+        return Verdict("unverified", f"the history is malformed: {malformed}", engine="direct")
+    cannot = cannot_judge(run, code)
+    if cannot is not None:
+        return cannot
+    workflow = code.workflow(run.workflow_type)
+    if workflow is None:
+        known = ", ".join(code.definitions) or "none"
+        text = f"no code for workflow type {run.workflow_type!r} (there is: {known})"
+        return Verdict("unverified", text, engine="direct")
+    callsite.claim(code.roots)
+    try:
+        return _judged(record, workflow, code, options)
+    except msgspec.ValidationError as error:
+        return HandOver(f"an event does not read as the SDK would read it: {error}")
+
+
+def cannot_judge(run: Run, code: Code) -> HandOver | None:
+    """What this engine leaves to the SDK's replayer."""
+    odd = unknown(run.events)
+    if odd is not None:
+        return HandOver(f"event {odd.event_id} is of a type that this engine does not know: {odd.event_type}")
+    release = tuple(int(part) for part in temporalio.__version__.split(".")[:2])
+    if not OLDEST <= release <= NEWEST:
+        return HandOver(f"temporalio {temporalio.__version__} is not among the releases that this engine is tested with")
+    if any(type(one).run_replayer is not _PLUGIN_REPLAYER for one in code.settings.get("plugins", ())):
+        return HandOver("a plugin takes part in replaying")
+    return None
+
+
+def _plugin_replayer() -> Any:
+    from temporalio.worker import Plugin
+
+    return getattr(Plugin, "run_replayer", None)
+
+
+_PLUGIN_REPLAYER = _plugin_replayer()
+
+
+def _judged(record: Record, workflow: type, code: Code, options: Options) -> Verdict:
+    bench = _bench(code, options)
+    if not (options.steps or options.snapshot is not None) and bench.is_plain(record, workflow, options):
+        return Verdict("ok", engine="direct")
+    tape = recorder.Tape(
+        snapshot=options.snapshot,
+        guard=guard.Watch(callsite.of_stack, options.guard) if options.watch or options.guard else None,
+    )
+    recorder.use(tape)
+    try:
+        says = _elsewhere(lambda: bench.watched(record, tape))
+    finally:
+        recorder.use(None)
+    keeps = options.steps or options.snapshot is not None
+    return judge(Case(record, tape, says, bench.decode, bench.policy, engine="direct", steps=keeps))
+
+
+@dataclass
+class _Bench:
+    """What is kept from one run to the next: workers, the way to read values, and what is known of pairs."""
+
+    code: Code
+    sandbox: str
+    policy: Mapping[str, Level]
+    workers: dict[str, tuple[Worker, AsRecorded, AsRecorded]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.decode = decode_with(self.worker("plain")[0].converter)
+        self.likeness = Likeness(self.decode, self.policy)
+
+    def worker(self, kind: str) -> tuple[Worker, AsRecorded, AsRecorded]:
+        """The worker for full speed, or the one that is watched."""
+        if kind not in self.workers:
+            make = self._plain if kind == "plain" else self._watched
+            settings = dict(self.code.settings)
+            inside = AsRecorded(make(settings.get("workflow_runner"), self.sandbox), _NO_RUN)
+            outside = AsRecorded(make(settings.get("unsandboxed_workflow_runner"), OFF), _NO_RUN)
+            types = [*self.code.definitions.values(), *([self.code.dynamic] if self.code.dynamic else [])]
+            settings |= {"workflow_runner": inside, "unsandboxed_workflow_runner": outside, "workflows": types}
+            self.workers[kind] = (worker_of(settings), inside, outside)
+        return self.workers[kind]
+
+    @staticmethod
+    def _plain(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
+        if sandbox == OFF:
+            return UnsandboxedWorkflowRunner()
+        return shared(given) if sandbox == SHARED else given or _sandboxed()
+
+    @staticmethod
+    def _watched(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
+        return recording(given, sandbox)
+
+    def is_plain(self, record: Record, workflow: type, options: Options) -> bool:
+        """Whether the run passes and nothing more is to be told of it."""
+        worker, inside, outside = self.worker("plain")
+        watch = guard.Watch(lambda frame: None, options.guard) if options.watch or options.guard else None
+        runner = inside.inner
+        with quiet(), _shut_out(watch), _entered(runner, workflow), unhurried():
+            told = self._drive(record.run, worker, inside, outside)
+        if isinstance(runner, SharedSandbox):
+            runner.look_after(workflow)
+        return told.is_plain and not (watch and watch.found) and self.likeness.is_plain(record, told.replay.line.matched)
+
+    def watched(self, record: Record, tape: recorder.Tape) -> Says:
+        """Drive it with the recorder in place; what the SDK's replayer would say."""
+        worker, inside, outside = self.worker("watched")
+
+        def remember_place(thread: int) -> None:
+            if tape.current is not None:
+                tape.current.kept_at = callsite.of_thread(thread)
+
+        if worker.watchdog is not None:
+            worker.watchdog.on_interrupt = remember_place
+        with quiet(), unhurried():
+            return self._drive(record.run, worker, inside, outside).says
+
+    def _drive(self, run: Run, worker: Worker, *runners: AsRecorded) -> Course:
+        for runner in runners:
+            runner.run = run
+            runner.errors.clear()
+        worker.place(run.namespace)
+        beginning = Beginning(run.workflow_id or "", worker.namespace, worker.task_queue)
+        course = Course(Replay(run.events, beginning, worker.own_build), Driven(worker, run.workflow_id or ""))
+        for _ in course.steps():
+            pass
+        return course
+
+
+class Course:
+    """One run on its way: it can be stopped at any activation, and gone on with past a mismatch and past the end."""
+
+    def __init__(self, replay: Replay, driven: Driven, *, keep_activations: bool = False) -> None:
+        self._keeps = keep_activations
+        self.replay = replay
+        self.driven = driven
+        self.says = Says("ok")
+        self.is_plain = False
+        """Passed, with every task of the code's recorded and every check made."""
+
+    def steps(self) -> Iterator[Told]:
+        """Drive the run, activation by activation; the instance is torn down when this ends or is closed."""
+        try:
+            fault = self.replay.begin()
+            if fault is not None:
+                self.says = Says("history", _PREFIXES[fault.kind] + fault.message, self.replay.last_id + 1)
+                return
+            yield from self._told()
+        finally:
+            self.driven.evict()
+
+    def _told(self) -> Iterator[Told]:
+        while (activation := self.replay.next_activation()) is not None:
+            shown = _copy(activation) if self._keeps else activation
+            answer = self.driven.activate(activation)
+            fault = None if answer.failure is not None else self.replay.complete(answer.commands)
+            if answer.failure is not None or fault is not None:
+                self.says = self._said(answer, fault)
+                yield Told(shown, answer, fault)
+                return
+            yield Told(shown, answer)
+        line = self.replay.line
+        self.is_plain = not line.has_leftovers and not self.replay.flags.left_out and self.replay.is_told
+
+    def _said(self, answer: Answer, fault: Fault | None) -> Says:
+        """Past the record's end the replayer hides whatever goes wrong, once it has told the code anything."""
+        if not self.replay.replaying:
+            return Says("ok")
+        if fault is None:
+            return Says("code", answer.failure or "")
+        named = _NAMED.search(fault.message)
+        event_id = int(named[1]) if named else self.replay.last_id + 1
+        text = _PREFIXES[fault.kind] + fault.message
+        return Says("nondeterminism", text, event_id) if fault.kind == "nondeterminism" else Says("history", text)
+
+    def go_on(self, tell: Callable[[Replay], None]) -> Told:
+        """Past the end of the record: tell the code something more, and take its answer."""
+        self.replay.replaying = False
+        tell(self.replay)
+        activation = self.replay.next_activation()
+        if activation is None:
+            raise AssertionError("nothing was told")
+        answer = self.driven.activate(activation)
+        return Told(activation, answer, self.replay.line.take(answer.commands))
+
+
+def _copy(activation: WorkflowActivation) -> WorkflowActivation:
+    """A codec decodes activations where they stand."""
+    copied = WorkflowActivation()
+    copied.CopyFrom(activation)
+    return copied
+
+
+_NO_RUN = Run("temporal", "", (), "", "", "", "")
+_benches: list[_Bench] = []
+_KEPT = 4
+
+
+def _bench(code: Code, options: Options) -> _Bench:
+    own: dict[str, Level] = {} if code.settings.get("interceptors") or code.settings.get("plugins") else _NO_HEADERS
+    policy = {**own, **options.policy}
+    for bench in _benches:
+        if bench.code is code and bench.sandbox == options.sandbox and bench.policy == policy:
+            return bench
+    bench = _Bench(code, options.sandbox, policy)
+    _benches.insert(0, bench)
+    del _benches[_KEPT:]
+    return bench
+
+
+_NO_HEADERS: dict[str, Level] = {"header": "ignore"}
+
+
+def _sandboxed() -> WorkflowRunner:
+    from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+    return SandboxedWorkflowRunner()
+
+
+def _entered(runner: WorkflowRunner, workflow: type) -> Any:
+    return runner.entered(workflow) if isinstance(runner, SharedSandbox) else nullcontext()
+
+
+@contextmanager
+def _shut_out(watch: guard.Watch | None) -> Iterator[None]:
+    """Refuse what would change the world; the clocks, which take a profiler to see, are left to the watched run."""
+    if watch is None:
+        yield
+        return
+    guard._install()
+    guard._active.watch = watch
+    try:
+        yield
+    finally:
+        guard._active.watch = None
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Let the garbage collector look less often: a run makes objects by the thousand and drops nearly all of them."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def is_closed(run: Run) -> bool:
+    """Whether the run is over."""
+    return bool(run.events) and run.events[-1].event_type in CLOSING

@@ -1,0 +1,167 @@
+"""A child process that replays what it is told to: it loads the code once, then answers one request after the other.
+
+Requests come on its standard input, answers go to what was its standard output; whatever the user's code or the core
+prints goes nowhere. Nothing is pickled: a history is data from outside.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import struct
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import IO, Any
+
+import msgspec
+
+from replaytool.errors import FAULT, ReplaytoolError
+from replaytool.history import Run
+from replaytool.replay import Code, CodeSpec, Options, load, replay
+from replaytool.verdict import CodeInfo, Verdict
+
+_NO_MEMORY = "the code ran out of memory"
+_HEAD = struct.Struct(">IQ")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that a child must know before the first run."""
+
+    spec: CodeSpec
+    options: dict[str, Any] = field(default_factory=dict)
+    engine: str = "sdk"
+    memory: int = 0
+    """Bytes that the code may take beyond what the child has after loading it; 0 is no bound."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The code is loaded, or why it cannot be."""
+
+    code: CodeInfo = field(default_factory=CodeInfo)
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run; its history follows as bytes."""
+
+    run: Run
+
+
+def send(stream: IO[bytes], value: Any, history: bytes = b"") -> None:
+    """Write one message."""
+    head = msgspec.json.encode(value, enc_hook=repr)
+    stream.write(_HEAD.pack(len(head), len(history)))
+    stream.write(head)
+    stream.write(history)
+    stream.flush()
+
+
+def receive(stream: IO[bytes], kind: type[Any]) -> tuple[Any, bytes]:
+    """Read one message; EOFError where there is none any more."""
+    start = _exactly(stream, _HEAD.size)
+    head, history = _HEAD.unpack(start)
+    return msgspec.json.decode(_exactly(stream, head), type=kind), _exactly(stream, history)
+
+
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    found = bytearray()
+    while len(found) < size:
+        part = stream.read(size - len(found))
+        if not part:
+            raise EOFError
+        found += part
+    return bytes(found)
+
+
+def main() -> None:
+    """Serve until nothing comes any more. The exit is abrupt: threads that a workflow keeps are not waited for."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    sys.dont_write_bytecode = True
+    with suppress(EOFError, BrokenPipeError):
+        _serve(requests, answers)
+    os._exit(0)
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
+
+
+def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    setup: Setup = receive(requests, Setup)[0]
+    code = _loaded(setup, answers)
+    if code is None:
+        return
+    _bound(setup.memory)
+    options = Options(**setup.options)
+    while True:
+        request, history = receive(requests, Request)
+        verdict = _answer(request.run, history, code, options, setup.engine)
+        send(answers, verdict)
+        if verdict.verdict == "crashed" or (verdict.failure is not None and verdict.failure.type == "Deadlock"):
+            return
+
+
+def _loaded(setup: Setup, answers: IO[bytes]) -> Code | None:
+    try:
+        code = load(setup.spec)
+    except ReplaytoolError as error:
+        send(answers, Ready(error=error.message, hint=error.hint, exit_code=error.exit_code))
+        return None
+    send(answers, Ready(code.info))
+    return code
+
+
+def _answer(run: Run, history: bytes, code: Code, options: Options, engine: str) -> Verdict:
+    from replaytool.replay.temporal.record import from_bytes
+
+    try:
+        verdict = replay(from_bytes(run, history), code, options, engine)
+    except MemoryError:
+        return Verdict("crashed", _NO_MEMORY)
+    except Exception as error:  # whatever it is, it is about this run, and the others go on
+        last = traceback.format_exc().strip().splitlines()[-3:]
+        reason = f"a fault of replaytool itself: {type(error).__name__}: {error}"
+        return Verdict("unverified", reason, notes=(" | ".join(last),))
+    if verdict.failure is not None and verdict.failure.type == "MemoryError":
+        return replace(verdict, verdict="crashed", reason=_NO_MEMORY)
+    return verdict
+
+
+def _bound(memory: int) -> None:
+    """Where the system knows such a bound; what a child has already is the SDK and the code, not the run."""
+    if not memory:
+        return
+    try:
+        import resource
+
+        with open("/proc/self/statm", encoding="ascii") as found:
+            taken = int(found.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))
+    except (ImportError, OSError, ValueError):
+        pass
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Exception:
+        faulthandler.dump_traceback()
+        os._exit(FAULT)

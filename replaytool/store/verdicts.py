@@ -1,0 +1,57 @@
+"""What checks found, kept by run and by code: an unchanged run is not replayed against unchanged code again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from replaytool.store.db import Connection
+
+_TEXT = pa.large_string()
+_SCHEMA = pa.schema(
+    [
+        *((name, _TEXT) for name in ("run_key", "code_fingerprint", "verdict", "reason", "engine", "confirmed_by")),
+        ("event_id", pa.int32()),
+        ("detail", _TEXT),
+        ("seconds", pa.float64()),
+    ]
+)
+
+
+def save(connection: Connection, fingerprint: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep verdicts, each under its run's key, in the form of the JSON report."""
+    rows = pa.Table.from_pylist([_row(key, fingerprint, verdict) for key, verdict in found.items()], schema=_SCHEMA)
+    connection.register("incoming", rows)
+    connection.execute(
+        "DELETE FROM verdict WHERE code_fingerprint = ? AND run_key IN (SELECT run_key FROM incoming)", [fingerprint]
+    )
+    connection.execute(
+        "INSERT INTO verdict BY NAME SELECT incoming.*, run.sha256 AS run_sha256, "
+        "CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP) AS checked_at FROM incoming JOIN run USING (run_key)"
+    )
+    connection.unregister("incoming")
+
+
+def _row(run_key: str, fingerprint: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    place = verdict.get("divergence") or verdict.get("failure") or {}
+    return {
+        "run_key": run_key,
+        "code_fingerprint": fingerprint,
+        **{name: verdict.get(name) for name in ("verdict", "reason", "engine", "confirmed_by", "seconds")},
+        "event_id": place.get("event_id"),
+        "detail": json.dumps(verdict),
+    }
+
+
+def known(connection: Connection, fingerprint: str, run_keys: Iterable[str]) -> dict[str, Any]:
+    """The verdicts on these runs, as they are now, under this code."""
+    rows = connection.execute(
+        "SELECT verdict.run_key, detail FROM verdict JOIN run "
+        "ON run.run_key = verdict.run_key AND run.sha256 = verdict.run_sha256 "
+        "WHERE code_fingerprint = ? AND verdict.run_key IN (SELECT unnest(?))",
+        [fingerprint, list(run_keys)],
+    ).fetchall()
+    return {run_key: json.loads(detail) for run_key, detail in rows}
