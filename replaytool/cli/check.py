@@ -90,11 +90,16 @@ def command(
         _write(report, name, path)
     if not report.complete:
         ctx.exit(INTERRUPTED)
-    if any(one.verdict.verdict in failing for one in report.runs) or (loaded is not None and loaded.bad):
+    if any(_fails(one.verdict, failing) for one in report.runs) or (loaded is not None and loaded.bad):
         ctx.exit(FINDINGS)
     if not report.runs:
         options.say("nothing to check: no runs were found")
         ctx.exit(NOTHING)
+
+
+def _fails(verdict: Verdict, failing: frozenset[str]) -> bool:
+    """A drift that the configuration calls an error fails without `--strict`."""
+    return verdict.verdict in failing or any(drift.level == "error" for drift in verdict.drift)
 
 
 def _output(text: str) -> tuple[str, str | None]:

@@ -60,6 +60,17 @@ def test_drift_passes_unless_it_is_strict(call: Call) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("level", "code", "verdict"), [("error", 1, "drift"), ("warn", 0, "drift"), ("ignore", 0, "ok")]
+)
+def test_the_configuration_decides_what_a_difference_means(
+    call: Call, tmp_path: Path, level: str, code: int, verdict: str
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[tool.replaytool.drift]\nstartToCloseTimeout = "{level}"\n')
+    result = call("check", ORDER / "history.json", "-w", ORDER / "changed_timeout.py", "--format", "json")
+    assert (result.code, result.json["runs"][0]["verdict"]) == (code, verdict)
+
+
 def test_what_cannot_be_verified_says_why(call: Call) -> None:
     arguments = ("check", FIXTURES / "timers" / "history.json", "-w", ORDER / "workflow.py")
     result = call(*arguments)
