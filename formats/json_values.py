@@ -19,7 +19,7 @@ import msgspec
 from replaytool.formats.base import Unreadable
 
 PIECE = 8 * 1024 * 1024
-FIRST_PIECE = 256 * 1024
+FIRST_PIECE = 1024 * 1024
 LONGEST_VALUE = 128 * 1024 * 1024
 
 _BETWEEN = re.compile(rb"[\s,\x1e]*+")  # commas between values are wrong, common and harmless

@@ -67,13 +67,13 @@ def _list_decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(list[event_struct()])  # type: ignore[misc]
 
 
-def all_understood(text: msgspec.Raw) -> list[Any] | None:
-    """The events of a whole list, or None where the SDK does not know all of everything in it."""
+def all_understood(text: msgspec.Raw) -> tuple[list[Any], list[int]]:
+    """The events of a whole list with their ids; none where there is anything that the SDK does not know."""
     try:
         events: list[Any] = _list_decoder().decode(text)
-    except _NOT_STRICT:
-        return None
-    return events if all(event.event_id_ and event.event_type_ for event in events) else None
+        return events, [int(event.event_id_) for event in events]
+    except (*_NOT_STRICT, TypeError, ValueError):
+        return [], []
 
 
 def understood(value: Any) -> Any:

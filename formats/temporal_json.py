@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from replaytool.formats import json_values
-from replaytool.formats.base import Unreadable
+from replaytool.formats.base import HEAD_SIZE, Unreadable
 from replaytool.formats.foreign import refuse_foreign
 from replaytool.formats.temporal_events import EventList, all_understood, id_of, understood
 from replaytool.formats.temporal_run import build_run, is_closing
@@ -37,7 +37,10 @@ class TemporalJson:
     def sniff(self, head: bytes) -> bool:
         """JSON text that names events early on."""
         text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n,\x1e")
-        return text[:1] in (b"{", b"[", b'"') and _LOOKS_LIKE.search(text) is not None
+        if text[:1] not in (b"{", b"[", b'"'):
+            return False
+        # What stands around a history can be longer than the head.
+        return len(head) >= HEAD_SIZE or _LOOKS_LIKE.search(text) is not None
 
     def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
         """The runs, as soon as each is complete."""
@@ -143,8 +146,7 @@ def _in_slices(items: Iterator[Any], wrapper: Hints) -> Iterator[Any]:
         if not isinstance(item, json_values.Slice):
             yield item
             continue
-        events = all_understood(item.text) or []
-        ids = [id_of(event) for event in events]
+        events, ids = all_understood(item.text)
         if ids and ids == list(range(ids[0], ids[0] + len(ids))):
             yield _Part(events, ids, wrapper)
         else:

@@ -7,17 +7,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from replaytool.errors import ReplaytoolError
 from replaytool.replay import CodeSpec, Options
 from replaytool.replay.causes import causes
 from replaytool.replay.pool import Limits, Outcome, Work, code_info, replay_all
+from replaytool.replay.repeat import replay_repeatedly
 from replaytool.store import RunRow, Store
-from replaytool.verdict import Checked, CodeInfo, Report, Subject, Verdict, Word, as_json, verdict_from_json
+from replaytool.verdict import WORDS, Checked, CodeInfo, Report, Subject, Verdict, as_json, verdict_from_json
 
 _PIECE = 32 * 1024 * 1024
-_WORST_FIRST: tuple[Word, ...] = ("crashed", "failed", "diverged", "unverified", "drift", "ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +78,11 @@ def _known(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, 
 def _replayed(store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None) -> Outcome:
     if not rows:
         return Outcome()
-    outcomes = []
-    for turn in range(plan.repeat):
-        # The order in which runs meet a process is varied too: code may keep something between them.
-        turned = list(rows) if turn % 2 == 0 else list(reversed(rows))
-        limits = replace(plan.limits, hash_seed=str(turn))
-        histories = _Histories(store, turned)
-        works = [_work(store, row, histories) for row in turned]
-        outcomes.append(replay_all(works, plan.spec, plan.options, limits, plan.engine, progress))
-        if not outcomes[-1].complete:
-            break
-    return outcomes[0] if len(outcomes) == 1 else _together(outcomes)
+    histories = _Histories(store, rows)
+    works = [_work(store, row, histories) for row in rows]
+    if plan.repeat > 1:
+        return replay_repeatedly(works, plan.spec, plan.repeat, plan.options, plan.limits, plan.engine, progress)
+    return replay_all(works, plan.spec, plan.options, plan.limits, plan.engine, progress)
 
 
 def _work(store: Store, row: RunRow, histories: _Histories) -> Work:
@@ -106,11 +100,12 @@ class _Histories:
         self._pieces = deque(_pieces(sorted(rows, key=lambda row: -row.history_bytes)))
 
     def take(self, key: str) -> bytes:
-        """The history of a run, once."""
+        """The history of a run; who asks for it again has it fetched again."""
         with self._lock:
-            while key not in self._held:
+            while key not in self._held and self._pieces:
                 self._held |= self._store.histories(self._pieces.popleft())
-            return self._held.pop(key)
+            found = self._held.pop(key, None)
+        return found if found is not None else self._store.histories([key])[key]
 
 
 def _pieces(rows: Sequence[RunRow]) -> Iterator[list[str]]:
@@ -126,38 +121,12 @@ def _pieces(rows: Sequence[RunRow]) -> Iterator[list[str]]:
         yield piece
 
 
-def _together(outcomes: Sequence[Outcome]) -> Outcome:
-    """What several replays of the same runs say: where they do not agree, the worst of them, and that they differ."""
-    verdicts = {}
-    for key in outcomes[0].verdicts:
-        found = [one.verdicts[key] for one in outcomes if key in one.verdicts]
-        verdicts[key] = min(found, key=lambda verdict: _WORST_FIRST.index(verdict.verdict))
-        words = [verdict.verdict for verdict in found]
-        if len({_said(verdict) for verdict in found}) > 1:
-            counts = ", ".join(f"{words.count(word)} {word}" for word in _WORST_FIRST if word in words)
-            reason = f"unstable: {len(found)} replays of the same code do not agree ({counts})"
-            worst = verdicts[key]
-            verdicts[key] = replace(
-                worst, verdict="diverged" if worst.verdict == "ok" else worst.verdict, reason=reason
-            )
-    return Outcome(verdicts, outcomes[0].code, all(one.complete for one in outcomes))
-
-
-def _said(verdict: Verdict) -> tuple[object, ...]:
-    place = verdict.divergence.event_id if verdict.divergence else None
-    return (
-        verdict.verdict,
-        place,
-        tuple((drift.event_id, drift.path, repr(drift.produced)) for drift in verdict.drift),
-    )
-
-
 def exit_on(words: str | None, *, strict: bool, allow_unverified: bool) -> frozenset[str]:
     """The verdicts that make a check fail."""
     if words is not None:
         chosen = {word.strip() for word in words.split(",") if word.strip()}
-        if unknown := sorted(chosen - set(_WORST_FIRST)):
-            known = ", ".join(_WORST_FIRST)
+        if unknown := sorted(chosen - set(WORDS)):
+            known = ", ".join(WORDS)
             raise ReplaytoolError(f"--fail-on: there is no verdict {unknown[0]!r}", f"choose from {known}")
         return frozenset(chosen)
     chosen = {"diverged", "failed", "unverified", "crashed"} | ({"drift"} if strict else set())

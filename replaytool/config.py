@@ -114,8 +114,10 @@ def _levels(name: str, value: Any, folder: Path) -> dict[str, str]:
     return dict(value)
 
 
-_CONVERTERS: dict[str, Callable[[str, Any, Path], Any]] = {"store": _path, "workflows": _names, "drift": _levels}
+_Converter = Callable[[str, Any, Path], Any]
+_CONVERTERS: dict[str, _Converter] = {"store": _path, "workflows": _names, "drift": _levels}
 
 
 def _converted(name: str, value: Any, folder: Path) -> Any:
-    return _CONVERTERS.get(name, _text)(name, value, folder)
+    converter: _Converter = _CONVERTERS.get(name, _text)
+    return converter(name, value, folder)

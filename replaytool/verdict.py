@@ -14,6 +14,8 @@ Word = Literal["ok", "drift", "diverged", "failed", "unverified", "crashed"]
 WORDS: tuple[Word, ...] = ("ok", "drift", "diverged", "failed", "unverified", "crashed")
 STILL_FAILS = "still fails"
 WOULD_PROCEED = "would proceed"
+UNSTABLE = "unstable"
+"""How a reason begins where several replays of one run do not agree."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,19 @@ from typing import Any
 from replaytool.history import Payload
 from replaytool.render.source import excerpt, place
 from replaytool.text import shortened, visible
-from replaytool.verdict import WORDS, Cause, Checked, Command, Divergence, Drift, Expected, Hazard, Report, Verdict
+from replaytool.verdict import (
+    UNSTABLE,
+    WORDS,
+    Cause,
+    Checked,
+    Command,
+    Divergence,
+    Drift,
+    Expected,
+    Hazard,
+    Report,
+    Verdict,
+)
 
 _MARKS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
 _MOST_DRIFTS = 8
@@ -49,6 +61,8 @@ def _finding(checked: Checked) -> Iterator[str]:
         yield _drift(drift)
     if len(verdict.drift) > _MOST_DRIFTS:
         yield f"… and {len(verdict.drift) - _MOST_DRIFTS} more differences"
+    if verdict.reason.startswith(UNSTABLE):
+        yield visible(verdict.reason)
     subject = checked.subject
     yield visible(f"for example {subject.workflow_type} {subject.workflow_id or '-'} ({subject.run_key})")
     if (event_id := _event(verdict)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -152,10 +153,12 @@ def fingerprint(roots: tuple[str, ...], modules: list[ModuleType], settings: Map
 
     files = {str(getattr(module, "__file__", None) or "") for module in modules}
     files |= {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
-    own = sorted(file for file in files if file.endswith(".py") and file.startswith(tuple(f"{one}/" for one in roots)))
+    own = sorted(
+        file for file in files if file.endswith(".py") and file.startswith(tuple(one + os.sep for one in roots))
+    )
     total = hashlib.sha256(f"temporalio {temporalio.__version__} {sorted(settings)}\n".encode())
     for file in own:
-        root = next(one for one in roots if file.startswith(f"{one}/"))
+        root = next(one for one in roots if file.startswith(one + os.sep))
         total.update(f"{file[len(root) :]}\n".encode())
         total.update(hashlib.sha256(Path(file).read_bytes()).digest())
     return total.hexdigest()[:32]

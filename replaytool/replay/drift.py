@@ -96,7 +96,7 @@ def paths(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
     >>> list(paths([{"km": 3}], [{"km": 4}]))
     [('[0].km', 3, 4)]
     """
-    if before == after and type(before) is type(after):
+    if _same(before, after):
         return
     if not isinstance(before, dict | list) or type(before) is not type(after):
         yield "", before, after
@@ -105,8 +105,32 @@ def paths(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
 
     tree = DeepDiff(before, after, view="tree", threshold_to_diff_deeper=0)
     levels = [level for found in tree.values() for level in found]
+    if not levels:
+        yield from _in_turn(before, after, "")
     for level in sorted(levels, key=lambda one: [str(step).zfill(9) for step in one.path(output_format="list")]):
         yield _path(level.path(output_format="list")), _plain(level.t1), _plain(level.t2)
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Equality as JSON has it: to Python, true is 1."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(_same(one, after[key]) for key, one in before.items())
+    if isinstance(before, list):
+        return len(before) == len(after) and all(map(_same, before, after))
+    return bool(before == after)
+
+
+def _in_turn(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Two trees of one shape, place by place: for the little that DeepDiff takes to be equal."""
+    if not isinstance(before, dict | list):
+        yield path, before, after
+        return
+    keys = before if isinstance(before, dict) else range(len(before))
+    for key in keys:
+        if not _same(before[key], after[key]):
+            yield from _in_turn(before[key], after[key], path + _path([key]))
 
 
 def _path(steps: Sequence[Any]) -> str:

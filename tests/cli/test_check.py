@@ -194,3 +194,16 @@ def test_ctrl_c_ends_with_what_is_known(tmp_path: Path) -> None:
         assert "interrupted" in out + err
     else:  # the deadlock was told before the signal came
         assert "eadlock" in out
+
+
+def test_repeating_finds_what_one_replay_passes_by_luck(call: Call, tmp_path: Path) -> None:
+    names = "{'reserve_stock', 'charge_card', 'send_parcel'}"
+    body = f"for name in {names}:\n            await workflow.execute_activity(name, item, start_to_close_timeout=SHORT)"
+    code = hostile_code(body).replace("\n\n\n@", "\nfrom datetime import timedelta\n\nSHORT = timedelta(1)\n\n\n@", 1)
+    (tmp_path / "sets.py").write_text(code)
+    result = call("check", ORDER / "history.json", "-w", "sets.py", "--repeat", "5", "--format", "json")
+    (run,) = result.json["runs"]
+    assert run["verdict"] == "diverged"
+    assert run["reason"].startswith("unstable: in 5 replays")
+    stable = call("check", ORDER / "history.json", "-w", ORDER / "workflow.py", "--repeat", "2", "--format", "json")
+    assert [run["verdict"] for run in stable.json["runs"]] == ["ok"]

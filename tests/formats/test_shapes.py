@@ -148,6 +148,10 @@ def test_a_broken_file_says_where() -> None:
     assert re.fullmatch(r"byte \d+", caught.value.position)
 
 
+def test_what_stands_before_the_events_may_be_long() -> None:
+    assert one({"memo": "x" * 100_000, "history": {"events": events()}}).workflow_id == "order-7"
+
+
 @pytest.mark.parametrize("token", ["nextPageToken", "next_page_token"])
 def test_a_next_page_says_that_events_are_missing(token: str) -> None:
     assert "truncated" in codes(one({"history": {"events": events()[:5]}, token: "abc"}))
@@ -252,6 +256,7 @@ def test_a_gap_where_a_piece_ends_does_not_cut_the_history(monkeypatch: pytest.M
 
 def test_one_value_that_no_history_can_be_is_refused_before_memory_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "PIECE", 64 * 1024)
+    monkeypatch.setattr(json_values, "FIRST_PIECE", 16 * 1024)
     monkeypatch.setattr(json_values, "LONGEST_VALUE", 256 * 1024)
     with pytest.raises(Unreadable, match="one JSON value of more than"):
         read({"history": {"events": _long(3000)}})

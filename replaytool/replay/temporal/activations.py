@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from temporalio.bridge.proto.common import WorkerDeploymentVersion
 from temporalio.bridge.proto.workflow_activation import (
     CancelWorkflow,
     NotifyHasPatch,
@@ -32,34 +31,28 @@ from replaytool.replay.temporal.cutting import (
     previous_started_id,
 )
 from replaytool.replay.temporal.flags import Observed
-from replaytool.replay.temporal.initialize import Beginning, initialize, timestamp
+from replaytool.replay.temporal.initialize import Beginning, initialize
 from replaytool.replay.temporal.line import Line
 from replaytool.replay.temporal.machines import Fault
 from replaytool.replay.temporal.machines_basic import Task, patch_of
 from replaytool.replay.temporal.machines_local import LOCAL_ACTIVITY, LocalActivity, Resolution, resolution_of
-from replaytool.replay.temporal.reading import RECORDS
+from replaytool.replay.temporal.reading import DECODERS, RECORDS
+from replaytool.replay.temporal.telling import Teller
 from replaytool.replay.temporal.updates import Message, admitted, requested, update_of
 
 _FOLLOWS = frozenset(
     name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in COMMAND_EVENTS
 )
 _IGNORABLE = frozenset(
-    "WorkflowExecutionOptionsUpdated WorkflowExecutionPaused WorkflowExecutionUnpaused"
-    " WorkflowExecutionTimeSkippingTransitioned".split()
+    [
+        "WorkflowExecutionOptionsUpdated",
+        "WorkflowExecutionPaused",
+        "WorkflowExecutionUnpaused",
+        "WorkflowExecutionTimeSkippingTransitioned",
+    ]
 )
 _CUT_OFF = frozenset({"WorkflowExecutionTerminated", "WorkflowExecutionTimedOut"})
 _ADMITTED, _ACCEPTED = "WorkflowExecutionUpdateAdmitted", "WorkflowExecutionUpdateAccepted"
-_RANKS = {
-    "initialize_workflow": 0,
-    "notify_has_patch": 1,
-    "update_random_seed": 2,
-    "signal_workflow": 3,
-    "do_update": 3,
-}
-_OTHERS, _LOCAL = 4, 5
-_NEWER = {"last_sdk_version", "target_worker_deployment_version_changed", "suggest_continue_as_new_reasons"} & set(
-    WorkflowActivation.DESCRIPTOR.fields_by_name
-)
 _HAS_EVENT_ID = "originating_event_id" in SignalWorkflow.DESCRIPTOR.fields_by_name
 
 
@@ -69,8 +62,6 @@ class Replay:
     def __init__(self, events: Sequence[Event], beginning: Beginning, own_build: Callable[[], str] = str) -> None:
         self.tape = Tape(events)
         self.beginning = beginning
-        self.own_build = own_build
-        """The build of the code at hand: it is what runs once the record is at its end."""
         self.previous_id = previous_started_id(events)
         self.replaying = self.previous_id > 0
         self.in_last = False
@@ -85,6 +76,8 @@ class Replay:
         self._saw_end = False
         self._task: Any = None
         self._messages: list[Message] = []
+        self._taken_in: Any = None
+        self._teller = Teller(own_build)
         first = self.tape.next_completed(0)
         if first is not None:
             self.flags.add(first)
@@ -139,22 +132,7 @@ class Replay:
             return None
         self.line.peeked.activation += 1
         jobs, self._jobs = self._jobs, []
-        if len(jobs) > 1:
-            jobs.sort(key=_rank)
-        task = self._task
-        activation = WorkflowActivation(
-            run_id=self.run_id,
-            timestamp=timestamp(self.now) if self.now is not None else None,
-            is_replaying=self.replaying,
-            history_length=self.last_id,
-            jobs=jobs,
-            available_internal_flags=self.flags.lang,
-            history_size_bytes=max(0, task.history_size_bytes) if task else 0,
-            continue_as_new_suggested=task is not None and task.suggest_continue_as_new,
-            deployment_version_for_current_task=self._deployment(),
-        )
-        self._add_newer(activation)
-        return activation
+        return self._teller.activation(self, jobs, self._task)
 
     def complete(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
         """Take the workflow's answer, and apply events until there is something to tell it again."""
@@ -165,6 +143,8 @@ class Replay:
                 break
         if fault is None:
             self.line.run_queued()
+        if self._saw_end:
+            self._jobs.clear()  # the run is over, and nobody is told anything any more
         return fault
 
     @property
@@ -181,26 +161,6 @@ class Replay:
     def _at_end(self) -> bool:
         return self.tape.at >= len(self.tape.events) - 1
 
-    def _deployment(self) -> WorkerDeploymentVersion | None:
-        if not self.replaying:
-            self.flags.deployment = ("", self.own_build())
-        found = self.flags.deployment
-        return WorkerDeploymentVersion(deployment_name=found[0], build_id=found[1]) if found else None
-
-    def _add_newer(self, activation: WorkflowActivation) -> None:
-        if "last_sdk_version" in _NEWER:
-            activation.last_sdk_version = self.flags.sdk_version
-        task = self._task
-        if task is None:
-            return
-        if task.target_worker_deployment_version_changed and "target_worker_deployment_version_changed" in _NEWER:
-            activation.target_worker_deployment_version_changed = True
-        if task.suggest_continue_as_new_reasons and "suggest_continue_as_new_reasons" in _NEWER:
-            field = WorkflowActivation.DESCRIPTOR.fields_by_name["suggest_continue_as_new_reasons"]
-            numbers = {value.name: value.number for value in field.enum_type.values}
-            found = [numbers.get(name, 0) for name in task.suggest_continue_as_new_reasons]
-            activation.suggest_continue_as_new_reasons.extend(found)
-
     def _apply_next(self) -> tuple[int, Fault | None]:
         """Apply one sequence; how many events it had."""
         if self._saw_end:
@@ -208,7 +168,9 @@ class Replay:
             return 0, None
         taken, self.in_last = self.tape.take(self._started_id)
         events, before = self.tape.events, self._started_id
-        places: Sequence[int] = [place for place in taken if events[place].event_id > self.last_id]
+        places: Sequence[int] = taken
+        if taken and events[taken[0]].event_id <= self.last_id:
+            places = [place for place in taken if events[place].event_id > self.last_id]
         if places:
             self.line.peeked.activation = 0
             self._observe(places)
@@ -223,39 +185,61 @@ class Replay:
     def _observe(self, places: Sequence[int]) -> None:
         """Take in what completed tasks say, up to the one that closes the task about to be replayed."""
         for place in places:
-            if self.tape.types[place] == TASK_COMPLETED and (said := self.tape.record(place).attributes):
-                self.flags.add(said)
-                self.flags.add_build(said)
-        said = self.tape.next_completed(self.tape.events[places[-1]].event_id)
-        if said is not None:
+            if self.tape.types[place] == TASK_COMPLETED:
+                self._take_in(self.tape.record(place).attributes)
+        self._take_in(self.tape.next_completed(self.tape.events[places[-1]].event_id))
+
+    def _take_in(self, said: Any) -> None:
+        if said is not None and said is not self._taken_in:
+            self._taken_in = said
             self.flags.add(said)
             self.flags.add_build(said)
 
     def _apply_all(self, places: Sequence[int], stashed: dict[str, Message]) -> Fault | None:
+        """Apply the events of one sequence; this is the loop that a long history spends its time in."""
+        events, types, seen = self.tape.events, self.tape.types, self.tape.seen
+        by_event = self.line.by_event
         skip = False
         last = places[-1] if places else 0
         for place in places:
-            event, kind = self.tape.events[place], self.tape.types[place]
-            if event.event_id != self.last_id + 1:
-                text = f"History is out of order. Last processed event: {self.last_id}, event id: {event.event_id}"
+            event, kind = events[place], types[place]
+            event_id = event.event_id
+            if event_id != self.last_id + 1:
+                text = f"History is out of order. Last processed event: {self.last_id}, event id: {event_id}"
                 return Fault("fatal", text)
             self._event = event
-            if self.in_last and self.replaying and self._is_new(event.event_id, kind):
+            if self.in_last and self.replaying and self._is_new(event_id, kind):
                 self.replaying = False
-            fault: Fault | None = None
-            if kind == _ADMITTED and self.tape.record(place).attributes is not None:
-                fault, skip = self._admit(place, stashed), True
-            if self._messages and fault is None:
-                fault = self._handle_messages(event.event_id - 1)
-            if fault is None and not skip:
-                fault, skip = self._apply(place, place + 1 if place < last else None)
+            fault: Fault | None
+            if kind not in _FOLLOWS or skip or self._messages:
+                fault, skip = self._apply_other(place, place + 1 if place < last else None, stashed, skip)
             else:
-                skip = False
+                said = (seen.pop(place, None) or DECODERS[kind](event.raw)).attributes
+                machine = by_event.get(said.of) if said is not None else None
+                if machine is not None and kind != TASK_STARTED:
+                    fault = machine.on_event(self, kind, said, event_id)
+                else:
+                    fault, skip = self._apply_other(place, None, stashed, skip)
             if fault is not None:
                 return fault
-            self.last_id = event.event_id
-            self.tape.forget(place)
+            self.last_id = event_id
         return None
+
+    def _apply_other(
+        self, place: int, after: int | None, stashed: dict[str, Message], skip: bool
+    ) -> tuple[Fault | None, bool]:
+        """Apply an event of any kind; whether the next one is to be skipped."""
+        kind = self.tape.types[place]
+        fault: Fault | None = None
+        if kind == _ADMITTED and self.tape.record(place).attributes is not None:
+            fault, skip = self._admit(place, stashed), True
+        if self._messages and fault is None:
+            self._handle_messages(self._event.event_id - 1)
+        if fault is not None or skip:
+            return fault, False
+        found = self._apply(place, after)
+        self.tape.seen.pop(place, None)
+        return found
 
     def _is_new(self, event_id: int, kind: str) -> bool:
         """Whether nothing that the workflow did in a completed task led to this event."""
@@ -271,12 +255,11 @@ class Replay:
             self._messages.append(message)
         return None
 
-    def _handle_messages(self, up_to: int) -> Fault | None:
+    def _handle_messages(self, up_to: int) -> None:
         ready = [one for one in self._messages if one.after_event_id <= up_to]
         self._messages = [one for one in self._messages if one.after_event_id > up_to]
         for message in ready:
             self._begin_update(message)
-        return None
 
     def _begin_update(self, message: Message) -> None:
         machine, job = update_of(message, run_validator=not self.replaying)
@@ -293,43 +276,43 @@ class Replay:
         if kind in _CUT_OFF:
             more = after is not None or not self.in_last
             return (Fault("fatal", _AFTER_THE_END) if more else None), False
-        if read.attributes is None:
-            text = "Event type is unspecified! This history is invalid."
-            return (None if read.worker_may_ignore else Fault("fatal", text)), False
+        said = read.attributes
+        if said is None:
+            return _unspecified(read), False
         if kind in COMMAND_EVENTS:
-            return self.line.match(place, after)
-        if kind == TASK_STARTED:
-            self._task = read.attributes
+            return self.line.match(place, kind, said, after)
         if kind in _FOLLOWS:
-            return self._follow(kind, read.attributes), False
+            return self._follow(kind, said), False
         plain = _PLAIN.get(kind)
-        if plain is None:
-            text = "The event is not a non-stateful event, but we tried to handle it as one: "
-            return Fault("fatal", f"{text}HistoryEvent(id: {self._event.event_id}, {kind})"), False
-        plain(self, read.attributes)
-        return None, False
+        if plain is not None:
+            return plain(self, said), False
+        text = "The event is not a non-stateful event, but we tried to handle it as one: "
+        return Fault("fatal", f"{text}HistoryEvent(id: {self._event.event_id}, {kind})"), False
 
     def _follow(self, kind: str, said: Any) -> Fault | None:
         machine = self.line.by_event.get(said.of)
         if machine is None:
             text = "During event handling, this event had an initial command ID but we could not find a matching"
             return Fault("nondeterminism", f"{text} command for it: HistoryEvent {{ event_id: {self._event.event_id}")
-        fault: Fault | None = machine.on_event(self, kind, said, self._event.event_id)
-        return fault
+        if kind == TASK_STARTED:
+            self._task = said
+        return machine.on_event(self, kind, said, self._event.event_id)
 
-    def _started(self, said: Any) -> None:
+    def _started(self, said: Any) -> Fault | None:
         time = self.event_time()
         if time is not None:
             self.set_clock(time)
         self.run_id = said.original_execution_run_id
         self.tell(initialize(said, self.beginning.workflow_id, time))
+        return None
 
-    def _scheduled(self, said: Any) -> None:
+    def _scheduled(self, said: Any) -> Fault | None:
         task = Task()
         task.ends_sequence = self._next_started_id
         self.line.by_event[self._event.event_id] = task
+        return None
 
-    def _signaled(self, said: Any) -> None:
+    def _signaled(self, said: Any) -> Fault | None:
         signal = SignalWorkflow(
             signal_name=said.signal_name, input=said.input.protos(), identity=said.identity,
             headers=said.header.protos(),
@@ -337,9 +320,11 @@ class Replay:
         if _HAS_EVENT_ID:
             signal.originating_event_id = self._event.event_id
         self.tell(WorkflowActivationJob(signal_workflow=signal))
+        return None
 
-    def _cancel_asked(self, said: Any) -> None:
+    def _cancel_asked(self, said: Any) -> Fault | None:
         self.tell(WorkflowActivationJob(cancel_workflow=CancelWorkflow(reason=said.cause)))
+        return None
 
     def _look_ahead(self, places: range, stashed: dict[str, Message]) -> Fault | None:
         """What the workflow already knew in this task stands in the record only behind it."""
@@ -354,7 +339,10 @@ class Replay:
             if seen is not None:
                 found.append(seen)
         for one in found:
-            fault = self.line.peek(one) if isinstance(one, Resolution) else self._begin_update(one)
+            if isinstance(one, Message):
+                self._begin_update(one)
+                continue
+            fault = self.line.peek(one)
             if fault is not None:
                 return fault
         return None
@@ -372,17 +360,17 @@ class Replay:
         return None
 
 
+def _unspecified(read: Any) -> Fault | None:
+    """An event without content is an error, unless workers may pass it over."""
+    if read.worker_may_ignore:
+        return None
+    return Fault("fatal", "Event type is unspecified! This history is invalid.")
+
+
 _AFTER_THE_END = "Machines were fed a history which has an event after workflow execution was terminated!"
-_PLAIN: dict[str, Callable[[Replay, Any], None]] = {
+_PLAIN: dict[str, Callable[[Replay, Any], Fault | None]] = {
     "WorkflowExecutionStarted": Replay._started,
     TASK_SCHEDULED: Replay._scheduled,
     "WorkflowExecutionSignaled": Replay._signaled,
     "WorkflowExecutionCancelRequested": Replay._cancel_asked,
 }
-
-
-def _rank(job: WorkflowActivationJob) -> int:
-    kind = job.WhichOneof("variant")
-    if kind == "resolve_activity" and job.resolve_activity.is_local:
-        return _LOCAL
-    return _RANKS.get(kind or "", _OTHERS)

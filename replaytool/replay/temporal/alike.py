@@ -92,7 +92,7 @@ class Likeness:
 
     def _is_alike(self, record: Record, event: Event, pair: Matched) -> bool:
         waiting = pair.waiting
-        if waiting.machine.is_core_made or waiting.command is None:
+        if waiting.machine.is_core_made:
             return True
         quick = _QUICK.get(waiting.kind)
         if quick is not None and quick(self, record, event, pair):
@@ -100,6 +100,8 @@ class Likeness:
         return self._compared(record, event, pair)
 
     def _compared(self, record: Record, event: Event, pair: Matched) -> bool:
+        if pair.waiting.command is None:
+            return True
         actual = Translator().command(pair.waiting.command, None)
         match = Match(record.expected(event), actual)
         return not drift.compare([match], self._decode, self._policy, partial(comparable, record=record))
@@ -128,7 +130,9 @@ class Likeness:
         command = pair.waiting.command
         result = command.complete_workflow_execution if command else None
         produced = [result.result] if result is not None and result.HasField("result") else []
-        return _same_values(_completed(event.raw).workflow_execution_completed_event_attributes.result.payloads, produced)
+        return _same_values(
+            _completed(event.raw).workflow_execution_completed_event_attributes.result.payloads, produced
+        )
 
     def _update(self, record: Record, event: Event, pair: Matched) -> bool:
         recorded = _updated(event.raw).workflow_execution_update_completed_event_attributes.outcome.success

@@ -63,4 +63,4 @@ def _loop() -> asyncio.AbstractEventLoop:
 def _run(function: Callable[..., Awaitable[Any]], message: Any, converter: Any, options: dict[str, Any]) -> None:
     known = inspect.signature(function).parameters
     chosen = {name: value for name, value in options.items() if name in known}
-    _loop().run_until_complete(function(message, converter, **chosen))  # type: ignore[arg-type]
+    _loop().run_until_complete(function(message, converter, **chosen))

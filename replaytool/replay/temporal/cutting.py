@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,19 +17,40 @@ TASK_COMPLETED = "WorkflowTaskCompleted"
 ACCEPTED = "WorkflowExecutionUpdateAccepted"
 
 COMMAND_EVENTS = frozenset(
-    "ActivityTaskScheduled ActivityTaskCancelRequested MarkerRecorded TimerStarted TimerCanceled"
-    " StartChildWorkflowExecutionInitiated SignalExternalWorkflowExecutionInitiated"
-    " RequestCancelExternalWorkflowExecutionInitiated UpsertWorkflowSearchAttributes WorkflowPropertiesModified"
-    " NexusOperationScheduled NexusOperationCancelRequested WorkflowExecutionCompleted WorkflowExecutionFailed"
-    " WorkflowExecutionCanceled WorkflowExecutionContinuedAsNew WorkflowExecutionUpdateAccepted"
-    " WorkflowExecutionUpdateCompleted WorkflowExecutionUpdateRejected".split()
+    [
+        "ActivityTaskScheduled",
+        "ActivityTaskCancelRequested",
+        "MarkerRecorded",
+        "TimerStarted",
+        "TimerCanceled",
+        "StartChildWorkflowExecutionInitiated",
+        "SignalExternalWorkflowExecutionInitiated",
+        "RequestCancelExternalWorkflowExecutionInitiated",
+        "UpsertWorkflowSearchAttributes",
+        "WorkflowPropertiesModified",
+        "NexusOperationScheduled",
+        "NexusOperationCancelRequested",
+        "WorkflowExecutionCompleted",
+        "WorkflowExecutionFailed",
+        "WorkflowExecutionCanceled",
+        "WorkflowExecutionContinuedAsNew",
+        "WorkflowExecutionUpdateAccepted",
+        "WorkflowExecutionUpdateCompleted",
+        "WorkflowExecutionUpdateRejected",
+    ]
 )
 FINAL_EVENTS = frozenset(
-    "WorkflowExecutionCompleted WorkflowExecutionFailed WorkflowExecutionCanceled WorkflowExecutionContinuedAsNew"
-    " WorkflowExecutionTimedOut WorkflowExecutionTerminated".split()
+    [
+        "WorkflowExecutionCompleted",
+        "WorkflowExecutionFailed",
+        "WorkflowExecutionCanceled",
+        "WorkflowExecutionContinuedAsNew",
+        "WorkflowExecutionTimedOut",
+        "WorkflowExecutionTerminated",
+    ]
 )
 _UNFINISHED = frozenset(
-    "WorkflowTaskFailed WorkflowTaskTimedOut WorkflowExecutionTimedOut WorkflowExecutionTerminated".split()
+    ["WorkflowTaskFailed", "WorkflowTaskTimedOut", "WorkflowExecutionTimedOut", "WorkflowExecutionTerminated"]
 )
 _CONCLUDES_NOTHING = _UNFINISHED | {"WorkflowExecutionCanceled"}
 
@@ -49,7 +71,7 @@ def malformed(events: Sequence[Event]) -> Malformed | None:
         return Malformed(f"the history begins with {events[0].event_type}", events[0].event_id)
     if len(events) == 1:
         return Malformed("the history holds one event: no task was ever scheduled", events[0].event_id)
-    for event, after in zip(events, events[1:], strict=False):
+    for event, after in itertools.pairwise(events):
         if event.event_type == TASK_STARTED and after.event_type not in _UNFINISHED | {TASK_COMPLETED}:
             return Malformed(f"event {event.event_id} starts a task and {after.event_type} follows", after.event_id)
     return None
@@ -71,23 +93,20 @@ class Tape:
         self.events = events
         self.types = [event.event_type for event in events]
         self.at = 0
-        self._records: list[Any] = [None] * len(events)
+        self.seen: dict[int, Any] = {}
+        """Events that were read ahead of their time, by place."""
         self._ends: dict[tuple[int, int], tuple[int, bool]] = {}
-        self._ascends = all(a.event_id < b.event_id for a, b in zip(events, events[1:], strict=False))
+        self._ascends = all(one.event_id < after.event_id for one, after in itertools.pairwise(events))
         self._completed = [place for place, name in enumerate(self.types) if name == TASK_COMPLETED]
         self._next_completed = 0
 
     def record(self, place: int) -> Any:
         """What the replay reads of the event there."""
-        found = self._records[place]
+        found = self.seen.get(place)
         if found is None:
             event = self.events[place]
-            found = self._records[place] = DECODERS[event.event_type](event.raw)
+            found = self.seen[place] = DECODERS[event.event_type](event.raw)
         return found
-
-    def forget(self, place: int) -> None:
-        """Let go of an event that was applied: a long history need not be held twice."""
-        self._records[place] = None
 
     def take(self, after_id: int) -> tuple[range, bool]:
         """The places of the next sequence, and whether it is the last; a single event left over counts as none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 import time
@@ -50,10 +51,8 @@ class Watchdog:
         with self._lock:
             self._began = None
         if self._fired:
-            try:  # an interrupt that comes late comes here
-                time.sleep(0)
-            except _Interrupt:
-                pass
+            with contextlib.suppress(_Interrupt):
+                time.sleep(0)  # an interrupt that comes late comes here
 
     def _watch(self) -> None:
         while True:

@@ -110,10 +110,19 @@ def cannot_judge(run: Run, code: Code) -> HandOver | None:
         return HandOver(f"event {odd.event_id} is of a type that this engine does not know: {odd.event_type}")
     release = tuple(int(part) for part in temporalio.__version__.split(".")[:2])
     if not OLDEST <= release <= NEWEST:
-        return HandOver(f"temporalio {temporalio.__version__} is not among the releases that this engine is tested with")
+        return HandOver(
+            f"temporalio {temporalio.__version__} is not among the releases that this engine is tested with"
+        )
     if any(type(one).run_replayer is not _PLUGIN_REPLAYER for one in code.settings.get("plugins", ())):
         return HandOver("a plugin takes part in replaying")
     return None
+
+
+def course(run: Run, code: Code, options: Options, *, keep: bool = False) -> Course:
+    """A run to be driven by the caller, step by step; kept, it can be gone on with past the end of its record."""
+    bench = _bench(code, options)
+    worker, *runners = bench.worker("plain")
+    return bench.begun(run, worker, *runners, keep=keep)
 
 
 def _plugin_replayer() -> Any:
@@ -186,7 +195,9 @@ class _Bench:
             told = self._drive(record.run, worker, inside, outside)
         if isinstance(runner, SharedSandbox):
             runner.look_after(workflow)
-        return told.is_plain and not (watch and watch.found) and self.likeness.is_plain(record, told.replay.line.matched)
+        return (
+            told.is_plain and not (watch and watch.found) and self.likeness.is_plain(record, told.replay.line.matched)
+        )
 
     def watched(self, record: Record, tape: recorder.Tape) -> Says:
         """Drive it with the recorder in place; what the SDK's replayer would say."""
@@ -202,22 +213,27 @@ class _Bench:
             return self._drive(record.run, worker, inside, outside).says
 
     def _drive(self, run: Run, worker: Worker, *runners: AsRecorded) -> Course:
+        course = self.begun(run, worker, *runners)
+        for _ in course.steps():
+            pass
+        return course
+
+    def begun(self, run: Run, worker: Worker, *runners: AsRecorded, keep: bool = False) -> Course:
+        """A run that is about to be driven."""
         for runner in runners:
             runner.run = run
             runner.errors.clear()
         worker.place(run.namespace)
         beginning = Beginning(run.workflow_id or "", worker.namespace, worker.task_queue)
-        course = Course(Replay(run.events, beginning, worker.own_build), Driven(worker, run.workflow_id or ""))
-        for _ in course.steps():
-            pass
-        return course
+        driven = Driven(worker, run.workflow_id or "")
+        return Course(Replay(run.events, beginning, worker.own_build), driven, keep=keep)
 
 
 class Course:
     """One run on its way: it can be stopped at any activation, and gone on with past a mismatch and past the end."""
 
-    def __init__(self, replay: Replay, driven: Driven, *, keep_activations: bool = False) -> None:
-        self._keeps = keep_activations
+    def __init__(self, replay: Replay, driven: Driven, *, keep: bool = False) -> None:
+        self._keeps = keep
         self.replay = replay
         self.driven = driven
         self.says = Says("ok")
@@ -233,18 +249,18 @@ class Course:
                 return
             yield from self._told()
         finally:
-            self.driven.evict()
+            if not self._keeps:
+                self.driven.evict()
 
     def _told(self) -> Iterator[Told]:
         while (activation := self.replay.next_activation()) is not None:
-            shown = _copy(activation) if self._keeps else activation
             answer = self.driven.activate(activation)
             fault = None if answer.failure is not None else self.replay.complete(answer.commands)
             if answer.failure is not None or fault is not None:
                 self.says = self._said(answer, fault)
-                yield Told(shown, answer, fault)
+                yield Told(activation, answer, fault)
                 return
-            yield Told(shown, answer)
+            yield Told(activation, answer)
         line = self.replay.line
         self.is_plain = not line.has_leftovers and not self.replay.flags.left_out and self.replay.is_told
 
@@ -268,13 +284,6 @@ class Course:
             raise AssertionError("nothing was told")
         answer = self.driven.activate(activation)
         return Told(activation, answer, self.replay.line.take(answer.commands))
-
-
-def _copy(activation: WorkflowActivation) -> WorkflowActivation:
-    """A codec decodes activations where they stand."""
-    copied = WorkflowActivation()
-    copied.CopyFrom(activation)
-    return copied
 
 
 _NO_RUN = Run("temporal", "", (), "", "", "", "")

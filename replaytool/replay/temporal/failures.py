@@ -20,6 +20,7 @@ from temporalio.api.failure.v1 import (
 from replaytool.replay.temporal.reading import parsed, present
 
 CANCEL_REQUESTED = RetryState.RETRY_STATE_CANCEL_REQUESTED
+_RETRY_STATES = frozenset(RetryState.keys())
 NON_RETRYABLE = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
 
 
@@ -30,7 +31,7 @@ def recorded(raw: Any) -> Failure | None:
 
 def retry_state(name: str) -> RetryState.ValueType:
     """Why it was not tried again."""
-    return RetryState.Value(name) if name in RetryState.keys() else RetryState.ValueType(0)
+    return RetryState.Value(name) if name in _RETRY_STATES else RetryState.ValueType(0)
 
 
 def canceled(details: Any = None) -> Failure:

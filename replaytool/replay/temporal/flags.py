@@ -34,7 +34,8 @@ class Observed:
         """Take in what one completed task says."""
         metadata = completed.sdk_metadata
         if metadata is not None:
-            self.core.update(metadata.core_used_flags)
+            if metadata.core_used_flags:
+                self.core.update(metadata.core_used_flags)
             if metadata.lang_used_flags:
                 self.lang = sorted({*self.lang, *metadata.lang_used_flags})
             self.sdk_version = metadata.sdk_version or self.sdk_version

@@ -1,7 +1,7 @@
 """The SDK's own workflow instance, made and driven as the SDK's worker does it, without the worker's threads.
 
-What the instance is made from is built by the SDK's own code: a workflow worker is set up as the SDK's Replayer sets one
-up, and never run. So a new release that hands its instances something new needs nothing new here.
+What the instance is made from is built by the SDK's own code: a workflow worker is set up as the SDK's Replayer sets
+one up, and never run. So a new release that hands its instances something new needs nothing new here.
 """
 
 from __future__ import annotations

@@ -209,6 +209,12 @@ def recorded_fields(kind: Kind, attributes: dict[str, Any]) -> dict[str, Any]:
 
 def produced_fields(kind: Kind, message: Any) -> dict[str, Any]:
     """The fields of a command."""
-    return values.given(
-        {row.key: row.reader.produced(getattr(message, row.attribute)) for row in kind.rows if row.attribute}
-    )
+    rows = _KNOWN.get(kind.kind)
+    if rows is None:
+        known = message.DESCRIPTOR.fields_by_name
+        rows = _KNOWN[kind.kind] = tuple(row for row in kind.rows if row.attribute in known)
+    return values.given({row.key: row.reader.produced(getattr(message, row.attribute)) for row in rows})
+
+
+# The rows that the installed SDK has: newer ones have more.
+_KNOWN: dict[str, tuple[Row, ...]] = {}

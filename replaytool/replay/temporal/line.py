@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from replaytool.replay.temporal.activations import Replay
 
 _TERMINAL = frozenset(
-    "complete_workflow_execution fail_workflow_execution cancel_workflow_execution"
-    " continue_as_new_workflow_execution".split()
+    [
+        "complete_workflow_execution",
+        "fail_workflow_execution",
+        "cancel_workflow_execution",
+        "continue_as_new_workflow_execution",
+    ]
 )
 _PATCHES_ATTRIBUTE = "TemporalChangeVersion"
 _LONGEST_PATCH_LIST = 2048
@@ -228,15 +232,16 @@ class Line:
 
     def run_queued(self) -> None:
         """Where a worker would run local activities, a replay does not; but they count as running."""
-        for machine in self._local:
-            machine.is_queued = False
+        if not self._replay.replaying:
+            for machine in self._local:
+                machine.is_queued = False
 
     # From the line to the events.
 
-    def match(self, place: int, after: int | None) -> tuple[Fault | None, bool]:
+    def match(self, place: int, kind: str, said: Any, after: int | None) -> tuple[Fault | None, bool]:
         """Give the event to the command that waits longest; whether the next event is to be skipped."""
         replay = self._replay
-        kind, said, event_id = replay.tape.types[place], replay.tape.record(place).attributes, self._event_id(place)
+        event_id = replay.tape.events[place].event_id
         patch = None
         if kind == "MarkerRecorded":
             if said.marker_name == LOCAL_ACTIVITY:
@@ -250,7 +255,9 @@ class Line:
                 return outcome
             if not self.waiting:
                 self.refused = None
-                return Fault("nondeterminism", f"No command scheduled for event HistoryEvent(id: {event_id}, {kind})"), False
+                return Fault(
+                    "nondeterminism", f"No command scheduled for event HistoryEvent(id: {event_id}, {kind})"
+                ), False
             front = self.waiting.popleft()
             if not front.machine.is_dropped:
                 break
@@ -262,9 +269,6 @@ class Line:
         if not front.machine.is_final:
             self.by_event[event_id] = front.machine
         return None, False
-
-    def _event_id(self, place: int) -> int:
-        return self._replay.tape.events[place].event_id
 
     def _local_marker(self, said: Any, event_id: int) -> tuple[Fault | None, bool]:
         """A marker that the look-ahead used takes no command; any other does."""

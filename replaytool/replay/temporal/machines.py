@@ -1,8 +1,8 @@
 """State machines by table: what each command becomes as events arrive, and what the workflow is told meanwhile.
 
-A table maps a state and a trigger to the next state and what is done on the way. Triggers are event types, `Cancel` and
-`Abandon` by the workflow itself, and `sent`, when the command is put in line. A trigger without a row is a fault: of the
-history where the machine knows this type of event, and a mismatch between history and code where it does not.
+A table maps a state and a trigger to the next state and what is done on the way. Triggers are event types, `Cancel`
+and `Abandon` by the workflow itself, and `sent`, when the command is put in line. A trigger without a row is a fault:
+of the history where the machine knows this type of event, and a mismatch between history and code where it does not.
 """
 
 from __future__ import annotations

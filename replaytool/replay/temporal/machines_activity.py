@@ -25,8 +25,15 @@ class Activity(Machine):
     NAME = "ActivityMachine"
     REFUSES = "Activity machine does not handle this event: "
     HANDLES = frozenset(
-        "ActivityTaskScheduled ActivityTaskStarted ActivityTaskCompleted ActivityTaskFailed ActivityTaskTimedOut"
-        " ActivityTaskCancelRequested ActivityTaskCanceled".split()
+        [
+            "ActivityTaskScheduled",
+            "ActivityTaskStarted",
+            "ActivityTaskCompleted",
+            "ActivityTaskFailed",
+            "ActivityTaskTimedOut",
+            "ActivityTaskCancelRequested",
+            "ActivityTaskCanceled",
+        ]
     )
     FIRST = "ScheduleCommandCreated"
 

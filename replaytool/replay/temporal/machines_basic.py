@@ -25,7 +25,13 @@ class Task(Machine):
     NAME = "WorkflowTaskMachine"
     REFUSES = "Event does not apply to a wf task machine: "
     HANDLES = frozenset(
-        "WorkflowTaskScheduled WorkflowTaskStarted WorkflowTaskTimedOut WorkflowTaskCompleted WorkflowTaskFailed".split()
+        [
+            "WorkflowTaskScheduled",
+            "WorkflowTaskStarted",
+            "WorkflowTaskTimedOut",
+            "WorkflowTaskCompleted",
+            "WorkflowTaskFailed",
+        ]
     )
     FIRST = "Scheduled"
     started_id: int
@@ -35,6 +41,7 @@ class Task(Machine):
 
     @staticmethod
     def started(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+        """The clock moves on at once where this start ends a sequence."""
         time = core.event_time()
         if time is None:
             return Fault("fatal", "Workflow task started event must contain timestamp")
@@ -43,16 +50,19 @@ class Task(Machine):
 
     @staticmethod
     def completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+        """Else it moves on when the task is done."""
         return core.task_started(machine.started_id, machine.time)
 
     @staticmethod
     def failed_unstarted(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+        """Only a pause may take a task away before it began."""
         if record.cause == "WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED":
             return None
         return Fault("fatal", f"Workflow task failed before it started with cause {record.cause}")
 
     @staticmethod
     def failed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+        """A reset gives the workflow another seed."""
         if record.cause == "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW":
             seed = UpdateRandomSeed(randomness_seed=seed_of(record.new_run_id))
             core.tell(WorkflowActivationJob(update_random_seed=seed))
@@ -80,10 +90,12 @@ class Timer(Machine):
 
     @staticmethod
     def dropped(machine: Any, core: Core, record: Any, event_id: int) -> None:
+        """It never reached the server."""
         machine.is_dropped = True
 
     @staticmethod
     def fired(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+        """The number tells whether it is the right one."""
         if record.timer_id != str(machine.seq):
             text = f"Timer fired event did not have expected timer id {machine.seq}, it was {record.timer_id}!"
             return Fault("nondeterminism", text)
@@ -92,6 +104,7 @@ class Timer(Machine):
 
     @staticmethod
     def cancelled(machine: Any, core: Core, record: Any, event_id: int) -> None:
+        """The server has to be told."""
         core.ask(machine, "cancel_timer")
 
 
@@ -116,24 +129,30 @@ class SignalExternal(Machine):
     NAME = "SignalExternalMachine"
     REFUSES = "Signal external WF machine does not handle this event: "
     HANDLES = frozenset(
-        "SignalExternalWorkflowExecutionInitiated SignalExternalWorkflowExecutionFailed"
-        " ExternalWorkflowExecutionSignaled".split()
+        [
+            "SignalExternalWorkflowExecutionInitiated",
+            "SignalExternalWorkflowExecutionFailed",
+            "ExternalWorkflowExecutionSignaled",
+        ]
     )
     FIRST = "SignalExternalCommandCreated"
 
     @staticmethod
     def done(machine: Any, core: Core, record: Any, event_id: int) -> None:
+        """It arrived."""
         job = ResolveSignalExternalWorkflow(seq=machine.seq)
         core.tell(WorkflowActivationJob(resolve_signal_external_workflow=job))
 
     @staticmethod
     def failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
+        """Nobody was there."""
         kind, number = _cause(record.cause, "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_", _SIGNAL_CAUSES)
         text = f"Unable to signal external workflow because {_SIGNAL_TEXTS[number]}"
         _fail(core, ResolveSignalExternalWorkflow(seq=machine.seq, failure=failures.external(text, kind)), number)
 
     @staticmethod
     def cancelled(machine: Any, core: Core, record: Any, event_id: int) -> None:
+        """The workflow changed its mind in time."""
         machine.is_dropped = True
         failure = failures.canceled()
         failure.message = "Signal was cancelled before being sent"
@@ -160,19 +179,24 @@ class CancelExternal(Machine):
     NAME = "CancelExternalMachine"
     REFUSES = "Cancel external WF machine does not handle this event: "
     HANDLES = frozenset(
-        "RequestCancelExternalWorkflowExecutionInitiated RequestCancelExternalWorkflowExecutionFailed"
-        " ExternalWorkflowExecutionCancelRequested".split()
+        [
+            "RequestCancelExternalWorkflowExecutionInitiated",
+            "RequestCancelExternalWorkflowExecutionFailed",
+            "ExternalWorkflowExecutionCancelRequested",
+        ]
     )
     FIRST = "RequestCancelExternalCommandCreated"
 
     @staticmethod
     def done(machine: Any, core: Core, record: Any, event_id: int) -> None:
+        """It arrived."""
         if not machine.is_core_made:
             job = ResolveRequestCancelExternalWorkflow(seq=machine.seq)
             core.tell(WorkflowActivationJob(resolve_request_cancel_external_workflow=job))
 
     @staticmethod
     def failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
+        """Nobody was there."""
         if machine.is_core_made:
             return
         kind, number = _cause(record.cause, "CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_", _CANCEL_CAUSES)
@@ -239,6 +263,7 @@ class Patch(Machine):
 
     @staticmethod
     def recorded(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+        """Markers tell which patch they are of."""
         found = patch_of(record)
         if found is None:
             event = f"HistoryEvent(id: {event_id}, MarkerRecorded)"

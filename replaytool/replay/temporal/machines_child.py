@@ -25,6 +25,7 @@ from replaytool.replay.temporal import failures
 from replaytool.replay.temporal.flags import CHECK_IDS_AND_TYPES
 from replaytool.replay.temporal.machines import CANCEL, SENT, Core, Fault, Machine, table
 
+_CAUSES = frozenset(StartChildWorkflowExecutionFailedCause.keys())
 _RESOLVES_AT_ONCE = (ChildWorkflowCancellationType.ABANDON, ChildWorkflowCancellationType.TRY_CANCEL)
 
 
@@ -35,9 +36,16 @@ class Child(Machine):
     NAME = "ChildWorkflowMachine"
     REFUSES = "Child workflow machine does not handle this event: "
     HANDLES = frozenset(
-        "StartChildWorkflowExecutionInitiated StartChildWorkflowExecutionFailed ChildWorkflowExecutionStarted"
-        " ChildWorkflowExecutionCompleted ChildWorkflowExecutionFailed ChildWorkflowExecutionTimedOut"
-        " ChildWorkflowExecutionTerminated ChildWorkflowExecutionCanceled".split()
+        [
+            "StartChildWorkflowExecutionInitiated",
+            "StartChildWorkflowExecutionFailed",
+            "ChildWorkflowExecutionStarted",
+            "ChildWorkflowExecutionCompleted",
+            "ChildWorkflowExecutionFailed",
+            "ChildWorkflowExecutionTimedOut",
+            "ChildWorkflowExecutionTerminated",
+            "ChildWorkflowExecutionCanceled",
+        ]
     )
     FIRST = "StartCommandCreated"
 
@@ -103,7 +111,7 @@ def _start_failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
     failure = ResolveChildWorkflowExecutionStartFailure(
         workflow_id=machine.attrs.workflow_id,
         workflow_type=machine.attrs.workflow_type,
-        cause=causes.Value(record.cause) if record.cause in causes.keys() else None,
+        cause=causes.Value(record.cause) if record.cause in _CAUSES else causes.ValueType(0),
     )
     _tell_start(machine, core, failed=failure)
 

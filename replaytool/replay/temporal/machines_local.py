@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -61,11 +60,13 @@ class Resolution:
     """Not recorded: the workflow gave it up past the end of the record."""
 
 
+_marker_data = msgspec.json.Decoder(MarkerData).decode
+
+
 def resolution_of(marker: Any) -> Resolution | None:
     """What the marker says; None where it cannot be read."""
     try:
-        text = marker.details["data"].payloads[0].data
-        return Resolution(msgspec.convert(json.loads(text), MarkerData), marker)
+        return Resolution(_marker_data(marker.details["data"].payloads[0].data), marker)
     except (KeyError, IndexError, ValueError):
         return None
 

@@ -29,9 +29,17 @@ class Nexus(Machine):
     NAME = "NexusOperationMachine"
     REFUSES = "Nexus operation machine does not handle this event: "
     HANDLES = frozenset(
-        "NexusOperationScheduled NexusOperationStarted NexusOperationCompleted NexusOperationFailed"
-        " NexusOperationCanceled NexusOperationTimedOut NexusOperationCancelRequested"
-        " NexusOperationCancelRequestCompleted NexusOperationCancelRequestFailed".split()
+        [
+            "NexusOperationScheduled",
+            "NexusOperationStarted",
+            "NexusOperationCompleted",
+            "NexusOperationFailed",
+            "NexusOperationCanceled",
+            "NexusOperationTimedOut",
+            "NexusOperationCancelRequested",
+            "NexusOperationCancelRequestCompleted",
+            "NexusOperationCancelRequestFailed",
+        ]
     )
     FIRST = "ScheduleCommandCreated"
 
@@ -67,7 +75,9 @@ def _tell_end(machine: Any, core: Core, **status: Any) -> None:
 
 def _failure(record: Any, word: str) -> Failure:
     found = failures.recorded(record.failure)
-    return found if found is not None else Failure(message=f"Nexus operation {word} but failure field was not populated")
+    return (
+        found if found is not None else Failure(message=f"Nexus operation {word} but failure field was not populated")
+    )
 
 
 def _failed_unstarted(word: str) -> Any:

@@ -218,9 +218,8 @@ class CommandQueue:
         """The upsert that goes with a deprecated patch needs no command."""
         before = self.record.by_id.get(expected.event_id - 1)
         names = expected.fields.get("searchAttributes") or {}
-        front = self._front()
         follows = before is not None and before.event_type == "MarkerRecorded" and SEARCH_ATTRIBUTE_OF_PATCHES in names
-        if follows and (front is None or not front.from_core) and self._marker_was_skipped(expected.event_id - 1):
+        if follows and self._marker_was_skipped(expected.event_id - 1):
             return None
         return self._take_front(expected)
 

@@ -7,9 +7,8 @@ something that cannot be looked at, its type goes back to a sandbox for each run
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import itertools
+import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +21,7 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox._in_sandbox import InSandbox
 
-_LIMIT = 5000
-_UNCHANGING = (
-    str, bytes, int, float, complex, bool, type(None), type(Ellipsis), type(NotImplemented), types.BuiltinFunctionType,
-    types.ModuleType, types.GenericAlias, types.UnionType, property, range, slice,
-)  # fmt: skip
+from replaytool.replay.temporal.watching import watch_points
 
 
 class SharedSandbox(WorkflowRunner):
@@ -85,7 +80,9 @@ class _Box:
         self.workflow = first.globals_and_locals["__temporal_workflow_class"]
         self.runner = first.globals_and_locals["__temporal_runner_class"]
         self.is_entered = False
-        self._names, self._looks = self._look()
+        modules = [module for name, module in self.importer.new_modules.items() if self._is_own(name, module)]
+        self._modules = len(self.importer.new_modules)
+        self._watched = watch_points(modules)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -106,18 +103,10 @@ class _Box:
             return _Inside(self, InSandbox(det, self.runner, self.workflow), det)
 
     def is_as_it_was(self) -> bool:
-        return self._looks is not None and self._look() == (self._names, self._looks)
-
-    def _look(self) -> tuple[Any, Any]:
-        names, looks, left = [], [], [_LIMIT]
-        for name, module in sorted(self.importer.new_modules.items()):
-            if self._is_own(name, module):
-                names.append((name, [(key, id(value)) for key, value in vars(module).items()]))
-                try:
-                    looks.append([_look_of(value, left, set()) for value in list(vars(module).values())])
-                except _Unclear:
-                    return names, None
-        return names, looks
+        """Whether nothing that the modules hold has changed, and nothing was imported later."""
+        if self._watched is None or len(self.importer.new_modules) != self._modules:
+            return False
+        return all(look(held) == before for look, held, before in self._watched)
 
     def _is_own(self, name: str, module: Any) -> bool:
         """Modules that are the sandbox's own, as against those that all of the process shares."""
@@ -127,14 +116,10 @@ class _Box:
 
     @staticmethod
     def _outside() -> Any:
-        import sys
-
         return getattr(sys.modules, "orig", sys.modules)
 
 
 def _is_standard(module: types.ModuleType) -> bool:
-    import sys
-
     return module.__name__.partition(".")[0] in sys.stdlib_module_names
 
 
@@ -172,93 +157,6 @@ class _Inside(WorkflowInstance):
         """As the instance inside says."""
         found: int | None = self._inside.instance.get_thread_id()
         return found
-
-
-class _Unclear(Exception):
-    """Something that may change and does not show it."""
-
-
-def _look_of(value: Any, left: list[int], seen: set[int]) -> Any:
-    """What a value looks like from outside, down to what cannot change."""
-    left[0] -= 1
-    if left[0] < 0:
-        raise _Unclear
-    if isinstance(value, _UNCHANGING):
-        return id(value)
-    if id(value) in seen:
-        return None
-    seen.add(id(value))
-    for kinds, look in _LOOKS:
-        if isinstance(value, kinds):
-            return look(value, left, seen)
-    return _look_of_object(value, left, seen)
-
-
-def _look_of_each(value: Any, left: list[int], seen: set[int]) -> Any:
-    return [(id(one), _look_of(one, left, seen)) for one in value]
-
-
-def _look_of_mapping(value: Any, left: list[int], seen: set[int]) -> Any:
-    return [(id(key), id(one), _look_of(one, left, seen)) for key, one in value.items()]
-
-
-def _look_of_class(value: type, left: list[int], seen: set[int]) -> Any:
-    """Classes are where code likes to keep what it shares; those of other modules are not this sandbox's."""
-    if value.__module__.partition(".")[0] in ("builtins", "typing", "temporalio", "google"):
-        return id(value)
-    hidden = {"__abstractmethods__", "_abc_impl", "__weakref__", "__dict__", "__annotations__"}
-    own = {key: one for key, one in vars(value).items() if key not in hidden and not key.startswith("__temporal")}
-    return [(key, id(one), _look_of(one, left, seen)) for key, one in own.items()]
-
-
-def _look_of_function(value: Any, left: list[int], seen: set[int]) -> Any:
-    cells = [_cell(cell) for cell in value.__closure__ or ()]
-    held = [value.__defaults__, value.__kwdefaults__, vars(value), *cells]
-    return [_look_of(one, left, seen) for one in held]
-
-
-def _cell(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None
-
-
-def _look_of_count(value: Any, left: list[int], seen: set[int]) -> Any:
-    return repr(value)
-
-
-def _look_of_object(value: Any, left: list[int], seen: set[int]) -> Any:
-    info = getattr(value, "cache_info", None)
-    if callable(info):
-        return repr(info())
-    kind = type(value)
-    if kind.__module__ in ("datetime", "decimal", "re", "typing", "uuid", "enum", "fractions", "pathlib", "logging"):
-        return id(value)
-    slots = [getattr(value, name, None) for one in kind.__mro__ for name in getattr(one, "__slots__", ()) if name]
-    held = getattr(value, "__dict__", None)
-    if held is None and not slots:
-        if hasattr(value, "__next__") or not _is_plain(kind):
-            raise _Unclear
-        return id(value)
-    return [_look_of(held, left, seen), *(_look_of(one, left, seen) for one in slots)]
-
-
-def _is_plain(kind: type) -> bool:
-    """A type without state of its own: an object(), a type variable, a descriptor of a class."""
-    return kind is object or kind.__module__ in ("builtins", "typing", "types", "_thread", "temporalio", "__future__")
-
-
-_LOOKS: tuple[tuple[Any, Callable[..., Any]], ...] = (
-    (type, _look_of_class),
-    (types.FunctionType, _look_of_function),
-    ((list, tuple, collections.deque), _look_of_each),
-    ((set, frozenset), lambda value, left, seen: sorted(id(one) for one in value)),
-    ((dict, types.MappingProxyType), _look_of_mapping),
-    ((staticmethod, classmethod), lambda value, left, seen: _look_of(value.__func__, left, seen)),
-    (types.MethodType, lambda value, left, seen: _look_of(value.__self__, left, seen)),
-    ((itertools.count, bytearray), _look_of_count),
-)
 
 
 def shared(given: WorkflowRunner | None) -> WorkflowRunner:

@@ -13,7 +13,7 @@ def seed_of(run_id: str) -> int:
     """The seed that workflow code under this run id draws its random numbers from.
 
     >>> seed_of("01a1fae7-13a9-7dd3-922a-87d47240577d")
-    7233846211103416033
+    12087042016913774462
     """
     data = run_id.encode() + _TEXT_ENDS
     whole = len(data) & ~7
