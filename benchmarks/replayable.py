@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-WORKFLOWS = '''
+WORKFLOWS = """
 import asyncio
 from datetime import timedelta
 
@@ -53,7 +53,7 @@ class Signals:
 
 
 ALL = [Steps, Locals, Signals]
-'''
+"""
 _START = datetime(2026, 3, 1, tzinfo=UTC)
 _QUEUE = {"name": "bench", "kind": "TASK_QUEUE_KIND_NORMAL"}
 _NOW = {"seconds": 1772323200, "nanos": 0}
@@ -107,7 +107,12 @@ class _Writer:
         yield self.event(
             "WORKFLOW_TASK_STARTED", scheduledEventId=scheduled, identity="w", requestId="r", historySizeBytes=size
         )
-        flags = {"coreUsedFlags": [1, 2, 3, 4], "langUsedFlags": [1], "sdkName": "temporal-python", "sdkVersion": "1.35.0"}
+        flags = {
+            "coreUsedFlags": [1, 2, 3, 4],
+            "langUsedFlags": [1],
+            "sdkName": "temporal-python",
+            "sdkVersion": "1.35.0",
+        }
         yield self.event(
             "WORKFLOW_TASK_COMPLETED", scheduledEventId=scheduled, startedEventId=str(self.last), identity="w",
             workerVersion={"buildId": "b1"}, sdkMetadata=flags if scheduled == "2" else {}, meteringMetadata={},
@@ -124,7 +129,9 @@ class _Writer:
                 retryPolicy={"initialInterval": "1s", "backoffCoefficient": 2, "maximumInterval": "100s"},
             )  # fmt: skip
             scheduled = str(self.last)
-            yield self.event("ACTIVITY_TASK_STARTED", scheduledEventId=scheduled, identity="w", requestId="r", attempt=1)
+            yield self.event(
+                "ACTIVITY_TASK_STARTED", scheduledEventId=scheduled, identity="w", requestId="r", attempt=1
+            )
             started = str(self.last)
             yield self.event(
                 "ACTIVITY_TASK_COMPLETED", result=_payloads(step % 7), scheduledEventId=scheduled,
@@ -139,7 +146,8 @@ class _Writer:
         for step in range(steps):
             data = {
                 "seq": step + 1, "attempt": 1, "activity_id": str(step + 1), "activity_type": "score_trip",
-                "complete_time": _NOW, "backoff": None, "original_schedule_time": _NOW, "activation_index": step % 10 + 1,
+                "complete_time": _NOW, "backoff": None, "original_schedule_time": _NOW,
+                "activation_index": step % 10 + 1,
             }  # fmt: skip
             details = {"data": _payloads(data), "result": _payloads(step % 7)}
             yield self.event(
@@ -154,7 +162,11 @@ class _Writer:
         yield from self.task()
         for step in range(steps):
             yield self.event(
-                "WORKFLOW_EXECUTION_SIGNALED", signalName="ring", input=_payloads(f"door {step}"), identity="c", header={}
+                "WORKFLOW_EXECUTION_SIGNALED",
+                signalName="ring",
+                input=_payloads(f"door {step}"),
+                identity="c",
+                header={},
             )
             if step % 4 == 3 or step == steps - 1:
                 yield from self.task()

@@ -29,6 +29,8 @@ COMMANDS: Mapping[str, str] = {
     "sql": "Query the store with SQL.",
     "export": "Write runs as other tools read them.",
     "check": "Replay recorded runs against code: does it still follow them?",
+    "debug": "Walk through a run, forwards and backwards.",
+    "tui": "Walk through the store on the screen.",
     "formats": "List the formats that can be loaded.",
 }
 INTERRUPTED = 130

@@ -15,6 +15,7 @@ from replaytool.history import Event, Run
 
 _TEXT = pa.large_string()
 _TABLE_BYTES = 8 * 1024 * 1024
+_AT_ONCE = 512
 _BUILD_SCHEMA = pa.schema(
     [
         ("run", pa.int32()),
@@ -74,10 +75,11 @@ def event_tables(stored: Sequence[StoredRun]) -> Iterator[pa.Table]:
     events: list[Event] = []
     size = 0
     for one in stored:
-        for event in one.run.events:
-            owners.append(one.id)
-            events.append(event)
-            size += len(event.raw)
+        for start in range(0, len(one.run.events), _AT_ONCE):
+            some = one.run.events[start : start + _AT_ONCE]
+            owners += [one.id] * len(some)
+            events += some
+            size += sum(len(event.raw) for event in some)
             if size > _TABLE_BYTES:
                 yield _event_table(owners, events)
                 owners, events, size = [], [], 0

@@ -1,7 +1,7 @@
 """The ledger of a reset plan: a DuckDB file beside it, in which each step is written before and after it is taken.
 
 Nothing in it is changed or removed: an item's newest entry says where it stands. Whoever applies the plan keeps the
-file open and lets go of it about once a second, so that others can look meanwhile.
+file open and lets go of it every few seconds, so that others can look meanwhile.
 """
 
 from __future__ import annotations
@@ -49,14 +49,16 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._prepared = False
 
     def open(self) -> None:
         """Hold the file for writing; it is made if it is not there."""
         if self._connection is None:
             self._connection = _connected(self.path, read_only=False)
-            with _explained(self.path):
-                self._connection.execute("SET TimeZone = 'UTC'")
-                self._connection.execute(_SCHEMA)
+            if not self._prepared:
+                with _explained(self.path):
+                    self._connection.execute(_SCHEMA)
+                self._prepared = True
 
     def release(self) -> None:
         """Let go of the file; the next entry takes hold of it again."""
@@ -76,14 +78,12 @@ class Ledger:
     def write(self, plan_id: str, entries: Sequence[Outcome]) -> None:
         """Take in entries; when this returns they survive anything."""
         names = _COLUMNS.split(", ")
-        rows = [[plan_id, *(getattr(one, name) for name in names), one.at] for one in entries]
+        row = f"(?, {', '.join('?' for _ in names)}, CAST(? AS TIMESTAMP))"
+        values = [value for one in entries for value in (plan_id, *(getattr(one, name) for name in names), one.at)]
+        # One statement is one transaction, and costs the same for many rows as for one.
+        sql = f"INSERT INTO entry (plan_id, {_COLUMNS}, written_at) VALUES {', '.join(row for _ in entries)}"
         with self._writing() as connection:
-            connection.begin()
-            connection.executemany(
-                f"INSERT INTO entry (plan_id, {_COLUMNS}, written_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TIMESTAMP))",
-                rows,
-            )
-            connection.commit()
+            connection.execute(sql, values)
 
     def outcomes(self, plan_id: str) -> dict[str, Outcome]:
         """The newest entry of each item."""
@@ -122,7 +122,7 @@ def _connected(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            return duckdb.connect(str(path), read_only=read_only)
+            return duckdb.connect(str(path), read_only=read_only, config={"threads": 1})
         except duckdb.Error as error:
             if "Could not set lock" not in str(error) or time.monotonic() > end:
                 raise _error(path, error) from error

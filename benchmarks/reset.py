@@ -1,0 +1,151 @@
+"""How fast resets are planned, and how near applying them comes to bare calls: `python -m benchmarks.reset`.
+
+Planning is measured on histories of about 60 events in a store. Applying is measured on a dev server without a
+worker, so that the server does the same for each call: half of the workflows are reset by bare RPC calls at the same
+concurrency, half by a plan, in turns, so that a server that gets slower with time is so for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client
+
+from benchmarks import histories
+from replaytool import ingest
+from replaytool.plan import ResetPlan, dumps, read, sealed, totals
+from replaytool.reset import planner
+from replaytool.reset.apply import Settings, apply
+from replaytool.reset.points import Rule
+from replaytool.reset.selection import Choice
+from replaytool.sources import open_sources
+from replaytool.sources.temporal_options import ServerOptions
+from replaytool.sources.temporal_server import PullOptions, pull
+from replaytool.store import Store
+from tests.devserver import DevServer, dev_server
+from tests.reset.world import at_rest, history, loyalty, until
+
+CONCURRENCY = 10
+SHAPE = histories.Shape(steps=9)
+
+
+def planning(folder: Path, number: int) -> dict[str, Any]:
+    """Plan for so many workflows: workflows per second, and events of each."""
+    for seed in range(number):
+        (folder / f"run-{seed}.json").write_text(histories.history(seed, SHAPE))
+    store = Store(folder / "runs.duckdb")
+    ingest.load(store, open_sources([str(folder)], None))
+    rows = store.query("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
+    started = time.perf_counter()
+    plan = planner.finished(planner.draft(store, planner.Request(Rule("last_task"), Choice())))
+    dumps(plan)
+    seconds = time.perf_counter() - started
+    return {"workflows": len(plan.items), "events": rows[0]["events"], "per_second": round(len(plan.items) / seconds)}
+
+
+async def _riders(server: DevServer, number: int) -> list[str]:
+    """Workflows with something behind them, and no worker any more."""
+    client = await Client.connect(server.address)
+    names = [f"bench-{uuid.uuid4().hex[:6]}-{index:04}" for index in range(number)]
+    async with loyalty(client, "v1"):
+        for name in names:
+            await client.start_workflow("Loyalty", args=[name, {}], id=name, task_queue="riders")
+
+        async def all_rest() -> bool:
+            return all([at_rest(await history(client.get_workflow_handle(name))) for name in names])
+
+        await until(all_rest, "all riders to rest", 120)
+    return names
+
+
+async def _bare(server: DevServer, runs: Sequence[tuple[str, str, int]]) -> float:
+    """Resets per second by nothing but the call."""
+    client = await Client.connect(server.address)
+    waiting = iter(runs)
+
+    async def worker() -> None:
+        for workflow_id, run_id, event_id in waiting:
+            request = ResetWorkflowExecutionRequest(
+                namespace="default",
+                reason="bare",
+                workflow_task_finish_event_id=event_id,
+                request_id=str(uuid.uuid4()),
+            )
+            request.workflow_execution.workflow_id, request.workflow_execution.run_id = workflow_id, run_id
+            await client.workflow_service.reset_workflow_execution(request, timeout=timedelta(seconds=30))
+
+    started = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
+    return len(runs) / (time.perf_counter() - started)
+
+
+def _applied(folder: Path, plan: ResetPlan, server: DevServer) -> float:
+    """Resets per second by a plan, with all that makes it safe."""
+    path = folder / f"plan-{plan.id}.json"
+    path.write_text(dumps(plan))
+    settings = Settings(server=ServerOptions(address=server.address), rps=0, concurrency=CONCURRENCY)
+    begun: list[float] = []
+
+    def confirmed(_: object) -> bool:
+        begun.append(time.perf_counter())
+        return True
+
+    applied = apply(path, read(path), settings, confirmed)
+    seconds = time.perf_counter() - begun[0]
+    assert applied is not None
+    assert applied.is_clean, applied
+    return len(plan.items) / seconds
+
+
+def applying(folder: Path, number: int, rounds: int) -> dict[str, Any]:
+    """Both, in turns: the rates, and their quotient."""
+    bare: list[float] = []
+    planned: list[float] = []
+    with dev_server() as server:
+        names = asyncio.run(_riders(server, 2 * number * rounds))
+        store = Store(folder / "server.duckdb")
+        ingest.load(store, pull(PullOptions(ServerOptions(address=server.address))))
+        whole = planner.finished(planner.draft(store, planner.Request(Rule("last_task"), Choice())))
+        by_name = {item.workflow_id: item for item in whole.items}
+        for turn in range(2 * rounds):
+            items = [by_name[name] for name in names[turn * number : (turn + 1) * number]]
+            if turn % 4 in (0, 3):
+                runs = [(item.workflow_id, item.run_id, item.point.event_id) for item in items]
+                bare.append(asyncio.run(_bare(server, runs)))
+            else:
+                planned.append(_applied(folder, sealed(replace(whole, items=items, totals=totals(items))), server))
+    rates = {"bare_per_second": statistics.mean(bare), "apply_per_second": statistics.mean(planned)}
+    return {
+        **rates,
+        "quotient": round(rates["apply_per_second"] / rates["bare_per_second"], 3),
+        "bare": bare,
+        "apply": planned,
+    }
+
+
+def main(number: int = 150, rounds: int = 2) -> None:
+    """Measure, and print one JSON object."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs, server = Path(folder, "runs"), Path(folder, "server")
+        runs.mkdir()
+        server.mkdir()
+        found = {"planning": planning(runs, 1000), "applying": applying(server, number, rounds)}
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        main(*(int(one) for one in sys.argv[1:3]))

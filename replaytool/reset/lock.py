@@ -1,0 +1,67 @@
+"""Who may apply a plan: one process at a time, and whoever comes second is told who it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from replaytool.errors import FINDINGS, ReplaytoolError
+from replaytool.text import visible
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the lock; the system lets go of it when the process ends, however it ends."""
+    try:
+        handle: BinaryIO = path.open("a+b")
+    except OSError as error:
+        raise ReplaytoolError(f"cannot write {path}: {error.strerror}", "the ledger stands beside the plan") from error
+    with handle:
+        if not _locked(handle):
+            raise ReplaytoolError(
+                f"this plan is being applied already: {_holder(path)}",
+                "`replaytool reset status` tells how far it is; what it leaves can be applied afterwards",
+                FINDINGS,
+            )
+        handle.truncate(0)
+        since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        handle.write(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "since": since}).encode())
+        handle.flush()
+        yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        found = json.loads(path.read_bytes())
+        return visible(f"process {found['process']} on {found['host']}, since {found['since']}")
+    except (OSError, ValueError, KeyError, TypeError):
+        return "by another process"
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _locked(handle: BinaryIO) -> bool:
+        try:
+            handle.seek(1 << 20)  # behind the text, which others read
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _locked(handle: BinaryIO) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,163 @@
+"""From loaded histories to a plan, without contacting anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from replaytool import __version__
+from replaytool.plan import (
+    BLOCK,
+    ChildAgain,
+    PlanWarning,
+    Point,
+    ResetItem,
+    ResetPlan,
+    Skipped,
+    item_id,
+    sealed,
+    totals,
+)
+from replaytool.reset import selection
+from replaytool.reset.effects import effects, has_random_id
+from replaytool.reset.lines import Line, lines
+from replaytool.reset.points import NotFound, Rule, find, refuse_hash
+from replaytool.reset.records import Record
+from replaytool.reset.selection import Choice
+from replaytool.reset.traps import TRAPS, Case, child_state
+from replaytool.store import Store
+
+Children = Mapping[str, tuple[str | None, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked for."""
+
+    rule: Rule
+    choice: Choice = field(default_factory=Choice)
+    include: frozenset[str] = frozenset()
+    """Workflow ids that are taken although a warning blocks them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan before a server was asked about it."""
+
+    request: Request
+    namespace: str | None
+    cases: tuple[Case, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def draft(store: Store, request: Request) -> Draft:
+    """The workflows, their points and what follows: all that the histories know."""
+    if request.rule.kind == "build":
+        refuse_hash(request.rule.value)
+    found = selection.chosen(store, request.choice)
+    if not found.matched and not found.nameless and not found.unknown:
+        raise selection.nothing_chosen()
+    cases: list[Case] = []
+    skipped = [Skipped(None, one, "nothing is loaded under this id") for one in found.unknown]
+    skipped += [
+        Skipped(
+            row["workflow_id"], row["run_id"], f"run {row['run_key']}: its record does not say which workflow it is"
+        )
+        for row in found.nameless
+    ]
+    for line in lines(found.records):
+        made = _case(request.rule, line, found.matched, found.named)
+        if isinstance(made, Case):
+            cases.append(made)
+        elif made is not None:
+            skipped.append(made)
+    ids = sorted({child.workflow_id for case in cases for child in case.effects.children_again})
+    children = selection.known_children(store, ids) if ids else {}
+    return with_children(Draft(request, found.namespace, tuple(cases), tuple(skipped)), children)
+
+
+def with_children(made: Draft, children: Children) -> Draft:
+    """The same, with what is known of the children."""
+    return replace(made, cases=tuple(case.with_children(children) for case in made.cases))
+
+
+def _case(rule: Rule, line: Line, matched: frozenset[str], named: frozenset[str]) -> Case | Skipped | None:
+    chosen = [run for run in (*line.runs, *line.superseded) if run.run_key in matched]
+    if not chosen:
+        return None
+    picked = next((run for run in line.runs if run.run_key in named), None)
+    found = find(rule, replace(line, chosen=picked))
+    if isinstance(found, NotFound):
+        aside = next((run for run in chosen if run in line.superseded), None)
+        reset = f" (run {aside.run_id} was reset already, to {line.newest.run_id})" if aside else ""
+        return Skipped(line.newest.workflow_id, line.newest.run_id, found.reason + reset)
+    return case(rule, line, found.base, found.point)
+
+
+def case(rule: Rule, line: Line, base: Record, point: Point) -> Case:
+    """A base and a point with what follows from them."""
+    later = line.after(base)
+    bad = frozenset({rule.value} if rule.kind == "build" else ())
+    return Case(rule, line, base, later, point, effects(base, later, point.event_id), bad, {})
+
+
+def finished(
+    made: Draft,
+    extra: Callable[[Case], Sequence[PlanWarning]] = lambda case: (),
+    server: Callable[[Case], dict[str, object] | None] = lambda case: None,
+    warnings: Sequence[PlanWarning] = (),
+    now: datetime | None = None,
+) -> ResetPlan:
+    """The plan, with what a server said where it was asked."""
+    items = [_item(made, case, [*warned(case), *extra(case)], server(case)) for case in made.cases]
+    items.sort(key=lambda item: (item.workflow_id, item.run_id))
+    plan = ResetPlan(
+        namespace=made.namespace,
+        rule=made.request.rule.as_object(),
+        created_at=(now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        totals=totals(items),
+        items=items,
+        skipped=sorted(made.skipped, key=lambda one: (one.workflow_id or "", one.run_id or "")),
+        warnings=list(warnings),
+        tool={"name": "replaytool", "version": __version__},
+    )
+    return sealed(plan)
+
+
+def warned(case: Case) -> list[PlanWarning]:
+    """Every trap that this item would run into."""
+    return [PlanWarning(code, level, text) for code, trap in TRAPS.items() for level, text in trap(case)]
+
+
+def _item(made: Draft, case: Case, found: list[PlanWarning], server: dict[str, object] | None) -> ResetItem:
+    base, result = case.base, case.effects
+    workflow_id, run_id = base.workflow_id or "", base.run_id or ""
+    blocked = any(warning.level == BLOCK for warning in found)
+    return ResetItem(
+        id=item_id(made.namespace, workflow_id, run_id, case.point.event_id),
+        workflow_id=workflow_id,
+        run_id=run_id,
+        run_key=base.run_key,
+        workflow_type=base.workflow_type,
+        task_queue=base.task_queue,
+        status=case.line.newest.status,
+        events=base.last_event_id,
+        current_run_id=case.line.newest.run_id or "",
+        current_events=case.line.newest.last_event_id,
+        point=case.point,
+        undone_events=result.undone_events,
+        undone_runs=list(result.undone_runs),
+        reapplied=result.reapplied,
+        repeats=result.repeats,
+        repeats_local=result.repeats_local,
+        pending_activities=result.pending_activities,
+        updates_may_change=list(result.updates_may_change),
+        children_again=[
+            ChildAgain(child.workflow_id, child.type, has_random_id(child, base), child_state(case, child))
+            for child in result.children_again
+        ],
+        warnings=found,
+        included=not blocked or workflow_id in made.request.include,
+        server=server,
+    )

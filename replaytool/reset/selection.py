@@ -1,0 +1,146 @@
+"""Which workflows a plan is about, and all that is loaded of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from replaytool.errors import NOTHING, ReplaytoolError
+from replaytool.history import Event
+from replaytool.reset.records import Record, record
+from replaytool.store import Store
+
+_AT_ONCE = 400
+# These say nothing that a reset depends on, and need not be parsed.
+_SILENT = ("WorkflowTaskScheduled", "WorkflowTaskStarted", "WorkflowTaskTimedOut", "TimerStarted", "TimerFired")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person chose."""
+
+    build: str | None = None
+    where: str | None = None
+    ids: tuple[str, ...] | None = None
+    """Workflow ids, run ids or run keys; None where none were given."""
+    skip: tuple[str, ...] = ()
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The runs of the workflows that were chosen."""
+
+    namespace: str | None
+    records: tuple[Record, ...]
+    matched: frozenset[str]
+    """Keys of the runs that fulfil the choice themselves; the others are there because of their workflow."""
+    named: frozenset[str]
+    """Keys of runs that were named by run id or key."""
+    unknown: tuple[str, ...]
+    """Ids for which nothing is loaded."""
+    nameless: tuple[Any, ...]
+    """Rows of runs that fulfil the choice, and whose record does not say which workflow they are of."""
+
+
+def chosen(store: Store, choice: Choice) -> Chosen:
+    """All runs of all workflows of which one run fulfils the choice."""
+    rows = _matching(store, choice)
+    unknown = _unknown(rows, choice.ids or ())
+    known = [row for row in rows if row["workflow_id"] and row["run_id"]]
+    nameless = tuple(row for row in rows if not (row["workflow_id"] and row["run_id"]))
+    whole = _whole_workflows(store, known)
+    return Chosen(
+        namespace=choice.namespace or _only_namespace(known),
+        records=tuple(_records(store, whole)),
+        matched=frozenset(row["run_key"] for row in known),
+        named=frozenset(row["run_key"] for row in known if {row["run_key"], row["run_id"]} & set(choice.ids or ())),
+        unknown=unknown,
+        nameless=nameless,
+    )
+
+
+def _matching(store: Store, choice: Choice) -> list[dict[str, Any]]:
+    conditions, parameters = ["engine = 'temporal'"], []
+    if choice.build is not None:
+        conditions.append("run_key IN (SELECT run_key FROM events WHERE build_id = ?)")
+        parameters.append(choice.build)
+    if choice.namespace is not None:
+        conditions.append("coalesce(namespace, ?) = ?")
+        parameters += [choice.namespace, choice.namespace]
+    for ids, sense in ((choice.ids, ""), (choice.skip or None, "NOT ")):
+        if ids is not None:
+            names = "list_contains(?, run_key) OR list_contains(?, workflow_id) OR list_contains(?, run_id)"
+            conditions.append(f"{sense}coalesce({names}, false)")
+            parameters += [list(ids)] * 3  # type: ignore[list-item]
+    if choice.where:
+        conditions.append(f"({choice.where}\n)")
+    return [row.values for row in store.runs(" AND ".join(conditions), parameters)]
+
+
+def _unknown(rows: Sequence[dict[str, Any]], ids: Sequence[str]) -> tuple[str, ...]:
+    found = {row[name] for row in rows for name in ("run_key", "workflow_id", "run_id")}
+    return tuple(one for one in dict.fromkeys(ids) if one not in found)
+
+
+def _only_namespace(rows: Sequence[dict[str, Any]]) -> str | None:
+    found = sorted({row["namespace"] for row in rows if row["namespace"]})
+    if len(found) > 1:
+        raise ReplaytoolError(
+            f"the chosen runs are of several namespaces: {', '.join(found)}", "a plan is for one: give --namespace"
+        )
+    return found[0] if found else None
+
+
+def _whole_workflows(store: Store, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every run of these workflows: what was continued as new or reset decides which of them is the base."""
+    ids = sorted({row["workflow_id"] for row in rows})
+    spaces = {row["namespace"] for row in rows} | {None}
+    found = store.runs("engine = 'temporal' AND run_id IS NOT NULL AND list_contains(?, workflow_id)", [ids])
+    return [row.values for row in found if row.namespace in spaces]
+
+
+def _records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[Record]:
+    by_key = {row["run_key"]: row for row in rows}
+    problems = _problems(store)
+    silent = ", ".join(f"'{name}'" for name in _SILENT)
+    ordered = sorted(by_key)
+    for keys in (ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)):
+        found = store.query(
+            "SELECT run_key, event_id, event_type, strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, build_id, "
+            f"CASE WHEN event_type NOT IN ({silent}) THEN CAST(raw AS VARCHAR) ELSE '{{}}' END AS raw "
+            "FROM events WHERE run_key IN (SELECT unnest(?)) ORDER BY run_key, event_id",
+            [keys],
+        )
+        for key, events in groupby(found, lambda one: str(one["run_key"])):
+            yield record(by_key[key], map(_event, events), problems.get(key, ()))
+
+
+def _event(row: dict[str, Any]) -> Event:
+    return Event(row["event_id"], row["event_type"], row["at"], row["build_id"], row["raw"].encode())
+
+
+def _problems(store: Store) -> dict[str, tuple[str, ...]]:
+    found = store.query("SELECT run_key, list(DISTINCT code ORDER BY code) AS codes FROM problems GROUP BY run_key")
+    return {row["run_key"]: tuple(row["codes"]) for row in found}
+
+
+def known_children(store: Store, workflow_ids: Sequence[str]) -> dict[str, tuple[str | None, str]]:
+    """Run id and status of the newest loaded run of each workflow id."""
+    found = store.query(
+        "SELECT workflow_id, arg_max(run_id, started_at) AS run_id, arg_max(status, started_at) AS status FROM runs "
+        "WHERE list_contains(?, workflow_id) GROUP BY workflow_id",
+        [list(workflow_ids)],
+    )
+    return {row["workflow_id"]: (row["run_id"], row["status"]) for row in found}
+
+
+def nothing_chosen() -> ReplaytoolError:
+    """What to say where no run fulfils the choice."""
+    return ReplaytoolError(
+        "no loaded run fulfils the choice",
+        "`replaytool builds` and `replaytool runs` list what is loaded; `replaytool pull` fetches more",
+        NOTHING,
+    )

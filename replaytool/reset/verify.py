@@ -1,0 +1,210 @@
+"""Comparing a plan with what came of it: what the server's histories say, and not what the ledger hopes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from replaytool.plan import DONE, Outcome, ResetItem, ResetPlan
+from replaytool.reset.apply import taken
+from replaytool.reset.effects import effects
+from replaytool.reset.records import Record
+from replaytool.reset.server import How, Server, carries
+from replaytool.reset.steps import Steps
+from replaytool.reset.watch import FirstTask, first_task
+from replaytool.sources.temporal_options import ServerOptions
+from replaytool.store.ledger import Ledger, beside
+
+if TYPE_CHECKING:
+    from temporalio.api.history.v1 import HistoryEvent
+
+_AT_ONCE = 10
+_BACK = {
+    "workflow_execution_signaled_event_attributes": "signals",
+    "workflow_execution_update_admitted_event_attributes": "updates",
+    "workflow_execution_options_updated_event_attributes": "options",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What happened to one workflow, and where that is not what was planned."""
+
+    item: ResetItem
+    state: str
+    new_run_id: str | None = None
+    status: str | None = None
+    """Of the workflow's newest run."""
+    reapplied: dict[str, int] = field(default_factory=dict)
+    ran_again: dict[str, int] = field(default_factory=dict)
+    """Activities that ran in the new run behind the point, by type."""
+    task: FirstTask | None = None
+    differences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def verify(
+    path: Path,
+    plan: ResetPlan,
+    options: ServerOptions,
+    allow: frozenset[str] = frozenset(),
+    seen: Callable[[Verified], None] = lambda one: None,
+) -> list[Verified]:
+    """Look at every workflow of the plan on the server."""
+    ledger = Ledger(beside(path))
+    return asyncio.run(_verified(plan, options, ledger.outcomes(plan.id), ledger.options(plan.id) or {}, allow, seen))
+
+
+async def _verified(
+    plan: ResetPlan,
+    options: ServerOptions,
+    outcomes: dict[str, Outcome],
+    applied: dict[str, object],
+    allow: frozenset[str],
+    seen: Callable[[Verified], None],
+) -> list[Verified]:
+    server = await Server.reached(options)
+    how = _how(applied)
+    looking = _Looking(server, plan, how, outcomes, allow or frozenset(_texts(applied.get("allow"))))
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: ResetItem) -> Verified:
+        async with gate:
+            found = await looking.at(item)
+        seen(found)
+        return found
+
+    return list(await asyncio.gather(*(one(item) for item in taken(plan, how))))
+
+
+def _how(applied: dict[str, object]) -> How:
+    """How the plan was applied the last time."""
+    pin = _texts(applied.get("pin"))
+    return How("", _texts(applied.get("exclude")), (pin[0], pin[1]) if len(pin) == 2 else None)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(one) for one in value) if isinstance(value, list) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    server: Server
+    plan: ResetPlan
+    how: How
+    outcomes: dict[str, Outcome]
+    allow: frozenset[str]
+
+    async def at(self, item: ResetItem) -> Verified:
+        outcome = self.outcomes.get(item.id)
+        state = outcome.state if outcome else "not applied"
+        new_run = outcome.new_run_id if outcome else None
+        new_run = new_run or await self._steps().found(item)
+        if new_run is None:
+            why = f": {outcome.message}" if outcome and outcome.message else ""
+            return Verified(item, state, differences=(f"it was not reset ({state}{why})",))
+        return await self._compared(item, DONE if state == "not applied" else state, new_run)
+
+    def _steps(self) -> Steps:
+        async def nothing(entry: Outcome | None = None) -> None:
+            return None
+
+        return Steps(
+            self.server, self.plan, self.how, nothing, nothing, lambda: False, lambda: None, asyncio.Semaphore(), 0.0
+        )
+
+    async def _compared(self, item: ResetItem, state: str, new_run: str) -> Verified:
+        events = await self.server.events(item.workflow_id, new_run)
+        at_point = next((event for event in events if event.event_id == item.point.event_id), None)
+        if not carries(at_point, self.plan.token(item)):
+            wrong = f"run {new_run} has no reset with our token at event {item.point.event_id}"
+            return Verified(item, state, new_run, differences=(wrong,))
+        current = await self.server.described(item.workflow_id)
+        base = await self.server.described(item.workflow_id, item.run_id)
+        task = first_task(events, item.point.event_id)
+        back = reapplied(events, item.point.event_id)
+        differences, notes = self._task_differences(task), []
+        if base is not None and base.reset_run_id not in (None, new_run):
+            differences.append(f"its base was reset once more, to run {base.reset_run_id}")
+        if current is not None and current.status in ("Failed", "TimedOut", "Terminated"):
+            differences.append(f"its newest run is {current.status}")
+        expected = await self._expected(item)
+        if expected is None:
+            notes.append("the base run is gone: what came back is compared with the plan alone")
+        wanted = expected or _without(item.reapplied, self.how)
+        differences += [
+            f"{name} that came back: {back.get(name, 0)}, and not {count}"
+            for name, count in wanted.items()
+            if name in ("signals", "updates", "options") and back.get(name, 0) != count
+        ]
+        if task is not None and task.tries > 1:
+            notes.append(f"its first task was given out {task.tries} times")
+        if expected is not None:
+            notes += _grown(expected, _without(item.reapplied, self.how))
+        status = current.status if current else None
+        return Verified(item, state, new_run, status, back, _ran(events, item), task, tuple(differences), tuple(notes))
+
+    def _task_differences(self, task: FirstTask | None) -> list[str]:
+        if task is None:
+            return ["no worker has completed its first task after the reset yet"]
+        trouble = task.trouble(self.plan.bad_builds(), self.allow)
+        return [trouble] if trouble else []
+
+    async def _expected(self, item: ResetItem) -> dict[str, int] | None:
+        """What had to come back by the base's history as it ended, which may be longer than the planned one."""
+        records: list[Record] = []
+        for run_id in (item.run_id, *item.undone_runs):
+            if await self.server.described(item.workflow_id, run_id) is None:
+                return None
+            records.append(await self.server.record(item.workflow_id, run_id))
+        found = effects(records[0], records[1:], item.point.event_id).reapplied
+        return _with_pin(_without(found, self.how), self.how)
+
+
+def _without(counts: dict[str, int], how: How) -> dict[str, int]:
+    return {name: 0 if name in how.exclude else count for name, count in counts.items()}
+
+
+def _with_pin(counts: dict[str, int], how: How) -> dict[str, int]:
+    """A pin is an option update of its own."""
+    return counts | {"options": counts.get("options", 0) + (1 if how.pin else 0)}
+
+
+def _grown(expected: dict[str, int], planned: dict[str, int]) -> list[str]:
+    return [
+        f"{expected[name] - count} more {name} had come until the reset than when it was planned"
+        for name, count in planned.items()
+        if name in ("signals", "updates") and expected.get(name, 0) > count
+    ]
+
+
+def reapplied(events: list[HistoryEvent], reset_event: int) -> dict[str, int]:
+    """What came back: all that stands between the reset and the next workflow task."""
+    counts: Counter[str] = Counter()
+    for event in events:
+        kind = event.WhichOneof("attributes") or ""
+        if event.event_id <= reset_event:
+            continue
+        if kind == "workflow_task_scheduled_event_attributes":
+            break
+        counts[_BACK.get(kind, "others")] += 1
+    return dict(counts)
+
+
+def _ran(events: list[HistoryEvent], item: ResetItem) -> dict[str, int]:
+    """Activities that were started behind the point, whichever task had asked for them."""
+    kinds = {
+        event.event_id: event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    }
+    started = (
+        event.activity_task_started_event_attributes.scheduled_event_id
+        for event in events
+        if event.event_id > item.point.event_id and event.HasField("activity_task_started_event_attributes")
+    )
+    return dict(sorted(Counter(kinds.get(one, "?") for one in started).items()))

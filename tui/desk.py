@@ -1,0 +1,208 @@
+"""What the screens ask the session for, each question on a thread of its own: the loop that paints never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from replaytool import payloads, timeline
+from replaytool.errors import ReplaytoolError
+from replaytool.history import Event
+from replaytool.tui import filters
+from replaytool.tui.lines import cell
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from replaytool.compare import Pair
+    from replaytool.session import Session
+
+Answer = TypeVar("Answer")
+MOST_ROWS = 10_000
+_CHUNK = 128
+
+
+async def away(question: Callable[..., Answer], *arguments: Any) -> Answer:
+    """The answer, found on a thread that nobody waits for when the program ends."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Answer] = loop.create_future()
+
+    def tell(result: Answer | None, error: BaseException | None) -> None:
+        if answer.cancelled():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        outcome: tuple[Answer | None, BaseException | None]
+        try:
+            outcome = (question(*arguments), None)
+        except BaseException as error:  # whatever it is, it belongs to who asked
+            outcome = (None, error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell, *outcome)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await answer
+
+
+class Rows:
+    """A table as a list of rows, of which only those that are shown become Python values."""
+
+    def __init__(self, table: pa.Table, *, cut: bool = False) -> None:
+        self.names: list[str] = table.schema.names
+        self.cut = cut
+        """There was more than is worth showing."""
+        self._table = table
+        self._chunks: dict[int, list[dict[str, Any]]] = {}
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        number, place = divmod(index, _CHUNK)
+        if number not in self._chunks:
+            if len(self._chunks) > 64:
+                self._chunks.clear()
+            columns = self._table.slice(number * _CHUNK, _CHUNK).columns
+            rows = zip(*(column.to_pylist() for column in columns), strict=True)
+            self._chunks[number] = [dict(zip(self.names, row, strict=True)) for row in rows]
+        return self._chunks[number][place]
+
+    def column(self, name: str) -> list[Any]:
+        """All values of one column."""
+        values: list[Any] = self._table.column(name).to_pylist()
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One run, read."""
+
+    row: dict[str, Any]
+    events: Sequence[Event]
+
+
+class Desk:
+    """The session's side of the screens; every method may take long and is called through `away`."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        # The settings that fence in a person's query are the database's and not the connection's: two at once would
+        # find each other's lock on them.
+        self._one_query = threading.Lock()
+
+    def runs(self, text: str, sort: str, descending: bool) -> Rows:
+        """The runs that fit a filter line."""
+        return self._rows(filters.query(text, sort, descending=descending), None)
+
+    def sql(self, query: str) -> Rows:
+        """The first rows of a person's query."""
+        return self._rows(query, MOST_ROWS)
+
+    def _rows(self, query: str, most: int | None) -> Rows:
+        import pyarrow as pa
+
+        with self._one_query, self.session.sql(query, allow_files=False) as reader:
+            batches, count = [], 0
+            for batch in reader:
+                batches.append(batch)
+                count += batch.num_rows
+                if most is not None and count > most:
+                    break
+            table = pa.Table.from_batches(batches, schema=reader.schema)
+        return Rows(table if most is None else table.slice(0, most), cut=most is not None and count > most)
+
+    def builds(self) -> list[dict[str, Any]]:
+        """Who ran what, and when."""
+        return self.session.builds()
+
+    def problems(self, run_key: str) -> list[dict[str, Any]]:
+        """What is odd about a run."""
+        return self.session.problems(run_key)
+
+    def diff(self, left: str, right: str) -> tuple[Any, Any, list[Pair]]:
+        """Two runs aligned."""
+        return self.session.diff(left, right)
+
+    def open(self, run: str) -> Opened:
+        """A run with its events, which are not looked into yet."""
+        row, events = self.session.history(run)
+        if not events:
+            raise ReplaytoolError(f"run {row.run_key} has no events", "load its history again")
+        return Opened(row.values, events)
+
+    def timeline(self, events: Sequence[Event]) -> timeline.Timeline:
+        """All that the record says about each event."""
+        return timeline.read(events, self._decoder().readable)
+
+    def whole(self, event: Event) -> dict[str, Any]:
+        """An event with its payloads decoded."""
+        found: dict[str, Any] = self._decoder().readable(msgspec.json.decode(event.raw))
+        return found
+
+    def previews(self, events: Iterable[Event]) -> dict[int, str]:
+        """What each event carried, on one line."""
+        decoder = self._decoder()
+        return {event.event_id: preview(decoder.readable(msgspec.json.decode(event.raw))) for event in events}
+
+    def search(self, events: Sequence[Event], names: Sequence[str], wanted: str) -> list[int]:
+        """Where a text stands in the types, names or payloads of the events."""
+        wanted, decoder = wanted.lower(), self._decoder()
+        return [
+            index
+            for index, (event, name) in enumerate(zip(events, names, strict=True))
+            if wanted in f"{event.event_type} {name} {event.build_id or ''}".lower()
+            or wanted in _all_text(decoder.readable(msgspec.json.decode(event.raw)))
+        ]
+
+    def _decoder(self) -> payloads.Decoder:
+        return payloads.decoder(self.session.settings)
+
+
+_CARRIED = ("failure", "lastFailure", "input", "result", "acceptedRequest", "outcome", "startToFireTimeout", "details")
+
+
+def preview(event: dict[str, Any]) -> str:
+    """What an event carried, as short as it can be said."""
+    found: Any = next((value for key, value in event.items() if key.endswith("EventAttributes")), {})
+    key = next((key for key in _CARRIED if isinstance(found, dict) and found.get(key) is not None), None)
+    if key is None:
+        return ""
+    value = found[key]
+    if key in ("failure", "lastFailure") and isinstance(value, dict):
+        return cell(": ".join(_messages(value)), 120)
+    if key == "acceptedRequest" and isinstance(value, dict):
+        value = (value.get("input") or {}).get("args")
+    if key == "outcome" and isinstance(value, dict):
+        value = value.get("success", value.get("failure"))
+    if isinstance(value, dict) and set(value) == {"payloads"}:
+        value = value["payloads"]
+    if isinstance(value, list):
+        return ", ".join(cell(one, 120) if isinstance(one, dict | list) else _quoted(one) for one in value[:9])[:400]
+    return cell(value, 120)
+
+
+def _quoted(value: Any) -> str:
+    return f'"{cell(value, 118)}"' if isinstance(value, str) else cell(value, 120) or "null"
+
+
+def _messages(failure: dict[str, Any]) -> Iterator[str]:
+    inner: Any = failure
+    for _ in range(20):
+        if not isinstance(inner, dict):
+            return
+        if inner.get("message"):
+            yield str(inner["message"])
+        inner = inner.get("cause")
+
+
+def _all_text(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode("utf-8", "replace").lower()

@@ -1,0 +1,167 @@
+"""Small screens over the others: a line to write, a list to choose from, a page to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from replaytool.errors import ReplaytoolError
+from replaytool.tui import keys
+from replaytool.tui.breakpoints import Breakpoint, parse
+from replaytool.tui.lines import Line, cell, line, plain
+from replaytool.tui.painter import Listing, Pane
+
+Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result], Generic[Result]):
+    """What all of them share: Escape closes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("Dialogs", show=False)
+
+    def action_close(self) -> None:
+        """Change nothing."""
+        self.dismiss(None)
+
+    def action_choose(self) -> None:
+        """Those with something to choose do it by message."""
+
+    def action_delete(self) -> None:
+        """Only in lists that can shrink."""
+
+    def action_add(self) -> None:
+        """Only in lists that can grow."""
+
+
+class Prompt(Dialog[str]):
+    """One line to write; it stays open until what is written makes sense."""
+
+    def __init__(self, title: str, example: str, value: str = "", check: Callable[[str], object] | None = None) -> None:
+        super().__init__()
+        self._title, self._example, self._value, self._check = title, example, value, check
+
+    def compose(self) -> ComposeResult:
+        """A title, the line, and what is wrong with it."""
+        with Vertical(id="dialog") as box:
+            box.border_title = self._title
+            yield Input(self._value, placeholder=self._example)
+            yield Label(Text(""), id="wrong", markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take it, or say why not."""
+        try:
+            if self._check is not None:
+                self._check(event.value)
+        except ReplaytoolError as error:
+            self.query_one("#wrong", Label).update(Text(f"✗ {cell(error.message)}; {cell(error.hint)}"))
+            return
+        self.dismiss(event.value)
+
+
+class Page(Dialog[None]):
+    """Lines to read."""
+
+    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._title, self._lines = title, lines
+
+    def compose(self) -> ComposeResult:
+        """One pane, as high as the lines need."""
+        yield Pane(self._title, "page")
+
+    def on_mount(self) -> None:
+        """The keys scroll it."""
+        pane = self.query_one(Pane)
+        pane.border_subtitle = "Esc closes"
+        pane.show(self._lines)
+        pane.focus()
+
+
+class _Lines(Listing):
+    """Lines with a cursor."""
+
+    def __init__(self) -> None:
+        super().__init__("choices")
+        self.lines: Sequence[Line] = ()
+
+    def row(self, index: int) -> Line:
+        return self.lines[index]
+
+
+class Choice(Dialog[int]):
+    """Lines of which one is chosen by its number."""
+
+    def __init__(
+        self, title: str, lines: Sequence[Line], empty: str, subtitle: str = "Enter goes there, Esc closes"
+    ) -> None:
+        super().__init__()
+        self._title, self._lines, self._empty, self._subtitle = title, lines, empty, subtitle
+
+    def compose(self) -> ComposeResult:
+        """One list, and the whole of its current line."""
+        with Vertical(id="choice") as box:
+            box.border_title, box.border_subtitle = self._title, self._subtitle
+            yield _Lines()
+            yield Label(Text(""), id="detail", markup=False)
+
+    def on_mount(self) -> None:
+        """The keys move in it."""
+        self.show(self._lines)
+        self.query_one(_Lines).focus()
+
+    def on_listing_moved(self, event: Listing.Moved) -> None:
+        """A long line is told in full below the list."""
+        listing = self.query_one(_Lines)
+        text = plain([listing.lines[listing.cursor]]) if listing.count else ""
+        self.query_one("#detail", Label).update(Text(text))
+
+    def show(self, lines: Sequence[Line], cursor: int = 0) -> None:
+        """Other lines."""
+        listing = self.query_one(_Lines)
+        listing.lines = lines
+        listing.fill(len(lines), [line((self._empty, "dim"))], cursor)
+
+    def on_listing_chosen(self, event: Listing.Chosen) -> None:
+        """This one."""
+        self.dismiss(event.listing.cursor)
+
+
+class Breakpoints(Choice):
+    """All breakpoints; the caller is told of each change at once."""
+
+    def __init__(self, found: Sequence[Breakpoint], changed: Callable[[Sequence[Breakpoint]], None]) -> None:
+        self._found, self._changed = list(found), changed
+        super().__init__("Breakpoints", self._rows(), "none: a adds one", "a adds, d deletes, Esc closes")
+
+    def _rows(self) -> list[Line]:
+        return [line(("● ", "bad"), cell(str(one))) for one in self._found]
+
+    def action_delete(self) -> None:
+        """The one under the cursor."""
+        listing = self.query_one(_Lines)
+        if self._found:
+            del self._found[listing.cursor]
+            self._tell(listing.cursor)
+
+    def action_add(self) -> None:
+        """A new one, written."""
+        self.app.push_screen(Prompt("New breakpoint", "failure · TimerFired · @charge_card", check=parse), self._add)
+
+    def on_listing_chosen(self, event: Listing.Chosen) -> None:
+        """There is nothing to go to."""
+
+    def _add(self, text: str | None) -> None:
+        if text is not None and (new := parse(text)) not in self._found:
+            self._found.append(new)
+            self._tell(len(self._found) - 1)
+
+    def _tell(self, cursor: int) -> None:
+        self.show(self._rows(), cursor)
+        self._changed(tuple(self._found))

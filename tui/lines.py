@@ -1,0 +1,159 @@
+"""Text for the screens: lines of pieces, each with a role and never markup: no payload can be taken for style."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.cells import cell_len, get_character_cell_size
+
+from replaytool.text import shortened, visible
+
+Line = tuple[tuple[str, str], ...]
+"""Pieces of text with their roles: key, dim, good, bad, warn, strong, or "" for plain."""
+
+ROLES = ("key", "dim", "good", "bad", "warn", "strong", "cursor", "head", "mark")
+_LONGEST_TEXT = 20_000
+_MOST_LINES = 5_000
+_DEEPEST = 40
+
+
+def line(*pieces: str | tuple[str, str]) -> Line:
+    """A line of plain pieces and pieces with a role."""
+    return tuple((piece, "") if isinstance(piece, str) else piece for piece in pieces)
+
+
+def plain(lines: Iterable[Line]) -> str:
+    """The lines without their roles."""
+    return "\n".join("".join(text for text, _ in pieces) for pieces in lines)
+
+
+def cell(value: Any, widest: int = 200) -> str:
+    """One value on one line, with nothing in it that a terminal would obey."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" ", timespec="milliseconds")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    text = value if isinstance(value, str) else _short_json(value, widest)
+    return visible(shortened(text, widest))
+
+
+def _short_json(value: Any, widest: int) -> str:
+    """Only as much of a huge value as is going to be shown."""
+    parts: list[str] = []
+    length = 0
+    for part in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(_clipped(value, widest)):
+        parts.append(part)
+        length += len(part)
+        if length > widest:
+            break
+    return "".join(parts)
+
+
+def _clipped(value: Any, widest: int, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return value[: widest + 1]
+    if depth > _DEEPEST:
+        return "…"
+    if isinstance(value, dict):
+        pairs = zip(range(widest), value.items(), strict=False)
+        return {str(key)[: widest + 1]: _clipped(item, widest, depth + 1) for _, (key, item) in pairs}
+    if isinstance(value, list | tuple):
+        return [_clipped(item, widest, depth + 1) for item in value[:widest]]
+    return value
+
+
+def tree(value: Any, most: int = _MOST_LINES) -> list[Line]:
+    """A recorded value for reading: one line for each leaf, long texts cut, with a word on how much is missing."""
+    found: list[Line] = []
+    for one in _branches("", value, 0):
+        if len(found) == most:
+            return [*found, line(("… more lines; y copies the whole", "dim"))]
+        found.append(one)
+    return found
+
+
+def _branches(label: str, value: Any, depth: int) -> Iterator[Line]:
+    head: Line = (("  " * depth, ""), (label, "key")) if label else (("  " * depth, ""),)
+    if depth > _DEEPEST:
+        yield (*head, ("…", "dim"))
+    elif isinstance(value, dict) and value:
+        yield from [head] if label else []
+        for key, item in value.items():
+            yield from _branches(f"{visible(shortened(str(key), 200))}: ", item, depth + bool(label))
+    elif isinstance(value, list) and value:
+        yield from [head] if label else []
+        for index, item in enumerate(value):
+            yield from _branches(f"[{index}] ", item, depth + bool(label))
+    elif isinstance(value, str):
+        yield from _text(head, value, depth)
+    else:
+        yield (*head, (_scalar(value), ""))
+
+
+def _text(head: Line, value: str, depth: int) -> Iterator[Line]:
+    """A text of several lines, such as a stack trace, is shown as such."""
+    cut, missing = value[:_LONGEST_TEXT], len(value) - _LONGEST_TEXT
+    if "\n" in cut.strip("\n"):
+        yield head
+        for part in cut.rstrip("\n").split("\n"):
+            yield (("  " * (depth + 1) + "│ ", "dim"), (visible(part.expandtabs(4)), ""))
+    else:
+        yield (*head, (f'"{visible(cut)}"', ""))
+    if missing > 0:
+        yield (("  " * (depth + 1), ""), (f"… {missing:,} more characters; y copies the whole", "dim"))
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return visible(shortened(json.dumps(value, default=str), 200))
+
+
+def folded(lines: Iterable[Line], width: int) -> list[Line]:
+    """The lines broken to a width; what continues is indented, so that it is not taken for a new line."""
+    found: list[Line] = []
+    for pieces in lines:
+        if sum(cell_len(text) for text, _ in pieces) <= width or width < 8:
+            found.append(pieces)
+        else:
+            found.extend(_broken(pieces, width))
+    return found
+
+
+def _broken(pieces: Line, width: int) -> Iterator[Line]:
+    row: list[tuple[str, str]] = []
+    room = width
+    for text, role in pieces:
+        while text:
+            head = fitting(text, room)
+            if head:
+                row.append((head, role))
+                room -= cell_len(head)
+                text = text[len(head) :]
+            else:
+                yield tuple(row)
+                row, room = [("  ", "")], width - 2
+    yield tuple(row)
+
+
+def fitting(text: str, room: int) -> str:
+    """As much of the beginning as fits into so many cells."""
+    head = text[: max(room, 0)]
+    if head.isascii():
+        return head
+    taken = 0
+    for index, char in enumerate(head):
+        taken += get_character_cell_size(char)
+        if taken > room:
+            return head[:index]
+    return head
