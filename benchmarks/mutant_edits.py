@@ -1,4 +1,4 @@
-"""The edits that change what a workflow does, by kind."""
+"""The edits that change what a workflow does: where each can be made, and how."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 
 from benchmarks.mutants import (
     Function,
-    Operator,
     Spot,
     asks,
     calls,
-    commanding,
     expression,
     functions,
     name_of,
@@ -22,15 +20,11 @@ from benchmarks.mutants import (
     within,
 )
 
-_ACTIVITY = ("execute_activity", "start_activity")
-_LOCAL = ("execute_local_activity", "start_local_activity")
-_CHILD = ("execute_child_workflow", "start_child_workflow")
-_NEW_ACTIVITY = "await workflow.execute_activity('added', start_to_close_timeout=timedelta(seconds=10))"
-_NEW_CHILD = "await workflow.execute_child_workflow('Added', id='added')"
-_NEW_TIMER = "await workflow.sleep(5)"
+NEW_ACTIVITY = "await workflow.execute_activity('added', start_to_close_timeout=timedelta(seconds=10))"
 
 
 def inserting(*lines: str) -> Callable[[Spot], None]:
+    """New statements before one."""
     return lambda spot: spot.insert(*lines)
 
 
@@ -49,7 +43,7 @@ def first_argument(call: ast.Call) -> bool:
     if not call.args:
         return False
     old = call.args[0]
-    call.args[0] = ast.Constant(f"{old.value}_v2" if isinstance(old, ast.Constant) else "renamed")
+    call.args[0] = ast.Constant(f"{old.value!s}_v2" if isinstance(old, ast.Constant) else "renamed")
     return True
 
 
@@ -60,7 +54,8 @@ def other_input(call: ast.Call) -> bool:
     if not target:
         return False
     old = target[-1]
-    target[-1] = ast.Constant(old.value * 2 if isinstance(old, ast.Constant) and old.value else "another")
+    doubled = old.value * 2 if isinstance(old, ast.Constant) and isinstance(old.value, str | int | float) else ""
+    target[-1] = ast.Constant(doubled or "another")
     return True
 
 
@@ -81,6 +76,7 @@ def becoming(method: str, keeps: str = "", **given: str) -> Callable[[ast.Call],
 
 
 def timer_for_it(call: ast.Call) -> bool:
+    """A sleep instead, where it is awaited at once."""
     if not name_of(call).startswith("execute"):
         return False
     call.func, call.args, call.keywords = expression("workflow.sleep"), [ast.Constant(7)], []
@@ -88,9 +84,10 @@ def timer_for_it(call: ast.Call) -> bool:
 
 
 def activity_for_it(call: ast.Call) -> bool:
+    """An activity instead of a sleep."""
     if ast.unparse(call.func) != "workflow.sleep":
         return False
-    new = expression(_NEW_ACTIVITY).value
+    new = expression(NEW_ACTIVITY).value
     call.func, call.args, call.keywords = new.func, new.args, new.keywords
     return True
 
@@ -107,6 +104,7 @@ def longer(call: ast.Call) -> bool:
 
 
 def without_patience(call: ast.Call) -> bool:
+    """A wait that has no end of its own."""
     before = len(call.keywords)
     call.keywords = [one for one in call.keywords if one.arg != "timeout"]
     return len(call.keywords) < before
@@ -136,10 +134,12 @@ def literals(tree: ast.Module) -> list[Any]:
 
 
 def loops(tree: ast.Module) -> list[Any]:
+    """Everything that goes over something."""
     return [*within(tree, ast.For), *within(tree, ast.comprehension)]
 
 
 def reversed_literal(loop: Any) -> None:
+    """The same parts, the last one first."""
     loop.iter.elts.reverse()
 
 
@@ -160,6 +160,7 @@ def bound(change: str) -> Callable[[Any], bool]:
 
 
 def name_of_plain(node: ast.AST) -> str:
+    """The name of a plain function that is called."""
     return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
 
 
@@ -176,6 +177,8 @@ def over(form: str) -> Callable[[Any], bool]:
 
 
 def gathered(form: str) -> Callable[[ast.Call], bool]:
+    """What is awaited together comes in another order."""
+
     def edit(call: ast.Call) -> bool:
         starred = [one for one in call.args if isinstance(one, ast.Starred)]
         for one in starred:
@@ -186,11 +189,13 @@ def gathered(form: str) -> Callable[[ast.Call], bool]:
 
 
 def returns(tree: ast.Module) -> list[Spot]:
+    """Where a workflow ends with a result."""
     found = [spot for spot in spots(tree) if isinstance(spot.statement, ast.Return) and spot.function == "run"]
     return [spot for spot in found if getattr(spot.statement, "value", None) is not None]
 
 
 def other_result(spot: Spot) -> None:
+    """A result with something more in it."""
     assert isinstance(spot.statement, ast.Return)
     spot.statement.value = expression(f"['other', {ast.unparse(spot.statement)[7:]}]")
 
@@ -205,6 +210,8 @@ def handler(kind: str) -> Callable[[ast.Module], list[Function]]:
 
 
 def under_other_name(kind: str) -> Callable[[Function], None]:
+    """A handler that listens to another name."""
+
     def edit(function: Function) -> None:
         function.decorator_list = [expression(f"workflow.{kind}(name='renamed')")]
 
@@ -212,6 +219,7 @@ def under_other_name(kind: str) -> Callable[[Function], None]:
 
 
 def update_answers(function: Function) -> bool:
+    """An update that answers something else."""
     last = function.body[-1]
     if not isinstance(last, ast.Return) or last.value is None:
         return False
@@ -220,23 +228,28 @@ def update_answers(function: Function) -> bool:
 
 
 def conditions(tree: ast.Module) -> list[Any]:
+    """What is branched on or waited for."""
     waits = [one.args[0] for one in calls("wait_condition")(tree) if isinstance(one.args[0], ast.Lambda)]
     plain = [one for one in within(tree, ast.If) if name_of(one.test) != "patched"]
     return [*plain, *waits]
 
 
 def negated(place: Any) -> None:
+    """The opposite is asked."""
     field = "body" if isinstance(place, ast.Lambda) else "test"
     setattr(place, field, ast.UnaryOp(ast.Not(), getattr(place, field)))
 
 
 def patched(tree: ast.Module) -> list[Spot]:
+    """Branches on a patch."""
     return [
         spot for spot in spots(tree) if isinstance(spot.statement, ast.If) and name_of(spot.statement.test) == "patched"
     ]
 
 
 def keeping(branch: str) -> Callable[[Spot], bool]:
+    """One branch alone is left."""
+
     def edit(spot: Spot) -> bool:
         kept = getattr(spot.statement, branch)
         spot.block[spot.index : spot.index + 1] = kept or [ast.Pass()]
@@ -246,15 +259,18 @@ def keeping(branch: str) -> Callable[[Spot], bool]:
 
 
 def guards(tree: ast.Module) -> list[Spot]:
+    """Statements that catch."""
     return [spot for spot in spots(tree) if isinstance(spot.statement, ast.Try)]
 
 
 def uncaught(spot: Spot) -> None:
+    """Nothing is caught any more."""
     assert isinstance(spot.statement, ast.Try)
     spot.block[spot.index : spot.index + 1] = [*spot.statement.body, *spot.statement.finalbody]
 
 
 def ends(tree: ast.Module) -> list[Function]:
+    """The main methods of workflows."""
     return [one for one in functions(tree) if one.name == "run" or handler("run")(tree) == [one]]
 
 
@@ -274,14 +290,17 @@ def constants(call: ast.Call) -> bool:
 
 
 def failures(tree: ast.Module) -> list[ast.Call]:
+    """What is raised."""
     return [one.exc for one in within(tree, ast.Raise) if isinstance(one.exc, ast.Call)]
 
 
 def other_failure(call: ast.Call) -> None:
+    """The same type, another message."""
     call.args[0] = ast.Constant("another failure")
 
 
 def cancels(tree: ast.Module) -> list[Spot]:
+    """Statements that cancel something."""
     return [spot for spot in spots(tree) if asks(spot.statement, "cancel") and isinstance(spot.statement, ast.Expr)]
 
 
@@ -292,90 +311,6 @@ def numbers(tree: ast.Module) -> list[Any]:
 
 
 def one_more(constant: ast.Constant) -> None:
+    """The next number."""
     assert isinstance(constant.value, int)
     constant.value += 1
-
-
-def by_chance(condition: str) -> dict[str, Any]:
-    """A branch with a command in it, taken by what differs between replays."""
-    lines = "if {}:\n    " + _NEW_TIMER
-    return {
-        "places": commanding(),
-        "edit": inserting(*lines.format(condition).splitlines()),
-        "forced": inserting(*lines.format("True").splitlines()),
-        "sandbox": "off",
-    }
-
-
-CHANGING: tuple[Operator, ...] = (
-    Operator("swap activities", commanding(*_ACTIVITY, *_LOCAL, *_CHILD), swapped),
-    Operator("swap activities", literals, reversed_literal),
-    Operator("remove an activity", commanding(*_ACTIVITY, *_LOCAL), removed),
-    Operator("add an activity", commanding(), inserting(_NEW_ACTIVITY)),
-    Operator("rename an activity", calls(*_ACTIVITY, *_LOCAL), first_argument),
-    Operator("timer for activity", calls(*_ACTIVITY, *_LOCAL), timer_for_it),
-    Operator("activity for timer", calls("sleep"), activity_for_it),
-    Operator("add a timer", commanding(), inserting(_NEW_TIMER)),
-    Operator("remove a timer", commanding("sleep"), removed),
-    Operator("remove a timer", calls("wait_condition"), without_patience),
-    Operator("other duration", calls("sleep", "wait_condition"), longer),
-    Operator("other argument", calls(*_ACTIVITY, *_LOCAL, *_CHILD, "execute_operation"), other_input),
-    Operator("other time-out", calls(*_ACTIVITY, *_LOCAL), keyword("start_to_close_timeout", "timedelta(seconds=77)")),
-    Operator("other time-out", calls(*_ACTIVITY), keyword("heartbeat_timeout", "timedelta(seconds=7)")),
-    Operator(
-        "other retry policy", calls(*_ACTIVITY, *_LOCAL), keyword("retry_policy", "RetryPolicy(maximum_attempts=7)")
-    ),
-    Operator("other task queue", calls(*_ACTIVITY, *_CHILD), keyword("task_queue", "'elsewhere'")),
-    Operator("early return", commanding(), inserting("return None")),
-    Operator("other result", returns, other_result),
-    Operator("other update result", handler("update"), update_answers),
-    Operator(
-        "child for activity", calls(*_ACTIVITY), becoming("_child_workflow", "args result_type", id="'made-a-child'")
-    ),
-    Operator("add a child", commanding(), inserting(_NEW_CHILD)),
-    Operator(
-        "activity for child",
-        calls(*_CHILD),
-        becoming("_activity", "args", start_to_close_timeout="timedelta(seconds=10)"),
-    ),
-    Operator("other child", calls(*_CHILD), first_argument),
-    Operator("other child", calls(*_CHILD), keyword("id", "'another-child'")),
-    Operator("other child option", calls(*_CHILD), keyword("execution_timeout", "timedelta(hours=1)")),
-    Operator("local for remote", calls(*_ACTIVITY), becoming("_local_activity", "args start_to_close_timeout")),
-    Operator("remote for local", calls(*_LOCAL), becoming("_activity", "args start_to_close_timeout retry_policy")),
-    Operator("other signal name", handler("signal"), under_other_name("signal")),
-    Operator("other signal name", calls("signal"), first_argument),
-    Operator("other update name", handler("update"), under_other_name("update")),
-    Operator("other target", calls("get_external_workflow_handle"), first_argument),
-    Operator("other operation", calls("execute_operation", "start_operation"), first_argument),
-    Operator("patch removed", patched, keeping("body")),
-    Operator("patch removed", patched, keeping("orelse")),
-    Operator("other patch", calls("patched"), first_argument),
-    Operator(
-        "patch without guard", commanding(), inserting("if workflow.patched('new'):\n    pass", _NEW_ACTIVITY)
-    ),
-    Operator("loop bound", loops, bound("- 1")),
-    Operator("loop bound", loops, bound("+ 1")),
-    Operator("loop bound", numbers, one_more),
-    Operator("set iteration", loops, over("set({})"), forced=over("list({})[::-1]")),
-    Operator("set iteration", calls("gather"), gathered("set({})"), forced=gathered("list({})[::-1]")),
-    Operator("clock in a branch", **by_chance("datetime.now().microsecond % 2")),
-    Operator("clock in a branch", **by_chance("time.time() % 2 < 1")),
-    Operator("clock in a branch", **by_chance("time.time() - workflow.time() > 3600")),
-    Operator("clock in a branch", **by_chance("datetime.now().hour < 12")),
-    Operator("chance in a branch", **by_chance("random.random() < 0.5")),
-    Operator("clock in the sandbox", commanding(), inserting("if datetime.now().second % 2:\n    " + _NEW_TIMER)),
-    Operator("raise in the middle", commanding(), inserting("raise RuntimeError('in the middle')")),
-    Operator("raise after the record", ends, raising_at_end),
-    Operator("other failure", failures, other_failure),
-    Operator("failure not caught", guards, uncaught),
-    Operator("condition negated", conditions, negated),
-    Operator("not cancelled", cancels, removed),
-    Operator("other memo or attribute", calls("upsert_memo", "upsert_search_attributes"), constants),
-    Operator("not continued as new", lambda tree: [s for s in spots(tree) if asks(s.statement, "continue_as_new")],
-             lambda spot: spot.replace("return None")),
-    Operator("continued with other arguments", calls("continue_as_new"), other_input),
-)  # fmt: skip
-
-# A single replay passes these by luck: they are replayed several times, in varied conditions.
-LATENT = {"set iteration", "clock in a branch", "chance in a branch"}

@@ -7,9 +7,9 @@ import io
 import tokenize
 from typing import Any
 
-from benchmarks.mutant_edits import guards, keyword, loops, returns
+from benchmarks.mutant_edits import NEW_ACTIVITY, guards, inserting, keyword, loops, returns
 from benchmarks.mutants import (
-    _FUNCTIONS,
+    FUNCTIONS,
     Function,
     Operator,
     Spot,
@@ -24,10 +24,11 @@ from benchmarks.mutants import (
     workflow_classes,
 )
 
-_NEW = "await workflow.execute_activity('added', start_to_close_timeout=timedelta(seconds=10))"
+_GUARDED = ("if workflow.patched('new'):", f"    {NEW_ACTIVITY}")
 
 
 def whole(tree: ast.Module) -> list[ast.Module]:
+    """The module itself, for what is not about one place in it."""
     return [tree]
 
 
@@ -53,12 +54,13 @@ def exploded(source: str) -> str:
 
 
 def locals_of(function: Function) -> set[str]:
-    return names(function, ast.Store) if isinstance(function, _FUNCTIONS) else set()
+    """The variables that a method writes."""
+    return names(function, ast.Store) if isinstance(function, FUNCTIONS) else set()
 
 
 def rename_locals(function: Function) -> bool:
     """Every variable of its own gets another name; parameters keep theirs."""
-    own = {one for one in locals_of(function)}
+    own = locals_of(function)
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and node.id in own:
             node.id = f"{node.id}_renamed"
@@ -67,7 +69,7 @@ def rename_locals(function: Function) -> bool:
 
 def extractable(tree: ast.Module) -> list[tuple[ast.ClassDef, Function, ast.Await]]:
     """Awaited calls in methods, each with its method and class."""
-    found = []
+    found: list[tuple[ast.ClassDef, Function, ast.Await]] = []
     for owner in workflow_classes(tree):
         for function in [one for one in owner.body if isinstance(one, ast.AsyncFunctionDef)]:
             awaits = [one for one in ast.walk(function) if isinstance(one, ast.Await)]
@@ -94,14 +96,17 @@ def logging_first(function: Function) -> bool:
 
 
 def log_before(spot: Spot) -> None:
+    """A line in the log right before a command."""
     spot.insert("workflow.logger.warning('now at %d', 1)")
 
 
 def helper_methods(tree: ast.Module) -> list[tuple[ast.Module, Function]]:
+    """Methods that nobody but the workflow calls."""
     return [(tree, one) for one in functions(tree) if not one.decorator_list and not one.name.startswith("__")]
 
 
 def rename_method(place: tuple[ast.Module, Function]) -> None:
+    """The method and all who call it."""
     tree, function = place
     old, function.name = function.name, f"{function.name}_renamed"
     for node in ast.walk(tree):
@@ -111,7 +116,7 @@ def rename_method(place: tuple[ast.Module, Function]) -> None:
 
 def order_of_methods(owner: ast.ClassDef) -> bool:
     """Methods in another order; what decorates with another method must stay behind that."""
-    moved = [one for one in owner.body if isinstance(one, _FUNCTIONS)]
+    moved = [one for one in owner.body if isinstance(one, FUNCTIONS)]
     if len(moved) < 2 or any("validator" in ast.unparse(by) for one in moved for by in one.decorator_list):
         return False
     kept = [one for one in owner.body if one not in moved]
@@ -128,10 +133,11 @@ def class_renamed(owner: ast.ClassDef) -> bool:
 
 
 def activities(tree: ast.Module) -> list[tuple[ast.Module, Function]]:
+    """Activities that have the name of their function."""
     return [
         (tree, one)
         for one in tree.body
-        if isinstance(one, _FUNCTIONS) and [ast.unparse(by) for by in one.decorator_list] == ["activity.defn"]
+        if isinstance(one, FUNCTIONS) and [ast.unparse(by) for by in one.decorator_list] == ["activity.defn"]
     ]
 
 
@@ -157,6 +163,7 @@ def in_two_steps(spot: Spot) -> bool:
 
 
 def lambdas(tree: ast.Module) -> list[Spot]:
+    """Statements with a lambda in them."""
     return [spot for spot in spots(tree) if any(isinstance(node, ast.Lambda) for node in ast.walk(spot.statement))]
 
 
@@ -182,17 +189,20 @@ def other_words(call: ast.Call) -> None:
 
 
 def in_seconds(tree: ast.Module) -> list[ast.Call]:
+    """Lengths of time in seconds."""
     found = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and ast.unparse(one.func) == "timedelta"]
     return [one for one in found if [given.arg for given in one.keywords] == ["seconds"]]
 
 
 def result_in_variable(spot: Spot) -> None:
+    """The result is named before it is returned."""
     assert isinstance(spot.statement, ast.Return)
     value = ast.unparse(spot.statement)[7:]
     spot.replace(f"outcome = {value}", "return outcome")
 
 
 def iterated(loop: Any) -> bool:
+    """A copy is looped over."""
     loop.iter = expression(f"list({ast.unparse(loop.iter)})")
     return True
 
@@ -204,6 +214,7 @@ def caught_and_raised(spot: Spot) -> None:
 
 
 def default_written_out(call: ast.Call) -> bool:
+    """No retry policy, said in so many words."""
     if any(one.arg == "retry_policy" for one in call.keywords):
         return False
     keyword("retry_policy", "None")(call)
@@ -211,6 +222,7 @@ def default_written_out(call: ast.Call) -> bool:
 
 
 def unused_parts(owner: ast.ClassDef) -> None:
+    """A query and a signal that nobody uses."""
     owner.body += parsed("@workflow.query\ndef added_query(self) -> int:\n    return 7")
     owner.body += parsed("@workflow.signal\ndef added_signal(self) -> None:\n    pass")
 
@@ -234,7 +246,6 @@ KEEPING: tuple[Operator, ...] = (
     Operator("caught and raised again", guards, caught_and_raised),
     Operator("query and signal added", workflow_classes, unused_parts),
     Operator("default written out", calls("execute_activity"), default_written_out),
-    Operator("new step behind a patch", commanding(), lambda spot: spot.insert(f"if workflow.patched('new'):\n    {_NEW}")),
-    Operator("assertion that holds", commanding(), lambda spot: spot.insert("assert workflow.info().run_id")),
+    Operator("new step behind a patch", commanding(), inserting(*_GUARDED)),
+    Operator("assertion that holds", commanding(), inserting("assert workflow.info().run_id")),
 )  # fmt: skip
-

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMMANDS = {
     "execute_activity", "start_activity", "execute_local_activity", "start_local_activity", "execute_child_workflow",
     "start_child_workflow", "sleep", "wait_condition", "continue_as_new", "upsert_memo", "upsert_search_attributes",
@@ -69,10 +69,12 @@ class Spot:
 
     @property
     def statement(self) -> ast.stmt:
+        """The statement itself."""
         return self.block[self.index]
 
     @property
     def following(self) -> ast.stmt | None:
+        """The one after it in the same block."""
         return self.block[self.index + 1] if self.index + 1 < len(self.block) else None
 
     def insert(self, *lines: str) -> None:
@@ -105,7 +107,7 @@ def workflow_classes(tree: ast.Module) -> list[ast.ClassDef]:
 
 def functions(tree: ast.Module) -> list[Function]:
     """The methods of workflows."""
-    return [one for owner in workflow_classes(tree) for one in owner.body if isinstance(one, _FUNCTIONS)]
+    return [one for owner in workflow_classes(tree) for one in owner.body if isinstance(one, FUNCTIONS)]
 
 
 def within(tree: ast.Module, kind: type[ast.AST]) -> list[Any]:
@@ -229,18 +231,34 @@ def _first_commands_after(tree: ast.Module, edit: int) -> Iterator[int]:
     owner = next((one for one in functions(tree) if _start(one) <= edit <= (one.end_lineno or 0)), None)
     if owner is None:
         return
-    yield from _next_command(owner, edit)
-    for one in functions(tree):
+    own = {one.name: one for one in functions(tree)}
+    yield from _next_command(owner, edit, own)
+    for one in own.values():
         for call in ast.walk(one):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) == f"self.{owner.name}":
-                yield from _next_command(one, call.lineno - 1)
+            if _own_method(call) == owner.name and isinstance(call, ast.Call):
+                yield from _next_command(one, call.lineno, {})
+                yield call.lineno
 
 
 def _start(function: Function) -> int:
     return min([function.lineno, *(by.lineno for by in function.decorator_list)])
 
 
-def _next_command(function: Function, line: int) -> Iterator[int]:
+def _next_command(function: Function, line: int, own: dict[str, Function]) -> Iterator[int]:
+    """From this line on; where a method of its own is called there, what that asks for first."""
     plain = [spot.statement for spot in _spots(function.body, function.name) if not hasattr(spot.statement, "body")]
-    lines = sorted(one.lineno for one in plain if asks(one) or isinstance(one, ast.Return | ast.Raise))
-    yield from [one for one in lines if one > line][:1]
+    for one in sorted(plain, key=lambda one: one.lineno):
+        called = next((own[name] for node in ast.walk(one) if (name := _own_method(node)) in own), None)
+        if called is not None and called is not function and one.lineno >= line:
+            yield from _next_command(called, 0, {})
+            return
+        if one.lineno > line and (asks(one) or isinstance(one, ast.Return | ast.Raise)):
+            yield one.lineno
+            return
+
+
+def _own_method(node: ast.AST) -> str:
+    named = (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "self"
+    )
+    return name_of(node) if named else ""

@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.mutant_edits import CHANGING, LATENT
+from benchmarks.mutant_changes import CHANGING, LATENT
 from benchmarks.mutant_kept import KEEPING
 from benchmarks.mutant_replays import Answer, Job, answers
 from benchmarks.mutants import ELSEWHERE, NOWHERE, Mutant, mutants, relation

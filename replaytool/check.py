@@ -27,7 +27,7 @@ class Plan:
     spec: CodeSpec
     options: Options = field(default_factory=Options)
     limits: Limits = field(default_factory=Limits)
-    engine: str = "sdk"
+    engine: str = "auto"
     repeat: int = 1
     """Replay each run so often, each time with another order of sets: latent nondeterminism passes one by luck."""
     use_known: bool = True

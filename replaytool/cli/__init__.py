@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "Replay recorded runs against code: does it still follow them?",
     "debug": "Walk through a run, forwards and backwards.",
     "tui": "Walk through the store on the screen.",
+    "reset": "Reset workflows to before a bad build: plan, apply, verify.",
     "formats": "List the formats that can be loaded.",
 }
 INTERRUPTED = 130

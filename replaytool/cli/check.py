@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.verdict import Report, Verdict
 
-_ENGINES = ("sdk",)
-_SANDBOXES = ("per-run", "off")
+_ENGINES = ("auto", "direct", "sdk", "both")
+_SANDBOXES = ("shared", "per-run", "off")
 
 
 @click.command
@@ -34,8 +34,8 @@ _SANDBOXES = ("per-run", "off")
 @click.option("--converter", metavar="MODULE:ATTR", help="The DataConverter that the workflows are run with.")
 @click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds.")
 @click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type.")
-@click.option("--engine", type=click.Choice(_ENGINES), default="sdk", show_default=True)
-@click.option("--sandbox", type=click.Choice(_SANDBOXES), default="per-run", show_default=True)
+@click.option("--engine", type=click.Choice(_ENGINES), default="auto", show_default=True)
+@click.option("--sandbox", type=click.Choice(_SANDBOXES), default="shared", show_default=True)
 @click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Processes at once; 0 is one for each processor.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds for one run.")
 @click.option(

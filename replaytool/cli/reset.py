@@ -62,7 +62,7 @@ def _how(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group
 def command() -> None:
-    r"""Reset workflows to before a bad build: plan, apply, verify.
+    """Reset workflows to before a bad build: plan, apply, verify.
 
     \b
     Example:
@@ -96,7 +96,7 @@ def command() -> None:
 @options.store
 @click.pass_context
 def plan_command(ctx: click.Context, /, **given: Any) -> None:
-    r"""Plan resets from the loaded histories: the points, what is undone, what comes back, what runs again.
+    """Plan resets from the loaded histories: the points, what is undone, what comes back, what runs again.
 
     No server is contacted without --address. A warning that blocks keeps a workflow out unless --include names it.
 
@@ -217,7 +217,7 @@ def _emit(plan: ResetPlan, how: How, address: str | None) -> None:
 def apply_command(
     ctx: click.Context, /, plan_file: Path, yes: bool, as_json: bool, store: str | None, **given: Any
 ) -> None:
-    r"""Apply a plan: one reset for each workflow, each of them written to the ledger before and after.
+    """Apply a plan: one reset for each workflow, each of them written to the ledger before and after.
 
     Killed at any moment, the same command goes on where it was, and resets nothing twice.
 
@@ -281,7 +281,7 @@ _CSV = click.option("--csv", "csv_file", metavar="FILE", help="Write the results
 @_CSV
 @options.as_json
 def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None:
-    r"""Tell where each workflow of a plan stands, by its ledger: no server is asked.
+    """Tell where each workflow of a plan stands, by its ledger: no server is asked.
 
     \b
     Example:
@@ -314,7 +314,7 @@ def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None
 def verify_command(
     ctx: click.Context, /, plan_file: Path, csv_file: str | None, as_json: bool, allow: tuple[str, ...], **given: Any
 ) -> None:
-    r"""Look at every workflow of a plan on the server, and list where it is not what was planned.
+    """Look at every workflow of a plan on the server, and list where it is not what was planned.
 
     \b
     Example:
@@ -359,7 +359,7 @@ def _verified_row(one: Verified) -> dict[str, Any]:
 @options.store
 @click.pass_context
 def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | None, **given: Any) -> None:
-    r"""List every point that a run can be reset to; with --address also the server's own, and why they differ.
+    """List every point that a run can be reset to; with --address also the server's own, and why they differ.
 
     \b
     Example:

@@ -1,6 +1,6 @@
 """Replaying recorded runs against code: the one door to the engines.
 
-Adding an engine is one file with a function `replay(run, code, options)` and one row in ENGINES.
+Adding an engine is a function that takes a run, code and options and gives a verdict, and one row in ENGINES.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from replaytool.verdict import Verdict
 __all__ = ["ENGINES", "Code", "CodeSpec", "Options", "load", "replay"]
 
 # By the engine of the run, and by the name that `--engine` gives.
-ENGINES: dict[tuple[str, str], str] = {("temporal", "sdk"): "replaytool.replay.temporal.sdk"}
+ENGINES: dict[tuple[str, str], str] = {
+    ("temporal", name): f"replaytool.replay.temporal.engines:{name}" for name in ("auto", "direct", "sdk", "both")
+}
 
 
-def replay(run: Run, code: Code, options: Options | None = None, engine: str = "sdk") -> Verdict:
+def replay(run: Run, code: Code, options: Options | None = None, engine: str = "auto") -> Verdict:
     """Replay one run in this process. Code that takes its process along is for `replay.pool`."""
     place = ENGINES.get((run.engine, engine))
     if place is None:
@@ -29,5 +31,6 @@ def replay(run: Run, code: Code, options: Options | None = None, engine: str = "
             return Verdict("unverified", f"runs of {run.engine} cannot be replayed")
         names = ", ".join(sorted(name for of, name in ENGINES if of == run.engine))
         raise ReplaytoolError(f"there is no engine {engine!r}", f"choose one of: {names}")
-    driver = cast(Callable[[Run, Code, Options], Verdict], importlib.import_module(place).replay)
+    module, _, function = place.partition(":")
+    driver = cast(Callable[[Run, Code, Options], Verdict], getattr(importlib.import_module(module), function))
     return driver(run, code, options or Options())

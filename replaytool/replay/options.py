@@ -8,13 +8,16 @@ from typing import Any
 
 from replaytool.replay.drift import DEFAULT_POLICY, Level
 
+PER_RUN, SHARED, OFF = "per-run", "shared", "off"
+SANDBOXES = (SHARED, PER_RUN, OFF)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How runs are replayed; the same for all of them."""
 
-    sandbox: str = "per-run"
-    """per-run as a worker does it, or off."""
+    sandbox: str = SHARED
+    """One sandbox for all runs of a type, one for each run as a worker has it, or none."""
     guard: bool = True
     """Refuse what would change the world, and not only tell of it."""
     watch: bool = True

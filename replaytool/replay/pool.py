@@ -95,7 +95,7 @@ def replay_all(
     spec: CodeSpec,
     options: Options | None = None,
     limits: Limits | None = None,
-    engine: str = "sdk",
+    engine: str = "auto",
     progress: Callable[[str, Verdict], None] | None = None,
 ) -> Outcome:
     """Replay all of them, the longest first; raises ReplaytoolError where the code cannot be loaded."""
@@ -185,7 +185,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env={**os.environ, "PYTHONHASHSEED": state.limits.hash_seed},
+            env={**os.environ, "PYTHONHASHSEED": state.limits.hash_seed, **_ALLOCATOR},
         )
         self._load()
 
@@ -264,6 +264,9 @@ class _Child:
         self.process.stdout.close()
         self.errors.close()
 
+
+# Else each thread reserves address space that it never uses, and the memory bound is about address space.
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "1"}
 
 # The child imports from where this process does, however that came about.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from replaytool.replay.worker import main; main()"

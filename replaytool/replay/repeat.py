@@ -25,7 +25,7 @@ def replay_repeatedly(
     times: int,
     options: Options | None = None,
     limits: Limits | None = None,
-    engine: str = "sdk",
+    engine: str = "auto",
     progress: Callable[[str, Verdict], None] | None = None,
 ) -> Outcome:
     """The worst verdict on each run; its reason begins with "unstable" where they were not all the same."""

@@ -26,6 +26,7 @@ from replaytool.replay import Code, CodeSpec, Options, load, replay
 from replaytool.verdict import CodeInfo, Verdict
 
 _NO_MEMORY = "the code ran out of memory"
+_NO_THREAD = "can't start new thread"  # a thread needs a stack, and is the first thing to find no room for it
 _HEAD = struct.Struct(">IQ")
 
 
@@ -35,7 +36,7 @@ class Setup:
 
     spec: CodeSpec
     options: dict[str, Any] = field(default_factory=dict)
-    engine: str = "sdk"
+    engine: str = "auto"
     memory: int = 0
     """Bytes that the code may take beyond what the child has after loading it; 0 is no bound."""
 
@@ -137,6 +138,8 @@ def _answer(run: Run, history: bytes, code: Code, options: Options, engine: str)
     except MemoryError:
         return Verdict("crashed", _NO_MEMORY)
     except Exception as error:  # whatever it is, it is about this run, and the others go on
+        if _NO_THREAD in str(error):
+            return Verdict("crashed", _NO_MEMORY)
         last = traceback.format_exc().strip().splitlines()[-3:]
         reason = f"a fault of replaytool itself: {type(error).__name__}: {error}"
         return Verdict("unverified", reason, notes=(" | ".join(last),))

@@ -198,7 +198,8 @@ def test_ctrl_c_ends_with_what_is_known(tmp_path: Path) -> None:
 
 def test_repeating_finds_what_one_replay_passes_by_luck(call: Call, tmp_path: Path) -> None:
     names = "{'reserve_stock', 'charge_card', 'send_parcel'}"
-    body = f"for name in {names}:\n            await workflow.execute_activity(name, item, start_to_close_timeout=SHORT)"
+    call_one = "await workflow.execute_activity(name, item, start_to_close_timeout=SHORT)"
+    body = f"for name in {names}:\n            {call_one}"
     code = hostile_code(body).replace("\n\n\n@", "\nfrom datetime import timedelta\n\nSHORT = timedelta(1)\n\n\n@", 1)
     (tmp_path / "sets.py").write_text(code)
     result = call("check", ORDER / "history.json", "-w", "sets.py", "--repeat", "5", "--format", "json")

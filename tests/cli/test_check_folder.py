@@ -158,7 +158,9 @@ def test_nothing_is_sent_and_nothing_written(call: Call, tmp_path: Path, how: st
     assert result.code == 1
     (run,) = result.json["runs"]
     assert run["verdict"] == "failed", run
-    lines = {mark: n for n, one in enumerate(code.splitlines(), 1) for mark in ("sends", "writes") if f"# {mark}" in one}
+    lines = {
+        mark: n for n, one in enumerate(code.splitlines(), 1) for mark in ("sends", "writes") if f"# {mark}" in one
+    }
     text = (tmp_path / "report.txt").read_text()
     if how:
         refused = {(found["what"], found["call_site"]["line"]) for found in run["hazards"] if found["refused"]}

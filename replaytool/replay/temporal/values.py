@@ -99,6 +99,8 @@ def _named(value: Any) -> Any:
 
 
 def _execution(value: Any) -> Any:
+    if value is None:
+        return None
     return (value.get("workflowId") if isinstance(value, dict) else value.workflow_id) or None
 
 

@@ -1,0 +1,72 @@
+"""The engines by the names that a person chooses, and how far each is believed.
+
+`sdk` is the truth about what a worker would do; `direct` is ours, and faster; `auto` believes `direct` where it finds
+nothing and asks `sdk` before it tells of anything else; `both` runs both on everything and tells where they differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from replaytool.history import Run
+from replaytool.replay.code import Code
+from replaytool.replay.options import PER_RUN, SHARED, Options
+from replaytool.replay.temporal import direct as direct_engine
+from replaytool.replay.temporal import sdk as sdk_engine
+from replaytool.verdict import Verdict
+
+_BELIEVED = {"ok", "drift"}
+
+
+def sdk(run: Run, code: Code, options: Options) -> Verdict:
+    """The SDK's own replayer, which has a sandbox for each run."""
+    return sdk_engine.replay(run, code, replace(options, sandbox=PER_RUN) if options.sandbox == SHARED else options)
+
+
+def direct(run: Run, code: Code, options: Options) -> Verdict:
+    """Ours; what it cannot do for certain goes to the SDK's, and the verdict says so."""
+    found = direct_engine.replay(run, code, options)
+    if isinstance(found, Verdict):
+        return found
+    verdict = sdk(run, code, options)
+    return replace(verdict, notes=(*verdict.notes, f"left to the sdk engine: {found.reason}"))
+
+
+def auto(run: Run, code: Code, options: Options) -> Verdict:
+    """Ours, and every bad word confirmed before it is said."""
+    found = direct(run, code, options)
+    if found.engine == "sdk" or found.verdict in _BELIEVED:
+        return found
+    confirmed = sdk(run, code, options)
+    if _said(confirmed) == _said(found):
+        return replace(found, confirmed_by="sdk", seconds=found.seconds + confirmed.seconds)
+    note = f"the direct engine said {_words(found)}; the sdk engine's word counts"
+    return replace(confirmed, notes=(*confirmed.notes, note), seconds=found.seconds + confirmed.seconds)
+
+
+def both(run: Run, code: Code, options: Options) -> Verdict:
+    """Both; where they differ, replaytool is at fault and says so."""
+    ours, theirs = direct(run, code, options), sdk(run, code, options)
+    seconds = ours.seconds + theirs.seconds
+    if _said(ours) == _said(theirs):
+        return replace(ours, confirmed_by="sdk", seconds=seconds)
+    reason = (
+        f"a fault of replaytool: its engines disagree (direct: {_words(ours)}; sdk: {_words(theirs)}); "
+        "please report it with this history (replaytool export)"
+    )
+    return replace(theirs, verdict="unverified", reason=reason, engine="both", seconds=seconds)
+
+
+def _said(verdict: Verdict) -> tuple[object, ...]:
+    """What must be equal where two engines agree."""
+    return (verdict.verdict, verdict.stuck, _event(verdict))
+
+
+def _event(verdict: Verdict) -> int | None:
+    found = verdict.divergence or verdict.failure
+    return found.event_id if found else None
+
+
+def _words(verdict: Verdict) -> str:
+    place = f" at event {_event(verdict)}" if _event(verdict) else ""
+    return f"{verdict.verdict}{place}"
