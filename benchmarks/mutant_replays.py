@@ -1,8 +1,8 @@
 """Replays many versions of workflow code one after the other, in processes that may hang or die without harm.
 
-`python -m benchmarks.mutant_replays sdk|check` reads jobs as lines of JSON and answers each with a line. `sdk` is the
-SDK's own Replayer and nothing else; a recorder around its runner only writes down what the code asked for, which tells
-afterwards whether an edit changed anything at all on that history.
+`python -m benchmarks.mutant_replays replayer|check:ENGINE` reads jobs as lines of JSON and answers each with a line.
+`replayer` is the SDK's own Replayer and nothing else; a recorder around its runner only writes down what the code
+asked for, which tells afterwards whether an edit changed anything at all on that history.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Job:
     number: int
     file: str
     sandbox: str
+    """Empty: as the replayer has it when nobody says anything."""
     histories: tuple[tuple[str, str, str], ...]
     """Path, workflow id, run id."""
 
@@ -84,7 +85,7 @@ def _started(what: str, jobs: Sequence[Job]) -> subprocess.Popen[str]:
 # What the SDK says
 
 
-async def _by_sdk(job: Job, code: Code) -> dict[str, Any]:
+async def _by_sdk(job: Job, code: Code, _: str) -> dict[str, Any]:
     from temporalio.client import WorkflowHistory
     from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
     from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -162,18 +163,18 @@ def _without_traces(message: Message) -> None:
 # What replaytool says
 
 
-async def _by_check(job: Job, code: Code) -> dict[str, Any]:
+async def _by_check(job: Job, code: Code, engine: str) -> dict[str, Any]:
     said = {}
     for path, workflow_id, run_id in job.histories:
         data = Path(path).read_bytes()
         hints = Hints(name=path, workflow_id=workflow_id, run_id=run_id)
         run = next(iter(detect(data[:HEAD_SIZE]).read(BytesIO(data), hints)))
-        verdict = await asyncio.to_thread(replay, run, code, Options(sandbox=job.sandbox))
+        verdict = await asyncio.to_thread(replay, run, code, Options(sandbox=job.sandbox or Options().sandbox), engine)
         said[Path(path).name] = as_json(verdict)
     return said
 
 
-_BY: dict[str, Any] = {"sdk": _by_sdk, "check": _by_check}
+_BY: dict[str, Any] = {"replayer": _by_sdk, "check": _by_check}
 
 
 def main() -> None:
@@ -182,12 +183,13 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the core writes to stdout
     logging.disable(logging.CRITICAL)
     sys.dont_write_bytecode = True
+    what, _, engine = sys.argv[1].partition(":")
     for line in sys.stdin.readlines():
         given = json.loads(line)
         job = Job(**{**given, "histories": tuple(map(tuple, given["histories"]))})
         faulthandler.dump_traceback_later(_PATIENCE, exit=True)
         code = load(CodeSpec((job.file,)))
-        said = asyncio.run(_BY[sys.argv[1]](job, code))
+        said = asyncio.run(_BY[what](job, code, engine))
         out.write(f"{json.dumps({'number': job.number, 'said': said})}\n")
         if any((one.get("failure") or {}).get("type") == "Deadlock" for one in said.values()):
             break  # the code still runs: another process goes on

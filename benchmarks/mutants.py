@@ -39,7 +39,7 @@ class Operator:
     places: Callable[[ast.Module], list[Any]]
     edit: Callable[[Any], bool | None]
     """Changes one place in the tree; False where this place cannot be edited so."""
-    sandbox: str = "per-run"
+    sandbox: str = ""
     forced: Callable[[Any], bool | None] | None = None
     """For an edit that acts by chance: one that always acts, to know whether the place is reached at all."""
     whole: Callable[[str], str] | None = None
@@ -55,7 +55,7 @@ class Mutant:
     text: str
     edited: tuple[int, ...] = ()
     """The lines that are new or changed; where lines were only taken out, the line that came to stand there."""
-    sandbox: str = "per-run"
+    sandbox: str = ""
     forced: str | None = None
 
 

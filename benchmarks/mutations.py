@@ -125,11 +125,12 @@ def chosen(found: Iterable[Mutant], most: int) -> list[Mutant]:
 class Bench:
     """All versions of all code in one folder, and what both replayers say of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: str) -> None:
         self.folder = folder
+        self.engine = engine
         self.jobs: list[Job] = []
 
-    def job(self, case: str, text: str, sandbox: str = "per-run") -> int:
+    def job(self, case: str, text: str, sandbox: str = "") -> int:
         """Take one version in; its number."""
         number = len(self.jobs)
         file = self.folder / f"version_{number:04}.py"
@@ -147,11 +148,14 @@ class Bench:
         latent = {number for number, one in zip(own, found, strict=True) if one.kind in LATENT}
         plain = [job for job in self.jobs if job.number not in latent | set(forced.values())]
         with ThreadPoolExecutor(2) as pool:
-            by_sdk = pool.submit(answers, "sdk", self.jobs)
-            by_check = pool.submit(answers, "check", plain)
+            by_sdk = pool.submit(answers, "replayer", self.jobs)
+            by_check = pool.submit(answers, f"check:{self.engine}", plain)
             sdk, verdicts = by_sdk.result(), by_check.result()
-            repeated = pool.map(lambda number: Answer(number, repeat(self.jobs[number])), sorted(latent))
-            verdicts |= {one.number: one for one in repeated}
+            # What did not come back in this process is for the pool, which knows how to end it.
+            lost = {number for number, one in verdicts.items() if not one.said}
+            again = {number: REPEAT if number in latent else 1 for number in sorted(latent | lost)}
+            pooled = pool.map(lambda number: by_pool(self.jobs[number], self.engine, again[number]), again)
+            verdicts |= {one.number: one for one in pooled}
         return [
             self._case(one, sdk[number], verdicts[number], sdk[base[one.case, one.sandbox]], sdk.get(forced.get(n, -1)))
             for n, (one, number) in enumerate(zip(found, own, strict=True))
@@ -167,13 +171,14 @@ def _asks_the_same(one: Answer, base: Answer) -> bool:
     return bool(one.said) and all(one.said[name]["asked"] == other["asked"] for name, other in base.said.items())
 
 
-def repeat(job: Job) -> dict[str, Any]:
-    """What `check --repeat` says."""
+def by_pool(job: Job, engine: str, times: int) -> Answer:
+    """What `check` says, with its processes and its `--repeat`."""
     store = Store(None)
     ingest.load(store, open_sources([path for path, _, _ in job.histories]))
-    plan = check.Plan(CodeSpec((job.file,)), Options(sandbox=job.sandbox), Limits(jobs=1, timeout=300.0), repeat=REPEAT)
+    limits = Limits(jobs=1, timeout=60.0)
+    plan = check.Plan(CodeSpec((job.file,)), Options(sandbox=job.sandbox or Options().sandbox), limits, engine, times)
     report = check.check(store, store.runs("true"), plan)
-    return {Path(one.subject.source).name: as_json(one.verdict) for one in report.runs}
+    return Answer(job.number, {Path(one.subject.source).name: as_json(one.verdict) for one in report.runs})
 
 
 # What comes out
@@ -291,6 +296,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two edits of each kind")
     parser.add_argument("--all", action="store_true", help="every place of every case")
+    parser.add_argument("--engine", default=check.Plan(CodeSpec(())).engine, help="the engine of replaytool's to use")
     parser.add_argument("--kind", help="only this kind")
     given = parser.parse_args()
     most = 2 if given.quick else 10**6 if given.all else 8
@@ -299,7 +305,7 @@ def main() -> int:
         for operators in (CHANGING, KEEPING)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        cases = Bench(Path(folder)).run([*found[0], *found[1]])
+        cases = Bench(Path(folder), given.engine).run([*found[0], *found[1]])
     changing, keeping = cases[: len(found[0])], cases[len(found[0]) :]
     for line in report(changing, keeping):
         print(line)

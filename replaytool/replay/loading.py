@@ -91,10 +91,17 @@ def _from_file(file: Path) -> ModuleType:
     on_path(root)
     if not _leads_to(name, file):
         name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-        if _files not in sys.meta_path:
-            sys.meta_path.insert(0, _files)
-        _files.paths[name] = str(file)
+        _pin(name, file)
+    elif "." not in name and file.name != "__init__.py":
+        _pin(name, file)  # a folder that comes onto the path later may have a file of this name too
     return imported(name)
+
+
+def _pin(name: str, file: Path) -> None:
+    """From now on this name leads to this file, also for a sandbox that imports it anew."""
+    if _files not in sys.meta_path:
+        sys.meta_path.insert(0, _files)
+    _files.paths[name] = str(file)
 
 
 def _leads_to(name: str, file: Path) -> bool:

@@ -42,7 +42,7 @@ class Grows:
     async def run(self, item: str, cents: int) -> None:
         taken = []
         while True:
-            taken.append(bytearray(10_000_000))
+            taken.append(bytearray(50_000_000))
 """
 # By workflow type: the verdict, and what it must say.
 BAD = {

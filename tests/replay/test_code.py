@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from replaytool.errors import ReplaytoolError
-from replaytool.replay import CodeSpec, load, replay
-from tests.replay.histories import bent, events
+from replaytool.replay import CodeSpec, Options, load, loading, replay
+from tests.conftest import FIXTURES
+from tests.replay.histories import bent, events, recorded
 
 WORKFLOW = """
 from temporalio import workflow
@@ -40,6 +41,7 @@ def _own_path() -> Iterator[None]:
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
+    loading._files.paths.clear()
     for name in set(sys.modules) - modules:
         if not name.startswith(("temporalio", "replaytool", "google")):
             del sys.modules[name]
@@ -176,4 +178,14 @@ def test_the_fingerprint_is_that_of_all_code_in_the_folder_wherever_it_lies(tmp_
         prints.append(load(CodeSpec(("flows.py",), folder=str(tmp_path / folder))).info.fingerprint)
         sys.path.remove(str(tmp_path / folder))
         del sys.modules["flows"], sys.modules["help_of_it"]
+        loading._files.paths.clear()
     assert prints[0] == prints[1] != prints[2]
+
+
+def test_two_files_of_one_name_stay_apart_in_the_sandbox(tmp_path: Path) -> None:
+    """The sandbox imports by name, and the folder that came last stands first on the path."""
+    cases = ("activities_in_sequence", "timers")
+    code = load(CodeSpec(tuple(str(FIXTURES / case / "workflow.py") for case in cases)))
+    for sandbox in ("per-run", "shared"):
+        for case in cases:
+            assert replay(recorded(case), code, Options(sandbox=sandbox)).verdict == "ok"

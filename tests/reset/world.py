@@ -123,7 +123,7 @@ async def until(ready: Callable[[], Awaitable[Any]], what: str, patience: float 
 
 def replaytool(folder: Path, *arguments: str | Path, start_only: bool = False) -> Any:
     """The command line as a process of its own: its outcome, or the process while it runs."""
-    command = [sys.executable, "-m", "tests.reset.command", *map(str, arguments)]
+    command = [sys.executable, "-m", "replaytool", *map(str, arguments)]
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("TEMPORAL_", "REPLAYTOOL_"))}
     environment = {**plain, "PYTHONPATH": str(ROOT)}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
