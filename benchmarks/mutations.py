@@ -40,6 +40,8 @@ from replaytool.verdict import as_json
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "temporal"
 REPEAT = 6
 TOLD = ("diverged", "failed", "drift", "unstable")
+# A run that never came back fails a check as well, but says nothing about the edit.
+_CAUGHT = (*TOLD, "crashed")
 SHOWN = (
     "swap activities", "remove an activity", "add an activity", "rename an activity", "timer for activity",
     "other duration", "other argument", "early return", "other result", "child for activity",
@@ -234,8 +236,8 @@ def shown(cases: Sequence[Case]) -> list[Case]:
 def missed_by_check(one: Case) -> list[str]:
     """Histories of which the SDK says that they break, and check does not."""
     if not one.sdk or not one.verdicts:
-        return ["all"] if one.caught and one.told not in TOLD else []
-    return [name for name, word in one.sdk.items() if word != "ok" and _word(one.verdicts[name]) not in TOLD]
+        return ["all"] if one.caught and one.told not in _CAUGHT else []
+    return [name for name, word in one.sdk.items() if word != "ok" and _word(one.verdicts[name]) not in _CAUGHT]
 
 
 def failed(changing: Sequence[Case], keeping: Sequence[Case], *, is_quick: bool) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from replaytool.replay.repeat import replay_repeatedly
 from replaytool.store import RunRow, Store
 from replaytool.verdict import WORDS, Checked, CodeInfo, Report, Subject, Verdict, as_json, verdict_from_json
 
+_log = logging.getLogger(__name__)
 _PIECE = 32 * 1024 * 1024
 
 
@@ -49,12 +51,20 @@ def check(store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress |
             progress(key, verdict)
     outcome = _replayed(store, [row for row in rows if row.run_key not in known], plan, progress)
     if is_kept and outcome.verdicts:
-        with store.writing() as writer:
-            writer.save_verdicts(fingerprint, {key: as_json(one) for key, one in outcome.verdicts.items()})
+        _keep(store, fingerprint, outcome)
     found = known | outcome.verdicts
     checked = [Checked(subject(row), found[row.run_key]) for row in rows if row.run_key in found]
     code = info if info.fingerprint else outcome.code
     return Report(code, checked, causes(checked), time.monotonic() - began, outcome.complete)
+
+
+def _keep(store: Store, fingerprint: str, outcome: Outcome) -> None:
+    """A report that could not be kept is still a report."""
+    try:
+        with store.writing() as writer:
+            writer.save_verdicts(fingerprint, {key: as_json(one) for key, one in outcome.verdicts.items()})
+    except ReplaytoolError as error:
+        _log.warning("the verdicts were not kept: %s; %s", error.message, error.hint)
 
 
 def subject(row: RunRow) -> Subject:

@@ -17,8 +17,8 @@ from replaytool.history import Run
 from replaytool.sources import Source
 from replaytool.store import Store
 
-_BATCH_BYTES = 48 * 1024 * 1024
-_BATCH_EVENTS = 100_000
+_BATCH_BYTES = 70 * 1024 * 1024
+_BATCH_EVENTS = 180_000
 _log = logging.getLogger(__name__)
 
 

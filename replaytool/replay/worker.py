@@ -144,7 +144,8 @@ def _answer(run: Run, history: bytes, code: Code, options: Options, engine: str)
         reason = f"a fault of replaytool itself: {type(error).__name__}: {error}"
         return Verdict("unverified", reason, notes=(" | ".join(last),))
     if verdict.failure is not None and verdict.failure.type == "MemoryError":
-        return replace(verdict, verdict="crashed", reason=_NO_MEMORY)
+        failure = replace(verdict.failure, message=_NO_MEMORY)
+        return replace(verdict, verdict="crashed", reason=_NO_MEMORY, failure=failure)
     return verdict
 
 

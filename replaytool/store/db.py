@@ -55,6 +55,7 @@ def writing(path: Path) -> Iterator[Connection]:
     config: Config = {
         "storage_compatibility_version": _STORAGE,
         "memory_limit": _MEMORY,
+        "threads": 1,  # a burst is too short for a second one to pay
         "preserve_insertion_order": False,
         "wal_autocheckpoint": "1KB",  # a burst goes into the tables at once, and not first into the log
     }

@@ -7,8 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import replaytool.replay
 from replaytool.formats import detect
 from replaytool.history import Hints, Run
+from replaytool.replay import Code, Options
+from replaytool.verdict import Verdict
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "temporal"
 
@@ -42,3 +45,8 @@ def bent(listed: list[dict[str, Any]], workflow_type: str | None = None) -> Run:
     if workflow_type:
         listed[0]["workflowExecutionStartedEventAttributes"]["workflowType"]["name"] = workflow_type
     return run_of(json.dumps({"events": listed}).encode())
+
+
+def replay(run: Run, code: Code, options: Options | None = None, engine: str = "sdk") -> Verdict:
+    """By the SDK's replayer, unless another engine is asked for: these tests are about it."""
+    return replaytool.replay.replay(run, code, options, engine)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from replaytool.errors import ReplaytoolError
-from replaytool.replay import Code, CodeSpec, Options, load, replay
+from replaytool.replay import Code, CodeSpec, Options, load
 from replaytool.verdict import CallSite, Verdict
-from tests.replay.histories import FIXTURES, expectations, recorded
+from tests.replay.histories import FIXTURES, expectations, recorded, replay
 
 # A key that opens nothing is no fault of the code's: the SDK fails the task, and nothing was compared.
 _UNDECIDED = {("encrypted_payloads", "changed_wrong_key.py")}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from replaytool.replay import CodeSpec, Options, load, replay
+from replaytool.replay import CodeSpec, Options, load
 from replaytool.verdict import Hazard, Verdict
-from tests.replay.histories import bent, events
+from tests.replay.histories import bent, events, replay
 
 HEAD = """
 import datetime, logging, os, random, socket, subprocess, time, uuid

@@ -55,7 +55,7 @@ def test_each_of_them_costs_only_its_own_verdict(nasty: Path) -> None:
     spec = CodeSpec(("good.py", "nasty.py"), folder=str(nasty))
     said: list[str] = []
     limits = Limits(jobs=2, timeout=12, megabytes=300)
-    outcome = replay_all(works(*types), spec, limits=limits, progress=lambda key, _: said.append(key))
+    outcome = replay_all(works(*types), spec, limits=limits, engine="sdk", progress=lambda key, _: said.append(key))
     got = {key.partition("-")[2]: one for key, one in outcome.verdicts.items()}
     words = {name: one.verdict for name, one in got.items()}
     assert words == {

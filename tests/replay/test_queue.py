@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from replaytool.replay import Code, CodeSpec, Options, load, replay
+from replaytool.replay import Code, CodeSpec, Options, load
 from replaytool.replay.temporal import sdk
 from replaytool.replay.temporal.findings import Findings, lay_beside
 from replaytool.replay.temporal.judge import Case, judge
 from replaytool.verdict import Verdict
-from tests.replay.histories import FIXTURES, bent, events, expectations, run_of
+from tests.replay.histories import FIXTURES, bent, events, expectations, replay, run_of
 
 QUICK = Options(sandbox="off", watch=False, guard=False)
 Listed = list[dict[str, Any]]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from replaytool.errors import ReplaytoolError
-from replaytool.replay import CodeSpec, Options, load, replay
+from replaytool.replay import CodeSpec, Options, load
 from replaytool.replay.temporal.says import understood
 from replaytool.verdict import Verdict
-from tests.replay.histories import FIXTURES, bent, events
+from tests.replay.histories import FIXTURES, bent, events, replay
 
 CASE = "activities_in_sequence"
 ORDER = """

@@ -116,6 +116,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
             now.error = None
             produced = completion.successful.commands
             now.commands = [_copy(one) for one in produced] if tape.copies else list(produced)
+        del now.sites[len(now.commands) :]  # a task that fails asks for nothing
         now.sites += [None] * (len(now.commands) - len(now.sites))
         for index, command in enumerate(now.commands):
             if now.sites[index] is None:
