@@ -18,5 +18,5 @@ def tui(session: Session, run: str | None = None, event: int | None = None) -> N
     try:
         from replaytool.tui.app import ReplayApp
     except ModuleNotFoundError as error:
-        raise ReplaytoolError(f"the screens need {error.name}", 'pip install "replaytool[tui]"') from error
+        raise ReplaytoolError(f"the screens need {error.name}", "pip install textual") from error
     ReplayApp(session, run, event).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def verdict_of(tmp_path: Path, listed: list[dict[str, Any]] | None = None, **par
     (tmp_path / "order.py").write_text(ORDER.format(**(DEFAULTS | parts)))
     code = load(CodeSpec(("order.py",), folder=str(tmp_path)))
     return replay(bent(listed or events(CASE)), code, Options())
+
+
+untraced = pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer holds such code up: run without coverage")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +102,7 @@ def test_payloads_that_no_converter_knows_are_unverified(tmp_path: Path) -> None
     assert "binary/encrypted" in verdict.reason
 
 
+@untraced
 def test_code_that_nothing_can_break_off_is_given_up(tmp_path: Path) -> None:
     """`time.sleep` holds its thread: what the SDK raises in it arrives when the sleep is over."""
     began = time.monotonic()
@@ -110,6 +115,7 @@ def test_code_that_nothing_can_break_off_is_given_up(tmp_path: Path) -> None:
     assert time.monotonic() - began < 9
 
 
+@untraced
 def test_leaving_the_process_is_a_failure_and_no_exit(tmp_path: Path) -> None:
     verdict = verdict_of(tmp_path, line="sys.exit(3)")
     assert verdict.verdict == "failed"
