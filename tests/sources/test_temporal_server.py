@@ -188,6 +188,7 @@ def test_histories_as_they_are_stored() -> None:
         assert all(history(source) == shown(server, source) for source in sources)
 
 
+@pytest.mark.drill  # the limit meets whoever starts the workflows as well, now and then
 def test_a_rate_limit_is_waited_out() -> None:
     # The limit is lower than what a pull asks for in its first second.
     with dev_server(frontend_namespaceRPS=8, frontend_namespaceRPS_visibility=2) as server:
