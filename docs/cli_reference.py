@@ -13,11 +13,11 @@ TARGET = Path(__file__).with_name("cli.md")
 
 def reference() -> str:
     """The whole page."""
+    root = cli.make_context("replaytool", [], resilient_parsing=True, max_content_width=100, terminal_width=100)
     parts = [
         "# Command line reference\n\nGenerated from `--help` by `python docs/cli_reference.py`; do not edit.\n",
-        _section("replaytool", cli, click.Context(cli, info_name="replaytool")),
+        _section("replaytool", cli, root),
     ]
-    root = click.Context(cli, info_name="replaytool")
     for name in COMMANDS:
         command = cli.get_command(root, name)
         assert command is not None

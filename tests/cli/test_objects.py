@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.conftest import FIXTURES, Call
 
-BUCKET = "histories"
+BUCKET = "exports"  # all moto servers of a process share their buckets
 
 
 @pytest.fixture
