@@ -20,6 +20,9 @@ from replaytool.sources.compressed import unwrapped
 from replaytool.sources.names import Pattern, hints_from_name, is_pattern, split_pattern
 from replaytool.text import visible
 
+BESIDE = (".py", ".pyi", ".pyc", ".md", ".rst", ".toml", ".cfg", ".html", ".png", ".svg")
+"""What people keep beside histories. A folder's walk passes it over; named or matched by a pattern it is offered."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -77,8 +80,8 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _open_folder(folder: str) -> Iterator[Source]:
-    left_out = "hidden files, hidden folders and empty files are left out"
-    return _sources(folder, Pattern([]), f"there are no files in {visible(folder)}", left_out)
+    left_out = "hidden files and folders, empty files, code and documentation are left out"
+    return _sources(folder, Pattern([]), f"there are no files with histories in {visible(folder)}", left_out, BESIDE)
 
 
 def _open_pattern(pattern: str) -> Iterator[Source]:
@@ -88,8 +91,8 @@ def _open_pattern(pattern: str) -> Iterator[Source]:
     return _sources(folder, Pattern(parts), f"nothing matches the pattern {visible(pattern)}", left_out)
 
 
-def _sources(folder: str, pattern: Pattern, nothing: str, hint: str) -> Iterator[Source]:
-    files = _files(folder, pattern)
+def _sources(folder: str, pattern: Pattern, nothing: str, hint: str, beside: tuple[str, ...] = ()) -> Iterator[Source]:
+    files = (found for found in _files(folder, pattern) if not found.path.endswith(beside))
     first = next(files, None)
     if first is None:
         raise ReplaytoolError(nothing, hint)

@@ -52,6 +52,14 @@ def test_a_folder_is_walked_in_order_without_what_is_hidden_or_empty(tmp_path: P
     assert relative(tmp_path, names(tmp_path)) == ["a/1.JSON", "a/2.bin", "b.json", "c", "z/deep/er/x.gz"]
 
 
+def test_code_and_documentation_beside_histories_are_offered_only_by_name(tmp_path: Path) -> None:
+    write(tmp_path, "a.json", "README.md", "workflow.py", "deep/__pycache__/workflow.pyc")
+    assert relative(tmp_path, names(tmp_path)) == ["a.json"]
+    assert relative(tmp_path, names(tmp_path / "workflow.py", f"{tmp_path}/*.md")) == ["workflow.py", "README.md"]
+    (tmp_path / "a.json").unlink()
+    assert "no files with histories" in refusal(tmp_path).message
+
+
 def test_a_hidden_folder_that_is_named_is_walked(tmp_path: Path) -> None:
     write(tmp_path, ".cache/a.json")
     assert relative(tmp_path, names(tmp_path / ".cache")) == [".cache/a.json"]
@@ -108,7 +116,7 @@ def test_what_cannot_be_found_is_named_before_anything_is_read(tmp_path: Path) -
     assert "*.nope" in refusal(tmp_path / "*.nope").message
     assert "nothing matches" in refusal(tmp_path / "nowhere" / "**").message
     (tmp_path / "empty").mkdir()
-    assert "no files" in refusal(tmp_path / "empty").message
+    assert "no files with histories" in refusal(tmp_path / "empty").message
     assert "ftp://" in refusal("ftp://host/x").message
     assert "\\x1b" in refusal("\x1b[31m").message
     assert "another machine" in refusal("file://elsewhere/x").message
