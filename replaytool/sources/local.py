@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import NOTHING, USAGE, ReplaytoolError
 from replaytool.history import Hints
 from replaytool.sources.base import Source
 from replaytool.sources.compressed import unwrapped
@@ -95,7 +95,7 @@ def _sources(folder: str, pattern: Pattern, nothing: str, hint: str, beside: tup
     files = (found for found in _files(folder, pattern) if not found.path.endswith(beside))
     first = next(files, None)
     if first is None:
-        raise ReplaytoolError(nothing, hint)
+        raise ReplaytoolError(nothing, hint, NOTHING if beside else USAGE)
     if first.error is not None and first.path == folder:
         if isinstance(first.error, FileNotFoundError):
             raise ReplaytoolError(nothing, f"there is no folder {visible(folder)}")

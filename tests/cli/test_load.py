@@ -58,7 +58,7 @@ def test_standard_input(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_without_histories_says_so(call: Call, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = call("load", "empty")
-    assert result.code == 2
+    assert result.code == 5
     assert "empty" in result.err
     assert "Traceback" not in result.err
 

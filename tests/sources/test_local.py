@@ -38,10 +38,10 @@ def relative(folder: Path, found: Sequence[str]) -> list[str]:
     return [os.path.relpath(name, folder) for name in found]
 
 
-def refusal(*arguments: object) -> ReplaytoolError:
+def refusal(*arguments: object, exit_code: int = 2) -> ReplaytoolError:
     with pytest.raises(ReplaytoolError) as raised:
         open_sources([str(argument) for argument in arguments])
-    assert raised.value.exit_code == 2
+    assert raised.value.exit_code == exit_code
     assert raised.value.hint
     return raised.value
 
@@ -57,7 +57,7 @@ def test_code_and_documentation_beside_histories_are_offered_only_by_name(tmp_pa
     assert relative(tmp_path, names(tmp_path)) == ["a.json"]
     assert relative(tmp_path, names(tmp_path / "workflow.py", f"{tmp_path}/*.md")) == ["workflow.py", "README.md"]
     (tmp_path / "a.json").unlink()
-    assert "no files with histories" in refusal(tmp_path).message
+    assert "no files with histories" in refusal(tmp_path, exit_code=5).message
 
 
 def test_a_hidden_folder_that_is_named_is_walked(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_cannot_be_found_is_named_before_anything_is_read(tmp_path: Path) -
     assert "*.nope" in refusal(tmp_path / "*.nope").message
     assert "nothing matches" in refusal(tmp_path / "nowhere" / "**").message
     (tmp_path / "empty").mkdir()
-    assert "no files with histories" in refusal(tmp_path / "empty").message
+    assert "no files with histories" in refusal(tmp_path / "empty", exit_code=5).message
     assert "ftp://" in refusal("ftp://host/x").message
     assert "\\x1b" in refusal("\x1b[31m").message
     assert "another machine" in refusal("file://elsewhere/x").message
