@@ -12,7 +12,7 @@ from replaytool.cli import main
 
 
 def run() -> NoReturn:
-    """Run the command and end. The SDK's core can crash while Python tears itself down, and an exit code is a promise."""
+    """Run the command and end: the SDK's core can crash in Python's teardown, and an exit code is a promise."""
     code = 0
     try:
         main()
