@@ -1,7 +1,7 @@
 """Many runs at once, each as far from the others as processes go: what a run breaks, it breaks for itself alone.
 
-A child loads the code once and replays one run after the other. One that ends, hangs or grows too big costs the
-verdict of the run that it was at, and is replaced.
+A child loads the code once and does its job, replaying for one, with one run after the other. One that ends, hangs or
+grows too big costs the answer about the run that it was at, and is replaced.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from queue import Empty, SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, Generic, TypeVar
 
 from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.history import Run
 from replaytool.replay import CodeSpec, Options
+from replaytool.replay.jobs import REPLAY, Job
 from replaytool.replay.worker import Ready, Request, Setup, receive, send
 from replaytool.verdict import CodeInfo, Verdict
 
+T = TypeVar("T")
 _MEGABYTE = 1024 * 1024
 _LOADING = 120.0
 _TAIL = 400
@@ -33,13 +35,15 @@ _TAIL = 400
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One run to replay. Its history is fetched when its turn comes."""
+    """One run to do the job with. Its history is fetched when its turn comes."""
 
     key: str
     run: Run
     """Without events: they come as bytes."""
     size: int
     history: Callable[[], bytes]
+    argument: dict[str, Any] = field(default_factory=dict)
+    """What the job needs to know for this run."""
 
 
 def work_of(key: str, run: Run) -> Work:
@@ -75,13 +79,25 @@ class Outcome:
 
 
 @dataclass
+class Answers(Generic[T]):
+    """What the children said."""
+
+    found: dict[str, T] = field(default_factory=dict)
+    """By key, in the order of the works."""
+    code: CodeInfo = field(default_factory=CodeInfo)
+    complete: bool = True
+    """False after Ctrl-C."""
+
+
+@dataclass
 class _State:
     """What the threads share."""
 
+    job: Job[Any]
     setup: Setup
     limits: Limits
     waiting: deque[Work]
-    answers: SimpleQueue[tuple[str, Verdict] | ReplaytoolError | CodeInfo | None]
+    answers: SimpleQueue[tuple[str, Any] | ReplaytoolError | CodeInfo | None]
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,31 +115,44 @@ def replay_all(
     progress: Callable[[str, Verdict], None] | None = None,
 ) -> Outcome:
     """Replay all of them, the longest first; raises ReplaytoolError where the code cannot be loaded."""
+    done = do_all(REPLAY, works, spec, options, limits, {"engine": engine}, progress)
+    return Outcome(done.found, done.code, done.complete)
+
+
+def do_all(
+    job: Job[T],
+    works: Iterable[Work],
+    spec: CodeSpec,
+    options: Options | None = None,
+    limits: Limits | None = None,
+    argument: dict[str, Any] | None = None,
+    progress: Callable[[str, T], None] | None = None,
+) -> Answers[T]:
+    """Do a job with all of them, the longest first; raises ReplaytoolError where the code cannot be loaded."""
     limits = limits or Limits()
     listed = list(works)
     order = sorted(listed, key=lambda work: -work.size)
-    setup = Setup(spec, _plain(options or Options()), engine, limits.megabytes * _MEGABYTE)
-    state = _State(setup, limits, deque(order), SimpleQueue())
+    setup = Setup(spec, job.name, _plain(options or Options()), argument or {}, limits.megabytes * _MEGABYTE)
+    state = _State(job, setup, limits, deque(order), SimpleQueue())
     jobs = max(1, min(limits.jobs or os.cpu_count() or 1, len(listed)))
     threads = [threading.Thread(target=_tend, args=(state,), daemon=True) for _ in range(jobs)]
     for thread in threads:
         thread.start()
-    outcome = Outcome()
+    done: Answers[T] = Answers()
     try:
-        _gather(state, outcome, jobs, progress)
+        _gather(state, done, jobs, progress)
     except KeyboardInterrupt:
-        outcome.complete = False
+        done.complete = False
     finally:
         state.stopped.set()
         for thread in threads:
             thread.join(5)
-    known = {work.key: outcome.verdicts[work.key] for work in listed if work.key in outcome.verdicts}
-    return replace(outcome, verdicts=known)
+    return replace(done, found={work.key: done.found[work.key] for work in listed if work.key in done.found})
 
 
 def code_info(spec: CodeSpec) -> CodeInfo:
     """Which code this is, asked of a child: what loading it does to a process is not done to this one."""
-    state = _State(Setup(spec), Limits(), deque(), SimpleQueue())
+    state = _State(REPLAY, Setup(spec, REPLAY.name), Limits(), deque(), SimpleQueue())
     _Child(state).end()
     answer = state.answers.get_nowait()
     assert isinstance(answer, CodeInfo)
@@ -135,7 +164,7 @@ def _plain(options: Options) -> dict[str, Any]:
     return {one.name: getattr(options, one.name) for one in fields(options) if one.name != "snapshot"}
 
 
-def _gather(state: _State, outcome: Outcome, jobs: int, progress: Callable[[str, Verdict], None] | None) -> None:
+def _gather(state: _State, done: Answers[T], jobs: int, progress: Callable[[str, T], None] | None) -> None:
     while jobs:
         try:
             # A wait without end cannot be interrupted everywhere.
@@ -147,9 +176,9 @@ def _gather(state: _State, outcome: Outcome, jobs: int, progress: Callable[[str,
         elif isinstance(answer, ReplaytoolError):
             raise answer
         elif isinstance(answer, CodeInfo):
-            outcome.code = answer
+            done.code = answer
         else:
-            outcome.verdicts[answer[0]] = answer[1]
+            done.found[answer[0]] = answer[1]
             if progress:
                 progress(*answer)
 
@@ -160,9 +189,9 @@ def _tend(state: _State) -> None:
     try:
         while (work := state.next()) is not None:
             child = child if child is not None and child.alive else _Child(state)
-            verdict = child.replay(work)
+            answer = child.do(work)
             if not state.stopped.is_set():
-                state.answers.put((work.key, verdict))
+                state.answers.put((work.key, answer))
     except ReplaytoolError as error:
         state.answers.put(error)
     except Exception as error:
@@ -204,18 +233,19 @@ class _Child:
             raise ReplaytoolError(answer.error, answer.hint, answer.exit_code)
         self.state.answers.put(answer.code)
 
-    def replay(self, work: Work) -> Verdict:
-        """The verdict; `crashed` where the child did not live to tell."""
+    def do(self, work: Work) -> Any:
+        """The job's answer; the one for a crash where the child did not live to tell."""
         began = time.monotonic()
-        answer = self._ask(Request(work.run), work.history(), Verdict, self.state.limits.timeout)
-        if isinstance(answer, Verdict):
-            if answer.verdict == "crashed" or answer.failure is not None:
-                self._let_go()
-            return answer
-        return Verdict("crashed", f"the replay's process {self._end_in_words()}", seconds=time.monotonic() - began)
+        job = self.state.job
+        answer = self._ask(Request(work.run, work.argument), work.history(), job.answer, self.state.limits.timeout)
+        if answer is None:
+            return job.crashed(f"the replay's process {self._end_in_words()}", time.monotonic() - began)
+        if job.is_shaky(answer):
+            self._let_go()
+        return answer
 
     def _let_go(self) -> None:
-        """After such a verdict a child may have gone by itself, and the next run must not find that out."""
+        """After such an answer a child may have gone by itself, and the next run must not find that out."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(0.2)
 

@@ -1,4 +1,4 @@
-"""A child process that replays what it is told to: it loads the code once, then answers one request after the other.
+"""A child process that does a job with each run it is given: it loads the code once, then answers each request.
 
 Requests come on its standard input, answers go to what was its standard output; whatever the user's code or the core
 prints goes nowhere. Nothing is pickled: a history is data from outside.
@@ -15,17 +15,17 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 import msgspec
 
 from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.history import Run
-from replaytool.replay import Code, CodeSpec, Options, load, replay
-from replaytool.verdict import CodeInfo, Verdict
+from replaytool.replay import Code, CodeSpec, Options, load
+from replaytool.replay.jobs import NO_MEMORY, Asked, Job, named
+from replaytool.verdict import CodeInfo
 
-_NO_MEMORY = "the code ran out of memory"
 _NO_THREAD = "can't start new thread"  # a thread needs a stack, and is the first thing to find no room for it
 _HEAD = struct.Struct(">IQ")
 
@@ -35,8 +35,10 @@ class Setup:
     """All that a child must know before the first run."""
 
     spec: CodeSpec
+    job: str = ""
     options: dict[str, Any] = field(default_factory=dict)
-    engine: str = "auto"
+    argument: dict[str, Any] = field(default_factory=dict)
+    """What the job needs to know for every run."""
     memory: int = 0
     """Bytes that the code may take beyond what the child has after loading it; 0 is no bound."""
 
@@ -56,6 +58,7 @@ class Request:
     """One run; its history follows as bytes."""
 
     run: Run
+    argument: dict[str, Any] = field(default_factory=dict)
 
 
 def send(stream: IO[bytes], value: Any, history: bytes = b"") -> None:
@@ -111,12 +114,13 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     if code is None:
         return
     _bound(setup.memory)
-    options = Options(**setup.options)
+    job, options = named(setup.job), Options(**setup.options)
     while True:
         request, history = receive(requests, Request)
-        verdict = _answer(request.run, history, code, options, setup.engine)
-        send(answers, verdict)
-        if verdict.verdict == "crashed" or (verdict.failure is not None and verdict.failure.type == "Deadlock"):
+        asked = Asked(request.run, history, code, options, setup.argument | request.argument)
+        answer = _answer(job, asked)
+        send(answers, answer)
+        if job.is_last(answer):
             return
 
 
@@ -130,23 +134,16 @@ def _loaded(setup: Setup, answers: IO[bytes]) -> Code | None:
     return code
 
 
-def _answer(run: Run, history: bytes, code: Code, options: Options, engine: str) -> Verdict:
-    from replaytool.replay.temporal.record import from_bytes
-
+def _answer(job: Job[Any], asked: Asked) -> Any:
     try:
-        verdict = replay(from_bytes(run, history), code, options, engine)
+        return job.work(asked)
     except MemoryError:
-        return Verdict("crashed", _NO_MEMORY)
+        return job.crashed(NO_MEMORY, 0.0)
     except Exception as error:  # whatever it is, it is about this run, and the others go on
         if _NO_THREAD in str(error):
-            return Verdict("crashed", _NO_MEMORY)
+            return job.crashed(NO_MEMORY, 0.0)
         last = traceback.format_exc().strip().splitlines()[-3:]
-        reason = f"a fault of replaytool itself: {type(error).__name__}: {error}"
-        return Verdict("unverified", reason, notes=(" | ".join(last),))
-    if verdict.failure is not None and verdict.failure.type == "MemoryError":
-        failure = replace(verdict.failure, message=_NO_MEMORY)
-        return replace(verdict, verdict="crashed", reason=_NO_MEMORY, failure=failure)
-    return verdict
+        return job.fault(f"a fault of replaytool itself: {type(error).__name__}: {error}", " | ".join(last))
 
 
 def _bound(memory: int) -> None:
