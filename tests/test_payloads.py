@@ -15,6 +15,7 @@ from replaytool.config import Settings
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Payload
 from replaytool.payloads import Decoder, decoder, plain_value
+from replaytool.replay import loading
 from tests.conftest import FIXTURES, Call
 
 
@@ -50,7 +51,9 @@ ENCRYPTED = FIXTURES / "encrypted_payloads"
 def test_a_converter_reads_what_its_codec_wrote(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     (history,) = sorted(ENCRYPTED.glob("history*.json"))
     monkeypatch.syspath_prepend(str(ENCRYPTED))
-    monkeypatch.delitem(sys.modules, "workflow", raising=False)  # another fixture's, left there by an earlier test
+    # Earlier tests have replayed in this process: the name leads to another fixture's code.
+    monkeypatch.setattr(loading._files, "paths", {})
+    monkeypatch.delitem(sys.modules, "workflow", raising=False)
     converter = json.loads((ENCRYPTED / "verdict.json").read_bytes())["converter"]
     key = call("load", history, "--json").json["run_keys"][0]
     blind = call("show", key, "--json").out
