@@ -159,6 +159,29 @@ def code_info(spec: CodeSpec) -> CodeInfo:
     return answer
 
 
+class Replayer:
+    """One child that stays, for those who have one run after the other and cannot wait for a new child each time."""
+
+    def __init__(self, spec: CodeSpec, options: Options | None = None, limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        setup = Setup(spec, _plain(options or Options()), "auto", limits.megabytes * _MEGABYTE)
+        self._state = _State(setup, limits, deque(), SimpleQueue())
+        self._child: _Child | None = None
+
+    def replay(self, work: Work) -> Verdict:
+        """The verdict; raises ReplaytoolError where the code cannot be loaded."""
+        if self._child is None or not self._child.alive:
+            self.close()
+            self._child = _Child(self._state)
+        return self._child.replay(work)
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+
 def _plain(options: Options) -> dict[str, Any]:
     """The options without what only this process can call."""
     return {one.name: getattr(options, one.name) for one in fields(options) if one.name != "snapshot"}
