@@ -164,8 +164,9 @@ class Replayer:
 
     def __init__(self, spec: CodeSpec, options: Options | None = None, limits: Limits | None = None) -> None:
         limits = limits or Limits()
-        setup = Setup(spec, _plain(options or Options()), "auto", limits.megabytes * _MEGABYTE)
-        self._state = _State(setup, limits, deque(), SimpleQueue())
+        argument = {"engine": "auto"}
+        setup = Setup(spec, REPLAY.name, _plain(options or Options()), argument, limits.megabytes * _MEGABYTE)
+        self._state = _State(REPLAY, setup, limits, deque(), SimpleQueue())
         self._child: _Child | None = None
 
     def replay(self, work: Work) -> Verdict:
@@ -173,7 +174,8 @@ class Replayer:
         if self._child is None or not self._child.alive:
             self.close()
             self._child = _Child(self._state)
-        return self._child.replay(work)
+        verdict: Verdict = self._child.do(work)
+        return verdict
 
     def close(self) -> None:
         """End the child."""
