@@ -39,7 +39,13 @@ class Plan:
 Progress = Callable[[str, Verdict], None]
 
 
-def check(store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None = None) -> Report:
+def check(
+    store: Store,
+    rows: Sequence[RunRow],
+    plan: Plan,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Report:
     """The report on these runs. A store in memory keeps nothing, so there is nothing to know."""
     began = time.monotonic()
     is_kept = store.path is not None and plan.use_known and plan.repeat == 1
@@ -49,7 +55,7 @@ def check(store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress |
     for key, verdict in known.items():
         if progress:
             progress(key, verdict)
-    outcome = _replayed(store, [row for row in rows if row.run_key not in known], plan, progress)
+    outcome = _replayed(store, [row for row in rows if row.run_key not in known], plan, progress, stop)
     if is_kept and outcome.verdicts:
         _keep(store, fingerprint, outcome)
     found = known | outcome.verdicts
@@ -85,14 +91,16 @@ def _known(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, 
     return {key: verdict for key, verdict in verdicts.items() if verdict.verdict != "crashed"}
 
 
-def _replayed(store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None) -> Outcome:
+def _replayed(
+    store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None, stop: threading.Event | None
+) -> Outcome:
     if not rows:
         return Outcome()
     histories = _Histories(store, rows)
     works = [_work(store, row, histories) for row in rows]
     if plan.repeat > 1:
         return replay_repeatedly(works, plan.spec, plan.repeat, plan.options, plan.limits, plan.engine, progress)
-    return replay_all(works, plan.spec, plan.options, plan.limits, plan.engine, progress)
+    return replay_all(works, plan.spec, plan.options, plan.limits, plan.engine, progress, stop)
 
 
 def _work(store: Store, row: RunRow, histories: _Histories) -> Work:

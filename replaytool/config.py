@@ -29,6 +29,8 @@ class Settings:
     """MODULE:FUNCTION that returns what the SDK's Replayer is to be made with."""
     drift: Mapping[str, str] = field(default_factory=dict)
     """What to do about differences inside matching commands: field to error, warn or ignore."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys of the screens that are to be others: action to keys."""
     folder: Path = Path()
     """What relative names of code start from: where the project's file is, or here."""
 
@@ -114,8 +116,21 @@ def _levels(name: str, value: Any, folder: Path) -> dict[str, str]:
     return dict(value)
 
 
+def _keys(name: str, value: Any, folder: Path) -> dict[str, str]:
+    """Screens may be tables of their own: `debugger.step = "n"` is the same as `"debugger.step" = "n"`."""
+    if not isinstance(value, Mapping):
+        raise ReplaytoolError(f"[tool.replaytool] {name} must be a table, not {value!r}", 'debugger.step = "n"')
+    found: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            found |= {f"{key}.{inner}": text for inner, text in _keys(name, item, folder).items()}
+        else:
+            found[key] = ",".join(_names(f"{name}.{key}", item, folder))
+    return found
+
+
 _Converter = Callable[[str, Any, Path], Any]
-_CONVERTERS: dict[str, _Converter] = {"store": _path, "workflows": _names, "drift": _levels}
+_CONVERTERS: dict[str, _Converter] = {"store": _path, "workflows": _names, "drift": _levels, "keys": _keys}
 
 
 def _converted(name: str, value: Any, folder: Path) -> Any:

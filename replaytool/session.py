@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from replaytool import check, compare, config, deeds, ingest, payloads
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
+from replaytool.session_check import Checks
+from replaytool.session_reset import Resets
 from replaytool.sources import Source, open_output, open_sources
 from replaytool.store import RunRow, Store, is_store
 
@@ -44,6 +46,8 @@ class Session:
     def __init__(self, settings: config.Settings) -> None:
         self.settings = settings
         self.store = Store(settings.store)
+        self.checks = Checks(self.store, settings)
+        self.resets = Resets(self.store, settings)
 
     def load(
         self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.Observer, *, decode: bool = False

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import work
 from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.filter import Monochrome, NoColor
 
 from replaytool.errors import ReplaytoolError
-from replaytool.tui import base, keys, place
+from replaytool.session_reset import Wanted
+from replaytool.text import visible
+from replaytool.tui import base, checking, keys, place, reset_panes
 from replaytool.tui.breakpoints import Breakpoint, parse
 from replaytool.tui.builds import Builds
+from replaytool.tui.causes import Causes
 from replaytool.tui.debugger import Debugger
-from replaytool.tui.desk import Desk
-from replaytool.tui.dialogs import Page
+from replaytool.tui.desk import Desk, away
+from replaytool.tui.dialogs import Choice, Page
+from replaytool.tui.resets import Reset
 from replaytool.tui.runs import Runs
 from replaytool.tui.sql import Sql
 
 if TYPE_CHECKING:
     from replaytool.session import Session
+    from replaytool.verdict import Report
 
-SCREENS_BY_KEY: Mapping[str, type[base.Base]] = {"runs": Runs, "builds": Builds, "sql": Sql}
+SCREENS_BY_KEY: Mapping[str, type[base.Base]] = {"runs": Runs, "builds": Builds, "sql": Sql, "causes": Causes}
 
 
 class ReplayApp(App[None]):
@@ -41,9 +48,12 @@ class ReplayApp(App[None]):
     def __init__(self, session: Session, run: str | None = None, event: int | None = None) -> None:
         super().__init__()
         self.desk = Desk(session)
+        self.keymap = keys.keymap(session.settings.keys)
         self.file = place.file_for(session.settings.store)
         self.place = place.load(self.file)
         self.breakpoints: Sequence[Breakpoint] = _parsed(self.place.breakpoints)
+        self.checks_made = 0
+        """Screens that show verdicts and were covered meanwhile read them again."""
         self._run, self._event = run, event
         if self.no_color:
             # The word is that no colour is wanted, and shades of grey are colours to a terminal.
@@ -51,6 +61,7 @@ class ReplayApp(App[None]):
 
     def on_mount(self) -> None:
         """Where the person was, or where the command line says."""
+        self.set_keymap(self.keymap)
         if self.place.theme in self.available_themes:
             self.theme = self.place.theme
         left_in_debugger = self.place.event is not None and self._run is None
@@ -58,6 +69,10 @@ class ReplayApp(App[None]):
         self.push_screen(Runs())
         if run is not None:
             self.open_run(run, event)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """As it is printed on a keyboard, here as in the help."""
+        return keys.one(binding.key)
 
     # Places
 
@@ -79,6 +94,42 @@ class ReplayApp(App[None]):
     def open_run(self, run: str, event: int | None = None) -> None:
         """The debugger at a run."""
         self.push_screen(Debugger(run, event))
+
+    def check(self, run_keys: Sequence[str]) -> None:
+        """Replay these runs; the screens read what came of it when they come up again."""
+
+        def told(report: Report | None) -> None:
+            if report is not None:
+                self.checks_made += 1
+                self.notify(checking.summary(report), title="Checked", markup=False, timeout=6)
+
+        code = self.place.code or " ".join(map(shlex.quote, self.desk.session.checks.code))
+        self.push_screen(checking.Checking(run_keys, code), told)
+
+    @work(exclusive=True, group="reset")
+    async def reset(self, run_keys: Sequence[str], event: int | None = None) -> None:
+        """Ask where these runs go back to, and show what that does."""
+        try:
+            builds = await away(self.desk.reset_builds, run_keys)
+        except ReplaytoolError as error:
+            self.notify(visible(error.message), severity="warning", markup=False)
+            return
+        found = [Wanted(tuple(run_keys), build=row["build_id"]) for row in builds]
+        if event is not None:
+            found.append(Wanted(tuple(run_keys), event=event))
+
+        def chosen(index: int | None) -> None:
+            if index is not None:
+                self.push_screen(Reset(found[index]))
+
+        title = f"Reset {len(run_keys):,} runs to before" if len(run_keys) > 1 else "Reset this run to before"
+        self.push_screen(
+            Choice(title, reset_panes.choices(builds, event), "no build is recorded", "Enter shows the plan"), chosen
+        )
+
+    def plan_reset(self, wanted: Wanted) -> None:
+        """What such a reset would do."""
+        self.push_screen(Reset(wanted))
 
     def show_runs(self, text: str) -> None:
         """The list of runs, filtered."""
@@ -113,7 +164,7 @@ class ReplayApp(App[None]):
     def action_help(self) -> None:
         """The keys of this screen."""
         if isinstance(self.screen, base.Base):
-            self.push_screen(Page("Keys", base.help_lines(self.screen.help_groups())))
+            self.push_screen(Page("Keys", base.help_lines(self.screen.help_groups(), self.keymap)))
 
 
 def _parsed(texts: Sequence[str]) -> tuple[Breakpoint, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rich.text import Text
@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from replaytool.errors import ReplaytoolError
-from replaytool.tui import keys, recorded_panes
+from replaytool.tui import editor, keys, recorded_panes
 from replaytool.tui.desk import away
 from replaytool.tui.lines import Line, cell
 
@@ -28,6 +28,7 @@ class Base(Screen[None]):
 
     GROUP = "Everywhere"
     AUTO_FOCUS = "Listing"
+    _checks_seen: int | None = None
 
     @property
     def home(self) -> ReplayApp:
@@ -78,22 +79,42 @@ class Base(Screen[None]):
         """A word in the corner."""
         self.app.notify(cell(text, 300), markup=False, severity="warning" if wrong else "information", timeout=4)
 
+    def edit(self, file: str | None, number: int) -> None:
+        """A line of code in $EDITOR."""
+        try:
+            if file is None:
+                raise ReplaytoolError("no line of code is known here", "")
+            editor.edit(self.app, file, number)
+        except ReplaytoolError as error:
+            self.say(f"{error.message}{'; ' if error.hint else ''}{error.hint}", wrong=True)
+
     def help_groups(self) -> tuple[str, ...]:
         """Whose keys the help lists."""
         return (
             (self.GROUP, "Lists", "Tables", "Everywhere") if self.query("Grid") else (self.GROUP, "Lists", "Everywhere")
         )
 
+    def on_screen_resume(self) -> None:
+        """Read again what a check has changed while another screen lay over this one."""
+        seen, self._checks_seen = self._checks_seen, self.home.checks_made
+        if seen is not None and seen != self._checks_seen:
+            self.verdicts_changed()
+
+    def verdicts_changed(self) -> None:
+        """Only some screens show verdicts."""
+
     def action_back(self) -> None:
         """To the screen below, or out."""
         self.home.back()
 
 
-def help_lines(groups: tuple[str, ...]) -> list[Line]:
+def help_lines(groups: tuple[str, ...], keymap: Mapping[str, str]) -> list[Line]:
     """The keys of some groups, as the help shows them."""
     found: list[Line] = []
     for group in groups:
         found.append(((group, "strong"),))
-        found.extend(((f"  {keys.shown(row.keys):<14}", "key"), (row.meaning, "")) for row in keys.KEYS[group])
+        for row in keys.KEYS[group]:
+            bound = keymap.get(keys.full_name(group, row), row.keys)
+            found.append(((f"  {keys.shown(bound):<14}", "key"), (row.meaning, "")))
         found.append(())
     return found[:-1]

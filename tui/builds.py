@@ -9,6 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from replaytool.session_reset import Wanted
 from replaytool.tui import keys
 from replaytool.tui.base import Base
 from replaytool.tui.filters import word
@@ -53,6 +54,16 @@ class Builds(Base):
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
         """The runs that it took part in."""
         self.home.show_runs(word("build", str(self.grid.current["build_id"])))
+
+    @work(exclusive=True, group="reset")
+    async def action_reset(self) -> None:
+        """Its runs, to before it did anything."""
+        if self.grid.current is None:
+            return
+        build = str(self.grid.current["build_id"])
+        found = await self.ask(self.home.desk.runs_of, build, wrong=lambda *why: self.say(why[0][-1][0], wrong=True))
+        if found:
+            self.home.plan_reset(Wanted(tuple(found), build=build))
 
     def action_copy(self) -> None:
         """The id."""

@@ -313,6 +313,11 @@ class Debugger(Base):
             pane.set_class(not zoomed and pane is focused, "-alone")
         self.query_one("#side").set_class(not zoomed and focused in self.panes.values(), "-alone")
 
+    def action_reset(self) -> None:
+        """This run, to before a build or the task under the cursor."""
+        if self.opened is not None:
+            self.home.reset([self.opened.row["run_key"]], self.opened.events[self.events.cursor].event_id)
+
     @work(exclusive=True, group="copy")
     async def action_copy(self) -> None:
         """The event under the cursor, whole."""

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from replaytool.compare import Pair
+    from replaytool.plan import ResetPlan
     from replaytool.session import Session
+    from replaytool.session_check import Found
+    from replaytool.session_reset import Applied, Confirm, Tally, Target, Wanted
+    from replaytool.verdict import Report, Verdict
 
 Answer = TypeVar("Answer")
 MOST_ROWS = 10_000
 _CHUNK = 128
+_LARGEST_SOURCE = 2_000_000
 
 
 async def away(question: Callable[..., Answer], *arguments: Any) -> Answer:
@@ -123,6 +129,59 @@ class Desk:
     def builds(self) -> list[dict[str, Any]]:
         """Who ran what, and when."""
         return self.session.builds()
+
+    def causes(self) -> Found:
+        """What the last checks found."""
+        return self.session.checks.found()
+
+    def verdict(self, run_key: str) -> Verdict | None:
+        """What the last check said about a run."""
+        return self.session.checks.verdict(run_key)
+
+    def check(
+        self, run_keys: Sequence[str], code: Sequence[str], seen: Callable[[str, Verdict], None], stop: threading.Event
+    ) -> Report:
+        """Replay runs against code, in children."""
+        return self.session.checks.run(run_keys, code, seen, stop)
+
+    def reset_builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
+        """The builds that these runs can be taken back to before."""
+        return self.session.resets.builds(run_keys)
+
+    def plan(self, wanted: Wanted) -> ResetPlan:
+        """What a reset would do."""
+        return self.session.resets.plan(wanted)
+
+    def write_plan(self, plan: ResetPlan, path: Path) -> None:
+        """The plan as a file."""
+        self.session.resets.write(plan, path)
+
+    def tally(self) -> Tally:
+        """What an apply counts."""
+        return self.session.resets.tally()
+
+    def apply(
+        self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: Tally, stop: threading.Event
+    ) -> Applied | None:
+        """Reset what the plan says."""
+        return self.session.resets.apply(path, plan, target, confirm, tally, stop)
+
+    def run_keys(self) -> list[str]:
+        """All runs of the store."""
+        return [row["run_key"] for row in self.session.store.query("SELECT run_key FROM runs ORDER BY run_key")]
+
+    def runs_of(self, build: str) -> list[str]:
+        """The runs that a build took part in."""
+        return self.runs(filters.word("build", build), "started_at", False).column("run_key")
+
+    def source(self, file: str) -> list[str]:
+        """The lines of a file of code; none where it cannot be read."""
+        path = Path(file)
+        try:
+            is_code = path.suffix == ".py" and path.is_file() and path.stat().st_size < _LARGEST_SOURCE
+            return path.read_text(encoding="utf-8", errors="replace").splitlines() if is_code else []
+        except OSError:
+            return []
 
     def problems(self, run_key: str) -> list[dict[str, Any]]:
         """What is odd about a run."""

@@ -17,13 +17,20 @@ CONDITIONS = {
     "since": "started_at >= CAST(? AS TIMESTAMP)",
     "until": "started_at < CAST(? AS TIMESTAMP)",
     "problem": "run_key IN (SELECT run_key FROM problems WHERE code = ?)",
+    "verdict": "run_key IN (SELECT run_key FROM verdict JOIN run USING (run_key) WHERE run_sha256 = sha256 "
+    "QUALIFY checked_at = max(checked_at) OVER (PARTITION BY run_key) AND verdict = ?)",
 }
 """As the command line has them; a test holds the two together."""
 
 _WORDS = {"type": "workflow_type", **{name: name for name in CONDITIONS}}
 _ANYWHERE = "(contains(lower(concat_ws(' ', workflow_id, run_id, workflow_type, run_key)), lower(?)))"
 _TOKEN = re.compile(r'\s*(?:(\w+):)?(?:"([^"]*)"|(\S+))')
-SORTS = ("started_at", "workflow_id", "workflow_type", "status", "event_count", "last_build")
+SORTS = ("started_at", "workflow_id", "workflow_type", "status", "event_count", "last_build", "verdict")
+_VERDICTS = (
+    "SELECT run_key AS judged, arg_max(verdict, checked_at) AS verdict FROM verdict JOIN run USING (run_key) "
+    "WHERE run_sha256 = sha256 GROUP BY run_key"
+)
+_ODD = "SELECT run_key AS odd, string_agg(DISTINCT code, ' ' ORDER BY code) AS codes FROM problems GROUP BY run_key"
 
 
 def condition(text: str) -> str:
@@ -46,10 +53,9 @@ def query(text: str, sort: str, *, descending: bool) -> str:
     """The rows that the list shows."""
     down = " DESC" if descending else ""
     return (
-        "SELECT run_key, workflow_id, workflow_type, status, started_at, event_count, first_build, last_build, codes "
-        "FROM runs LEFT JOIN (SELECT run_key AS odd, string_agg(DISTINCT code, ' ' ORDER BY code) AS codes "
-        f"FROM problems GROUP BY run_key) ON odd = run_key WHERE {condition(text)} "
-        f"ORDER BY {sort}{down} NULLS LAST, workflow_id, run_key"
+        "SELECT run_key, workflow_id, workflow_type, status, started_at, event_count, first_build, last_build, codes, "
+        f"verdict FROM runs LEFT JOIN ({_VERDICTS}) ON judged = run_key LEFT JOIN ({_ODD}) ON odd = run_key "
+        f"WHERE {condition(text)} ORDER BY {sort}{down} NULLS LAST, workflow_id, run_key"
     )
 
 

@@ -5,12 +5,16 @@ Upper case goes back where lower case goes on.
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from textual.binding import Binding, BindingType
+from textual.keys import key_to_character
+
+from replaytool.errors import ReplaytoolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,13 @@ class Key:
     """In the line at the foot of the screen; empty where it is not worth the room."""
     meaning: str
 
+    @property
+    def name(self) -> str:
+        """What a configuration calls it: the action, with `back` where that goes the other way."""
+        action, _, argument = self.action.removeprefix("app.").partition("(")
+        way = {"1": "", "-1": "back"}.get(argument.rstrip(")"), argument.strip("')"))
+        return "-".join(filter(None, (*action.split("_"), way)))
+
 
 KEYS: Mapping[str, tuple[Key, ...]] = {
     "Everywhere": (
@@ -36,6 +47,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("f2", "app.visit('runs')", "", "the list of runs"),
         Key("f3", "app.visit('builds')", "", "the list of builds"),
         Key("f4", "app.visit('sql')", "", "the SQL screen"),
+        Key("f6", "app.visit('causes')", "", "what the last checks found, by cause"),
     ),
     "Lists": (
         Key("down,j", "move(1)", "", "one line down"),
@@ -55,6 +67,10 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("space", "mark", "Mark", "mark the run, or take the mark away"),
         Key("asterisk", "mark_all", "", "mark all listed runs, or none if all are marked"),
         Key("d", "compare", "Compare", "compare the two marked runs"),
+        Key("c", "check", "Check", "replay the marked runs, or all that are listed, against workflow code"),
+        Key("R", "reset", "Reset", "plan a reset of the marked runs, or of this one"),
+        Key("x", "mismatch", "", "open the run where code and record part"),
+        Key("a", "app.visit('causes')", "Causes", "what the last checks found, by cause"),
         Key("p", "problems", "Problems", "what is odd about the run"),
         Key("o", "sort(1)", "", "sort by the next column"),
         Key("O", "sort(-1)", "", "sort by the column before"),
@@ -64,6 +80,14 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("r", "reload", "", "read the store again"),
         Key("y", "copy", "", "copy the run key"),
     ),
+    "Causes": (
+        Key("enter", "choose", "Open", "open the run, or the example of the cause, where code and record part"),
+        Key("c", "check", "Check", "replay the runs of this cause again, or all runs where there is none"),
+        Key("R", "reset", "Reset", "plan a reset of the runs of this cause"),
+        Key("e", "edit", "Edit", "open the line of code in $EDITOR"),
+        Key("r", "reload", "Reload", "read the store again"),
+        Key("y", "copy", "Copy", "copy the verdict as JSON"),
+    ),
     "Debugger": (
         Key("n,right,l", "step(1)", "Next", "go to the next event"),
         Key("N,left,h", "step(-1)", "Back", "go to the event before"),
@@ -71,6 +95,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("S", "task(-1)", "", "go to the end of the workflow task before"),
         Key("c", "run(1)", "Cont", "run to the next breakpoint"),
         Key("C", "run(-1)", "", "run back to the breakpoint before"),
+        Key("R", "reset", "Reset", "plan a reset of this run: to before a build, or to the task under the cursor"),
         Key("b", "toggle_breakpoint", "Break", "a breakpoint on events like this one, or none"),
         Key("B", "breakpoints", "", "all breakpoints: add, delete"),
         Key("slash", "search", "Find", "search types, names and payloads"),
@@ -85,6 +110,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     ),
     "Builds": (
         Key("enter", "choose", "Its runs", "the runs that this build took part in"),
+        Key("R", "reset", "Reset", "plan a reset of its runs to before it did anything"),
         Key("y", "copy", "Copy", "copy the build id"),
         Key("r", "reload", "Reload", "read the store again"),
     ),
@@ -103,6 +129,16 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("enter", "choose", "", "open the run of the row, at its event, where the row names them"),
         Key("y", "copy", "Copy", "copy the row as JSON"),
     ),
+    "Reset": (
+        Key("enter", "choose", "Open", "open the run at the point that it goes back to"),
+        Key("w", "write", "Write", "write the plan to a file"),
+        Key("a", "apply", "Apply", "apply the plan to a server: asks where, and for the number of workflows"),
+        Key("i", "include", "", "take the workflow although a warning blocks it, or no longer"),
+        Key("x", "leave_out", "", "leave the workflow out of the plan"),
+        Key("X", "take_back", "", "take in again what was left out"),
+        Key("o", "skipped", "Left out", "the workflows that are not in the plan, and why"),
+        Key("y", "copy", "", "copy the item as JSON"),
+    ),
     "Dialogs": (
         Key("escape,q", "close", "Close", "close it and change nothing"),
         Key("enter", "choose", "", "take what is chosen or written"),
@@ -120,33 +156,75 @@ _SHOWN = {
 
 def shown(keys: str) -> str:
     """The keys as they are printed on a keyboard."""
-    return " ".join(_one(key) for key in keys.split(","))
+    return " ".join(one(key) for key in keys.split(","))
 
 
-def _one(key: str) -> str:
+def one(key: str) -> str:
+    """A key as it is printed on a keyboard."""
     if key.startswith("ctrl+"):
         return "^" + key.removeprefix("ctrl+")
-    return _SHOWN.get(key, key.upper() if key[0] == "f" and key[1:].isdigit() else key)
+    if key[0] == "f" and key[1:].isdigit():
+        return key.upper()
+    return _SHOWN.get(key) or key_to_character(key) or key
 
 
 def bindings(group: str, *, show: bool = True) -> list[BindingType]:
-    """One binding for each key: those that share an action share an entry in the footer, under the first."""
+    """One binding for each key: those that share an action share an entry in the footer, and a name."""
     found: list[BindingType] = []
     for row in KEYS[group]:
         if row.action in _BOUND_BY_TEXTUAL:
             continue
-        for number, key in enumerate(row.keys.split(",")):
-            visible = show and bool(row.title) and number == 0
-            found.append(Binding(key, row.action, row.title or row.meaning, show=visible, key_display=_one(key)))
+        title, shows = row.title or row.meaning, show and bool(row.title)
+        name = full_name(group, row)
+        found.extend(Binding(key, row.action, title, show=shows, id=name) for key in row.keys.split(","))
     return found
+
+
+def full_name(group: str, row: Key) -> str:
+    """What `[tool.replaytool.keys]` calls it: `debugger.step-back`."""
+    return f"{group.lower()}.{row.name}"
+
+
+def keymap(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The keys that a person chose, by name; an unknown name and a key that would mean two things are errors."""
+    known = {full_name(group, row): row for group, rows in KEYS.items() for row in rows}
+    for name in chosen:
+        if name not in known or known[name].action in _BOUND_BY_TEXTUAL:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "docs/tui.md lists the names"
+            raise ReplaytoolError(f"[tool.replaytool.keys] there is no action {name!r}", hint)
+    found = {name: ",".join(_spelled(key) for key in keys.split(",") if key.strip()) for name, keys in chosen.items()}
+    for group, rows in KEYS.items():
+        _refuse_clashes(group, {full_name(group, row): found.get(full_name(group, row), row.keys) for row in rows})
+    return found
+
+
+def _refuse_clashes(group: str, keys_by_name: Mapping[str, str]) -> None:
+    taken: dict[str, str] = {}
+    for name, keys in keys_by_name.items():
+        for key in keys.split(","):
+            if taken.setdefault(key, name) != name:
+                raise ReplaytoolError(
+                    f"[tool.replaytool.keys] {one(key)} would mean both {taken[key]} and {name}",
+                    "give one of them another key",
+                )
+
+
+def _spelled(key: str) -> str:
+    """As Textual names it; a person may write the character itself."""
+    key = key.strip()
+    (made,) = Binding.make_bindings([Binding(key, "x")])
+    return made.key
 
 
 def markdown() -> str:
     """The tables of docs/tui.md."""
     parts = []
     for group, rows in KEYS.items():
-        parts.append(f"### {group}\n\n| key | what it does |\n| --- | --- |")
-        parts.extend(f"| {' '.join(f'`{key}`' for key in shown(row.keys).split())} | {row.meaning} |" for row in rows)
+        parts.append(f"### {group}\n\n| key | what it does | its name |\n| --- | --- | --- |")
+        for row in rows:
+            printed = " ".join(f"`{key}`" for key in shown(row.keys).split())
+            parts.append(f"| {printed} | {row.meaning} | {'' if row.action in _BOUND_BY_TEXTUAL else row.name} |")
         parts.append("")
     return "\n".join(parts)
 

@@ -27,6 +27,8 @@ class Place:
     """Where in it; None: the debugger was not open."""
     breakpoints: tuple[str, ...] = ("failure",)
     query: str = ""
+    code: str = ""
+    """The workflow code that runs were checked against the last time."""
 
 
 def file_for(store: Path | None) -> Path:

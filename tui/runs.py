@@ -20,6 +20,7 @@ from replaytool.tui.filters import SORTS
 from replaytool.tui.grid import Column, Grid
 from replaytool.tui.lines import cell, line
 from replaytool.tui.painter import Listing
+from replaytool.tui.verdict_panes import event_of, signed
 
 _SIGNS = {"Completed": "✔", "Running": "▶", "Failed": "✗", "TimedOut": "✗", "Terminated": "✗", "Canceled": "■"}
 
@@ -36,10 +37,11 @@ COLUMNS = (
     Column("Started", lambda row: cell(row["started_at"])[:16], 16, role="dim", firm=True),
     Column("Events", lambda row: f"{row['event_count']:,}", 8, right=True),
     Column("Builds", _builds, 28),
+    Column("Verdict", lambda row: signed(row["verdict"]) if row["verdict"] else "", 12, firm=True),
     Column("Problems", lambda row: cell(row["codes"]), 30, role="warn"),
     Column("Run", lambda row: cell(row["run_key"]), 12, role="dim", firm=True),
 )
-_OF_SORT = dict(zip(SORTS, ("Started", "Workflow", "Type", "Status", "Events", "Builds"), strict=True))
+_OF_SORT = dict(zip(SORTS, ("Started", "Workflow", "Type", "Status", "Events", "Builds", "Verdict"), strict=True))
 
 
 class Runs(Base):
@@ -57,9 +59,7 @@ class Runs(Base):
     def body(self) -> ComposeResult:
         """Filter line and table."""
         place = self.home.place
-        example = (
-            "type:Loyalty status:Running build:v2 since:2026-01-01 problem:blind where:event_count > 9, or any text"
-        )
+        example = "type:Loyalty status:Running build:v2 since:2026-01-01 verdict:diverged problem:blind, or any text"
         yield Input(place.filter, placeholder=example, id="filter", compact=True)
         yield Grid("runs")
         yield Static(id="note", markup=False)
@@ -164,6 +164,41 @@ class Runs(Base):
             return
         order = [key for key in self.rows.column("run_key") if key in self.marks] if self.rows else []
         self.app.push_screen(Compare(*(order if len(order) == 2 else sorted(self.marks))))
+
+    def _meant(self) -> list[str]:
+        """The marked runs."""
+        return [key for key in self.rows.column("run_key") if key in self.marks] if self.rows else []
+
+    def verdicts_changed(self) -> None:
+        """Show them."""
+        self.action_reload()
+
+    def action_check(self) -> None:
+        """The marked runs, or all that are listed."""
+        meant = self._meant() or (self.rows.column("run_key") if self.rows else [])
+        if meant:
+            self.home.check(meant)
+
+    def action_reset(self) -> None:
+        """The marked runs, or the one under the cursor."""
+        current = self.grid.current
+        meant = self._meant() or ([current["run_key"]] if current is not None else [])
+        if meant:
+            self.home.reset(meant)
+
+    @work(exclusive=True, group="problems")
+    async def action_mismatch(self) -> None:
+        """Where the run under the cursor went wrong."""
+        if (row := self.grid.current) is None:
+            return
+        found = await self.ask(
+            self.home.desk.verdict, row["run_key"], wrong=lambda *why: self.say(why[0][-1][0], wrong=True)
+        )
+        at = event_of(found) if found is not None else None
+        if at is None:
+            self.say("no mismatch is known: c checks runs" if found is None else f"{signed(found.verdict)}", wrong=True)
+        else:
+            self.home.open_run(row["run_key"], at)
 
     @work(exclusive=True, group="problems")
     async def action_problems(self) -> None:

@@ -22,6 +22,7 @@ _COLUMNS = (
 @click.option("--since", metavar="TIME", help="Only runs that were started at this time or later (ISO 8601, UTC).")
 @click.option("--until", metavar="TIME", help="Only runs that were started before this time (ISO 8601, UTC).")
 @click.option("--problem", metavar="CODE", help="Only runs with this problem: blind, same-ids, …")
+@click.option("--verdict", metavar="VERDICT", help="Only runs of which the last check said so: ok, diverged, …")
 @click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds.")
 @click.option("--limit", type=click.IntRange(0), metavar="N", help="At most so many.")
 @options.as_json
@@ -55,6 +56,8 @@ _FILTERS = {
     "since": "started_at >= CAST(? AS TIMESTAMP)",
     "until": "started_at < CAST(? AS TIMESTAMP)",
     "problem": "run_key IN (SELECT run_key FROM problems WHERE code = ?)",
+    "verdict": "run_key IN (SELECT run_key FROM verdict JOIN run USING (run_key) WHERE run_sha256 = sha256 "
+    "QUALIFY checked_at = max(checked_at) OVER (PARTITION BY run_key) AND verdict = ?)",
 }
 
 

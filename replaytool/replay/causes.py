@@ -13,15 +13,15 @@ _QUIET = {"ok", "drift"}
 
 def causes(checked: Iterable[Checked]) -> tuple[Cause, ...]:
     """One for each way in which runs went wrong, the most frequent first."""
-    found: dict[tuple[str, ...], Cause] = {}
+    found: dict[str, Cause] = {}
     for one in checked:
         if one.verdict.verdict in _QUIET:
             continue
-        key = _key(one)
+        key = cause_id(one)
         known = found.get(key)
         if known is None:
             found[key] = Cause(
-                id=hashlib.sha256("\0".join(key).encode("utf-8", "replace")).hexdigest()[:12],
+                id=key,
                 verdict=one.verdict.verdict,
                 runs=1,
                 message=message(one.verdict),
@@ -31,6 +31,11 @@ def causes(checked: Iterable[Checked]) -> tuple[Cause, ...]:
         else:
             found[key] = replace(known, runs=known.runs + 1, example=min(known.example, one.subject.run_key))
     return tuple(sorted(found.values(), key=lambda cause: (-cause.runs, cause.id)))
+
+
+def cause_id(one: Checked) -> str:
+    """The same for all runs that went wrong in the same way."""
+    return hashlib.sha256("\0".join(_key(one)).encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def message(verdict: Verdict) -> str:

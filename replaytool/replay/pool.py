@@ -113,9 +113,10 @@ def replay_all(
     limits: Limits | None = None,
     engine: str = "auto",
     progress: Callable[[str, Verdict], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """Replay all of them, the longest first; raises ReplaytoolError where the code cannot be loaded."""
-    done = do_all(REPLAY, works, spec, options, limits, {"engine": engine}, progress)
+    done = do_all(REPLAY, works, spec, options, limits, {"engine": engine}, progress, stop)
     return Outcome(done.found, done.code, done.complete)
 
 
@@ -127,13 +128,17 @@ def do_all(
     limits: Limits | None = None,
     argument: dict[str, Any] | None = None,
     progress: Callable[[str, T], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Answers[T]:
-    """Do a job with all of them, the longest first; raises ReplaytoolError where the code cannot be loaded."""
+    """Do a job with all of them, the longest first; raises ReplaytoolError where the code cannot be loaded.
+
+    Whoever sets `stop` gets what is known by then; what is under way is ended.
+    """
     limits = limits or Limits()
     listed = list(works)
     order = sorted(listed, key=lambda work: -work.size)
     setup = Setup(spec, job.name, _plain(options or Options()), argument or {}, limits.megabytes * _MEGABYTE)
-    state = _State(job, setup, limits, deque(order), SimpleQueue())
+    state = _State(job, setup, limits, deque(order), SimpleQueue(), stop or threading.Event())
     jobs = max(1, min(limits.jobs or os.cpu_count() or 1, len(listed)))
     threads = [threading.Thread(target=_tend, args=(state,), daemon=True) for _ in range(jobs)]
     for thread in threads:
@@ -141,6 +146,7 @@ def do_all(
     done: Answers[T] = Answers()
     try:
         _gather(state, done, jobs, progress)
+        done.complete = not state.stopped.is_set() or len(done.found) == len(listed)
     except KeyboardInterrupt:
         done.complete = False
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -96,8 +97,9 @@ def apply(
     settings: Settings,
     confirmed: Callable[[Ready], bool],
     tally: Tally | None = None,
+    stop: threading.Event | None = None,
 ) -> Applied | None:
-    """Apply the plan, or go on with it; nothing where the person said no."""
+    """Apply the plan, or go on with it; nothing where the person said no. Whoever sets `stop` interrupts it."""
     ledger, tally = Ledger(beside(path)), tally or Tally()
     with held(ledger.path.with_suffix(".lock")), asyncio.Runner() as runner:
         before = ledger.outcomes(plan.id)
@@ -107,7 +109,7 @@ def apply(
         if ready.done_before < len(ready.items) and not confirmed(ready):
             return None
         ledger.begin(plan, ready.server.target.address, _told(settings))
-        return runner.run(_applied(plan, settings, ledger, ready, before, tally))
+        return runner.run(_applied(plan, settings, ledger, ready, before, _Run(settings, before, tally, stop)))
 
 
 async def _ready(plan: ResetPlan, settings: Settings, before: dict[str, Outcome]) -> Ready:
@@ -119,12 +121,11 @@ async def _ready(plan: ResetPlan, settings: Settings, before: dict[str, Outcome]
 
 
 async def _applied(
-    plan: ResetPlan, settings: Settings, ledger: Ledger, ready: Ready, before: dict[str, Outcome], tally: Tally
+    plan: ResetPlan, settings: Settings, ledger: Ledger, ready: Ready, before: dict[str, Outcome], run: _Run
 ) -> Applied:
     async with Journal(ledger, plan.id) as journal:
         pace = _Pace(settings.rps)
         gate = asyncio.Semaphore(settings.concurrency)
-        run = _Run(settings, before, tally)
         how = settings.how
         steps = Steps(
             ready.server, plan, how, journal.write, pace, run.is_going, run.count_failure, gate, settings.settle
@@ -175,8 +176,11 @@ class _Stop(Exception):
 class _Run:
     """One call of apply: a few items at once, in the plan's order."""
 
-    def __init__(self, settings: Settings, before: dict[str, Outcome], tally: Tally) -> None:
+    def __init__(
+        self, settings: Settings, before: dict[str, Outcome], tally: Tally, stop: threading.Event | None
+    ) -> None:
         self._settings = settings
+        self._stop = stop or threading.Event()
         self._before = before
         self._tally = tally
         self._outcomes: dict[str, Outcome] = {}
@@ -186,6 +190,8 @@ class _Run:
 
     def is_going(self) -> bool:
         """Whether nothing has stopped it."""
+        if self._why is None and self._stop.is_set():
+            self._interrupt()
         return self._why is None
 
     async def through(self, items: tuple[ResetItem, ...], steps: Steps) -> Applied:
@@ -229,7 +235,7 @@ class _Run:
 
     async def _worker(self, waiting: Iterator[ResetItem]) -> None:
         for item in waiting:
-            if self._why:
+            if not self.is_going():
                 return
             outcome = await self._steps.take(item, self._before.get(item.id))
             self._outcomes[item.id] = outcome
@@ -251,8 +257,8 @@ class _Run:
             while (trouble := await self._trouble(item, outcome.new_run_id)) is not None:
                 if trouble:
                     raise _Stop(f"canary {item.workflow_id}: {trouble}")
-                if self._why:
-                    raise _Stop(self._why)
+                if not self.is_going():
+                    raise _Stop(str(self._why))
                 if time.monotonic() > end:
                     raise _Stop(
                         f"canary {item.workflow_id}: no worker completed its next task within "

@@ -142,6 +142,11 @@ class Store:
         with self._connection() as connection:
             return verdicts.known(connection, fingerprint, run_keys)
 
+    def newest_verdicts(self, run_key: str | None = None) -> list[dict[str, Any]]:
+        """What the last check said about each run as it is now, or about one of them."""
+        with self._connection() as connection:
+            return verdicts.newest(connection, run_key)
+
 
 class Writer:
     """What may be written in one burst."""

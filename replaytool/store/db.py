@@ -121,7 +121,8 @@ def _opened(path: Path, patience: float, *, read_only: bool, config: Config) -> 
 
 
 def _is_locked(error: duckdb.Error) -> bool:
-    return "Could not set lock" in str(error)
+    """By another process; or by another thread of this one, which has it open to read or to write."""
+    return "Could not set lock" in str(error) or "different configuration" in str(error)
 
 
 @contextmanager

@@ -46,6 +46,23 @@ def _row(run_key: str, fingerprint: str, verdict: Mapping[str, Any]) -> dict[str
     }
 
 
+_NEWEST = """
+SELECT verdict.run_key, verdict.verdict, verdict.checked_at, detail, source, workflow_id, run_id, workflow_type,
+    event_count
+FROM verdict JOIN run ON run.run_key = verdict.run_key AND run.sha256 = verdict.run_sha256
+QUALIFY row_number() OVER (PARTITION BY verdict.run_key ORDER BY verdict.checked_at DESC) = 1
+"""
+
+
+def newest(connection: Connection, run_key: str | None = None) -> list[dict[str, Any]]:
+    """What the last check said about each run as it is now, or about one of them."""
+    condition = "" if run_key is None else "WHERE run_key = ?"
+    result = connection.execute(f"FROM ({_NEWEST}) {condition} ORDER BY run_key", [] if run_key is None else [run_key])
+    names = [column[0] for column in result.description or []]
+    rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    return [row | {"detail": json.loads(row["detail"])} for row in rows]
+
+
 def known(connection: Connection, fingerprint: str, run_keys: Iterable[str]) -> dict[str, Any]:
     """The verdicts on these runs, as they are now, under this code."""
     rows = connection.execute(

@@ -114,10 +114,10 @@ def drive(told: Path, monkeypatch: pytest.MonkeyPatch) -> Drive:
 
     def run(
         walk: Walk, size: tuple[int, int] = (140, 40), store: Path | None = None, run: str | None = None,
-        event: int | None = None,
+        event: int | None = None, **settings: Any,
     ) -> ReplayApp:  # fmt: skip
         monkeypatch.chdir(told if store is None else store.parent)
-        session = Session(config.Settings(store=Path(store.name if store else "runs.duckdb")))
+        session = Session(config.Settings(store=Path(store.name if store else "runs.duckdb"), **settings))
         app = ReplayApp(session, run, event)
         app.animation_level = "none"
 

@@ -48,7 +48,7 @@ def test_runs_are_filtered_sorted_and_turned_round(drive: Drive) -> None:
         assert listed(at) == ["order-3", "order-2", "order-1"]
         assert "Workflow ↓" in at.text
         await at.press("O", "O", "r")
-        assert "Builds ↓" in at.text
+        assert "Verdict ↓" in at.text
 
     drive(walk)
 
@@ -284,13 +284,13 @@ def test_screens_look_as_they_did(drive: Drive, name: str, size: tuple[int, int]
 
 
 def test_every_key_of_the_table_has_an_action(drive: Drive) -> None:
-    from replaytool.tui import builds, compare, debugger, dialogs, grid, painter, runs, sql
+    from replaytool.tui import builds, causes, compare, debugger, dialogs, grid, painter, resets, runs, sql
     from replaytool.tui.app import ReplayApp
 
     owners = {
         "Everywhere": ReplayApp, "Lists": painter.Painter, "Tables": grid.Grid, "Runs": runs.Runs,
-        "Debugger": debugger.Debugger, "Builds": builds.Builds, "Compare": compare.Compare, "SQL": sql.Sql,
-        "Dialogs": dialogs.Dialog,
+        "Debugger": debugger.Debugger, "Causes": causes.Causes, "Builds": builds.Builds,
+        "Reset": resets.Reset, "Compare": compare.Compare, "SQL": sql.Sql, "Dialogs": dialogs.Dialog,
     }  # fmt: skip
     assert owners.keys() == keys.KEYS.keys()
     for group, rows in keys.KEYS.items():

@@ -1,0 +1,42 @@
+"""A line of code in the person's own editor."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from textual.app import App, SuspendNotSupported
+
+from replaytool.errors import ReplaytoolError
+
+_BY_COLON = ("code", "codium", "subl", "hx", "zed")
+"""Editors that take FILE:LINE; all others take +LINE FILE, as vi, nano and emacs do."""
+
+
+def command(editor: str, file: str, line: int) -> list[str]:
+    """How this editor is told to open a file at a line."""
+    words = shlex.split(editor)
+    if Path(words[0]).stem in _BY_COLON:
+        goto = ["-g"] if Path(words[0]).stem in ("code", "codium") else []
+        return [*words, *goto, f"{file}:{line}"]
+    return [*words, f"+{line}", file]
+
+
+def edit(app: App[None], file: str, line: int) -> None:
+    """Give the terminal to the editor until it ends."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    if not editor.strip():
+        raise ReplaytoolError("there is no editor: $EDITOR is not set", "export EDITOR=vi, for example")
+    if not Path(file).is_file():
+        raise ReplaytoolError(f"there is no file {file} here", "start replaytool in the folder of the code")
+    try:
+        with app.suspend():
+            code = subprocess.call(command(editor, file, line))
+    except SuspendNotSupported:
+        raise ReplaytoolError("this terminal cannot be handed over", "open the file beside replaytool") from None
+    except OSError as error:
+        raise ReplaytoolError(f"the editor did not start: {error}", "check $EDITOR") from error
+    if code:
+        raise ReplaytoolError(f"the editor ended with {code}", "")
