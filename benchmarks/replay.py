@@ -36,6 +36,7 @@ from replaytool.history import Hints, Run
 from replaytool.replay.code import Code, CodeSpec
 from replaytool.replay.options import Options
 from replaytool.replay.temporal import direct
+from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.record import from_bytes, to_bytes
 
 
@@ -90,10 +91,11 @@ async def _sdk(texts: list[str], module: ModuleType, sandboxed: bool) -> None:
 def ours(runs: list[tuple[Run, bytes]], code: Code, sandbox: str) -> None:
     """Replay them by the direct engine."""
     options = Options(sandbox=sandbox)
-    for run, history_bytes in runs:
-        verdict = direct.replay(from_bytes(run, history_bytes), code, options)
-        assert not isinstance(verdict, direct.HandOver), verdict
-        assert verdict.verdict == "ok", verdict
+    with quiet(), unhurried():
+        for run, history_bytes in runs:
+            verdict = direct.replay(from_bytes(run, history_bytes), code, options)
+            assert not isinstance(verdict, direct.HandOver), verdict
+            assert verdict.verdict == "ok", verdict
 
 
 @dataclass(frozen=True)

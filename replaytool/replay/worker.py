@@ -115,13 +115,16 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         return
     _bound(setup.memory)
     job, options = named(setup.job), Options(**setup.options)
-    while True:
-        request, history = receive(requests, Request)
-        asked = Asked(request.run, history, code, options, setup.argument | request.argument)
-        answer = _answer(job, asked)
-        send(answers, answer)
-        if job.is_last(answer):
-            return
+    from replaytool.replay.temporal.quiet import quiet, unhurried
+
+    with quiet(), unhurried():
+        while True:
+            request, history = receive(requests, Request)
+            asked = Asked(request.run, history, code, options, setup.argument | request.argument)
+            answer = _answer(job, asked)
+            send(answers, answer)
+            if job.is_last(answer):
+                return
 
 
 def _loaded(setup: Setup, answers: IO[bytes]) -> Code | None:

@@ -36,9 +36,9 @@ from replaytool.replay.temporal.line import Line
 from replaytool.replay.temporal.machines import Fault
 from replaytool.replay.temporal.machines_basic import Task, patch_of
 from replaytool.replay.temporal.machines_local import LOCAL_ACTIVITY, LocalActivity, Resolution, resolution_of
-from replaytool.replay.temporal.reading import DECODERS, RECORDS
 from replaytool.replay.temporal.telling import Teller
 from replaytool.replay.temporal.updates import Message, admitted, requested, update_of
+from replaytool.replay.temporal.whole import RECORDS
 
 _FOLLOWS = frozenset(
     name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in COMMAND_EVENTS
@@ -52,6 +52,7 @@ _IGNORABLE = frozenset(
     ]
 )
 _CUT_OFF = frozenset({"WorkflowExecutionTerminated", "WorkflowExecutionTimedOut"})
+_ENDS_OR_MAY_BE_IGNORED = FINAL_EVENTS | _IGNORABLE
 _ADMITTED, _ACCEPTED = "WorkflowExecutionUpdateAdmitted", "WorkflowExecutionUpdateAccepted"
 _HAS_EVENT_ID = "originating_event_id" in SignalWorkflow.DESCRIPTOR.fields_by_name
 
@@ -62,7 +63,7 @@ class Replay:
     def __init__(self, events: Sequence[Event], beginning: Beginning, own_build: Callable[[], str] = str) -> None:
         self.tape = Tape(events)
         self.beginning = beginning
-        self.previous_id = previous_started_id(events)
+        self.previous_id = previous_started_id(self.tape.heads)
         self.replaying = self.previous_id > 0
         self.in_last = False
         self.flags = Observed()
@@ -159,7 +160,7 @@ class Replay:
 
     @property
     def _at_end(self) -> bool:
-        return self.tape.at >= len(self.tape.events) - 1
+        return self.tape.at >= len(self.tape.heads) - 1
 
     def _apply_next(self) -> tuple[int, Fault | None]:
         """Apply one sequence; how many events it had."""
@@ -167,7 +168,7 @@ class Replay:
             self.replaying = False
             return 0, None
         taken, self.in_last = self.tape.take(self._started_id)
-        events, before = self.tape.events, self._started_id
+        events, before = self.tape.heads, self._started_id
         places: Sequence[int] = taken
         if taken and events[taken[0]].event_id <= self.last_id:
             places = [place for place in taken if events[place].event_id > self.last_id]
@@ -179,15 +180,17 @@ class Replay:
         else:
             self.replaying = False
         stashed: dict[str, Message] = {}
-        fault = self._apply_all(places, stashed) or self._look_ahead(self.tape.peek(before), stashed)
+        fault = self._apply_all(places, stashed)
+        if fault is None and self.tape.looks_ahead:
+            fault = self._look_ahead(self.tape.peek(before), stashed)
         return len(places), fault or self.line.release_if_idle(bool(self._jobs))
 
     def _observe(self, places: Sequence[int]) -> None:
         """Take in what completed tasks say, up to the one that closes the task about to be replayed."""
-        for place in places:
-            if self.tape.types[place] == TASK_COMPLETED:
-                self._take_in(self.tape.record(place).attributes)
-        self._take_in(self.tape.next_completed(self.tape.events[places[-1]].event_id))
+        types = self.tape.types
+        for place in [place for place in places if types[place] == TASK_COMPLETED]:
+            self._take_in(self.tape.record(place).attributes)
+        self._take_in(self.tape.next_completed(self.tape.heads[places[-1]].event_id))
 
     def _take_in(self, said: Any) -> None:
         if said is not None and said is not self._taken_in:
@@ -197,29 +200,24 @@ class Replay:
 
     def _apply_all(self, places: Sequence[int], stashed: dict[str, Message]) -> Fault | None:
         """Apply the events of one sequence; this is the loop that a long history spends its time in."""
-        events, types, seen = self.tape.events, self.tape.types, self.tape.seen
-        by_event = self.line.by_event
-        skip = False
+        tape, by_event, skip = self.tape, self.line.by_event, False
         last = places[-1] if places else 0
         for place in places:
-            event, kind = events[place], types[place]
-            event_id = event.event_id
+            self._event = event = tape.heads[place]
+            event_id, kind = event.event_id, tape.types[place]
             if event_id != self.last_id + 1:
                 text = f"History is out of order. Last processed event: {self.last_id}, event id: {event_id}"
                 return Fault("fatal", text)
-            self._event = event
             if self.in_last and self.replaying and self._is_new(event_id, kind):
                 self.replaying = False
+            said = None if skip or self._messages else (tape.records[place] or tape.record(place)).attributes
             fault: Fault | None
-            if kind not in _FOLLOWS or skip or self._messages:
-                fault, skip = self._apply_other(place, place + 1 if place < last else None, stashed, skip)
+            if said is not None and kind in _FOLLOWS and (machine := by_event.get(said.of)) is not None:
+                if kind == TASK_STARTED:
+                    self._task = said
+                fault = machine.on_event(self, kind, said, event_id)
             else:
-                said = (seen.pop(place, None) or DECODERS[kind](event.raw)).attributes
-                machine = by_event.get(said.of) if said is not None else None
-                if machine is not None and kind != TASK_STARTED:
-                    fault = machine.on_event(self, kind, said, event_id)
-                else:
-                    fault, skip = self._apply_other(place, None, stashed, skip)
+                fault, skip = self._apply_other(place, place + 1 if place < last else None, stashed, skip)
             if fault is not None:
                 return fault
             self.last_id = event_id
@@ -229,17 +227,14 @@ class Replay:
         self, place: int, after: int | None, stashed: dict[str, Message], skip: bool
     ) -> tuple[Fault | None, bool]:
         """Apply an event of any kind; whether the next one is to be skipped."""
-        kind = self.tape.types[place]
         fault: Fault | None = None
-        if kind == _ADMITTED and self.tape.record(place).attributes is not None:
+        if self.tape.types[place] == _ADMITTED and self.tape.record(place).attributes is not None:
             fault, skip = self._admit(place, stashed), True
         if self._messages and fault is None:
             self._handle_messages(self._event.event_id - 1)
         if fault is not None or skip:
             return fault, False
-        found = self._apply(place, after)
-        self.tape.seen.pop(place, None)
-        return found
+        return self._apply(place, after)
 
     def _is_new(self, event_id: int, kind: str) -> bool:
         """Whether nothing that the workflow did in a completed task led to this event."""
@@ -269,23 +264,24 @@ class Replay:
     def _apply(self, place: int, after: int | None) -> tuple[Fault | None, bool]:
         """Apply one event; whether the next one is to be skipped."""
         kind, read = self.tape.types[place], self.tape.record(place)
-        if kind in FINAL_EVENTS:
-            self._saw_end = True
-        if kind in _IGNORABLE and read.worker_may_ignore and read.attributes is not None:
-            return None, False
-        if kind in _CUT_OFF:
-            more = after is not None or not self.in_last
-            return (Fault("fatal", _AFTER_THE_END) if more else None), False
+        if kind in _ENDS_OR_MAY_BE_IGNORED:
+            if kind in FINAL_EVENTS:
+                self._saw_end = True
+            if kind in _IGNORABLE and read.worker_may_ignore and read.attributes is not None:
+                return None, False
+            if kind in _CUT_OFF:
+                more = after is not None or not self.in_last
+                return (Fault("fatal", _AFTER_THE_END) if more else None), False
         said = read.attributes
         if said is None:
             return _unspecified(read), False
         if kind in COMMAND_EVENTS:
             return self.line.match(place, kind, said, after)
-        if kind in _FOLLOWS:
-            return self._follow(kind, said), False
         plain = _PLAIN.get(kind)
         if plain is not None:
             return plain(self, said), False
+        if kind in _FOLLOWS:
+            return self._follow(kind, said), False
         text = "The event is not a non-stateful event, but we tried to handle it as one: "
         return Fault("fatal", f"{text}HistoryEvent(id: {self._event.event_id}, {kind})"), False
 

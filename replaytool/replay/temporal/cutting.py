@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from replaytool.history import Event
-from replaytool.replay.temporal.reading import DECODERS, RECORDS
+from replaytool.replay.temporal.whole import DECODERS, RECORDS, Read, heads, records_of
 
 STARTED = "WorkflowExecutionStarted"
 TASK_SCHEDULED = "WorkflowTaskScheduled"
@@ -49,9 +49,15 @@ FINAL_EVENTS = frozenset(
         "WorkflowExecutionTerminated",
     ]
 )
+_AHEAD = frozenset({"MarkerRecorded", ACCEPTED})
 _UNFINISHED = frozenset(
     ["WorkflowTaskFailed", "WorkflowTaskTimedOut", "WorkflowExecutionTimedOut", "WorkflowExecutionTerminated"]
 )
+_MARKS = {
+    name: (name in COMMAND_EVENTS, name in COMMAND_EVENTS or name == STARTED, name in FINAL_EVENTS)
+    for name in (*COMMAND_EVENTS, *FINAL_EVENTS, STARTED, TASK_STARTED)
+}
+"""Where a sequence may end, or what makes it one: whether it is a command, begins something, ends the run."""
 _CONCLUDES_NOTHING = _UNFINISHED | {"WorkflowExecutionCanceled"}
 
 
@@ -90,23 +96,31 @@ class Tape:
     """The events of one history, with the place up to which they were taken."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        self.events = events
-        self.types = [event.event_type for event in events]
+        self._events = events
+        self.heads = heads(events)
+        """The events as far as their ids, types and times go."""
+        self.types = [event.event_type for event in self.heads]
         self.at = 0
-        self.seen: dict[int, Any] = {}
-        """Events that were read ahead of their time, by place."""
+        self.records = records_of(events)
+        """What was read of each event, by place."""
+        self.looks_ahead = not _AHEAD.isdisjoint(self.types)
+        """Whether there is anything in it that the code knew before its event was written."""
         self._ends: dict[tuple[int, int], tuple[int, bool]] = {}
-        self._ascends = all(one.event_id < after.event_id for one, after in itertools.pairwise(events))
+        self._ascends = all(one.event_id < after.event_id for one, after in itertools.pairwise(self.heads))
         self._completed = [place for place, name in enumerate(self.types) if name == TASK_COMPLETED]
         self._next_completed = 0
 
     def record(self, place: int) -> Any:
         """What the replay reads of the event there."""
-        found = self.seen.get(place)
+        found = self.records[place]
         if found is None:
-            event = self.events[place]
-            found = self.seen[place] = DECODERS[event.event_type](event.raw)
+            event = self._events[place]
+            found = self.records[place] = DECODERS[event.event_type](event.raw)
         return found
+
+    def event(self, place: int) -> Event:
+        """The whole event there."""
+        return self._events[place]
 
     def take(self, after_id: int) -> tuple[range, bool]:
         """The places of the next sequence, and whether it is the last; a single event left over counts as none."""
@@ -115,11 +129,11 @@ class Tape:
             return range(0), True
         taken = range(self.at, end + 1)
         self.at = end + 1
-        return taken, self.at == len(self.events)
+        return taken, self.at == len(self.heads)
 
     def peek(self, after_id: int) -> range:
         """The places of the sequence after the one just taken."""
-        if self.at == len(self.events):
+        if self.at == len(self.heads):
             return range(0)
         return range(self.at, self._end(self.at, after_id)[0] + 1)
 
@@ -129,7 +143,7 @@ class Tape:
         while self._next_completed < len(places) and places[self._next_completed] < self.at:
             self._next_completed += 1
         for number in range(self._next_completed, len(places)):
-            if self.events[places[number]].event_id >= from_id:
+            if self.heads[places[number]].event_id >= from_id:
                 return self.record(places[number]).attributes
         return None
 
@@ -145,16 +159,15 @@ class Tape:
         types, saw_command, is_begun = self.types, False, False
         started: list[int] = []
         for place in range(at, len(types)):
-            kind = types[place]
-            if self.events[place].event_id <= after_id:
+            marks = _MARKS.get(types[place])
+            if marks is None or self.heads[place].event_id <= after_id:
                 continue
-            if kind in COMMAND_EVENTS:
-                saw_command = is_begun = True
-            elif kind == STARTED:
-                is_begun = True
-            if kind in FINAL_EVENTS:
+            is_command, begins, is_final = marks
+            saw_command |= is_command
+            is_begun |= begins
+            if is_final:
                 return place, True
-            if kind == TASK_STARTED:
+            if types[place] == TASK_STARTED:
                 end = self._concluded(place, saw_command, is_begun, started)
                 if end is not None:
                     return end, True
@@ -178,9 +191,11 @@ class Tape:
         if accepted is None:
             return place
         before = accepted.accepted_request_sequencing_event_id
-        return next((one for one in reversed(started) if self.events[one].event_id < before), place)
+        return next((one for one in reversed(started) if self.heads[one].event_id < before), place)
 
 
 def unknown(events: Sequence[Event]) -> Event | None:
     """The first event of a type that this engine does not know."""
+    if isinstance(events, Read):
+        return None  # or else it could not have been read
     return next((event for event in events if event.event_type not in RECORDS), None)

@@ -7,7 +7,6 @@ instance, which knows the line of each command; what that shows is judged as wha
 from __future__ import annotations
 
 import asyncio
-import gc
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +35,7 @@ from replaytool.replay.temporal.instance import Answer, Driven, Worker, worker_o
 from replaytool.replay.temporal.judge import Case, judge
 from replaytool.replay.temporal.kinds import CLOSING
 from replaytool.replay.temporal.machines import Fault
-from replaytool.replay.temporal.quiet import quiet
+from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.record import Record
 from replaytool.replay.temporal.runner import OFF, AsRecorded, recording
 from replaytool.replay.temporal.sandbox import SharedSandbox, shared
@@ -46,6 +45,7 @@ from replaytool.verdict import Verdict
 T = TypeVar("T")
 OLDEST, NEWEST = (1, 20), (1, 35)
 """The releases of the SDK that this engine was compared with."""
+_RELEASE = tuple(int(part) for part in temporalio.__version__.split(".")[:2])
 SHARED = "shared"
 _NAMED = re.compile(r"HistoryEvent\(id: (\d+)")
 _PREFIXES = {"nondeterminism": "[TMPRL1100] Nondeterminism error: ", "fatal": "Fatal error in workflow machines: "}
@@ -108,8 +108,7 @@ def cannot_judge(run: Run, code: Code) -> HandOver | None:
     odd = unknown(run.events)
     if odd is not None:
         return HandOver(f"event {odd.event_id} is of a type that this engine does not know: {odd.event_type}")
-    release = tuple(int(part) for part in temporalio.__version__.split(".")[:2])
-    if not OLDEST <= release <= NEWEST:
+    if not OLDEST <= _RELEASE <= NEWEST:
         return HandOver(
             f"temporalio {temporalio.__version__} is not among the releases that this engine is tested with"
         )
@@ -195,9 +194,9 @@ class _Bench:
             told = self._drive(record.run, worker, inside, outside)
         if isinstance(runner, SharedSandbox):
             runner.look_after(workflow)
-        return (
-            told.is_plain and not (watch and watch.found) and self.likeness.is_plain(record, told.replay.line.matched)
-        )
+        if not told.is_plain or (watch is not None and watch.found):
+            return False
+        return self.likeness.is_plain(record, told.replay.tape, told.replay.line.matched)
 
     def watched(self, record: Record, tape: recorder.Tape) -> Says:
         """Drive it with the recorder in place; what the SDK's replayer would say."""
@@ -223,8 +222,8 @@ class _Bench:
         for runner in runners:
             runner.run = run
             runner.errors.clear()
-        worker.place(run.namespace)
-        beginning = Beginning(run.workflow_id or "", worker.namespace, worker.task_queue)
+        worker.place(run.namespace, run.task_queue)
+        beginning = Beginning(run.workflow_id or "")
         driven = Driven(worker, run.workflow_id or "")
         return Course(Replay(run.events, beginning, worker.own_build), driven, keep=keep)
 
@@ -328,17 +327,6 @@ def _shut_out(watch: guard.Watch | None) -> Iterator[None]:
         yield
     finally:
         guard._active.watch = None
-
-
-@contextmanager
-def unhurried() -> Iterator[None]:
-    """Let the garbage collector look less often: a run makes objects by the thousand and drops nearly all of them."""
-    before = gc.get_threshold()
-    gc.set_threshold(200_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def is_closed(run: Run) -> bool:

@@ -18,6 +18,9 @@ from replaytool.replay.temporal.reading import Started, parsed, present
 from replaytool.replay.temporal.seed import seed_of
 
 _SECOND = 1_000_000_000
+_HAS_ORIGINAL_ID = "original_execution_run_id" in InitializeWorkflow.DESCRIPTOR.fields_by_name
+_NO_INITIATOR = ContinueAsNewInitiator.ValueType(0)
+_INITIATORS = dict(ContinueAsNewInitiator.items())
 _DURATIONS = (
     ("workflow_execution_timeout", "workflow_execution_timeout"),
     ("workflow_run_timeout", "workflow_run_timeout"),
@@ -40,8 +43,6 @@ class Beginning:
 
     workflow_id: str
     """Given with the history: the event itself did not always name it."""
-    namespace: str = "ReplayNamespace"
-    task_queue: str = "replay-None"
 
 
 def timestamp(nanoseconds: int) -> Timestamp:
@@ -63,9 +64,9 @@ def initialize(started: Started, workflow_id: str, time: int | None) -> Workflow
         attempt=started.attempt,
         cron_schedule=started.cron_schedule,
         start_time=timestamp(time or 0),
-        continued_initiator=_initiator(started.initiator),
+        continued_initiator=_INITIATORS.get(started.initiator, _NO_INITIATOR),
     )
-    if "original_execution_run_id" in job.DESCRIPTOR.fields_by_name:
+    if _HAS_ORIGINAL_ID:
         job.original_execution_run_id = started.original_execution_run_id
     _relatives(job, started)
     _times(job, started)
@@ -74,11 +75,6 @@ def initialize(started: Started, workflow_id: str, time: int | None) -> Workflow
         if present(raw):
             getattr(job, name).CopyFrom(parsed(raw, kind()))
     return WorkflowActivationJob(initialize_workflow=job)
-
-
-def _initiator(name: str) -> ContinueAsNewInitiator.ValueType:
-    known = ContinueAsNewInitiator.keys()
-    return ContinueAsNewInitiator.Value(name) if name in known else ContinueAsNewInitiator.ValueType(0)
 
 
 def _relatives(job: InitializeWorkflow, started: Started) -> None:

@@ -49,7 +49,7 @@ class Worker:
     inner: _WorkflowWorker
     converter: DataConverter
     build_id: str | None
-    namespace: str
+    own_namespace: str
     watchdog: Watchdog | None
     encodes_headers: bool = False
     _builds: list[str] = field(default_factory=list)
@@ -60,13 +60,18 @@ class Worker:
             self._builds.append(self.build_id or load_default_build_id())
         return self._builds[0]
 
-    def place(self, namespace: str | None) -> None:
-        """Where the next run believes to be."""
-        if namespace:
-            self.namespace = self.inner._namespace = namespace
+    def place(self, namespace: str | None, task_queue: str | None) -> None:
+        """Where the next run believes to be; a replayer makes up what its record does not say."""
+        self.inner._namespace = namespace or self.own_namespace
+        self.inner._task_queue = task_queue or self.own_queue
 
     @property
-    def task_queue(self) -> str:
+    def namespace(self) -> str:
+        """Where the run believes to be."""
+        return self.inner._namespace
+
+    @property
+    def own_queue(self) -> str:
         """The queue that a replayer makes up."""
         return f"replay-{self.build_id}"
 
@@ -103,7 +108,7 @@ def worker_of(settings: dict[str, Any], *, debug: bool = False) -> Worker:
         inner=inner,
         converter=converter,
         build_id=config.get("build_id"),
-        namespace=config.get("namespace", "ReplayNamespace"),
+        own_namespace=config.get("namespace", "ReplayNamespace"),
         watchdog=None if debug or timeout is None else Watchdog(timeout),
         encodes_headers=wanted["encode_headers"],
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.replay.temporal import machines_basic as basic
@@ -34,8 +34,7 @@ _PATCHES_ATTRIBUTE = "TemporalChangeVersion"
 _LONGEST_PATCH_LIST = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """A command in line."""
 
     machine: Machine
@@ -44,8 +43,7 @@ class Waiting:
     """The command of the code that led to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(msgspec.Struct, frozen=True):
     """A command and the place of the event that recorded it."""
 
     place: int
@@ -97,11 +95,15 @@ class Line:
             if fault is not None:
                 return fault
         self._command = None
-        fault = self._apply_peeked(include_held=False) or self.release_if_idle(bool(self._replay._jobs))
+        fault = None
+        if self.peeked.waiting:
+            fault = self._apply_peeked(include_held=False) or self.release_if_idle(bool(self._replay._jobs))
         return fault or self._send()
 
     def _in_order(self, commands: list[tuple[WorkflowCommand, str]]) -> list[tuple[WorkflowCommand, str]]:
         """The end of the workflow goes last; in older records it cut off what came behind it."""
+        if len(commands) == 1:
+            return commands
         ends = [place for place, (_, kind) in enumerate(commands) if kind in _TERMINAL]
         if not ends:
             return commands
@@ -241,7 +243,7 @@ class Line:
     def match(self, place: int, kind: str, said: Any, after: int | None) -> tuple[Fault | None, bool]:
         """Give the event to the command that waits longest; whether the next event is to be skipped."""
         replay = self._replay
-        event_id = replay.tape.events[place].event_id
+        event_id = replay.tape.heads[place].event_id
         patch = None
         if kind == "MarkerRecorded":
             if said.marker_name == LOCAL_ACTIVITY:

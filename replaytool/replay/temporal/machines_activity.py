@@ -73,7 +73,11 @@ def _completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | 
     if values is None:
         _resolve(machine, core, ActivityResolution(completed=Success()))
     elif len(values.payloads) == 1:
-        _resolve(machine, core, ActivityResolution(completed=Success(result=values.payloads[0].proto())))
+        job = WorkflowActivationJob()
+        told = job.resolve_activity
+        told.seq = machine.seq
+        values.payloads[0].write(told.result.completed.result)
+        core.tell(job)
     else:
         return Fault("fatal", f"Not exactly one payload in activity result ({len(values.payloads)})")
     return None

@@ -1,13 +1,13 @@
-"""What the replay reads of each recorded event, and nothing else: one decoder per event type, from JSON in one C call.
+"""What the replay reads of each recorded event, and nothing else.
 
-An event type that is not in `RECORDS` is one that this engine does not know. `of` is the event that the command was
-recorded with, under whatever name the type gives it: that is how a later event finds what it is about.
+`of` is the event that the command was recorded with, under whatever name the type gives it: that is how a later event
+finds what it is about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from google.protobuf import json_format
@@ -45,11 +45,18 @@ class RawPayload(Struct, frozen=True):
 
     def proto(self) -> Payload:
         """The value as the SDK's converters take it."""
-        payload = Payload(metadata=self.metadata, data=self.data)
-        if self.external_payloads != NOTHING:
+        payload = Payload()
+        self.write(payload)
+        return payload
+
+    def write(self, payload: Payload) -> None:
+        """Write the value where it is to stand: each message that is put into another one is copied."""
+        payload.data = self.data
+        for key, value in self.metadata.items():
+            payload.metadata[key] = value
+        if self.external_payloads:
             outside = b'{"externalPayloads":' + bytes(self.external_payloads) + b"}"
             payload.MergeFrom(parsed(msgspec.Raw(outside), Payload()))
-        return payload
 
 
 class RawPayloads(Struct, frozen=True):
@@ -118,6 +125,12 @@ class Started(Struct, frozen=True):
     priority: msgspec.Raw = NOTHING
 
 
+class Completed(Struct, frozen=True):
+    """WorkflowExecutionCompleted."""
+
+    result: RawPayloads = RawPayloads()
+
+
 class TaskStarted(Struct, frozen=True, rename=_SCHEDULED):
     """WorkflowTaskStarted."""
 
@@ -170,10 +183,19 @@ class TaskFailed(Struct, frozen=True, rename=_SCHEDULED):
 
 
 class ActivityScheduled(Struct, frozen=True):
-    """ActivityTaskScheduled."""
+    """ActivityTaskScheduled; its options stay JSON, as they are nearly always those of the one before."""
 
     activity_id: str = ""
     activity_type: Name = Name()
+    input: RawPayloads = RawPayloads()
+    task_queue: msgspec.Raw = NOTHING
+    header: msgspec.Raw = NOTHING
+    schedule_to_close_timeout: msgspec.Raw = NOTHING
+    schedule_to_start_timeout: msgspec.Raw = NOTHING
+    start_to_close_timeout: msgspec.Raw = NOTHING
+    heartbeat_timeout: msgspec.Raw = NOTHING
+    retry_policy: msgspec.Raw = NOTHING
+    priority: msgspec.Raw = NOTHING
 
 
 class OfScheduled(Struct, frozen=True, rename=_SCHEDULED):
@@ -204,6 +226,13 @@ class ActivityClosed(Struct, frozen=True, rename=_SCHEDULED):
     retry_state: str = ""
     failure: msgspec.Raw = NOTHING
     details: msgspec.Raw = NOTHING
+
+
+class TimerStarted(Struct, frozen=True):
+    """TimerStarted."""
+
+    timer_id: str = ""
+    start_to_fire_timeout: str = ""
 
 
 class TimerFired(Struct, frozen=True, rename=_STARTED):
@@ -281,6 +310,18 @@ class UpdateAccepted(Struct, frozen=True):
     accepted_request: msgspec.Raw = NOTHING
 
 
+class Outcome(Struct, frozen=True):
+    """How an update ended, as far as it ended well."""
+
+    success: RawPayloads | None = None
+
+
+class UpdateCompleted(Struct, frozen=True):
+    """WorkflowExecutionUpdateCompleted."""
+
+    outcome: Outcome = Outcome()
+
+
 class UpdateAdmitted(Struct, frozen=True):
     """WorkflowExecutionUpdateAdmitted."""
 
@@ -301,81 +342,6 @@ class NexusEvent(Struct, frozen=True, rename=_SCHEDULED):
     operation_token: str = ""
     result: RawPayload | None = None
     failure: msgspec.Raw = NOTHING
-
-
-RECORDS: dict[str, type[Struct]] = {
-    "WorkflowExecutionStarted": Started,
-    "WorkflowExecutionCompleted": Nothing,
-    "WorkflowExecutionFailed": Nothing,
-    "WorkflowExecutionTimedOut": Nothing,
-    "WorkflowExecutionTerminated": Nothing,
-    "WorkflowExecutionCanceled": Nothing,
-    "WorkflowExecutionContinuedAsNew": Nothing,
-    "WorkflowExecutionSignaled": Signaled,
-    "WorkflowExecutionCancelRequested": CancelAsked,
-    "WorkflowTaskScheduled": Nothing,
-    "WorkflowTaskStarted": TaskStarted,
-    "WorkflowTaskCompleted": TaskCompleted,
-    "WorkflowTaskTimedOut": OfScheduled,
-    "WorkflowTaskFailed": TaskFailed,
-    "ActivityTaskScheduled": ActivityScheduled,
-    "ActivityTaskStarted": OfScheduled,
-    "ActivityTaskCompleted": ActivityCompleted,
-    "ActivityTaskFailed": ActivityClosed,
-    "ActivityTaskTimedOut": ActivityClosed,
-    "ActivityTaskCancelRequested": OfScheduled,
-    "ActivityTaskCanceled": ActivityClosed,
-    "TimerStarted": Nothing,
-    "TimerFired": TimerFired,
-    "TimerCanceled": TimerFired,
-    "MarkerRecorded": Marker,
-    "StartChildWorkflowExecutionInitiated": ChildInitiated,
-    "StartChildWorkflowExecutionFailed": ChildClosed,
-    "ChildWorkflowExecutionStarted": ChildStarted,
-    "ChildWorkflowExecutionCompleted": ChildClosed,
-    "ChildWorkflowExecutionFailed": ChildClosed,
-    "ChildWorkflowExecutionCanceled": ChildClosed,
-    "ChildWorkflowExecutionTimedOut": ChildClosed,
-    "ChildWorkflowExecutionTerminated": ChildClosed,
-    "SignalExternalWorkflowExecutionInitiated": Nothing,
-    "SignalExternalWorkflowExecutionFailed": ChildClosed,
-    "ExternalWorkflowExecutionSignaled": OfInitiated,
-    "RequestCancelExternalWorkflowExecutionInitiated": Nothing,
-    "RequestCancelExternalWorkflowExecutionFailed": ChildClosed,
-    "ExternalWorkflowExecutionCancelRequested": OfInitiated,
-    "UpsertWorkflowSearchAttributes": Upserted,
-    "WorkflowPropertiesModified": Nothing,
-    "WorkflowPropertiesModifiedExternally": Nothing,
-    "ActivityPropertiesModifiedExternally": Nothing,
-    "WorkflowExecutionUpdateAdmitted": UpdateAdmitted,
-    "WorkflowExecutionUpdateAccepted": UpdateAccepted,
-    "WorkflowExecutionUpdateRejected": Nothing,
-    "WorkflowExecutionUpdateCompleted": Nothing,
-    "NexusOperationScheduled": NexusScheduled,
-    "NexusOperationStarted": NexusEvent,
-    "NexusOperationCompleted": NexusEvent,
-    "NexusOperationFailed": NexusEvent,
-    "NexusOperationCanceled": NexusEvent,
-    "NexusOperationTimedOut": NexusEvent,
-    "NexusOperationCancelRequested": OfScheduled,
-    "NexusOperationCancelRequestCompleted": OfScheduled,
-    "NexusOperationCancelRequestFailed": NexusEvent,
-    "WorkflowExecutionOptionsUpdated": Nothing,
-    "WorkflowExecutionPaused": Nothing,
-    "WorkflowExecutionUnpaused": Nothing,
-    "WorkflowExecutionTimeSkippingTransitioned": Nothing,
-}
-
-
-def _decoder(event_type: str, record: type[Struct]) -> Callable[[bytes], Any]:
-    key = event_type[0].lower() + event_type[1:] + "EventAttributes"
-    fields: list[tuple[str, Any, Any]] = [("attributes", record | None, None), ("worker_may_ignore", bool, False)]
-    names = {"attributes": key, "worker_may_ignore": "workerMayIgnore"}
-    holder = msgspec.defstruct(f"{event_type}Event", fields, rename=names, gc=False)
-    return msgspec.json.Decoder(holder, strict=False).decode
-
-
-DECODERS: dict[str, Callable[[bytes], Any]] = {name: _decoder(name, record) for name, record in RECORDS.items()}
 
 
 def parsed(raw: msgspec.Raw, into: M) -> M:

@@ -15,6 +15,7 @@ from replaytool.history import Event, Run
 from replaytool.payloads import from_json
 from replaytool.replay.temporal.kinds import BY_EVENT, CLOSING, recorded_fields
 from replaytool.replay.temporal.values import seconds_of
+from replaytool.replay.temporal.whole import Read, heads, read_whole
 from replaytool.verdict import Expected
 
 _TASK_ENDS = {"WorkflowTaskCompleted", "WorkflowTaskFailed", "WorkflowTaskTimedOut"}
@@ -41,7 +42,11 @@ def to_bytes(run: Run) -> bytes:
 
 def from_bytes(run: Run, history: bytes) -> Run:
     """The run with its events back in it."""
-    return replace(run, events=[_event(bytes(raw)) for raw in msgspec.json.decode(history, type=_History).events])
+    raws = msgspec.json.decode(history, type=_History).events
+    records = read_whole(history)
+    if records is None:
+        return replace(run, events=[_event(bytes(raw)) for raw in raws])
+    return replace(run, events=Read(raws, records))
 
 
 _head = msgspec.json.Decoder(_Head)
@@ -81,7 +86,7 @@ class Record:
     @cached_property
     def started(self) -> dict[str, Any]:
         """How the run was started."""
-        return self.attributes_of(self.run.events[0].event_id) if self.run.events else {}
+        return attributes(msgspec.json.decode(self.run.events[0].raw)) if self.run.events else {}
 
     @cached_property
     def run_timeout(self) -> float:
@@ -148,7 +153,7 @@ class Record:
 
     def malformed(self) -> str:
         """Why no engine could replay this, or "": on such a history the SDK's replayer hangs."""
-        events = self.run.events
+        events = heads(self.run.events)
         if not events or events[0].event_type != "WorkflowExecutionStarted":
             return "the history does not begin with WorkflowExecutionStarted"
         if len(events) == 1:

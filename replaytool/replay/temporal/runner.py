@@ -69,13 +69,13 @@ class AsRecorded(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """An instance that believes to run where the record was made."""
-        info = dataclasses.replace(
-            det.info,
-            task_queue=self.run.task_queue or det.info.task_queue,
-            namespace=self.run.namespace or det.info.namespace,
-        )
+        info = det.info
+        queue, namespace = self.run.task_queue or info.task_queue, self.run.namespace or info.namespace
+        if (queue, namespace) != (info.task_queue, info.namespace):
+            info = dataclasses.replace(info, task_queue=queue, namespace=namespace)
+            det = dataclasses.replace(det, info=info)
         try:
-            return self.inner.create_instance(dataclasses.replace(det, info=info))
+            return self.inner.create_instance(det)
         except BaseException as error:
             self.errors.append(error)
             raise

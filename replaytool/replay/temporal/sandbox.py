@@ -7,6 +7,7 @@ something that cannot be looked at, its type goes back to a sandbox for each run
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import sys
 import types
@@ -20,8 +21,9 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox._in_sandbox import InSandbox
+from temporalio.worker.workflow_sandbox._restrictions import _RestrictedProxy
 
-from replaytool.replay.temporal.watching import watch_points
+from replaytool.replay.temporal.watching import watched
 
 
 class SharedSandbox(WorkflowRunner):
@@ -82,12 +84,12 @@ class _Box:
         self.is_entered = False
         modules = [module for name, module in self.importer.new_modules.items() if self._is_own(name, module)]
         self._modules = len(self.importer.new_modules)
-        self._watched = watch_points(modules)
+        self._watched = watched(modules)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         context = self.importer.restriction_context
-        with self.importer.applied():
+        with self.importer.applied(), _quick_isinstance():
             temporalio.workflow.unsafe._set_in_sandbox(True)
             context.is_runtime = context.in_activation = self.is_entered = True
             try:
@@ -106,7 +108,7 @@ class _Box:
         """Whether nothing that the modules hold has changed, and nothing was imported later."""
         if self._watched is None or len(self.importer.new_modules) != self._modules:
             return False
-        return all(look(held) == before for look, held, before in self._watched)
+        return self._watched.is_as_it_was()
 
     def _is_own(self, name: str, module: Any) -> bool:
         """Modules that are the sandbox's own, as against those that all of the process shares."""
@@ -117,6 +119,30 @@ class _Box:
     @staticmethod
     def _outside() -> Any:
         return getattr(sys.modules, "orig", sys.modules)
+
+
+@contextmanager
+def _quick_isinstance() -> Iterator[None]:
+    """Inside, the SDK has each `isinstance` look for its proxies in four calls; nearly none has one."""
+    careful: Callable[[Any, Any], bool] = builtins.isinstance
+    plain = getattr(careful, "orig", None)
+    if plain is None:
+        yield
+        return
+
+    def quick(one: Any, kind: Any) -> bool:
+        if type(one) is _RestrictedProxy or type(kind) is _RestrictedProxy:
+            return careful(one, kind)
+        found: bool = plain(one, kind)
+        return found
+
+    builtins.isinstance = quick
+    try:
+        yield
+    finally:
+        # Another thread that has come in meanwhile put the careful one back, or its own quick one in place.
+        if builtins.isinstance is quick:
+            builtins.isinstance = careful
 
 
 def _is_standard(module: types.ModuleType) -> bool:

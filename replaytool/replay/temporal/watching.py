@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import collections
 import itertools
+import operator
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 Look = Callable[[Any], Any]
 Point = tuple[Look, Any, Any]
 """How to look at a container, the container, and what it looked like."""
+_MACHINERY = ("__builtins__", "__loader__", "__spec__")
+"""What importing leaves in each module; the builtins are the whole process's, in the SDK's sandbox too."""
 
 _LIMIT = 5000
 _UNCHANGING = (
@@ -29,21 +32,59 @@ class _Unclear(Exception):
     """Something that may change and does not show it."""
 
 
-def watch_points(modules: Iterable[types.ModuleType]) -> tuple[Point, ...] | None:
-    """All containers that the modules lead to; None where there is one that cannot be looked into."""
+class Watched:
+    """All containers that some modules lead to, and what was in them."""
+
+    def __init__(self, walk: _Walk) -> None:
+        self._held = [_Held(walk.mappings), _Held(list(map(_values, walk.mappings))), _Held(walk.sequences)]
+        self._points, self._kept = walk.points, walk.kept
+
+    def is_as_it_was(self) -> bool:
+        """Whether each holds the very objects that it held."""
+        return all(held.is_same() for held in self._held) and all(
+            look(held) == before for look, held, before in self._points
+        )
+
+
+class _Held:
+    """The objects in many containers, in order. They are kept: the id of one that is gone could be another's."""
+
+    def __init__(self, containers: Sequence[Any]) -> None:
+        self._containers = containers
+        self._sizes = [*map(len, containers)]
+        self._objects = [*itertools.chain.from_iterable(containers)]
+
+    def is_same(self) -> bool:
+        if [*map(len, self._containers)] != self._sizes:
+            return False
+        try:
+            return all(map(operator.is_, itertools.chain.from_iterable(self._containers), self._objects))
+        except RuntimeError:  # another thread changes one of them at this very moment
+            return False
+
+
+def watched(modules: Iterable[types.ModuleType]) -> Watched | None:
+    """All that the modules lead to; None where there is something that cannot be looked into."""
     walk = _Walk()
     try:
         for module in modules:
-            walk.dictionary(vars(module))
+            walk.module(module)
         walk.all()
     except _Unclear:
         return None
-    return tuple(walk.points)
+    return Watched(walk)
+
+
+_values = operator.methodcaller("values")
 
 
 class _Walk:
     def __init__(self) -> None:
         self.points: list[Point] = []
+        self.kept: list[Any] = []
+        """What the points know by its id only."""
+        self.mappings: list[Any] = []
+        self.sequences: list[Any] = []
         self._seen: set[int] = set()
         self._todo: list[Any] = []
 
@@ -66,13 +107,21 @@ class _Walk:
 
     def _watch(self, look: Look, held: Any, inside: Iterable[Any] = ()) -> None:
         self.points.append((look, held, look(held)))
-        self._todo.extend(inside)
+        found = [*inside]
+        self.kept += found
+        self._todo += found
+
+    def module(self, module: types.ModuleType) -> None:
+        self.mappings.append(vars(module))
+        self._todo.extend(value for name, value in vars(module).items() if name not in _MACHINERY)
 
     def dictionary(self, value: Any) -> None:
-        self._watch(_of_mapping, value, value.values())
+        self.mappings.append(value)
+        self._todo.extend(value.values())
 
     def sequence(self, value: Any) -> None:
-        self._watch(_of_sequence, value, value)
+        self.sequences.append(value)
+        self._todo.extend(value)
 
     def unchanging(self, value: Any) -> None:
         self._todo.extend(value)
@@ -86,7 +135,7 @@ class _Walk:
     def kind(self, value: type) -> None:
         """Classes are where code likes to keep what it shares; those of other modules are not the sandbox's."""
         if value.__module__.partition(".")[0] not in ("builtins", "typing", "temporalio", "google", "abc", "enum"):
-            self._watch(_of_mapping, vars(value), vars(value).values())
+            self.dictionary(vars(value))
 
     def function(self, value: Any) -> None:
         self._todo += [value.__defaults__, value.__kwdefaults__]
@@ -131,14 +180,6 @@ _VISITS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
     (property, _Walk.accessor),
     ((itertools.count, bytearray), _Walk.shown),
 )
-
-
-def _of_mapping(held: Any) -> list[Any]:
-    return [*held, *map(id, held.values())]
-
-
-def _of_sequence(held: Any) -> list[int]:
-    return [*map(id, held)]
 
 
 def _in_cell(cell: Any) -> Any:

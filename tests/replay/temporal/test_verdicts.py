@@ -17,7 +17,7 @@ from replaytool.history import Event
 from replaytool.replay.code import Code, CodeSpec
 from replaytool.replay.options import Options
 from replaytool.replay.temporal import direct, sdk
-from replaytool.replay.temporal.reading import RECORDS
+from replaytool.replay.temporal.whole import RECORDS
 from tests.replay.temporal.oracle import quiet_process, run_of
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "temporal"
