@@ -1,8 +1,15 @@
-"""What pyproject.toml lists is what the repository holds."""
+"""What pyproject.toml lists is what the repository holds, and what is built of it is complete."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -46,3 +53,66 @@ def test_no_file_is_too_long() -> None:
         if (count := path.read_text().count("\n")) > 400
     }
     assert long == {}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A source archive of what git holds, and a wheel that was made of it."""
+    folder = tmp_path_factory.mktemp("built")
+    for file in tracked():
+        (folder / "tree" / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, folder / "tree" / file, follow_symlinks=False)
+    archive = folder / build("build_sdist", folder / "tree", folder)
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    return archive, folder / build("build_wheel", unpacked, folder)
+
+
+def build(hook: str, tree: Path, target: Path) -> str:
+    """Call one hook of the build backend, as pip does."""
+    script = f"from setuptools import build_meta; print(build_meta.{hook}({str(target)!r}))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tree, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def tracked() -> list[str]:
+    """What git holds, and what is about to be added to it."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        pytest.skip("this is no git checkout")
+    return [file for file in done.stdout.splitlines() if (ROOT / file).exists()]
+
+
+def test_the_source_archive_holds_all_that_git_holds(built: tuple[Path, Path]) -> None:
+    with tarfile.open(built[0]) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    links = {"replaytool/formats", "replaytool/tui"}
+    assert {file for file in tracked() if file not in links} - held == set()
+    assert links & {name for name in held if "." in name} == set()
+
+
+def test_the_wheel_holds_the_packages_and_nothing_else(built: tuple[Path, Path]) -> None:
+    with zipfile.ZipFile(built[1]) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    moved = {"formats/": "replaytool/formats/", "tui/": "replaytool/tui/", "replaytool/": "replaytool/"}
+    expected = {
+        target + file.removeprefix(folder)
+        for file in tracked()
+        for folder, target in moved.items()
+        if file.startswith(folder) and not (ROOT / file).is_symlink()
+    }
+    assert held == expected
+
+
+def test_the_wheel_runs_where_it_is_installed(built: tuple[Path, Path], tmp_path: Path) -> None:
+    """Its own files are found, and not those of this checkout."""
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", "site", str(built[1])]
+    subprocess.run(pip, cwd=tmp_path, check=True, timeout=120)
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    command = [sys.executable, "-m", "replaytool", "doctor", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    found = {one["what"]: one["says"] for one in json.loads(done.stdout)}
+    assert str(tmp_path / "site") in found["replaytool"]
