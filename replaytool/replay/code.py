@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from replaytool.errors import ReplaytoolError
+from replaytool.replay import guard
 from replaytool.replay.loading import imported, in_user_code, modules_of, on_path
 from replaytool.verdict import CodeInfo
 
@@ -56,6 +57,7 @@ class Code:
 
 def load(spec: CodeSpec) -> Code:
     """Import all that the spec names; raises ReplaytoolError for what a person must mend."""
+    guard.install()  # before the code is there: it may import a clock by name
     folder = Path(spec.folder or ".").resolve()
     found = [modules_of(item, folder) for item in spec.workflows]
     modules = [module for group, _ in found for module in group]

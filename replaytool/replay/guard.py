@@ -1,16 +1,15 @@
 """The world is shut out: while workflow code runs, what reaches for it is told, and what would change it is refused.
 
-Python's audit events tell of sockets, processes and files. Clocks and random numbers raise none, so calls of theirs
-are seen by a profile function, on the workflow's thread and during its activations only.
+Python's audit events tell of sockets, processes and files, and `senses` of clocks and random numbers, which raise none.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import secrets
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from replaytool.replay import senses
 from replaytool.verdict import CallSite, Hazard
 
 _LIMIT = 50
@@ -59,23 +59,21 @@ def watched(watch: Watch | None) -> Iterator[None]:
     if watch is None:
         yield
         return
-    _install()
-    before = sys.getprofile()
+    install()
     _active.watch = watch
-    sys.setprofile(_profile)
     try:
         yield
     finally:
-        sys.setprofile(before)
         _active.watch = None
 
 
-def _install() -> None:
-    """An audit hook stays for as long as the process: once is enough."""
+def install() -> None:
+    """For as long as the process lives. What code imports by name before this is not seen when it calls it."""
     global _installed
     if not _installed:
         _installed = True
         sys.addaudithook(_hook)
+        senses.install(_noticed)
 
 
 def _writes(args: tuple[Any, ...]) -> bool:
@@ -130,49 +128,21 @@ def _detail(event: str, args: tuple[Any, ...]) -> str:
     return ", ".join(str(one)[:200] for one in shown)
 
 
-# The clock and chance, by the function that the profiler shows.
-_BUILTINS: dict[Any, str] = {
-    time.time: "time.time",
-    time.time_ns: "time.time_ns",
-    time.monotonic: "time.monotonic",
-    time.monotonic_ns: "time.monotonic_ns",
-    time.perf_counter: "time.perf_counter",
-    time.perf_counter_ns: "time.perf_counter_ns",
-    time.sleep: "time.sleep",
-    os.urandom: "os.urandom",
-}
-_DATES = {"now", "utcnow", "today"}
-_CHANCE = {random.__file__, uuid.__file__, random.__file__.replace("random.py", "secrets.py")}
-_GLOBAL_RANDOM = getattr(random, "_inst", None)
+_CHANCE = {random.__file__, uuid.__file__, secrets.__file__}
 
 
-def _profile(frame: FrameType, event: str, arg: Any) -> None:
-    if event != "c_call":
-        return
-    what = _clock(arg)
-    if what is None:
+def _noticed(what: str, frame: FrameType) -> None:
+    """The clock or chance was looked at: told where the line that did it is one of the workflow's."""
+    watch: Watch | None = getattr(_active, "watch", None)
+    if watch is None:
         return
     caller: FrameType | None = frame
     while caller is not None and caller.f_code.co_filename in _CHANCE:
         what = f"{os.path.basename(caller.f_code.co_filename)[:-3]}.{caller.f_code.co_name}"
         caller = caller.f_back
-    watch: Watch | None = getattr(_active, "watch", None)
-    if watch is None or caller is None:
+    if caller is None:
         return
     site = watch.site(caller)
     # A library that looks at the clock for itself says nothing about the workflow.
     if site is not None and site.line == caller.f_lineno and site.function.endswith(caller.f_code.co_name):
         watch.note(what, "", False, caller)
-
-
-def _clock(called: Any) -> str | None:
-    owner = getattr(called, "__self__", None)
-    name = called.__name__
-    if isinstance(owner, random.Random):
-        return f"random.{name}" if owner is _GLOBAL_RANDOM or isinstance(owner, random.SystemRandom) else None
-    if name in _DATES and isinstance(owner, type) and owner.__module__ == "datetime":
-        return f"{owner.__name__}.{name}"
-    try:
-        return _BUILTINS.get(called)
-    except TypeError:
-        return None

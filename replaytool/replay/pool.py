@@ -65,6 +65,8 @@ class Limits:
     """What the code of a run may take; 0 is no bound."""
     hash_seed: str = "0"
     """The order of sets is the same each time one asks, so that a report can be compared with the last one."""
+    clock_ahead: float = 0.0
+    """Seconds by which the code's wall clock is set off."""
 
 
 @dataclass
@@ -137,7 +139,14 @@ def do_all(
     limits = limits or Limits()
     listed = list(works)
     order = sorted(listed, key=lambda work: -work.size)
-    setup = Setup(spec, job.name, _plain(options or Options()), argument or {}, limits.megabytes * _MEGABYTE)
+    setup = Setup(
+        spec,
+        job.name,
+        _plain(options or Options()),
+        argument or {},
+        memory=limits.megabytes * _MEGABYTE,
+        clock_ahead=limits.clock_ahead,
+    )
     state = _State(job, setup, limits, deque(order), SimpleQueue(), stop or threading.Event())
     jobs = max(1, min(limits.jobs or os.cpu_count() or 1, len(listed)))
     threads = [threading.Thread(target=_tend, args=(state,), daemon=True) for _ in range(jobs)]

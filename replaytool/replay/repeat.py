@@ -1,22 +1,22 @@
 """The same runs several times over, each time in a world that is a little different: what differs then is luck.
 
-Another seed gives sets of strings another order, and every second time the children take the runs from the other end
-and the SDK's own replayer does it. Code that keeps to its inputs cannot tell the difference.
+Another seed gives sets of strings another order, the wall clock is set off, and every second time the children take
+the runs from the other end and the SDK's own replayer does it. Code that keeps to its inputs cannot tell.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from datetime import timedelta
 
 from replaytool.replay import CodeSpec, Options
+from replaytool.replay.luck import together
 from replaytool.replay.pool import Limits, Outcome, Work, replay_all
-from replaytool.verdict import UNSTABLE, WORDS, Verdict, as_json
+from replaytool.verdict import Verdict
 
-_WORST_FIRST = ("diverged", "failed", "crashed", "unverified", "drift", "ok")
-_IDLE = ("seconds", "hazards", "notes", "engine", "confirmed_by")
+_STRIDE = timedelta(days=200, hours=12, minutes=1, seconds=1)
+"""Another year after two of them, another weekday, half of the day, minute and second after each."""
 
 
 def replay_repeatedly(
@@ -34,10 +34,9 @@ def replay_repeatedly(
     outcomes: list[Outcome] = []
     for number in range(times):
         turned = [replace(work, size=-work.size) for work in listed] if number % 2 else listed
-        seeded = replace(limits, hash_seed=str(number))
-        # The SDK's replayer watches clocks and chance in every run, which ours does only where it found something.
+        varied = replace(limits, hash_seed=str(number), clock_ahead=clock_ahead(number))
         chosen = "sdk" if number % 2 else engine
-        outcomes.append(replay_all(turned, spec, options, seeded, chosen, progress))
+        outcomes.append(replay_all(turned, spec, options, varied, chosen, progress))
         if not outcomes[-1].complete:
             break
     verdicts = {
@@ -48,17 +47,11 @@ def replay_repeatedly(
     return Outcome(verdicts, outcomes[0].code, all(one.complete for one in outcomes))
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict for all of them."""
-    worst = min(verdicts, key=lambda one: _WORST_FIRST.index(one.verdict))
-    if len({_told(one) for one in verdicts}) == 1:
-        return worst
-    counts = Counter(one.verdict for one in verdicts)
-    said = ", ".join(f"{word} {counts[word]} times" for word in WORDS if counts[word])
-    return replace(worst, reason=f"{UNSTABLE}: in {len(verdicts)} replays {said}; {worst.reason}".rstrip("; "))
+def clock_ahead(number: int) -> float:
+    """Seconds by which the wall clock is set off in the replay of this number: first not at all, then to both sides.
 
-
-def _told(verdict: Verdict) -> str:
-    """All that a verdict says about the code."""
-    plain: dict[str, Any] = as_json(verdict)
-    return repr({name: value for name, value in plain.items() if name not in _IDLE})
+    >>> [round(clock_ahead(number) / 86400) for number in range(5)]
+    [0, 201, -201, 401, -401]
+    """
+    strides = (number + 1) // 2
+    return (strides if number % 2 else -strides) * _STRIDE.total_seconds()

@@ -22,7 +22,7 @@ import msgspec
 
 from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.history import Run
-from replaytool.replay import Code, CodeSpec, Options, load
+from replaytool.replay import Code, CodeSpec, Options, load, senses
 from replaytool.replay.jobs import NO_MEMORY, Asked, Job, named
 from replaytool.verdict import CodeInfo
 
@@ -41,6 +41,7 @@ class Setup:
     """What the job needs to know for every run."""
     memory: int = 0
     """Bytes that the code may take beyond what the child has after loading it; 0 is no bound."""
+    clock_ahead: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def _end_with_parent(parent: int) -> None:
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     setup: Setup = receive(requests, Setup)[0]
+    senses.set_off(setup.clock_ahead)
     code = _loaded(setup, answers)
     if code is None:
         return

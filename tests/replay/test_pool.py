@@ -13,7 +13,7 @@ import pytest
 from replaytool.errors import ReplaytoolError
 from replaytool.replay import CodeSpec
 from replaytool.replay.pool import Limits, Work, replay_all, work_of
-from replaytool.replay.repeat import replay_repeatedly, together
+from replaytool.replay.repeat import replay_repeatedly
 from replaytool.verdict import Verdict
 from tests.replay.histories import FIXTURES, bent, events, recorded
 
@@ -133,9 +133,3 @@ def test_the_order_of_a_set_is_told_as_luck(tmp_path: Path) -> None:
     (tmp_path / "ordered.py").write_text(text)
     steady = replay_repeatedly(listed, CodeSpec(("ordered.py",), folder=str(tmp_path)), 2).verdicts["k"]
     assert (steady.verdict, steady.reason) == ("ok", "")
-
-
-def test_the_worst_verdict_stands_for_all() -> None:
-    found = together([Verdict("ok", seconds=1), Verdict("drift", "x"), Verdict("ok", seconds=2)])
-    assert (found.verdict, found.reason) == ("drift", "unstable: in 3 replays ok 2 times, drift 1 times; x")
-    assert together([Verdict("ok", seconds=1), Verdict("ok", seconds=2)]).reason == ""

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from replaytool.replay.senses import monotonic
+
 DEADLOCK = "[TMPRL1101] Potential deadlock detected: workflow didn't yield within 2 second(s)."
 _LOOKS_EVERY = 0.1
 
@@ -37,7 +39,7 @@ class Watchdog:
             threading.Thread(target=self._watch, name="replaytool-deadlock", daemon=True).start()
         self._fired = False
         self._thread = threading.get_ident()
-        self._began = time.monotonic()
+        self._began = monotonic()
         result = None
         try:
             result = call(argument)
@@ -58,7 +60,7 @@ class Watchdog:
         while True:
             time.sleep(_LOOKS_EVERY)
             began = self._began
-            if began is not None and time.monotonic() - began > self.seconds:
+            if began is not None and monotonic() - began > self.seconds:
                 self._interrupt(began)
 
     def _interrupt(self, began: float) -> None:

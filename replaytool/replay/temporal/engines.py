@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from replaytool.history import Run
 from replaytool.replay.code import Code
+from replaytool.replay.luck import is_unstable, may_be_luck, together
 from replaytool.replay.options import PER_RUN, SHARED, Options
 from replaytool.replay.temporal import direct as direct_engine
 from replaytool.replay.temporal import sdk as sdk_engine
@@ -38,10 +39,15 @@ def auto(run: Run, code: Code, options: Options) -> Verdict:
     if found.engine == "sdk" or found.verdict in _BELIEVED:
         return found
     confirmed = sdk(run, code, options)
+    seconds = found.seconds + confirmed.seconds
     if _said(confirmed) == _said(found):
-        return replace(found, confirmed_by="sdk", seconds=found.seconds + confirmed.seconds)
+        return replace(found, confirmed_by="sdk", seconds=seconds)
+    if is_unstable(found):
+        return replace(found, seconds=seconds)  # one more replay proves nothing
+    if may_be_luck(found, confirmed):
+        return replace(together([found, confirmed]), seconds=seconds)
     note = f"the direct engine said {_words(found)}; the sdk engine's word counts"
-    return replace(confirmed, notes=(*confirmed.notes, note), seconds=found.seconds + confirmed.seconds)
+    return replace(confirmed, notes=(*confirmed.notes, note), seconds=seconds)
 
 
 def both(run: Run, code: Code, options: Options) -> Verdict:
@@ -50,6 +56,10 @@ def both(run: Run, code: Code, options: Options) -> Verdict:
     seconds = ours.seconds + theirs.seconds
     if _said(ours) == _said(theirs):
         return replace(ours, confirmed_by="sdk", seconds=seconds)
+    if is_unstable(ours):
+        return replace(ours, seconds=seconds)
+    if may_be_luck(ours, theirs):
+        return replace(together([ours, theirs]), seconds=seconds)
     reason = (
         f"a fault of replaytool: its engines disagree (direct: {_words(ours)}; sdk: {_words(theirs)}); "
         "please report it with this history (replaytool export)"

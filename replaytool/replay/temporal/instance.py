@@ -79,7 +79,7 @@ class Worker:
 def worker_of(settings: dict[str, Any], *, debug: bool = False) -> Worker:
     """A worker made as the SDK's Replayer makes its own from these settings."""
     replayer = Replayer(**settings)
-    config = replayer.config(active_config=True)
+    config = _active_config(replayer)
     converter = config.get("data_converter") or DataConverter.default
     runtime = config.get("runtime") or silent_runtime()
     wanted: dict[str, Any] = {
@@ -112,6 +112,12 @@ def worker_of(settings: dict[str, Any], *, debug: bool = False) -> Worker:
         watchdog=None if debug or timeout is None else Watchdog(timeout),
         encodes_headers=wanted["encode_headers"],
     )
+
+
+def _active_config(replayer: Replayer) -> Any:
+    """What a replayer works with; the oldest releases tell it without being asked for the active one."""
+    asked = {"active_config": True} if "active_config" in inspect.signature(replayer.config).parameters else {}
+    return replayer.config(**asked)
 
 
 def _no_bridge() -> Any:
