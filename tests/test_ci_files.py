@@ -1,0 +1,84 @@
+"""The action, the hooks and the recipes, run the way the services run them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.ci import ROOT, action, blocks, shell
+from tests.test_pytest_plugin import broken
+
+INSTALLED = {"install": "", "python": sys.executable}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A project with two histories, whose code follows one of them."""
+    (folder := tmp_path / "project").mkdir()
+    return broken(folder)
+
+
+def test_the_action_fails_where_a_run_would_break_and_says_why(repository: Path) -> None:
+    ran = action(repository, histories="histories", workflows="app/order.py\napp/timers.py\n", **INSTALLED)
+    assert (ran.code, ran.outputs["exit-code"]) == (1, "1"), ran.out
+    assert "app/order.py:29" in ran.out
+    report = json.loads(Path(ran.outputs["report"]).read_text())
+    assert (report["summary"]["ok"], report["summary"]["diverged"]) == (1, 1)
+
+
+def test_the_action_passes_what_follows(repository: Path) -> None:
+    ran = action(repository, histories="histories/timers.json", args="--strict --engine sdk", **INSTALLED)
+    assert (ran.code, ran.outputs["exit-code"]) == (0, "0"), ran.out
+    assert json.loads(Path(ran.outputs["report"]).read_text())["runs"][0]["engine"] == "sdk"
+
+
+def test_names_are_never_run(repository: Path) -> None:
+    """A file may be called what it likes."""
+    shutil.copy(repository / "histories" / "timers.json", repository / "$(touch pwned); `touch pwned`.json")
+    ran = action(repository, histories="$(touch pwned); `touch pwned`.json", **INSTALLED)
+    assert ran.code == 0, ran.out
+    assert not (repository / "pwned").exists()
+
+
+def test_every_hook_runs_what_it_names(repository: Path) -> None:
+    hooks: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert {hook["id"] for hook in hooks} == {"replaytool-check", "replaytool-check-installed"}
+    for hook in hooks:
+        assert hook["pass_filenames"] is False
+        done = shell(f"{hook['entry']} histories/timers.json", repository, {})
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_recipe_for_github_gives_the_action_what_it_takes(repository: Path) -> None:
+    for recipe in map(yaml.safe_load, _recipes("steps:")):
+        for step in _steps(recipe):
+            if "replaytool" in step.get("uses", ""):
+                ran = action(repository, **step["with"], **INSTALLED)
+                assert ran.code == 1, ran.out
+                assert "app/order.py:29" in ran.out
+
+
+def test_the_recipe_for_gitlab_runs(repository: Path) -> None:
+    (recipe,) = map(yaml.safe_load, _recipes("before_script:"))
+    (job,) = recipe.values()
+    done = shell("\n".join(job["script"]), repository, {"GITLAB_CI": "true"})
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "app/order.py:29" in done.stdout
+    for artifact in [*job["artifacts"].get("paths", []), *job["artifacts"].get("reports", {}).values()]:
+        assert (repository / artifact).stat().st_size
+
+
+def _recipes(telling: str) -> list[str]:
+    found = [block for block in blocks("docs/ci.md", "yaml") if telling in block]
+    assert found
+    return found
+
+
+def _steps(recipe: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for job in recipe["jobs"].values() for step in job["steps"]]
