@@ -25,6 +25,8 @@ class Settings:
     """The value of the Authorization header that the codec server wants; never shown."""
     workflows: tuple[str, ...] = ()
     """Where the workflow code is: modules, packages, files, folders."""
+    builds: Mapping[str, str] = field(default_factory=dict)
+    """The code that each build had: build id to module or path."""
     replayer: str | None = None
     """MODULE:FUNCTION that returns what the SDK's Replayer is to be made with."""
     drift: Mapping[str, str] = field(default_factory=dict)
@@ -129,8 +131,23 @@ def _keys(name: str, value: Any, folder: Path) -> dict[str, str]:
     return found
 
 
+def _modules(name: str, value: Any, folder: Path) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
+        raise ReplaytoolError(
+            f"[tool.replaytool] {name} must map build ids to modules or paths, not {value!r}",
+            f'{name} = {{"1.4" = "old/v14.py"}}',
+        )
+    return dict(value)
+
+
 _Converter = Callable[[str, Any, Path], Any]
-_CONVERTERS: dict[str, _Converter] = {"store": _path, "workflows": _names, "drift": _levels, "keys": _keys}
+_CONVERTERS: dict[str, _Converter] = {
+    "store": _path,
+    "workflows": _names,
+    "builds": _modules,
+    "drift": _levels,
+    "keys": _keys,
+}
 
 
 def _converted(name: str, value: Any, folder: Path) -> Any:

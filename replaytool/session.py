@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from replaytool import check, compare, config, deeds, ingest, payloads
+from replaytool import check, compare, config, deeds, ingest, payloads, walk
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
 from replaytool.session_check import Checks
@@ -21,6 +21,7 @@ from replaytool.store import RunRow, Store, is_store
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from replaytool.replay.builds import CodeMap
     from replaytool.sources.temporal_server import Known, PullOptions, Tally
     from replaytool.verdict import Report
 
@@ -143,6 +144,23 @@ class Session:
             store = Store(None)
             loaded = ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
         return check.check(store, store.runs(condition), plan, progress), loaded
+
+    def code_map(
+        self,
+        workflows: Sequence[str] = (),
+        builds: Mapping[str, str] | None = None,
+        *,
+        git: bool = False,
+        git_ref: str = "",
+    ) -> CodeMap | None:
+        """The code to walk through runs with, as given and as configured; None where there is none."""
+        return walk.code_map(self.settings, workflows, builds or {}, git=git or bool(git_ref), pattern=git_ref)
+
+    def walk(self, text: str, code: CodeMap, progress: walk.Tell | None = None) -> walk.Walk:
+        """The replayed side of a run; see `replaytool.moments`. Close it, or use it in a `with` statement."""
+        row = self.find(text)
+        history = self.store.histories([row.run_key])[row.run_key]
+        return walk.Walk(self.store.run(row), history, code, progress)
 
     def history(self, text: str) -> tuple[RunRow, list[Event]]:
         """A run with all its events."""

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -89,6 +90,11 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 def main() -> None:
+    """The child of the pool."""
+    run_child(_serve)
+
+
+def run_child(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
     """Serve until nothing comes any more. The exit is abrupt: threads that a workflow keeps are not waited for."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -99,7 +105,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     sys.dont_write_bytecode = True
     with suppress(EOFError, BrokenPipeError):
-        _serve(requests, answers)
+        serve(requests, answers)
     os._exit(0)
 
 
@@ -112,10 +118,10 @@ def _end_with_parent(parent: int) -> None:
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     setup: Setup = receive(requests, Setup)[0]
     senses.set_off(setup.clock_ahead)
-    code = _loaded(setup, answers)
+    code = loaded(setup, answers)
     if code is None:
         return
-    _bound(setup.memory)
+    bound(setup.memory)
     job, options = named(setup.job), Options(**setup.options)
     from replaytool.replay.temporal.quiet import quiet, unhurried
 
@@ -129,7 +135,8 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
                 return
 
 
-def _loaded(setup: Setup, answers: IO[bytes]) -> Code | None:
+def loaded(setup: Setup, answers: IO[bytes]) -> Code | None:
+    """The code, once whoever asks has been told that it is loaded, or why not."""
     try:
         code = load(setup.spec)
     except ReplaytoolError as error:
@@ -151,7 +158,7 @@ def _answer(job: Job[Any], asked: Asked) -> Any:
         return job.fault(f"a fault of replaytool itself: {type(error).__name__}: {error}", " | ".join(last))
 
 
-def _bound(memory: int) -> None:
+def bound(memory: int) -> None:
     """Where the system knows such a bound; what a child has already is the SDK and the code, not the run."""
     if not memory:
         return

@@ -75,7 +75,7 @@ def of_frames(frames: Iterator[tuple[CodeType, int]]) -> CallSite | None:
             user.append((code, line))
         elif rank == _LIBRARY and len(library) < _CHAIN:
             library.append((code, line))
-    sites = [CallSite(shown_path(code.co_filename), line, _name(code)) for code, line in user or library]
+    sites = [CallSite(shown_path(code.co_filename), line, name_of(code)) for code, line in user or library]
     if not sites:
         return None
     return CallSite(sites[0].file, sites[0].line, sites[0].function, tuple(sites[1:]))
@@ -87,7 +87,8 @@ def joined(inner: CallSite, outer: CallSite) -> CallSite:
     return CallSite(inner.file, inner.line, inner.function, (*inner.chain, alone, *outer.chain)[:_CHAIN])
 
 
-def _name(code: CodeType) -> str:
+def name_of(code: CodeType) -> str:
+    """A function as a person would name it."""
     return code.co_qualname.replace(".<locals>", "")
 
 

@@ -19,6 +19,15 @@ class _Interrupt(BaseException):
     """Raised in the middle of the code that does not yield."""
 
 
+_dogs: dict[tuple[int, float], Watchdog] = {}
+
+
+def bounded(seconds: float, call: Callable[[Any], Any], argument: Any) -> tuple[Any, bool]:
+    """The call's result, or that it took longer and was broken off. Each thread has a dog of its own."""
+    key = (threading.get_ident(), seconds)
+    return _dogs.setdefault(key, Watchdog(seconds)).guard(call, argument)
+
+
 class Watchdog:
     """Watches the calls of one thread at a time; the same thread makes thousands of them a second."""
 

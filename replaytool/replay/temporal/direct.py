@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -129,6 +130,21 @@ def course(run: Run, code: Code, options: Options, *, keep: bool = False) -> Cou
     return bench.begun(run, worker, *runners, keep=keep)
 
 
+@contextmanager
+def walk(run: Run, code: Code, options: Options) -> Iterator[Course]:
+    """A run to be driven by the caller with the recorder in place, as often as it likes; a tape has to be in use."""
+    worker, *runners = _bench(code, options).worker("walked")
+    workflow = code.workflow(run.workflow_type)
+    sandbox = next((one.inner for one in runners if isinstance(one.inner, SharedSandbox)), None)
+    course = _bench(code, options).begun(run, worker, *runners)
+    course.inside = partial(sandbox.entered, workflow) if sandbox is not None and workflow is not None else nullcontext
+    watch = guard.Watch(lambda frame: None, options.guard) if options.guard else None
+    with quiet(), guard.watched(watch), unhurried():
+        yield course
+    if sandbox is not None and workflow is not None:
+        sandbox.look_after(workflow)
+
+
 def _plugin_replayer() -> Any:
     from temporalio.worker import Plugin
 
@@ -190,9 +206,9 @@ class _Bench:
         self.likeness = Likeness(self.decode, self.policy)
 
     def worker(self, kind: str) -> tuple[Worker, AsRecorded, AsRecorded]:
-        """The worker for full speed, or the one that is watched."""
+        """The worker for full speed, the one that is watched, or the one whose runs are walked through."""
         if kind not in self.workers:
-            make = self._plain if kind == "plain" else self._watched
+            make = {"plain": self._plain, "watched": recording, "walked": self._walked}[kind]
             settings = dict(self.code.settings)
             inside = AsRecorded(make(settings.get("workflow_runner"), self.sandbox), _NO_RUN)
             outside = AsRecorded(make(settings.get("unsandboxed_workflow_runner"), OFF), _NO_RUN)
@@ -208,8 +224,9 @@ class _Bench:
         return shared(given) if sandbox == SHARED else given or _sandboxed()
 
     @staticmethod
-    def _watched(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
-        return recording(given, sandbox)
+    def _walked(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
+        runner = recording(given, sandbox)
+        return shared(runner) if sandbox == SHARED else runner
 
     def first(self, record: Record, workflow: type, options: Options) -> First:
         """Drive it at full speed."""
@@ -289,8 +306,12 @@ class Course:
         self.says = Says("ok")
         self.is_plain = False
         """Passed, with every task of the code's recorded and every check made."""
+        self.before: Callable[[WorkflowActivation], None] | None = None
+        """Called with each activation before the code is told of it."""
+        self.inside: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Where to stay from the first activation on, instead of going in and out for each."""
 
-    def steps(self) -> Iterator[Told]:
+    def steps(self) -> Generator[Told]:
         """Drive the run, activation by activation; the instance is torn down when this ends or is closed."""
         try:
             fault = self.replay.begin()
@@ -304,6 +325,8 @@ class Course:
 
     def _told(self) -> Iterator[Told]:
         while (activation := self.replay.next_activation()) is not None:
+            if self.before is not None:
+                self.before(activation)
             answer = self.driven.activate(activation)
             fault = None if answer.failure is not None else self.replay.complete(answer.commands)
             if answer.failure is not None or fault is not None:

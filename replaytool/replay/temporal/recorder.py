@@ -29,7 +29,8 @@ from replaytool.verdict import CallSite
 DEADLOCK = 2.0
 """Seconds after which the SDK breaks an activation off, and its task is taken to have failed."""
 _BEGUN = "__replaytool_begun"
-_LOOP = _WorkflowInstanceImpl._run_once.__code__
+_NUMBER = "__replaytool_number"
+LOOP = _WorkflowInstanceImpl._run_once.__code__
 
 
 @dataclass
@@ -63,6 +64,8 @@ class Tape:
     copies: bool = False
     """Whether commands are copied before a codec encodes them where they stand."""
     guard: guard.Watch | None = None
+    instance: RecordingInstance | None = None
+    """The instance that was activated last."""
     evicted_at: int | None = None
     """The last event that the engine had taken in when it gave up or was done."""
 
@@ -96,6 +99,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
         self._run_coroutine: Any = None
         self._run_frame: FrameType | None = None
         self._handler: FrameType | CallSite | None = None
+        self._begun = 0
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Run one activation and write it down; the one that evicts is no part of the replay."""
@@ -104,6 +108,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
             return super().activate(act)
         self._now = now = _begun(act)
         tape.activations.append(now)
+        tape.instance = self
         with guard.watched(tape.guard):
             completion = super().activate(act)
         self._finish(now, completion, tape)
@@ -139,7 +144,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
         return command
 
     def _site(self) -> CallSite | None:
-        found = callsite.of_stack(sys._getframe(2), _LOOP) or callsite.of_exception(sys.exc_info()[1])
+        found = callsite.of_stack(sys._getframe(2), LOOP) or callsite.of_exception(sys.exc_info()[1])
         begun = getattr(asyncio.current_task(self), _BEGUN, None)
         if found is not None:
             return found if begun is None else callsite.joined(found, begun)
@@ -151,8 +156,15 @@ class RecordingInstance(_WorkflowInstanceImpl):
     def create_task(self, coro: Any, **options: Any) -> Any:
         """A task that remembers the line which began it: in gathered calls of the SDK's no other line is the user's."""
         task = super().create_task(coro, **options)
-        setattr(task, _BEGUN, callsite.of_stack(sys._getframe(1), _LOOP))
+        setattr(task, _BEGUN, callsite.of_stack(sys._getframe(1), LOOP))
+        self._begun += 1
+        setattr(task, _NUMBER, self._begun)
         return task
+
+    def waiting_tasks(self) -> list[tuple[Any, CallSite | None]]:
+        """The tasks that wait, in the order in which they were begun, each with the line that began it."""
+        begun = [(getattr(task, _NUMBER, 0), task) for task in self._tasks]
+        return [(task, getattr(task, _BEGUN, None)) for _, task in sorted(begun, key=lambda pair: pair[0])]
 
     def _make_workflow_input(self, init_job: Any) -> Any:
         if self._now is not None:

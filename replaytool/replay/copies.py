@@ -1,0 +1,157 @@
+"""Copies of what a workflow holds, for code that must not be able to change it.
+
+Python's own deep copy gives up on the first thing that it cannot copy, and would follow a lock or a queue into the
+event loop and from there into everything. Here whatever cannot be copied becomes an `Opaque` that knows its type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import datetime
+import decimal
+import enum
+import fractions
+import re
+import types
+import uuid
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any
+
+_LIMIT = 200_000
+_UNCHANGING: tuple[type, ...] = (
+    str, bytes, int, float, complex, bool, type(None), type, range, slice, enum.Enum, datetime.date, datetime.time,
+    datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction, uuid.UUID, PurePath, re.Pattern,
+    types.BuiltinFunctionType, types.CodeType, types.GenericAlias, types.UnionType,
+)  # fmt: skip
+_NEVER: tuple[type, ...] = (
+    asyncio.Future, asyncio.AbstractEventLoop, types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType,
+    types.FrameType, types.ModuleType,
+)  # fmt: skip
+
+
+class Opaque:
+    """Stands for something that cannot be copied."""
+
+    def __init__(self, of: type) -> None:
+        self.type_name = of.__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.type_name}>"
+
+
+class Copier:
+    """Copies that belong together: what was one object is one object again."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Any] = {}
+        self._kept: list[Any] = []
+        self._count = 0
+
+    def copy(self, value: Any) -> Any:
+        """The copy; never an exception."""
+        kind = type(value)
+        if kind in _PLAIN or issubclass(kind, _UNCHANGING):
+            return value
+        known = self._made.get(id(value))
+        if known is not None:
+            return known
+        self._count += 1
+        if self._count > _LIMIT or issubclass(kind, _NEVER):
+            return Opaque(kind)
+        self._kept.append(value)  # its id must stay its own
+        try:
+            return self._copied(value, kind)
+        except Exception:  # of a class that will not be copied
+            return Opaque(kind)
+
+    def _copied(self, value: Any, kind: type) -> Any:
+        if kind is tuple:
+            return tuple(self.copy(one) for one in value)
+        if kind is frozenset:
+            return frozenset(self.copy(one) for one in value)
+        if kind is types.MethodType:
+            return types.MethodType(value.__func__, self.copy(value.__self__))
+        if kind is types.FunctionType:
+            return value
+        new = self._made[id(value)] = self._empty(value, kind)
+        for base, fill in _FILL:
+            if issubclass(kind, base):
+                fill(self, new, value)
+        for name, held in attributes(value):
+            object.__setattr__(new, name, self.copy(held))
+        return new
+
+    def _empty(self, value: Any, kind: type) -> Any:
+        builtin: Any = next((base for base, _ in _FILL if issubclass(kind, base)), object)
+        if is_from_class_statement(kind) or builtin is kind:
+            new = builtin.__new__(kind)
+            if issubclass(kind, deque):
+                deque.__init__(new, maxlen=value.maxlen)
+            if issubclass(kind, defaultdict):
+                new.default_factory = value.default_factory
+            return new
+        return copy.deepcopy(value)
+
+
+def attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    """What an object holds under names, read past whatever its class does on reading."""
+    try:
+        held = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        held = {}
+    if type(held) is dict:
+        yield from list(held.items())
+    for name, slot in _slots(type(value)):
+        try:
+            yield name, slot.__get__(value)
+        except AttributeError:
+            continue
+
+
+@lru_cache(maxsize=1024)
+def _slots_of(kind: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (name, slot)
+        for base in kind.__mro__
+        if is_from_class_statement(base)
+        for name, slot in vars(base).items()
+        if type(slot) is types.MemberDescriptorType
+    )
+
+
+_slots: Callable[[Any], tuple[tuple[str, Any], ...]] = _slots_of
+
+
+def is_from_class_statement(kind: type) -> bool:
+    """Whether a class was made in Python, and not in C."""
+    return bool(kind.__flags__ & _HEAP)
+
+
+def _fill_list(copier: Copier, new: Any, value: Any) -> None:
+    list.extend(new, [copier.copy(one) for one in list.__iter__(value)])
+
+
+def _fill_dict(copier: Copier, new: Any, value: Any) -> None:
+    for key, held in list(dict.items(value)):
+        dict.__setitem__(new, copier.copy(key), copier.copy(held))
+
+
+def _fill_set(copier: Copier, new: Any, value: Any) -> None:
+    for one in list(set.__iter__(value)):
+        set.add(new, copier.copy(one))
+
+
+def _fill_deque(copier: Copier, new: Any, value: Any) -> None:
+    deque.extend(new, [copier.copy(one) for one in deque.__iter__(value)])
+
+
+_HEAP = 1 << 9
+"""Set in the flags of a class that was made by a class statement."""
+_PLAIN = {str, int, float, bool, type(None), bytes}
+_FILL: tuple[tuple[type, Callable[[Copier, Any, Any], None]], ...] = (
+    (list, _fill_list), (dict, _fill_dict), (set, _fill_set), (deque, _fill_deque),
+)  # fmt: skip
