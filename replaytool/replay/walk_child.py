@@ -95,6 +95,8 @@ class _Child:
             return Reply(asking.number, answer=msgspec.Raw(msgspec.json.encode(answer)))
         except _Cancelled:
             return Reply(asking.number, trouble=Trouble("cancelled", "cancelled"))
+        except OSError as error:
+            return Reply(asking.number, trouble=Trouble("no code", str(error)))
         except MemoryError:
             return Reply(asking.number, trouble=Trouble("crashed", "the code ran out of memory"))
         except Exception as error:  # whatever it is, the next question may do better

@@ -25,7 +25,7 @@ def trouble(told: direct.Told, course: direct.Course, tape: recorder.Tape) -> Tr
 def _failed(told: direct.Told, course: direct.Course, tape: recorder.Tape) -> Trouble:
     error = tape.current.error if tape.current else None
     site = callsite.of_exception(error) or (tape.current.kept_at if tape.current else None)
-    last = course.replay.tape.events[-1].event_id
+    last = course.replay.tape.heads[-1].event_id
     event_id = min(told.activation.history_length + 1, last)
     if told.answer.is_deadlock:
         return Trouble("failed", "the code does not yield", event_id, site)

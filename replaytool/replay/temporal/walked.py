@@ -300,7 +300,7 @@ class _Recording:
     def _match(self, replay: Replay) -> None:
         """Take in which events have turned out to record which commands."""
         for one in replay.line.matched[self._matched :]:
-            event_id = replay.tape.events[one.place].event_id
+            event_id = replay.tape.heads[one.place].event_id
             _, asked = self._waiting.pop(id(one.waiting.command), (None, None))
             if asked is not None:
                 asked.event_id = event_id
