@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -28,7 +27,7 @@ def test_every_package_is_listed() -> None:
         for init in (ROOT / folder).rglob("__init__.py")
         if "." in name or not any(part.is_symlink() for part in (init.parent, *init.parent.parents) if part != ROOT)
     }
-    assert found == set(SETUPTOOLS["packages"])
+    assert found == set(SETUPTOOLS["packages"]) - {"replaytool.loyalty"}, "that one holds data"
 
 
 def test_links_agree_with_the_package_table() -> None:
@@ -89,7 +88,7 @@ def tracked() -> list[str]:
 def test_the_source_archive_holds_all_that_git_holds(built: tuple[Path, Path]) -> None:
     with tarfile.open(built[0]) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    links = {"replaytool/formats", "replaytool/tui"}
+    links = {"replaytool/formats", "replaytool/loyalty", "replaytool/tui"}
     assert {file for file in tracked() if file not in links} - held == set()
     assert links & {name for name in held if "." in name} == set()
 
@@ -97,7 +96,7 @@ def test_the_source_archive_holds_all_that_git_holds(built: tuple[Path, Path]) -
 def test_the_wheel_holds_the_packages_and_nothing_else(built: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(built[1]) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    moved = {"formats/": "replaytool/formats/", "tui/": "replaytool/tui/", "replaytool/": "replaytool/"}
+    moved = {f"{folder}/": f"{name.replace('.', '/')}/" for name, folder in SETUPTOOLS["package-dir"].items()}
     expected = {
         target + file.removeprefix(folder)
         for file in tracked()
@@ -107,12 +106,12 @@ def test_the_wheel_holds_the_packages_and_nothing_else(built: tuple[Path, Path])
     assert held == expected
 
 
-def test_the_wheel_runs_where_it_is_installed(built: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_wheel_runs_its_demo_where_it_is_installed(built: tuple[Path, Path], tmp_path: Path) -> None:
     """Its own files are found, and not those of this checkout."""
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", "site", str(built[1])]
     subprocess.run(pip, cwd=tmp_path, check=True, timeout=120)
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
-    command = [sys.executable, "-m", "replaytool", "doctor", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-    found = {one["what"]: one["says"] for one in json.loads(done.stdout)}
-    assert str(tmp_path / "site") in found["replaytool"]
+    for arguments, says in ((["doctor"], f"in {tmp_path / 'site'}"), (["demo"], "written to plan.json")):
+        command = [sys.executable, "-m", "replaytool", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+        assert (done.returncode, says in done.stdout) == (0, True), done.stdout + done.stderr

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "tui": "Walk through the store on the screen.",
     "reset": "Reset workflows to before a bad build: plan, apply, verify.",
     "formats": "List the formats that can be loaded.",
+    "demo": "Show the main jobs on histories that come with replaytool.",
     "doctor": "Tell what works here, and what is missing for what.",
     "completion": "Make a shell complete commands and options.",
 }

@@ -1,0 +1,38 @@
+"""The demo: every step is a real command with its real output, in a folder that others' settings do not reach."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from replaytool.cli.demo import STORY
+from tests.conftest import Call
+
+
+def test_the_demo_does_what_it_tells(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.replaytool]\nworkflows = ["gone.py"]\nstore = "theirs.duckdb"\n')
+    monkeypatch.setenv("REPLAYTOOL_STORE", str(tmp_path / "other.duckdb"))
+    result = call("demo", "--folder", "loyalty")
+    assert result.code == 0, result.out + result.err
+    assert [line for line in result.out.splitlines() if line.startswith("$ ")] == [
+        f"$ replaytool {step.command}" for step in STORY
+    ]
+    assert "code/pull_request.py:67 in Loyalty.score" in result.out
+    assert "2 runs, 90 events: 2 ok" in result.out
+    assert "input[1]: 150 → 0 (code/v2.py:67" in result.out
+    plan = json.loads((tmp_path / "loyalty" / "plan.json").read_text())
+    assert [item["workflow_id"] for item in plan["items"]] == [f"loyalty-rider-0{n}" for n in (2, 3, 4, 5, 6, 8, 9)]
+    assert {path.name for path in tmp_path.glob("*.duckdb")} == set()
+    assert (Path.cwd(), os.environ["REPLAYTOOL_STORE"]) == (tmp_path, str(tmp_path / "other.duckdb"))
+
+
+def test_a_folder_with_something_in_it_is_left_alone(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept.txt").write_text("kept")
+    result = call("demo", "--folder", "mine")
+    assert result.code == 2
+    assert "is there already, and not empty" in result.err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["kept.txt"]
