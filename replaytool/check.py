@@ -96,11 +96,16 @@ def _replayed(
 ) -> Outcome:
     if not rows:
         return Outcome()
-    histories = _Histories(store, rows)
-    works = [_work(store, row, histories) for row in rows]
+    works = works_of(store, rows)
     if plan.repeat > 1:
         return replay_repeatedly(works, plan.spec, plan.repeat, plan.options, plan.limits, plan.engine, progress)
     return replay_all(works, plan.spec, plan.options, plan.limits, plan.engine, progress, stop)
+
+
+def works_of(store: Store, rows: Sequence[RunRow]) -> list[Work]:
+    """What the pool is to be given, the histories fetched when their turn comes."""
+    histories = _Histories(store, rows)
+    return [_work(store, row, histories) for row in rows]
 
 
 def _work(store: Store, row: RunRow, histories: _Histories) -> Work:

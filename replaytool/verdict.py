@@ -206,6 +206,12 @@ class CodeInfo:
 
     modules: tuple[str, ...] = ()
     fingerprint: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The user's modules that are loaded, by name. This and what follows is never in the JSON."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Workflow types, and the modules that their classes stand in; "" is the dynamic workflow."""
+    roots: tuple[str, ...] = ()
+    """The folders that the code lives in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +242,7 @@ def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
         return {
             "schema": SCHEMA,
             "tool": {"name": "replaytool", "version": version},
-            "code": _plain(value.code),
+            "code": {"modules": list(value.code.modules), "fingerprint": value.code.fingerprint},
             "complete": value.complete,
             "summary": value.summary(),
             "causes": [_plain(cause) for cause in value.causes],

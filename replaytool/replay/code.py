@@ -69,8 +69,19 @@ def load(spec: CodeSpec) -> Code:
         raise ReplaytoolError(
             f"no workflow was found in {', '.join(spec.workflows)}", "a workflow is a class with @workflow.defn"
         )
-    info = CodeInfo(tuple(dict.fromkeys(module.__name__ for module in modules)), fingerprint(roots, modules, settings))
+    names = tuple(dict.fromkeys(module.__name__ for module in modules))
+    types = {name: one.__module__ for name, one in definitions.items()} | ({"": dynamic.__module__} if dynamic else {})
+    info = CodeInfo(names, fingerprint(roots, modules, settings), _files(roots), types, roots)
     return Code(spec, definitions, dynamic, settings, info, roots)
+
+
+def _files(roots: tuple[str, ...]) -> dict[str, str]:
+    """The user's modules that are loaded now."""
+    from replaytool.replay.temporal import callsite
+
+    callsite.claim(roots)
+    found = {name: str(getattr(module, "__file__", None) or "") for name, module in list(sys.modules.items())}
+    return {name: file for name, file in sorted(found.items()) if file.endswith(".py") and callsite.is_users(file)}
 
 
 def _classes(module: ModuleType) -> list[type]:

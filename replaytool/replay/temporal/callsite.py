@@ -62,7 +62,12 @@ def shown_path(filename: str) -> str:
 
 def is_user(code: CodeType) -> bool:
     """Whether this is code of the user's, as against code that theirs calls."""
-    return _rank(code.co_filename) == _USER
+    return is_users(code.co_filename)
+
+
+def is_users(filename: str) -> bool:
+    """Whether a file holds code of the user's."""
+    return _rank(filename) == _USER
 
 
 def of_frames(frames: Iterator[tuple[CodeType, int]]) -> CallSite | None:

@@ -23,6 +23,7 @@ from temporalio.worker import Replayer, WorkflowInstance
 from temporalio.worker._worker import load_default_build_id
 from temporalio.worker._workflow import _WorkflowWorker
 
+from replaytool.replay import reach
 from replaytool.replay.temporal import conversion
 from replaytool.replay.temporal.deadlock import DEADLOCK, Watchdog
 from replaytool.replay.temporal.quiet import silent_runtime
@@ -181,9 +182,10 @@ class Driven:
     def _watched(self, activation: WorkflowActivation) -> tuple[WorkflowActivationCompletion, bool]:
         if self._instance is None:
             raise AssertionError("an instance is made before it is activated")
-        if self._worker.watchdog is None:
-            return self._instance.activate(activation), False
-        return self._worker.watchdog.guard(self._instance.activate, activation)
+        with reach.traced():
+            if self._worker.watchdog is None:
+                return self._instance.activate(activation), False
+            return self._worker.watchdog.guard(self._instance.activate, activation)
 
     def _answer(self, completion: WorkflowActivationCompletion) -> Answer:
         if completion.HasField("failed"):

@@ -22,7 +22,7 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
-from replaytool.replay import guard
+from replaytool.replay import guard, reach
 from replaytool.replay.temporal import callsite
 from replaytool.verdict import CallSite
 
@@ -109,7 +109,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
         self._now = now = _begun(act)
         tape.activations.append(now)
         tape.instance = self
-        with guard.watched(tape.guard):
+        with guard.watched(tape.guard), reach.traced():
             completion = super().activate(act)
         self._finish(now, completion, tape)
         return completion
@@ -261,7 +261,7 @@ class PlainRecording(WorkflowInstance):
             return self._inner.activate(act)
         now = _begun(act)
         tape.activations.append(now)
-        with guard.watched(tape.guard):
+        with guard.watched(tape.guard), reach.traced():
             completion = self._inner.activate(act)
         now.failed = completion.HasField("failed")
         now.commands = [_copy(one) for one in completion.successful.commands]

@@ -1,0 +1,102 @@
+"""How much of the workflow code the histories come by, and what none of them does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from replaytool.corpus.gather import Corpus
+from replaytool.corpus.lines import Branch, Source, Thing
+from replaytool.corpus.things import WITH, WITHOUT
+
+
+@dataclass(frozen=True, slots=True)
+class FileCoverage:
+    """One file of workflow code."""
+
+    file: str
+    lines: int
+    missing_lines: tuple[int, ...]
+    branches: int
+    missing_branches: tuple[tuple[int, str], ...]
+    """Ways on that nobody took from lines that somebody reached: the line, and the way in words."""
+    unreached_branches: int = 0
+    """Ways on from lines that nobody reached."""
+
+    @property
+    def percent(self) -> float:
+        """Of lines and branches together."""
+        total = self.lines + self.branches
+        missing = len(self.missing_lines) + len(self.missing_branches) + self.unreached_branches
+        return 100.0 * (total - missing) / total if total else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class PatchCoverage:
+    """On which sides of a patch there are histories."""
+
+    patch: str
+    with_marker: int
+    without_marker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """All that is covered, and all that is not."""
+
+    histories: int
+    files: tuple[FileCoverage, ...]
+    types: Mapping[str, int]
+    """Workflow types of the code, and how many histories each has; 0 for a type with none."""
+    patches: tuple[PatchCoverage, ...]
+    not_followed: int = 0
+    """Histories that do not follow the code: they count up to where they part from it."""
+    without_code: tuple[str, ...] = ()
+    """Types of histories for which the code has no workflow."""
+
+    @property
+    def percent(self) -> float:
+        """Of lines and branches, over all files."""
+        total = sum(one.lines + one.branches for one in self.files)
+        found = sum(one.percent * (one.lines + one.branches) for one in self.files)
+        return found / total if total else 100.0
+
+
+def coverage(corpus: Corpus) -> Coverage:
+    """Lay what is there to cover beside what the histories cover."""
+    covered: Counter[Thing] = Counter(thing for found in corpus.things.values() for thing in found)
+    types = {name: covered["type", name] for name in sorted(corpus.code.types) if name}
+    recorded = sorted(one[1] for one in covered if one[0] == "type")
+    parted = sum(word not in ("ok", "drift", "unverified") for word in corpus.verdicts.values())
+    return Coverage(
+        histories=len(corpus.things),
+        files=tuple(_file(file, source, covered) for file, source in sorted(corpus.known.items())),
+        types=types,
+        patches=_patches(corpus.known.values(), covered),
+        not_followed=parted,
+        without_code=() if "" in corpus.code.types else tuple(one for one in recorded if one not in types),
+    )
+
+
+def _file(file: str, source: Source, covered: Mapping[Thing, int]) -> FileCoverage:
+    missing = tuple(sorted(line for line in source.lines if ("line", file, str(line)) not in covered))
+    untaken = [one for one in source.branches if _thing(file, one) not in covered]
+    from_here = tuple((one.line, one.way) for one in untaken if one.line not in missing)
+    return FileCoverage(
+        file, len(source.lines), missing, len(source.branches), from_here, len(untaken) - len(from_here)
+    )
+
+
+def _thing(file: str, branch: Branch) -> Thing:
+    return ("branch", file, str(branch.line), branch.way)
+
+
+def _patches(known: Iterable[Source], covered: Mapping[Thing, int]) -> tuple[PatchCoverage, ...]:
+    named = {patch for source in known for patch, _ in source.patches} | {
+        one[1] for one in covered if one[0] == "patch"
+    }
+    return tuple(
+        PatchCoverage(one, covered.get(("patch", one, WITH), 0), covered.get(("patch", one, WITHOUT), 0))
+        for one in sorted(named)
+    )
