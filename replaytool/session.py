@@ -14,6 +14,7 @@ from replaytool import check, compare, config, deeds, ingest, payloads, walk
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
 from replaytool.session_check import Checks
+from replaytool.session_corpus import Corpora
 from replaytool.session_reset import Resets
 from replaytool.sources import Source, open_output, open_sources
 from replaytool.store import RunRow, Store, is_store
@@ -48,6 +49,7 @@ class Session:
         self.settings = settings
         self.store = Store(settings.store)
         self.checks = Checks(self.store, settings)
+        self.corpora = Corpora(self.store)
         self.resets = Resets(self.store, settings)
 
     def load(

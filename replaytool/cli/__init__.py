@@ -29,6 +29,8 @@ COMMANDS: Mapping[str, str] = {
     "sql": "Query the store with SQL.",
     "export": "Write runs as other tools read them.",
     "check": "Replay recorded runs against code: does it still follow them?",
+    "coverage": "Show which lines of workflow code no history reaches.",
+    "select": "Choose the fewest histories that cover as much as all of them.",
     "debug": "Walk through a run, forwards and backwards.",
     "tui": "Walk through the store on the screen.",
     "reset": "Reset workflows to before a bad build: plan, apply, verify.",

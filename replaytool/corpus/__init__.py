@@ -1,1 +1,1 @@
-"""Histories that are kept beside the code: which of them are worth it, what they cover, and what must not be in them."""
+"""Histories that are kept beside the code: which are worth it, what they cover, and what must not be in them."""

@@ -75,7 +75,9 @@ def coverage(corpus: Corpus) -> Coverage:
         types=types,
         patches=_patches(corpus.known.values(), covered),
         not_followed=parted,
-        without_code=() if "" in corpus.code.types else tuple(one for one in recorded if one not in types),
+        without_code=()
+        if "" in corpus.code.types or not corpus.code.types
+        else tuple(one for one in recorded if one not in types),
     )
 
 

@@ -1,7 +1,7 @@
 """What there is to reach in workflow code: the lines and the branches of the functions that a workflow may come to.
 
 That is told from the source alone: the methods of workflow classes, and whatever function is mentioned, by name, in a
-function that counts already. Activities never run in a replay.
+function that counts already. Activities and queries never run in a replay.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import CodeType
 from replaytool.replay.reach import END, Reach
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_NEVER = ("activity.defn", "workflow.query")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -80,7 +81,7 @@ def _pieces(file: str, node: ast.AST, *, is_workflow: bool) -> Iterator[_Piece]:
     """Functions at the level of modules and classes; what stands inside them counts with them."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _FUNCTIONS):
-            if not _is_made(child, "activity.defn"):
+            if not _is_made(child, *_NEVER):
                 yield _Piece(file, child, is_workflow)
         elif isinstance(child, ast.ClassDef):
             yield from _pieces(file, child, is_workflow=_is_made(child, "workflow.defn"))
@@ -88,8 +89,8 @@ def _pieces(file: str, node: ast.AST, *, is_workflow: bool) -> Iterator[_Piece]:
             yield from _pieces(file, child, is_workflow=is_workflow)
 
 
-def _is_made(node: Function | ast.ClassDef, decorator: str) -> bool:
-    return any(decorator in ast.unparse(one) for one in node.decorator_list)
+def _is_made(node: Function | ast.ClassDef, *decorators: str) -> bool:
+    return any(name in ast.unparse(one) for one in node.decorator_list for name in decorators)
 
 
 def _closed(pieces: Sequence[_Piece]) -> list[_Piece]:

@@ -17,14 +17,6 @@ from replaytool.replay.reach import Reach
 from replaytool.replay.temporal.record import Record
 
 WITH, WITHOUT = "with its marker", "without its marker"
-SORTS: Mapping[str, str] = {
-    "type": "workflow types",
-    "shape": "command shapes",
-    "event": "event types",
-    "patch": "sides of patches",
-    "line": "lines",
-    "branch": "branches",
-}
 _START, _END = "(start)", "(end)"
 # Their names are numbers that the SDK counts up, or ids made for one run.
 _NAMELESS = ("Timer", "WorkflowTask", "WorkflowExecutionUpdate")
@@ -68,8 +60,7 @@ def of_replay(run: frozenset[Thing], reach: Reach, known: Mapping[str, Source]) 
         patch for file, lines in reach.lines.items() if file in known
         for patch, line in known[file].patches if line in set(lines)
     }  # fmt: skip
-    unmarked = {("patch", patch, WITHOUT) for patch in asked if ("patch", patch, WITH) not in run}
-    return run | unmarked | frozenset(things_of(reach, known))
+    return run | _unmarked(run, asked) | frozenset(things_of(reach, known))
 
 
 def with_absent_patches(histories: Mapping[str, frozenset[Thing]]) -> dict[str, frozenset[Thing]]:
@@ -77,10 +68,11 @@ def with_absent_patches(histories: Mapping[str, frozenset[Thing]]) -> dict[str, 
     known: dict[str, set[str]] = {}
     for things in histories.values():
         known.setdefault(_type(things), set()).update(one[1] for one in things if one[0] == "patch")
-    return {
-        key: things | {("patch", patch, WITHOUT) for patch in known[_type(things)] if ("patch", patch, WITH) not in things}
-        for key, things in histories.items()
-    }
+    return {key: things | _unmarked(things, known[_type(things)]) for key, things in histories.items()}
+
+
+def _unmarked(run: frozenset[Thing], asked: Iterable[str]) -> set[Thing]:
+    return {("patch", patch, WITHOUT) for patch in asked if ("patch", patch, WITH) not in run}
 
 
 def _type(things: Iterable[Thing]) -> str:

@@ -17,6 +17,8 @@ from typing import Any
 
 END = -1
 """Where a step leads that leaves its function."""
+_ENDS_OF_LOOPS = (StopIteration, StopAsyncIteration)
+"""Python tells these of an `await` and of a loop that come to their ends, where nothing goes wrong."""
 _RETURN = dis.opmap["RETURN_VALUE"]
 Trace = Callable[[FrameType, str, Any], Any]
 
@@ -97,7 +99,7 @@ def _follower(place: _Place, line: int) -> Trace:
             if before is not None:
                 place.steps.add((before, now))
             before = now
-        elif event == "exception":
+        elif event == "exception" and arg[0] not in _ENDS_OF_LOOPS:
             before = None  # a step that nothing in the line asked for
         elif event == "return" and before is not None and frame.f_code.co_code[frame.f_lasti] == _RETURN:
             place.steps.add((before, END))

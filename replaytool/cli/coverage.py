@@ -1,0 +1,44 @@
+"""`replaytool coverage`: what do these histories reach of this code?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from replaytool.cli import code, options, session
+from replaytool.errors import FINDINGS, NOTHING
+from replaytool.render import corpus as render
+from replaytool.render.rows import as_json as json_line
+
+
+@click.command
+@code.choosing
+@click.option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit with 1 below this.")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context, /, sources: tuple[str, ...], fail_under: float | None, as_json: bool, **given: Any
+) -> None:
+    """Show which lines and branches of workflow code no history reaches.
+
+    It also lists patches that have histories on one side only, and workflow types that have no history at all.
+
+    \b
+    Examples:
+      replaytool coverage histories/ --workflows app/workflows.py
+      replaytool coverage --workflows app.workflows --fail-under 80 --json
+    """
+    work = session(ctx, **{name: given[name] for name in code.SESSION})
+    plan = code.needed(work.settings, given)
+    with code.progress("replaying") as (observer, progress):
+        store = work.corpora.opened(sources, observer)
+        found = work.corpora.coverage(store, code.condition(given), plan, progress)
+    if as_json:
+        click.echo(json_line(render.coverage_data(found)))
+    else:
+        click.echo("\n".join(render.coverage_text(found)))
+    if not found.histories:
+        ctx.exit(NOTHING)
+    if fail_under is not None and found.percent < fail_under:
+        ctx.exit(FINDINGS)

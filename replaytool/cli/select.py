@@ -1,0 +1,45 @@
+"""`replaytool select`: which histories are worth keeping beside the code?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from replaytool.cli import code, options, session
+from replaytool.errors import NOTHING
+from replaytool.render import corpus as render
+from replaytool.render.rows import as_json as json_line
+
+
+@click.command
+@code.choosing
+@click.option("--max", "most", type=click.IntRange(1), metavar="N", help="At most so many, those that add most.")
+@click.option("-o", "--output", metavar="FOLDER", default="histories", show_default=True, help="Where to write them.")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context, /, sources: tuple[str, ...], most: int | None, output: str, as_json: bool, **given: Any
+) -> None:
+    """Choose the fewest histories that cover what all of them cover, and write them into a folder to commit.
+
+    Counted are workflow types, command shapes (which command follows which), event types and both sides of patches;
+    with --workflows also the lines and branches of the code that a replay comes by. The same histories give the same
+    choice each time.
+
+    \b
+    Examples:
+      replaytool select exported/ --workflows app/workflows.py -o tests/histories
+      replaytool select --where "started_at > '2026-01-01'" --max 20 -o tests/histories
+    """
+    work = session(ctx, **{name: given[name] for name in code.SESSION})
+    plan = code.plan(work.settings, given)
+    with code.progress("looking") as (observer, progress):
+        store = work.corpora.opened(sources, observer)
+        found = work.corpora.select(store, code.condition(given), plan, most, output, progress)
+    if as_json:
+        click.echo(json_line(render.select_data(found)))
+    else:
+        click.echo("\n".join(render.select_text(found)))
+    if not found.files:
+        ctx.exit(NOTHING)

@@ -1,0 +1,172 @@
+"""What `coverage` and `select` found, for people and as plain data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from replaytool.render.source import relative
+from replaytool.text import visible
+
+if TYPE_CHECKING:
+    from replaytool.corpus.coverage import Coverage, FileCoverage
+    from replaytool.corpus.lines import Thing
+    from replaytool.session_corpus import Chosen
+
+_SORTS = {
+    "type": ("workflow type", "workflow types"),
+    "shape": ("command shape", "command shapes"),
+    "event": ("event type", "event types"),
+    "patch": ("side of a patch", "sides of patches"),
+    "line": ("line", "lines"),
+    "branch": ("branch", "branches"),
+}
+
+
+def coverage_data(found: Coverage) -> dict[str, Any]:
+    """For `--json`."""
+    return {
+        "schema": 1,
+        "histories": found.histories,
+        "not_followed": found.not_followed,
+        "percent": round(found.percent, 1),
+        "files": [_file_data(one) for one in found.files],
+        "types": dict(found.types),
+        "types_without_history": [name for name, count in found.types.items() if not count],
+        "types_without_code": list(found.without_code),
+        "patches": [
+            {"id": one.patch, "with_marker": one.with_marker, "without_marker": one.without_marker}
+            for one in found.patches
+        ],
+    }
+
+
+def _file_data(one: FileCoverage) -> dict[str, Any]:
+    return {
+        "file": relative(one.file),
+        "percent": round(one.percent, 1),
+        "lines": one.lines,
+        "missing_lines": list(one.missing_lines),
+        "branches": one.branches,
+        "missing_branches": [{"line": line, "way": way} for line, way in one.missing_branches],
+        "unreached_branches": one.unreached_branches,
+    }
+
+
+def coverage_text(found: Coverage) -> Iterator[str]:
+    """Line by line."""
+    for one in found.files:
+        reached = one.lines - len(one.missing_lines)
+        taken = one.branches - len(one.missing_branches) - one.unreached_branches
+        yield (
+            f"{visible(relative(one.file))}  {one.percent:.0f} %"
+            f"  {reached} of {one.lines} lines, {taken} of {one.branches} branches"
+        )
+    words = "history" if found.histories == 1 else "histories"
+    total = f"{found.percent:.0f} % of the workflow code is reached by {found.histories:,} {words}"
+    yield total if found.files else "no workflow code is reached"
+    if found.not_followed:
+        yield f"{found.not_followed:,} of them do not follow the code, and count up to where they part from it"
+    gaps = list(coverage_gaps(found))
+    if gaps:
+        yield ""
+        yield "No history covers:"
+        yield from (f"  {line}" for line in gaps)
+
+
+def coverage_gaps(found: Coverage) -> Iterator[str]:
+    """What no history covers, each a line."""
+    yield from (f"workflow type {visible(name)}: it has no history" for name, count in found.types.items() if not count)
+    for patch in found.patches:
+        if not patch.with_marker:
+            yield f"patch {visible(patch.patch)}: the side with its marker"
+        if not patch.without_marker:
+            yield f"patch {visible(patch.patch)}: the side without its marker"
+    for one in found.files:
+        if one.missing_lines:
+            yield f"{visible(relative(one.file))}: lines {spans(one.missing_lines)}"
+        for line, way in one.missing_branches:
+            yield f"{visible(relative(one.file))}:{line}: {way}"
+    yield from (f"workflow type {visible(name)}: it has histories, and no code" for name in found.without_code)
+
+
+def spans(lines: Sequence[int]) -> str:
+    """Numbers in order, neighbours joined.
+
+    >>> spans([3, 4, 5, 9])
+    '3-5, 9'
+    """
+    joined: list[list[int]] = []
+    for line in lines:
+        if joined and line == joined[-1][1] + 1:
+            joined[-1][1] = line
+        else:
+            joined.append([line, line])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in joined)
+
+
+def select_data(found: Chosen) -> dict[str, Any]:
+    """For `--json`."""
+    rows, chosen = found.corpus.rows, found.selection
+    return {
+        "schema": 1,
+        "histories": len(found.corpus.things),
+        "covered": _counts(chosen.covered),
+        "lost": [_thing_data(one) for one in sorted(chosen.lost)],
+        "chosen": [
+            {
+                "run_key": one.key,
+                "workflow_id": rows[one.key].workflow_id,
+                "run_id": rows[one.key].run_id,
+                "workflow_type": rows[one.key].workflow_type,
+                "source": rows[one.key].source,
+                "events": rows[one.key].event_count,
+                "file": found.files[one.key],
+                "adds": _counts(one.adds),
+                "added": [_thing_data(thing) for thing in sorted(one.adds)],
+            }
+            for one in chosen.chosen
+        ],
+        "uncovered": coverage_data(found.coverage),
+    }
+
+
+def _counts(things: Iterable[Thing]) -> dict[str, int]:
+    counts = Counter(one[0] for one in things)
+    return {sort: counts[sort] for sort in _SORTS}
+
+
+def _thing_data(thing: Thing) -> list[str]:
+    return [relative(word) if at == 1 and thing[0] in ("line", "branch") else word for at, word in enumerate(thing)]
+
+
+def select_text(found: Chosen) -> Iterator[str]:
+    """Line by line."""
+    chosen = found.selection
+    for number, one in enumerate(chosen.chosen, 1):
+        row = found.corpus.rows[one.key]
+        yield f"{number:4}  {visible(row.workflow_type)}  {visible(row.workflow_id or one.key)}  adds {said(one.adds)}"
+        yield f"      {visible(found.files[one.key])}"
+    yield (
+        f"{len(chosen.chosen):,} of {len(found.corpus.things):,} histories cover {said(chosen.covered)}"
+        + ("" if chosen.lost else ": all that all of them cover")
+    )
+    if chosen.lost:
+        yield f"left out, as no more were to be chosen: {said(chosen.lost)}"
+    gaps = list(coverage_gaps(found.coverage))
+    if gaps:
+        yield ""
+        yield "No history covers:"
+        yield from (f"  {line}" for line in gaps)
+
+
+def said(things: Iterable[Thing]) -> str:
+    """How many of which sort.
+
+    >>> said([("line", "a.py", "3"), ("line", "a.py", "4"), ("type", "Order")])
+    '1 workflow type, 2 lines'
+    """
+    counts = Counter(one[0] for one in things)
+    parts = [f"{counts[sort]:,} {words[counts[sort] != 1]}" for sort, words in _SORTS.items() if counts[sort]]
+    return ", ".join(parts) or "nothing"
