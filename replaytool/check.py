@@ -8,18 +8,32 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from replaytool.errors import ReplaytoolError
+from replaytool.picture import timeline
 from replaytool.replay import CodeSpec, Options
 from replaytool.replay.causes import causes
 from replaytool.replay.pool import Limits, Outcome, Work, code_info, replay_all
 from replaytool.replay.repeat import replay_repeatedly
+from replaytool.standing import subjects
 from replaytool.store import RunRow, Store
-from replaytool.verdict import WORDS, Checked, CodeInfo, Report, Subject, Verdict, as_json, verdict_from_json
+from replaytool.verdict import (
+    FAILING,
+    WORDS,
+    Cause,
+    Checked,
+    CodeInfo,
+    Report,
+    Verdict,
+    Word,
+    as_json,
+    verdict_from_json,
+)
 
 _log = logging.getLogger(__name__)
 _PIECE = 32 * 1024 * 1024
+_MOST_PICTURES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +73,21 @@ def check(
     if is_kept and outcome.verdicts:
         _keep(store, fingerprint, outcome)
     found = known | outcome.verdicts
-    checked = [Checked(subject(row), found[row.run_key]) for row in rows if row.run_key in found]
+    checked = [Checked(one, found[key]) for key, one in subjects(store, rows).items() if key in found]
     code = info if info.fingerprint else outcome.code
-    return Report(code, checked, causes(checked), time.monotonic() - began, outcome.complete)
+    return Report(code, checked, _pictured(store, checked), time.monotonic() - began, outcome.complete)
+
+
+def _pictured(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:
+    """The causes, with a picture of an example each; people look at some of them, and never at hundreds."""
+    by_key = {one.subject.run_key: one.verdict for one in checked}
+    found = causes(checked)
+    return tuple(
+        replace(cause, timeline=timeline(store.events(cause.example), by_key[cause.example].event_id))
+        if number < _MOST_PICTURES
+        else cause
+        for number, cause in enumerate(found)
+    )
 
 
 def _keep(store: Store, fingerprint: str, outcome: Outcome) -> None:
@@ -71,11 +97,6 @@ def _keep(store: Store, fingerprint: str, outcome: Outcome) -> None:
             writer.save_verdicts(fingerprint, {key: as_json(one) for key, one in outcome.verdicts.items()})
     except ReplaytoolError as error:
         _log.warning("the verdicts were not kept: %s; %s", error.message, error.hint)
-
-
-def subject(row: RunRow) -> Subject:
-    """Which run a row stands for."""
-    return Subject(row.run_key, row.source, row.workflow_id, row.run_id, row.workflow_type, row.event_count)
 
 
 def _fingerprint(info: CodeInfo, plan: Plan) -> str:
@@ -144,13 +165,14 @@ def _pieces(rows: Sequence[RunRow]) -> Iterator[list[str]]:
         yield piece
 
 
-def exit_on(words: str | None, *, strict: bool, allow_unverified: bool) -> frozenset[str]:
+def exit_on(words: str | None, *, strict: bool, allow_unverified: bool) -> frozenset[Word]:
     """The verdicts that make a check fail."""
     if words is not None:
         chosen = {word.strip() for word in words.split(",") if word.strip()}
         if unknown := sorted(chosen - set(WORDS)):
             known = ", ".join(WORDS)
             raise ReplaytoolError(f"--fail-on: there is no verdict {unknown[0]!r}", f"choose from {known}")
-        return frozenset(chosen)
-    chosen = {"diverged", "failed", "unverified", "crashed"} | ({"drift"} if strict else set())
-    return frozenset(chosen - ({"unverified"} if allow_unverified else set()))
+        return frozenset(word for word in WORDS if word in chosen)
+    more: frozenset[Word] = frozenset({"drift"} if strict else ())
+    less: frozenset[Word] = frozenset({"unverified"} if allow_unverified else ())
+    return (FAILING | more) - less

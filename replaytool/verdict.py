@@ -9,9 +9,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from replaytool.blast import BlastRadius, Stand, blast_radius
+
 SCHEMA = 1
 Word = Literal["ok", "drift", "diverged", "failed", "unverified", "crashed"]
 WORDS: tuple[Word, ...] = ("ok", "drift", "diverged", "failed", "unverified", "crashed")
+FAILING: frozenset[Word] = frozenset({"diverged", "failed", "unverified", "crashed"})
+"""The verdicts that make a check fail unless somebody says otherwise."""
 STILL_FAILS = "still fails"
 WOULD_PROCEED = "would proceed"
 UNSTABLE = "unstable"
@@ -166,6 +170,14 @@ class Verdict:
                 return found.call_site
         return None
 
+    @property
+    def event_id(self) -> int | None:
+        """The event to look at first."""
+        for found in (self.divergence, self.failure, *self.drift):
+            if found is not None:
+                return found.event_id
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -177,6 +189,17 @@ class Subject:
     run_id: str | None = None
     workflow_type: str = ""
     events: int = 0
+    started_at: str | None = None
+    status: str = ""
+    waits_for: str = ""
+    """What an open run waits for; "" for a closed one."""
+    pinned_to: str | None = None
+    """The build that worker versioning keeps the run on: it never meets other code."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run goes on."""
+        return self.status == "Running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +208,31 @@ class Checked:
 
     subject: Subject
     verdict: Verdict
+    base: Word | None = None
+    """What the code before the change says, where both were asked."""
+    known: bool = False
+    """The finding was there before: the base has it too, or the baseline lists it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Something that a run waited for, from one event to another."""
+
+    kind: str
+    name: str
+    opened: int
+    closed: int | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What a picture of a run shows: its tasks, and what it waited for between them."""
+
+    events: int
+    tasks: tuple[int, ...] = ()
+    spans: tuple[Span, ...] = ()
+    omitted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +246,12 @@ class Cause:
     call_site: CallSite | None
     example: str
     """The run key of one of them."""
+    fingerprint: str = ""
+    """The cause without lines and files: it stays the same while the code around it moves."""
+    known: int = 0
+    """How many of the runs had the finding before."""
+    timeline: Timeline | None = None
+    """Of the example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +278,36 @@ class Report:
     seconds: float = 0.0
     complete: bool = True
     """False when it was interrupted: what is known so far."""
+    failing: frozenset[Word] = FAILING
+    include_pinned: bool = False
+
+    def fails(self, one: Checked) -> bool:
+        """Whether this run makes the check fail. Drift that the configuration calls an error does so by itself."""
+        if one.known or self.is_apart(one):
+            return False
+        return one.verdict.verdict in self.failing or any(drift.level == "error" for drift in one.verdict.drift)
+
+    def repaired(self) -> list[Checked]:
+        """The runs that failed with the code before the change, and do not with the code after it."""
+        return [one for one in self.runs if one.base in self.failing and one.verdict.verdict not in self.failing]
+
+    def is_apart(self, one: Checked) -> bool:
+        """Whether the run is counted apart: it will never meet this code."""
+        return one.subject.pinned_to is not None and not self.include_pinned
+
+    def blast_radius(self) -> BlastRadius:
+        """How many runs the change breaks, and which."""
+        stands = [
+            Stand(
+                one.subject.workflow_type,
+                one.subject.waits_for,
+                one.subject.is_open,
+                one.verdict.verdict != "unverified" and self.fails(one),
+                self.is_apart(one),
+            )
+            for one in self.runs
+        ]
+        return blast_radius(stands, sum(cause.runs > cause.known for cause in self.causes))
 
     def summary(self) -> dict[str, Any]:
         """How many runs have which verdict."""
@@ -244,12 +328,17 @@ def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
             "tool": {"name": "replaytool", "version": version},
             "code": {"modules": list(value.code.modules), "fingerprint": value.code.fingerprint},
             "complete": value.complete,
+            "failing": [word for word in WORDS if word in value.failing],
+            "include_pinned": value.include_pinned,
             "summary": value.summary(),
+            "blast_radius": _plain(value.blast_radius()),
             "causes": [_plain(cause) for cause in value.causes],
             "runs": [as_json(one) for one in value.runs],
         }
     if isinstance(value, Checked):
-        return {**_plain(value.subject), **as_json(value.verdict)}
+        return {
+            **_plain(value.subject), **as_json(value.verdict), "base": value.base, "known": value.known
+        }  # fmt: skip
     plain = _plain(value)
     if isinstance(value, Verdict):
         plain.pop("steps")
@@ -260,6 +349,23 @@ def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
 def verdict_from_json(plain: Mapping[str, Any]) -> Verdict:
     """The verdict that `as_json` wrote; what else stands beside it is passed over."""
     return msgspec.convert(dict(plain), Verdict)
+
+
+def report_from_json(plain: Mapping[str, Any]) -> Report:
+    """The report that `as_json` wrote; raises msgspec.ValidationError where it is none."""
+    runs = [
+        Checked(msgspec.convert(one, Subject), verdict_from_json(one), one.get("base"), one.get("known", False))
+        for one in msgspec.convert(plain["runs"], list[dict[str, Any]])
+    ]
+    return Report(
+        msgspec.convert(plain["code"], CodeInfo),
+        runs,
+        msgspec.convert(plain["causes"], tuple[Cause, ...]),
+        msgspec.convert(plain["summary"], dict[str, float])["seconds"],
+        plain["complete"],
+        msgspec.convert(plain.get("failing", FAILING), frozenset[Word]),
+        plain.get("include_pinned", False),
+    )
 
 
 def _plain(value: Any) -> Any:

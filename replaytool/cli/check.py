@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import INTERRUPTED, options, session
-from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
-from replaytool.render import RENDERERS
+from replaytool.cli import options, reports, session
+from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
 
 if TYPE_CHECKING:
     from replaytool.check import Plan, Progress
     from replaytool.config import Settings
-    from replaytool.verdict import Report, Verdict
+    from replaytool.verdict import Verdict
 
 _ENGINES = ("auto", "direct", "sdk", "both")
 _SANDBOXES = ("shared", "per-run", "off")
@@ -47,13 +47,8 @@ _SANDBOXES = ("shared", "per-run", "off")
 @click.option("--allow-unverified", is_flag=True, help="Runs that cannot be verified do not fail.")
 @click.option("--fail-on", metavar="VERDICTS", help="The verdicts that fail, instead: diverged,failed,…")
 @click.option("--no-cache", is_flag=True, help="Replay runs again that are known with unchanged code.")
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    metavar="FORMAT[:PATH]",
-    help=f"{', '.join(RENDERERS)}; to stdout or a file. Repeatable.",
-)
+@click.option("--include-pinned", is_flag=True, help="Runs that worker versioning pins to their build count too.")
+@reports.formats
 @options.store
 @click.pass_context
 def command(
@@ -81,32 +76,15 @@ def command(
     from replaytool.check import exit_on
 
     failing = exit_on(fail_on, strict=strict, allow_unverified=allow_unverified)
-    outputs = [_output(one) for one in formats or ("text",)]
+    outputs = reports.outputs(formats)
     work = session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
     plan = _plan(work.settings, given)
     with _watching() as (observer, progress):
         report, loaded = work.check(sources, _condition(where, workflow_type), plan, observer, progress)
-    for name, path in outputs:
-        _write(report, name, path)
-    if not report.complete:
-        ctx.exit(INTERRUPTED)
-    if any(_fails(one.verdict, failing) for one in report.runs) or (loaded is not None and loaded.bad):
-        ctx.exit(FINDINGS)
-    if not report.runs:
-        options.say("nothing to check: no runs were found")
-        ctx.exit(NOTHING)
-
-
-def _fails(verdict: Verdict, failing: frozenset[str]) -> bool:
-    """A drift that the configuration calls an error fails without `--strict`."""
-    return verdict.verdict in failing or any(drift.level == "error" for drift in verdict.drift)
-
-
-def _output(text: str) -> tuple[str, str | None]:
-    name, _, path = text.partition(":")
-    if name not in RENDERERS:
-        raise ReplaytoolError(f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}")
-    return name, path or None
+    report = replace(report, failing=failing, include_pinned=given["include_pinned"])
+    reports.publish(report, outputs)
+    code = reports.exit_code(report)
+    ctx.exit(FINDINGS if code in (CLEAN, NOTHING) and loaded is not None and loaded.bad else code)
 
 
 def _condition(where: str | None, workflow_type: str | None) -> str:
@@ -131,18 +109,6 @@ def _plan(settings: Settings, given: dict[str, Any]) -> Plan:
     choices = Options(sandbox=given["sandbox"], guard=given["guard"], policy=checked_policy(settings.drift))
     limits = Limits(given["jobs"], given["timeout"], given["memory"])
     return Plan(spec, choices, limits, given["engine"], given["repeat"], use_known=not given["no_cache"])
-
-
-def _write(report: Report, name: str, path: str | None) -> None:
-    from replaytool.render import render
-    from replaytool.session import open_output
-
-    text = render(report, name)
-    if path is None:
-        click.echo(text, nl=False)
-    else:
-        with open_output(path) as stream:
-            stream.write(text.encode())
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """How results are written: for people, for programs, for CI.
 
-Adding a format for reports: write one file with `render(report) -> str`, and give it a row in RENDERERS.
+Adding a format for reports: write one file with `render(report) -> str`, and give it a row in RENDERERS and
+one in _NUMBER_SIGN.
 """
 
 from __future__ import annotations
@@ -13,10 +14,31 @@ from replaytool.verdict import Report
 RENDERERS: Mapping[str, str] = {
     "text": "replaytool.render.text",
     "json": "replaytool.render.report_json",
+    "jsonl": "replaytool.render.report_jsonl",
+    "junit": "replaytool.render.junit",
+    "sarif": "replaytool.render.sarif",
+    "github": "replaytool.render.github",
+    "gitlab": "replaytool.render.gitlab",
+    "markdown": "replaytool.render.markdown",
+    "html": "replaytool.render.html",
+}
+
+
+# How a number sign is written so that a log which reads `##[…]` as a command, wherever it stands, reads none here.
+_NUMBER_SIGN: Mapping[str, str] = {
+    "text": "# ",
+    "json": "\\u0023",
+    "jsonl": "\\u0023",
+    "junit": "&#35;",
+    "sarif": "\\u0023",
+    "github": "# ",
+    "gitlab": "\\u0023",
+    "markdown": "# ",
+    "html": "&#35;",
 }
 
 
 def render(report: Report, name: str) -> str:
     """The report in one of the formats."""
     renderer: Callable[[Report], str] = importlib.import_module(RENDERERS[name]).render
-    return renderer(report)
+    return renderer(report).replace("##[", f"{_NUMBER_SIGN[name]}#[")

@@ -26,6 +26,13 @@ def relative(file: str) -> str:
     return file if path.startswith("..") else Path(path).as_posix()
 
 
+def in_repository(file: str) -> str:
+    """The file as the repository names it, which is how CI systems link it; outside of one, as seen from here."""
+    path = Path(file).absolute()
+    root = next((folder for folder in path.parents if (folder / ".git").exists()), None)
+    return path.relative_to(root).as_posix() if root is not None else relative(file)
+
+
 def excerpt(site: CallSite) -> list[str]:
     """The lines around the call with the line itself marked; nothing where the file is not there."""
     lines = linecache.getlines(site.file)

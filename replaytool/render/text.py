@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from replaytool.blast import Share
 from replaytool.history import Payload
+from replaytool.render.findings import look
 from replaytool.render.source import excerpt, place
 from replaytool.text import shortened, visible
 from replaytool.verdict import (
@@ -20,12 +22,12 @@ from replaytool.verdict import (
     Expected,
     Hazard,
     Report,
-    Verdict,
 )
 
 _MARKS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
 _MOST_DRIFTS = 8
 _SHOWN_FIELDS = 4
+_MOST_REPAIRED = 20
 
 
 def render(report: Report) -> str:
@@ -36,6 +38,8 @@ def render(report: Report) -> str:
         lines += [*_cause(cause, by_key.get(cause.example)), ""]
     lines += _drifts(report)
     lines += _notes(report)
+    lines += _repaired(report)
+    lines += _radius(report)
     lines.append(_summary(report))
     return "\n".join(lines) + "\n"
 
@@ -65,15 +69,8 @@ def _finding(checked: Checked) -> Iterator[str]:
         yield visible(verdict.reason)
     subject = checked.subject
     yield visible(f"for example {subject.workflow_type} {subject.workflow_id or '-'} ({subject.run_key})")
-    if (event_id := _event(verdict)) is not None:
-        yield f"look: replaytool debug {subject.run_key} --at {event_id}"
-
-
-def _event(verdict: Verdict) -> int | None:
-    for found in (verdict.divergence, verdict.failure, *verdict.drift):
-        if found is not None:
-            return found.event_id
-    return None
+    if verdict.event_id is not None:
+        yield f"look: {look(checked)}"
 
 
 def _divergence(found: Divergence) -> Iterator[str]:
@@ -137,6 +134,31 @@ def _notes(report: Report) -> Iterator[str]:
             following = ", ".join(_command(command) for command in one.verdict.next[:3])
             name = visible(one.subject.workflow_id or one.subject.run_key)
             yield f"stuck: {name} {one.verdict.stuck}" + (f": {following}" if following else "")
+
+
+def _repaired(report: Report) -> Iterator[str]:
+    repaired = report.repaired()
+    for one in repaired[:_MOST_REPAIRED]:
+        yield visible(f"✔ repaired: {one.subject.workflow_type} {one.subject.workflow_id or one.subject.run_key}")
+    if len(repaired) > _MOST_REPAIRED:
+        yield f"✔ … and {len(repaired) - _MOST_REPAIRED} more"
+
+
+def _radius(report: Report) -> Iterator[str]:
+    """Whom the change hits, where it hits anybody or where something was left out of that."""
+    radius = report.blast_radius()
+    if radius.broken or radius.pinned or any(one.known for one in report.runs):
+        yield radius.sentence()
+    if radius.runs > 1:
+        yield from _shares("type", radius.by_type)
+        yield from _shares("waits for", radius.by_wait)
+
+
+def _shares(title: str, shares: Sequence[Share]) -> Iterator[str]:
+    for share in shares:
+        if share.broken:
+            still = f", {share.broken_open:,} still open" if share.broken_open else ""
+            yield visible(f"  {title}: {share.name}: {share.broken:,} of {share.runs:,}{still}")
 
 
 def _hazard(hazard: Hazard) -> str:

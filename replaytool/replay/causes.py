@@ -3,39 +3,63 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from replaytool.verdict import Cause, Checked, Verdict
 
-_QUIET = {"ok", "drift"}
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause with the runs that it goes wrong in, or that drift in the same way."""
+
+    cause: Cause
+    runs: Sequence[Checked]
+
+    @property
+    def example(self) -> Checked:
+        """The run that stands for all of them."""
+        return next(one for one in self.runs if one.subject.run_key == self.cause.example)
 
 
 def causes(checked: Iterable[Checked]) -> tuple[Cause, ...]:
     """One for each way in which runs went wrong, the most frequent first."""
-    found: dict[str, Cause] = {}
+    return tuple(found.cause for found in findings(checked) if found.cause.verdict != "drift")
+
+
+def findings(checked: Iterable[Checked]) -> tuple[Finding, ...]:
+    """One for each way in which runs went wrong or drift, the most frequent first."""
+    groups: dict[str, list[Checked]] = {}
     for one in checked:
-        if one.verdict.verdict in _QUIET:
-            continue
-        key = cause_id(one)
-        known = found.get(key)
-        if known is None:
-            found[key] = Cause(
-                id=key,
-                verdict=one.verdict.verdict,
-                runs=1,
-                message=message(one.verdict),
-                call_site=one.verdict.call_site,
-                example=one.subject.run_key,
-            )
-        else:
-            found[key] = replace(known, runs=known.runs + 1, example=min(known.example, one.subject.run_key))
-    return tuple(sorted(found.values(), key=lambda cause: (-cause.runs, cause.id)))
+        if one.verdict.verdict != "ok":
+            groups.setdefault(cause_id(one), []).append(one)
+    found = [Finding(_cause(key, runs), runs) for key, runs in groups.items()]
+    return tuple(sorted(found, key=lambda one: (-one.cause.runs, one.cause.id)))
+
+
+def _cause(key: str, runs: Sequence[Checked]) -> Cause:
+    first = min(runs, key=lambda one: one.subject.run_key)
+    return Cause(
+        id=key,
+        verdict=first.verdict.verdict,
+        runs=len(runs),
+        message=message(first.verdict),
+        call_site=first.verdict.call_site,
+        example=first.subject.run_key,
+        fingerprint=fingerprint(first),
+        known=sum(one.known for one in runs),
+    )
+
+
+def fingerprint(one: Checked) -> str:
+    """The finding without lines and files, so that it is found again after the code around it has moved."""
+    site = one.verdict.call_site
+    return _digest([one.verdict.verdict, one.subject.workflow_type, site.function if site else "", _what(one.verdict)])
 
 
 def cause_id(one: Checked) -> str:
     """The same for all runs that went wrong in the same way."""
-    return hashlib.sha256("\0".join(_key(one)).encode("utf-8", "replace")).hexdigest()[:12]
+    return _digest(_key(one))
 
 
 def message(verdict: Verdict) -> str:
@@ -60,9 +84,19 @@ def _said(kind: str, name: str) -> str:
 def _key(one: Checked) -> tuple[str, ...]:
     site = one.verdict.call_site
     place = (site.file, str(site.line)) if site else ("", "")
-    return (one.verdict.verdict, one.subject.workflow_type, *place, _stable(message(one.verdict)))
+    return (one.verdict.verdict, one.subject.workflow_type, *place, _what(one.verdict))
+
+
+def _what(verdict: Verdict) -> str:
+    """What went wrong, without numbers: a failure may name the run's own."""
+    if verdict.verdict == "drift":
+        return " ".join(sorted({_stable(drift.path) for drift in verdict.drift}))
+    return _stable(message(verdict))
 
 
 def _stable(text: str) -> str:
-    """The text without its numbers: a failure may name the run's own."""
     return "".join("#" if char.isdigit() else char for char in text)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:12]
