@@ -39,7 +39,7 @@ Call = Callable[..., Result]
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
     """Run a command in an empty folder; its store is there too."""
     monkeypatch.chdir(tmp_path)
-    for name in ("REPLAYTOOL_STORE", "REPLAYTOOL_CONVERTER", "REPLAYTOOL_CODEC_ENDPOINT"):
+    for name in ("REPLAYTOOL_STORE", "REPLAYTOOL_CONVERTER", "REPLAYTOOL_CODEC_ENDPOINT", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str | Path) -> Result:
