@@ -27,7 +27,7 @@ from replaytool.replay.code import Code
 from replaytool.replay.drift import Level
 from replaytool.replay.luck import together
 from replaytool.replay.options import Options
-from replaytool.replay.temporal import callsite, recorder
+from replaytool.replay.temporal import callsite, lean, recorder
 from replaytool.replay.temporal.activations import Replay
 from replaytool.replay.temporal.alike import Likeness
 from replaytool.replay.temporal.cutting import unknown
@@ -214,7 +214,10 @@ class _Bench:
             outside = AsRecorded(make(settings.get("unsandboxed_workflow_runner"), OFF), _NO_RUN)
             types = [*self.code.definitions.values(), *([self.code.dynamic] if self.code.dynamic else [])]
             settings |= {"workflow_runner": inside, "unsandboxed_workflow_runner": outside, "workflows": types}
-            self.workers[kind] = (worker_of(settings), inside, outside)
+            worker = worker_of(settings)
+            if kind == "plain":
+                lean.shorten(worker.inner)
+            self.workers[kind] = (worker, inside, outside)
         return self.workers[kind]
 
     @staticmethod
@@ -233,7 +236,7 @@ class _Bench:
         worker, inside, outside = self.worker("plain")
         watch = _watch(options)
         runner = inside.inner
-        with quiet(), guard.watched(watch), _entered(runner, workflow), unhurried():
+        with quiet(), guard.watched(watch), _entered(runner, workflow), unhurried(), lean.short_waits():
             course = self._drive(record.run, worker, inside, outside)
         if isinstance(runner, SharedSandbox):
             runner.look_after(workflow)

@@ -19,6 +19,7 @@ from temporalio.workflow import NondeterminismError
 
 from replaytool.formats.temporal_json import TemporalJson
 from replaytool.history import Event, Hints, Run
+from replaytool.replay.temporal import lean
 from replaytool.replay.temporal.activations import Replay
 from replaytool.replay.temporal.direct import Course
 from replaytool.replay.temporal.initialize import Beginning
@@ -111,16 +112,20 @@ class Bench:
         return found
 
     def worker(self) -> Worker:
-        return worker_of(self.settings(UnsandboxedWorkflowRunner()))
+        """As it is for driving at full speed, so that what is left out there is compared, too."""
+        worker = worker_of(self.settings(UnsandboxedWorkflowRunner()))
+        lean.shorten(worker.inner)
+        return worker
 
     def by_direct(self, worker: Worker, events: Sequence[Event], workflow_id: str) -> Seen:
         """Replay events by the direct engine."""
         replay = Replay(events, Beginning(workflow_id), worker.own_build)
         course = Course(replay, Driven(worker, workflow_id))
         seen = Seen(course.says)
-        for told in course.steps():
-            failed = told.answer.failure is not None
-            seen.activations.append((told.activation, None if failed else list(told.answer.commands)))
+        with lean.short_waits():
+            for told in course.steps():
+                failed = told.answer.failure is not None
+                seen.activations.append((told.activation, None if failed else list(told.answer.commands)))
         return Seen(course.says, seen.activations, replay.last_id)
 
 
