@@ -48,6 +48,8 @@ class Plan:
     """Replay each run so often, each time with another order of sets: latent nondeterminism passes one by luck."""
     use_known: bool = True
     """Take verdicts from the store where neither run nor code has changed."""
+    keep: bool = True
+    """Keep new verdicts in the store."""
 
 
 Progress = Callable[[str, Verdict], None]
@@ -70,7 +72,7 @@ def check(
         if progress:
             progress(key, verdict)
     outcome = _replayed(store, [row for row in rows if row.run_key not in known], plan, progress, stop)
-    if is_kept and outcome.verdicts:
+    if is_kept and plan.keep and outcome.verdicts:
         _keep(store, fingerprint, outcome)
     found = known | outcome.verdicts
     checked = [Checked(one, found[key]) for key, one in subjects(store, rows).items() if key in found]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from replaytool import check, compare, config, deeds, ingest, payloads, walk
+from replaytool import check, compare, config, deeds, gate, ingest, payloads, walk
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
 from replaytool.session_check import Checks
@@ -136,6 +136,7 @@ class Session:
         plan: check.Plan,
         observer: ingest.Observer,
         progress: check.Progress,
+        base: str | None = None,
     ) -> tuple[Report, ingest.Report | None]:
         """Check what the sources hold, in memory; or what a store holds, and keep the verdicts there."""
         loaded = None
@@ -145,7 +146,11 @@ class Session:
         elif sources:
             store = Store(None)
             loaded = ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
-        return check.check(store, store.runs(condition), plan, progress), loaded
+        rows = store.runs(condition)
+        report = check.check(store, rows, plan, progress)
+        if base is not None and report.complete:
+            report = gate.against_base(report, base, store, rows, plan, progress)
+        return report, loaded
 
     def code_map(
         self,

@@ -269,6 +269,16 @@ class CodeInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """The code before the change."""
+
+    ref: str
+    commit: str
+    trouble: str = ""
+    """Why it could not be asked; then every finding is new."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that one `check` found, in an order that does not depend on timing."""
 
@@ -280,6 +290,7 @@ class Report:
     """False when it was interrupted: what is known so far."""
     failing: frozenset[Word] = FAILING
     include_pinned: bool = False
+    base: Base | None = None
 
     def fails(self, one: Checked) -> bool:
         """Whether this run makes the check fail. Drift that the configuration calls an error does so by itself."""
@@ -330,9 +341,11 @@ def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
             "complete": value.complete,
             "failing": [word for word in WORDS if word in value.failing],
             "include_pinned": value.include_pinned,
+            "base": _plain(value.base),
             "summary": value.summary(),
             "blast_radius": _plain(value.blast_radius()),
             "causes": [_plain(cause) for cause in value.causes],
+            "repaired": [one.subject.run_key for one in value.repaired()],
             "runs": [as_json(one) for one in value.runs],
         }
     if isinstance(value, Checked):
@@ -365,6 +378,7 @@ def report_from_json(plain: Mapping[str, Any]) -> Report:
         plain["complete"],
         msgspec.convert(plain.get("failing", FAILING), frozenset[Word]),
         plain.get("include_pinned", False),
+        msgspec.convert(plain.get("base"), Base | None),
     )
 
 

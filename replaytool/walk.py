@@ -34,10 +34,11 @@ from replaytool.moments import (
     changed,
 )
 from replaytool.replay import CodeSpec, expressions
-from replaytool.replay.builds import CodeMap, Placed, Places
+from replaytool.replay.builds import CodeMap, Places
 from replaytool.replay.temporal.tasks import CompletedTask, Tasks
 from replaytool.replay.walk_messages import At, Digests, Evaluate, Evaluated, LineFound, LineOf, ReadFile, States
 from replaytool.replay.walk_parent import Place, Walker
+from replaytool.replay.worktrees import Placed
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -47,6 +47,7 @@ _SANDBOXES = ("shared", "per-run", "off")
 @click.option("--allow-unverified", is_flag=True, help="Runs that cannot be verified do not fail.")
 @click.option("--fail-on", metavar="VERDICTS", help="The verdicts that fail, instead: diverged,failed,…")
 @click.option("--no-cache", is_flag=True, help="Replay runs again that are known with unchanged code.")
+@click.option("--base", metavar="REF", help="Only what is new since the merge base with REF fails.")
 @click.option("--include-pinned", is_flag=True, help="Runs that worker versioning pins to their build count too.")
 @reports.formats
 @options.store
@@ -80,7 +81,7 @@ def command(
     work = session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
     plan = _plan(work.settings, given)
     with _watching() as (observer, progress):
-        report, loaded = work.check(sources, _condition(where, workflow_type), plan, observer, progress)
+        report, loaded = work.check(sources, _condition(where, workflow_type), plan, observer, progress, given["base"])
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
     reports.publish(report, outputs)
     code = reports.exit_code(report)

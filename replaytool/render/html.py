@@ -51,6 +51,10 @@ def _head(report: Report) -> Iterator[str]:
     cut = " · interrupted: this is what was known" if not report.complete else ""
     modules = ", ".join(text(module) for module in report.code.modules[:10]) or "no code"
     yield f"<p>{modules} · {counted(counts['events'], 'event')} · {report.seconds:.1f} s{cut}</p></header>"
+    if report.base is not None:
+        trouble = f", which could not be asked: {text(report.base.trouble)}" if report.base.trouble else ""
+        at = f"<code>{text(report.base.ref)}</code> at <code>{text(report.base.commit[:12])}</code>"
+        yield f'<p class="place">compared with {at}{trouble}</p>'
     yield '<ul class="counts">'
     yield from (f'<li class="{word}"><b>{counts[word]:,}</b> {word}</li>' for word in WORDS if counts[word])
     yield "</ul>"

@@ -59,6 +59,10 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
     counts = report.summary()
     yield ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word]) or "nothing was checked"
+    if report.base is not None:
+        yield f"\nCompared with {code(report.base.ref)} at {code(report.base.commit[:12])}"
+        if report.base.trouble:
+            yield f", which could not be asked, so that all findings are new: {code(report.base.trouble)}"
     if not report.complete:
         yield "\n**Interrupted: this is what was known.**"
     yield ""

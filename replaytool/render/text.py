@@ -46,6 +46,10 @@ def render(report: Report) -> str:
 
 def _cause(cause: Cause, example: Checked | None) -> Iterator[str]:
     runs = "1 run" if cause.runs == 1 else f"{cause.runs} runs"
+    if cause.known == cause.runs:
+        yield visible(f"· known: {cause.verdict}: {cause.message} ({runs})")
+        return
+    runs += f", {cause.known} known" if cause.known else ""
     yield visible(f"{_MARKS[cause.verdict]} {cause.verdict}: {cause.message} ({runs})")
     if cause.call_site is not None:
         yield f"  --> {place(cause.call_site)}"
@@ -137,6 +141,10 @@ def _notes(report: Report) -> Iterator[str]:
 
 
 def _repaired(report: Report) -> Iterator[str]:
+    if report.base is not None and report.base.trouble:
+        yield visible(
+            f"! the code at {report.base.ref} could not be asked, all findings are new: {report.base.trouble}"
+        )
     repaired = report.repaired()
     for one in repaired[:_MOST_REPAIRED]:
         yield visible(f"✔ repaired: {one.subject.workflow_type} {one.subject.workflow_id or one.subject.run_key}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from replaytool.errors import ReplaytoolError
 from replaytool.replay import guard
-from replaytool.replay.loading import imported, in_user_code, modules_of, on_path
+from replaytool.replay.loading import imported, in_user_code, look_elsewhere, modules_of, on_path
 from replaytool.verdict import CodeInfo
 
 _SETTINGS = {
@@ -35,6 +35,8 @@ class CodeSpec:
     """`module:attribute` of a data converter, where no replayer function gives one."""
     folder: str = ""
     """What relative paths and names start from; "" is the current folder."""
+    instead_of: tuple[str, str] | None = None
+    """A tree and another checkout of it: what the import path has in the one is looked up in the other."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def load(spec: CodeSpec) -> Code:
     """Import all that the spec names; raises ReplaytoolError for what a person must mend."""
     guard.install()  # before the code is there: it may import a clock by name
     folder = Path(spec.folder or ".").resolve()
+    if spec.instead_of is not None:
+        look_elsewhere(*map(Path, spec.instead_of))
     found = [modules_of(item, folder) for item in spec.workflows]
     modules = [module for group, _ in found for module in group]
     roots = tuple(sorted({str(root) for _, root in found}))

@@ -70,6 +70,28 @@ def on_path(folder: Path) -> None:
         importlib.invalidate_caches()
 
 
+def look_elsewhere(here: Path, there: Path) -> None:
+    """Import from another checkout of a tree what would come from the tree itself, installed as editable or not.
+
+    What is installed into an environment that lies inside the tree is the same for both.
+    """
+
+    def moved(entry: str) -> str:
+        path = Path(entry or ".").absolute()
+        is_code = (
+            path.is_relative_to(here) and not path.is_relative_to(sys.prefix) and "site-packages" not in path.parts
+        )
+        return str(there / path.relative_to(here)) if is_code else entry
+
+    sys.path[:] = [moved(entry) for entry in sys.path]
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__editable__"):
+            mapping = getattr(module, "MAPPING", {})
+            # The tool itself may be what is checked out, and it is running.
+            mapping.update({key: moved(path) for key, path in mapping.items() if key.split(".")[0] not in sys.modules})
+    importlib.invalidate_caches()
+
+
 def _is_package(folder: Path) -> bool:
     return (folder / "__init__.py").is_file()
 

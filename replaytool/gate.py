@@ -1,0 +1,70 @@
+"""Which findings are new: those that the code before the change has too, or that somebody has accepted, are not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from replaytool.check import Plan, Progress, check
+from replaytool.errors import ReplaytoolError
+from replaytool.replay import CodeSpec
+from replaytool.replay.causes import cause_id, fingerprint
+from replaytool.replay.worktrees import Worktrees
+from replaytool.store import RunRow, Store
+from replaytool.verdict import Base, Checked, Report
+
+
+def against_base(
+    report: Report, ref: str, store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None = None
+) -> Report:
+    """The report with what the code at the merge base with `ref` says about the same runs."""
+    with Worktrees(_place(plan.spec)) as trees:
+        commit = trees.merge_base(ref)
+        spec = _that_exist(trees.placed(plan.spec, commit, ref).spec)
+        try:
+            # What is kept must not point into a checkout that is gone tomorrow.
+            before = check(store, rows, replace(plan, spec=spec, keep=False), progress)
+        except ReplaytoolError as error:
+            return replace(report, base=Base(ref, commit, error.message))
+    report = replace(report, base=Base(ref, commit), complete=report.complete and before.complete)
+    return against(report, {one.subject.run_key: one for one in before.runs})
+
+
+def _place(spec: CodeSpec) -> Path:
+    """A folder of the repository that the code is in."""
+    folder = Path(spec.folder or ".")
+    paths = [folder / item for item in spec.workflows if os.sep in item or item.endswith(".py")]
+    found = next((path for path in paths if path.exists()), folder)
+    return found if found.is_dir() else found.parent
+
+
+def _that_exist(spec: CodeSpec) -> CodeSpec:
+    """A file that the change adds was not there before; what it holds had no code then."""
+    kept = [
+        item
+        for item in spec.workflows
+        if not (os.sep in item or item.endswith(".py")) or (Path(spec.folder) / item).exists()
+    ]
+    return replace(spec, workflows=tuple(kept or spec.workflows))
+
+
+def against(report: Report, before: dict[str, Checked]) -> Report:
+    """Tell each run what was said about it before; the same finding is known."""
+    return with_known(report, [_told(one, before.get(one.subject.run_key)) for one in report.runs])
+
+
+def _told(one: Checked, before: Checked | None) -> Checked:
+    if before is None:
+        return one
+    is_same = one.verdict.verdict != "ok" and fingerprint(one) == fingerprint(before)
+    return replace(one, base=before.verdict.verdict, known=one.known or is_same)
+
+
+def with_known(report: Report, runs: Sequence[Checked]) -> Report:
+    """The report with these runs, its causes counting anew how many of theirs are known."""
+    known: dict[str, int] = {}
+    for one in runs:
+        known[cause_id(one)] = known.get(cause_id(one), 0) + one.known
+    return replace(report, runs=runs, causes=[replace(cause, known=known[cause.id]) for cause in report.causes])

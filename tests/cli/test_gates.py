@@ -1,0 +1,133 @@
+"""What fails a check of a change: only what the change breaks."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import FIXTURES, Call
+
+ORDER = FIXTURES / "activities_in_sequence"
+TRIP = FIXTURES / "saga_with_compensation"
+BROKEN_ORDER = ORDER / "changed_activity_renamed.py"
+BROKEN_TRIP = TRIP / "changed_order_of_undo.py"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    told = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    done = subprocess.run(["git", "-C", str(folder), *told, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(call: Call, tmp_path: Path) -> Path:
+    """On main trips are broken; the checkout, on a branch, repairs them and breaks orders."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "histories").mkdir()
+    for case in (ORDER, TRIP):
+        shutil.copy(case / "history.json", tmp_path / "histories" / f"{case.name}.json")
+    shutil.copy(ORDER / "workflow.py", tmp_path / "app" / "order.py")
+    shutil.copy(BROKEN_TRIP, tmp_path / "app" / "trip.py")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    git(tmp_path, "switch", "-qc", "change")
+    shutil.copy(BROKEN_ORDER, tmp_path / "app" / "order.py")
+    git(tmp_path, "commit", "-qam", "two")
+    shutil.copy(TRIP / "workflow.py", tmp_path / "app" / "trip.py")
+    return tmp_path
+
+
+def by_type(report: Any) -> dict[str, tuple[str, str | None, bool]]:
+    return {run["workflow_type"]: (run["verdict"], run["base"], run["known"]) for run in report["runs"]}
+
+
+def state(repository: Path) -> tuple[str, str, str]:
+    return (
+        git(repository, "status", "--porcelain"),
+        git(repository, "worktree", "list"),
+        git(repository, "stash", "list"),
+    )
+
+
+@pytest.mark.parametrize("code", ["app", "app/order.py app/trip.py", "order trip"])
+def test_a_change_that_breaks_one_workflow_and_repairs_another(
+    call: Call, repository: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    if code == "order trip":
+        monkeypatch.syspath_prepend(str(repository / "app"))
+    before = state(repository)
+    arguments = ["check", "histories", *(part for item in code.split() for part in ("-w", item)), "--base", "main"]
+    told = call(*arguments, "--format", "json")
+    assert told.code == 1
+    assert by_type(told.json) == {"Order": ("diverged", "ok", False), "Trip": ("ok", "diverged", False)}
+    assert told.json["base"]["commit"] == git(repository, "rev-parse", "main")
+    (trip,) = (run["run_key"] for run in told.json["runs"] if run["workflow_type"] == "Trip")
+    assert told.json["repaired"] == [trip]
+    assert state(repository) == before, "nobody's checkout is touched"
+
+
+def test_what_the_base_has_too_is_known_and_does_not_fail(call: Call, repository: Path) -> None:
+    shutil.copy(ORDER / "workflow.py", repository / "app" / "order.py")
+    moved = "# one line more\n" + BROKEN_TRIP.read_text()
+    (repository / "app" / "trip.py").write_text(moved)
+    arguments = ("check", "histories", "-w", "app")
+    assert call(*arguments).code == 1
+    told = call(*arguments, "--base", "main")
+    assert told.code == 0
+    assert "known: diverged" in told.out
+    assert "breaks none of 2 runs" in told.out
+    found = call(*arguments, "--base", "main", "--format", "json").json
+    assert by_type(found)["Trip"] == ("diverged", "diverged", True)
+    assert found["causes"][0]["known"] == 1
+
+
+def test_another_way_to_break_what_was_broken_is_new(call: Call, repository: Path) -> None:
+    shutil.copy(ORDER / "workflow.py", repository / "app" / "order.py")
+    (repository / "app" / "trip.py").write_text((TRIP / "workflow.py").read_text().replace("book_hotel", "book_inn"))
+    told = call("check", "histories", "-w", "app", "--base", "main", "--format", "json")
+    assert told.code == 1
+    assert by_type(told.json)["Trip"] == ("diverged", "diverged", False)
+
+
+def test_code_that_is_new_had_no_findings_before(call: Call, repository: Path) -> None:
+    shutil.copy(BROKEN_TRIP, repository / "app" / "journey.py")
+    (repository / "app" / "trip.py").unlink()
+    told = call(
+        "check", "histories", "-w", "app/journey.py", "-w", "app/order.py", "--base", "main", "--format", "json"
+    )
+    assert by_type(told.json)["Trip"] == ("diverged", "unverified", False)
+
+
+def test_a_base_that_does_not_load_makes_everything_new(call: Call, repository: Path) -> None:
+    git(repository, "stash", "-q")
+    git(repository, "switch", "-qc", "broken", "main")
+    (repository / "app" / "order.py").write_text("import temporalio\nimport nothing_of_this_name\n")
+    git(repository, "commit", "-qam", "three")
+    shutil.copy(BROKEN_ORDER, repository / "app" / "order.py")
+    told = call("check", "histories", "-w", "app", "--base", "broken", "--format", "json")
+    assert told.code == 1
+    assert "nothing_of_this_name" in told.json["base"]["trouble"]
+    assert {run["known"] for run in told.json["runs"]} == {False}
+
+
+def test_a_store_keeps_no_verdict_of_a_checkout_that_is_gone(call: Call, repository: Path) -> None:
+    call("load", "histories")
+    arguments = ("check", "-w", "app", "--format", "json")
+    call(*arguments, "--base", "main")
+    git(repository, "stash", "-q")
+    git(repository, "switch", "-q", "main")
+    (cause,) = call(*arguments).json["causes"]
+    assert Path(cause["call_site"]["file"]).exists()
+
+
+@pytest.mark.parametrize(("ref", "says"), [("nowhere", "no commit of"), ("--upload-pack=x", "no commit of")])
+def test_a_base_that_is_not_there(call: Call, repository: Path, ref: str, says: str) -> None:
+    result = call("check", "histories", "-w", "app", f"--base={ref}")
+    assert result.code == 2
+    assert says in result.err
+    assert "fetch" in result.err
