@@ -38,7 +38,7 @@ from replaytool.replay.temporal.machines_basic import Task, patch_of
 from replaytool.replay.temporal.machines_local import LOCAL_ACTIVITY, LocalActivity, Resolution, resolution_of
 from replaytool.replay.temporal.telling import Teller
 from replaytool.replay.temporal.updates import Message, admitted, requested, update_of
-from replaytool.replay.temporal.whole import RECORDS
+from replaytool.replay.temporal.whole import DECODERS, RECORDS
 
 _FOLLOWS = frozenset(
     name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in COMMAND_EVENTS
@@ -147,6 +147,24 @@ class Replay:
         if self._saw_end:
             self._jobs.clear()  # the run is over, and nobody is told anything any more
         return fault
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether there is something to tell the workflow."""
+        return bool(self._jobs)
+
+    def hear(self, event: Event) -> Fault | None:
+        """Past the record: something comes from outside, as this event would tell of it."""
+        self._event = event
+        self.last_id += 1
+        said = DECODERS[event.event_type](event.raw).attributes
+        if event.event_type not in (_ADMITTED, _ACCEPTED):
+            return _PLAIN[event.event_type](self, said)
+        found = admitted(said, self.last_id) if event.event_type == _ADMITTED else requested(said)
+        if isinstance(found, Fault):
+            return found
+        self._begin_update(found)
+        return None
 
     @property
     def is_told(self) -> bool:

@@ -125,7 +125,7 @@ def cannot_judge(run: Run, code: Code) -> HandOver | None:
 
 def course(run: Run, code: Code, options: Options, *, keep: bool = False) -> Course:
     """A run to be driven by the caller, step by step; kept, it can be gone on with past the end of its record."""
-    bench = _bench(code, options)
+    bench = bench_of(code, options)
     worker, *runners = bench.worker("plain")
     return bench.begun(run, worker, *runners, keep=keep)
 
@@ -133,10 +133,10 @@ def course(run: Run, code: Code, options: Options, *, keep: bool = False) -> Cou
 @contextmanager
 def walk(run: Run, code: Code, options: Options) -> Iterator[Course]:
     """A run to be driven by the caller with the recorder in place, as often as it likes; a tape has to be in use."""
-    worker, *runners = _bench(code, options).worker("walked")
+    worker, *runners = bench_of(code, options).worker("walked")
     workflow = code.workflow(run.workflow_type)
     sandbox = next((one.inner for one in runners if isinstance(one.inner, SharedSandbox)), None)
-    course = _bench(code, options).begun(run, worker, *runners)
+    course = bench_of(code, options).begun(run, worker, *runners)
     course.inside = partial(sandbox.entered, workflow) if sandbox is not None and workflow is not None else nullcontext
     watch = guard.Watch(lambda frame: None, options.guard) if options.guard else None
     with quiet(), guard.watched(watch), unhurried():
@@ -155,7 +155,7 @@ _PLUGIN_REPLAYER = _plugin_replayer()
 
 
 def _judged(record: Record, workflow: type, code: Code, options: Options) -> Verdict:
-    bench = _bench(code, options)
+    bench = bench_of(code, options)
     keeps = options.steps or options.snapshot is not None
     first = None if keeps else bench.first(record, workflow, options)
     if first is not None and bench.is_plain(record, first):
@@ -236,7 +236,7 @@ class _Bench:
         worker, inside, outside = self.worker("plain")
         watch = _watch(options)
         runner = inside.inner
-        with quiet(), guard.watched(watch), _entered(runner, workflow), unhurried(), lean.short_waits():
+        with quiet(), guard.watched(watch), entered(runner, workflow), unhurried(), lean.short_waits():
             course = self._drive(record.run, worker, inside, outside)
         if isinstance(runner, SharedSandbox):
             runner.look_after(workflow)
@@ -367,7 +367,8 @@ _benches: list[_Bench] = []
 _KEPT = 4
 
 
-def _bench(code: Code, options: Options) -> _Bench:
+def bench_of(code: Code, options: Options) -> _Bench:
+    """What is kept of this code under these options."""
     own: dict[str, Level] = {} if code.settings.get("interceptors") or code.settings.get("plugins") else _NO_HEADERS
     policy = {**own, **options.policy}
     for bench in _benches:
@@ -388,7 +389,8 @@ def _sandboxed() -> WorkflowRunner:
     return SandboxedWorkflowRunner()
 
 
-def _entered(runner: WorkflowRunner, workflow: type) -> Any:
+def entered(runner: WorkflowRunner, workflow: type) -> Any:
+    """The sandbox of this workflow, to stay inside for a whole run; nothing where it has none of its own."""
     return runner.entered(workflow) if isinstance(runner, SharedSandbox) else nullcontext()
 
 

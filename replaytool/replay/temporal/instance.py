@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, WorkflowInstance
 from temporalio.worker._worker import load_default_build_id
 from temporalio.worker._workflow import _WorkflowWorker
+from temporalio.worker.workflow_sandbox._runner import _Instance as _Sandboxed
 
 from replaytool.replay import reach
 from replaytool.replay.temporal import conversion
@@ -203,6 +204,16 @@ class Driven:
             command.fail_workflow_execution.failure.message = error.message
             return Answer((command,))
         return Answer(failure=str(error) or type(error).__name__)
+
+    @property
+    def innermost(self) -> Any:
+        """The SDK's own instance, in whatever sandbox it is; None where the run has none, or hides it."""
+        found: Any = self._instance
+        if isinstance(found, _Sandboxed):
+            found = found.globals_and_locals.get("__temporal_in_sandbox")
+        found = getattr(found, "_inside", found)
+        found = getattr(found, "instance", found)
+        return found if hasattr(found, "_object") else None
 
     def evict(self) -> None:
         """Tear the run's tasks down here and now: left to the garbage collector they would wake in another run."""

@@ -238,6 +238,12 @@ class Line:
             for machine in self._local:
                 machine.is_queued = False
 
+    def local_asked(self) -> list[LocalActivity]:
+        """Local activities that a worker would be running now: nobody has taken them away yet."""
+        asked = [one for one in self._local if one.is_asked]
+        self._local = [one for one in self._local if not one.is_asked]
+        return asked
+
     # From the line to the events.
 
     def match(self, place: int, kind: str, said: Any, after: int | None) -> tuple[Fault | None, bool]:

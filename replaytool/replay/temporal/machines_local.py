@@ -101,6 +101,16 @@ class LocalActivity(Machine):
         self.tell(core, known)
         return None
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a worker would have to run it."""
+        return self.state == _REQUESTED
+
+    def run_here(self, core: Core, known: Resolution) -> None:
+        """Past the record: somebody knows how it ended."""
+        self.state = _MARKER_CREATED
+        self.tell(core, Resolution(msgspec.structs.replace(known.data, seq=self.seq, complete_time=None), known.marker))
+
     def tell(self, core: Core, known: Resolution) -> None:
         """The job for the workflow, and the command to record it where it is not recorded yet."""
         job = ResolveActivity(seq=self.seq, result=_result(self, known), is_local=True)

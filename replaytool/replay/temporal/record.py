@@ -177,7 +177,7 @@ class Record:
         """An event as one half of a comparison."""
         found = attributes(msgspec.json.decode(event.raw))
         if event.event_type == "MarkerRecorded":
-            return _marker(event, found)
+            return marker(event, found)
         kind = BY_EVENT.get(event.event_type)
         if kind is None:
             return Expected(event.event_id, event.event_type, _spoken(event.event_type), "", _plain_fields(found))
@@ -210,7 +210,8 @@ class Record:
         return {key: value for key, value in names.items() if value}
 
 
-def _marker(event: Event, found: dict[str, Any]) -> Expected:
+def marker(event: Event, found: dict[str, Any]) -> Expected:
+    """A marker as one half of a comparison: a patch, a local activity, or somebody's own."""
     name = str(found.get("markerName") or "")
     details = found.get("details") or {}
     try:

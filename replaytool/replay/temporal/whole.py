@@ -158,6 +158,20 @@ class Read(Sequence[Event]):
         return Event(head.event_id, head.event_type, head.event_time, None, bytes(self._raws[place]))
 
 
+def extended(events: Sequence[Event], more: Sequence[Event]) -> Sequence[Event]:
+    """Both, one behind the other; what was read of the first ones stays read."""
+    read = read_whole(b'{"events":[' + b",".join(event.raw for event in more) + b"]}")
+    if not isinstance(events, Read) or read is None:
+        return [*events, *more]
+    return Read([*events._raws, *(msgspec.Raw(event.raw) for event in more)], [*events.records, *read])
+
+
+def until(events: Sequence[Event], event_id: int) -> Sequence[Event]:
+    """The events before this one."""
+    known = heads(events)
+    return events[: next((place for place, event in enumerate(known) if event.event_id >= event_id), len(known))]
+
+
 def heads(events: Sequence[Event]) -> Sequence[Any]:
     """Events as far as their ids, types and times go."""
     return events.records if isinstance(events, Read) else events

@@ -1,0 +1,80 @@
+"""What a workflow holds as JSON: for a plan that people read and a comparison that a machine makes.
+
+No method of the user's classes is called: they are read by their attributes, and cut where they never end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import math
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any
+
+_DEPTH = 8
+_ITEMS = 1000
+_SCALARS = (str, int, bool, type(None))
+_TOLD = (datetime.datetime, datetime.date, datetime.time)
+
+
+def state_of(workflow: Any) -> dict[str, Any]:
+    """The attributes of a workflow object by name, in order of the names."""
+    return {name: plain(value) for name, value in sorted(_attributes(workflow))}
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """One value; what JSON has no word for is told by its type.
+
+    >>> plain({"at": datetime.date(2026, 1, 31), "left": {3, 1}, "ratio": float("nan"), "lock": object()})
+    {'at': '2026-01-31', 'left': [1, 3], 'ratio': 'nan', 'lock': '<object>'}
+    """
+    if isinstance(value, enum.Enum):
+        return plain(value.value, depth)
+    if isinstance(value, _SCALARS):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, _TOLD):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if depth >= _DEPTH:
+        return f"<{type(value).__name__}>"
+    return _inside(value, depth + 1)
+
+
+def _inside(value: Any, depth: int) -> Any:
+    if isinstance(value, bytes | bytearray):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {_key(key): plain(one, depth) for key, one in list(value.items())[:_ITEMS]}
+    if isinstance(value, Set):
+        found = [plain(one, depth) for one in value]
+        return sorted(found, key=repr)[:_ITEMS]
+    if isinstance(value, Sequence):
+        return [plain(one, depth) for one in list(value)[:_ITEMS]]
+    held = list(_attributes(value)) if not callable(value) else []
+    if held and type(value).__module__.partition(".")[0] not in _FOREIGN:
+        return {name: plain(one, depth) for name, one in held[:_ITEMS]}
+    return str(value) if type(value).__module__ in _SPOKEN else f"<{type(value).__name__}>"
+
+
+# These keep what has no place in a plan, or are no values at all.
+_FOREIGN = {"asyncio", "builtins", "temporalio", "threading", "logging", "_asyncio"}
+_SPOKEN = {"uuid", "decimal", "fractions", "pathlib", "zoneinfo"}
+
+
+def _key(key: Any) -> str:
+    found = plain(key, _DEPTH)
+    return found if isinstance(found, str) else str(found)
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [one.name for one in dataclasses.fields(value)]
+        yield from ((name, getattr(value, name, None)) for name in names)
+        return
+    held = getattr(value, "__dict__", None)
+    if isinstance(held, dict):
+        yield from ((name, one) for name, one in list(held.items()) if isinstance(name, str))

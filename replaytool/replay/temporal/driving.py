@@ -1,0 +1,38 @@
+"""A run driven at full speed by whoever wants to go on with it past its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from replaytool.history import Run
+from replaytool.replay import guard
+from replaytool.replay.code import Code
+from replaytool.replay.drift import Decode
+from replaytool.replay.options import Options
+from replaytool.replay.temporal.direct import Course, bench_of, entered
+from replaytool.replay.temporal.quiet import quiet, unhurried
+from replaytool.replay.temporal.sandbox import SharedSandbox
+
+
+@contextmanager
+def driving(run: Run, code: Code, options: Options) -> Iterator[Course]:
+    """The run, with the world shut out; it is torn down when the block ends."""
+    bench = bench_of(code, options)
+    worker, *runners = bench.worker("plain")
+    workflow = code.workflow(run.workflow_type)
+    runner = runners[0].inner
+    watch = guard.Watch(lambda frame: None, options.guard) if options.watch or options.guard else None
+    with quiet(), guard.watched(watch), entered(runner, workflow) if workflow else nullcontext(), unhurried():
+        course = bench.begun(run, worker, *runners, keep=True)
+        try:
+            yield course
+        finally:
+            course.driven.evict()
+    if isinstance(runner, SharedSandbox) and workflow is not None:
+        runner.look_after(workflow)
+
+
+def decoder(code: Code, options: Options) -> Decode:
+    """Reads payloads as the user's code would."""
+    return bench_of(code, options).decode
