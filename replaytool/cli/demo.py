@@ -95,26 +95,39 @@ STORY = (
 
 @click.command
 @click.option("--folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Work here, and leave it behind.")
-def command(folder: Path | None) -> None:
+@click.option("--server", is_flag=True, help="Recover riders on a real Temporal dev server, from the bad build on.")
+def command(folder: Path | None, server: bool) -> None:
     """Show the main jobs on a loyalty programme that one build has corrupted.
 
-    Histories and code are part of replaytool, and no server is needed. Each step shows its command, so that you can run
-    it again in the folder, which is temporary unless --folder names one.
+    Histories and code are part of replaytool, and no server is needed unless --server asks for one. Each step shows
+    its command, so that you can run it again in the folder, which is temporary unless --folder names one.
 
     \b
     Examples:
       replaytool demo
       replaytool demo --folder loyalty
+      replaytool demo --server
     """
     with _place(folder) as place:
         prepare(place)
         with _inside(place):
-            for number, step in enumerate(STORY, 1):
-                _perform(number, step)
+            if server:
+                _recover(place)
+            else:
+                for number, step in enumerate(STORY, 1):
+                    _perform(number, step)
     if folder is not None:
         click.echo(f"\nGo on in {folder}: `replaytool tui` walks through the runs on the screen.")
     else:
         click.echo("\n`replaytool demo --folder loyalty` leaves all of this behind, to go on with.")
+
+
+def _recover(place: Path) -> None:
+    from replaytool.cli import demo_server
+
+    demo_server.recover(place)
+    if sys.stdin.isatty() and click.confirm("\nWalk through the runs on the screen now?"):
+        run(["tui"])
 
 
 @contextlib.contextmanager
@@ -126,7 +139,7 @@ def _place(folder: Path | None) -> Iterator[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ReplaytoolError(f"{folder} is there already, and not empty", "name a folder that is to be made")
     folder.mkdir(parents=True, exist_ok=True)
-    yield folder
+    yield folder.resolve()
 
 
 def prepare(place: Path) -> None:
@@ -161,18 +174,32 @@ def _inside(place: Path) -> Iterator[None]:
         os.environ.update(kept)
 
 
+def heading(number: int, title: str) -> None:
+    """Where a step begins."""
+    start = f"── {number}. {title} "
+    click.echo("\n" + click.style(start + "─" * (_width() - len(start)), bold=True))
+
+
+def paragraph(text: str) -> None:
+    """A few sentences, broken to the width of the terminal."""
+    click.echo(fill(text, _width()))
+
+
+def _width() -> int:
+    return min(_WIDTH, shutil.get_terminal_size().columns)
+
+
 def _perform(number: int, step: Step) -> None:
     """Say what comes, do it, and say what it told."""
-    width = min(_WIDTH, shutil.get_terminal_size().columns)
-    heading = f"── {number}. {step.title} "
-    click.echo("\n" + click.style(heading + "─" * (width - len(heading)), bold=True))
-    click.echo(fill(step.why, width) + "\n")
-    click.echo(click.style(f"$ replaytool {step.command}", fg="cyan"))
+    heading(number, step.title)
+    paragraph(step.why)
+    click.echo(click.style(f"\n$ replaytool {step.command}", fg="cyan"))
     code = run(shlex.split(step.command))
     if code != step.code:
         raise ReplaytoolError(f"that should have ended with {step.code}, and ended with {code}", "", FAULT)
     if step.so:
-        click.echo("\n" + fill(step.so, width))
+        click.echo()
+        paragraph(step.so)
 
 
 def run(arguments: list[str]) -> int:

