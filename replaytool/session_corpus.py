@@ -6,14 +6,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from replaytool import ingest
-from replaytool.check import Plan
+from replaytool.check import Plan, works_of
 from replaytool.corpus.coverage import Coverage, coverage
 from replaytool.corpus.gather import Corpus, Progress, gather
 from replaytool.corpus.naming import file_name
+from replaytool.corpus.scrub import SCRUB, Scrubbed
 from replaytool.corpus.select import Selection, select
 from replaytool.formats.temporal_export import as_json
+from replaytool.replay.pool import do_all
 from replaytool.sources import open_output, open_sources
 from replaytool.store import RunRow, Store, is_store
 
@@ -28,6 +31,16 @@ class Chosen:
     """Of all histories; without code it knows the patches only."""
     files: Mapping[str, str]
     """Where the chosen ones are kept, by run key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A history, and what became of it."""
+
+    row: RunRow
+    found: Scrubbed
+    file: str = ""
+    """Where it was written; "" where it was not accepted."""
 
 
 class Corpora:
@@ -60,11 +73,33 @@ class Corpora:
         names = {one.key: _written(store, corpus.rows[one.key], folder) for one in chosen.chosen}
         return Chosen(corpus, chosen, coverage(corpus), names)
 
+    def scrub(
+        self, store: Store, condition: str, plan: Plan, given: Mapping[str, Any], folder: str, progress: Progress
+    ) -> list[Cleaned]:
+        """Replace what users said, and write those histories that are accepted into a folder."""
+        rows = store.runs(condition)
+        works = works_of(store, rows)
+        done = do_all(SCRUB, works, plan.spec, plan.options, plan.limits, dict(given), lambda key, _: progress(key))
+        return [_cleaned(row, done.found[row.run_key], folder) for row in rows if row.run_key in done.found]
+
+
+def _cleaned(row: RunRow, found: Scrubbed, folder: str) -> Cleaned:
+    if found.reason:
+        return Cleaned(row, found)
+    path = _place(folder, RunRow({**row.values, "workflow_id": found.workflow_id}))
+    with open_output(path) as stream:
+        stream.write(found.history.encode("utf-8", "surrogatepass"))
+    return Cleaned(row, found, path)
+
+
+def _place(folder: str, row: RunRow) -> str:
+    """The file's name tells the run id, which the content of an export may not."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return str(Path(folder) / file_name(row))
+
 
 def _written(store: Store, row: RunRow, folder: str) -> str:
-    """The file's name; it tells the run id, which the content of an export may not."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    path = str(Path(folder) / file_name(row))
+    path = _place(folder, row)
     with open_output(path) as stream:
         stream.write(as_json(store.events(row.run_key)))
     return path

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "Replay recorded runs against code: does it still follow them?",
     "coverage": "Show which lines of workflow code no history reaches.",
     "select": "Choose the fewest histories that cover as much as all of them.",
+    "scrub": "Replace what users said in histories by stand-ins, and prove that nothing else changed.",
     "debug": "Walk through a run, forwards and backwards.",
     "tui": "Walk through the store on the screen.",
     "reset": "Reset workflows to before a bad build: plan, apply, verify.",

@@ -21,6 +21,15 @@ SESSION = ("store", "replayer", "converter")
 
 def choosing(function: Function) -> Function:
     """Which runs, and which code."""
+    return choosing_for(60.0)(function)
+
+
+def choosing_for(seconds: float) -> Callable[[Function], Function]:
+    """The same, with so much time for one run."""
+    return lambda function: _decorated(function, seconds)
+
+
+def _decorated(function: Function, seconds: float) -> Function:
     for option in (
         options.store,
         click.option(
@@ -31,7 +40,7 @@ def choosing(function: Function) -> Function:
             help="Megabytes for a run; 0: no bound.",
         ),
         click.option(
-            "--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds for a run."
+            "--timeout", type=click.FloatRange(0.1), default=seconds, show_default=True, help="Seconds for a run."
         ),
         click.option(
             "-j", "--jobs", type=click.IntRange(0), default=0, help="Processes at once; 0 is one for each processor."

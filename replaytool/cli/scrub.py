@@ -1,0 +1,72 @@
+"""`replaytool scrub`: histories that can be given away."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from replaytool.cli import code, options, session
+from replaytool.errors import FINDINGS, NOTHING
+from replaytool.render import scrubbed as render
+from replaytool.render.rows import as_json as json_line
+
+_RULES = "key:NAME, path:PATTERN, match:REGEX, type:text or type:number. Repeatable."
+
+
+@click.command
+@code.choosing_for(600.0)
+@click.option("--only", multiple=True, metavar="RULE", help=f"Replace only what a rule means: {_RULES}")
+@click.option("--keep", multiple=True, metavar="RULE", help="Leave what a rule means as it is. Repeatable.")
+@click.option(
+    "--key",
+    envvar="REPLAYTOOL_SCRUB_KEY",
+    metavar="TEXT",
+    help="The same value gets the same stand-in under the same key; better in REPLAYTOOL_SCRUB_KEY.",
+)
+@click.option("-o", "--output", metavar="FOLDER", default="scrubbed", show_default=True, help="Where to write them.")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    sources: tuple[str, ...],
+    only: tuple[str, ...],
+    keep: tuple[str, ...],
+    key: str | None,
+    output: str,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Replace values in histories by stand-ins of the same type and make, and write the results into a folder.
+
+    Each history is replayed before and after: it is accepted only if the verdict and the commands are the same with
+    this code. Where they are not, the fewest fields stay that have to, and they are named. Without --only everything
+    that users said is replaced. Exits with 1 where a history was not accepted.
+
+    \b
+    Examples:
+      replaytool scrub exported/ --workflows app/workflows.py -o tests/histories
+      replaytool scrub exported/ -w app/ --only key:email --only 'match:[0-9]{16}' --keep key:currency
+    """
+    from replaytool.corpus.rules import parsed
+
+    parsed(only, keep)
+    work = session(ctx, **{name: given[name] for name in code.SESSION})
+    plan = code.needed(work.settings, given)
+    secret = key.encode().hex() if key else os.urandom(32).hex()
+    argument = {"only": only, "keep": keep, "key": secret}
+    with code.progress("scrubbing") as (observer, progress):
+        store = work.corpora.opened(sources, observer)
+        found = work.corpora.scrub(store, code.condition(given), plan, argument, output, progress)
+    if not key:
+        options.say("no --key was given: the next time the stand-ins will be others")
+    if as_json:
+        click.echo(json_line(render.data(found)))
+    else:
+        click.echo("\n".join(render.text(found)))
+    if not found:
+        ctx.exit(NOTHING)
+    if any(one.found.reason for one in found):
+        ctx.exit(FINDINGS)
