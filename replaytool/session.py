@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from replaytool import check, compare, config, deeds, gate, ingest, payloads, walk
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
+from replaytool.replay.builds import CodeMap
 from replaytool.session_check import Checks
 from replaytool.session_corpus import Corpora
 from replaytool.session_reset import Resets
@@ -22,11 +23,10 @@ from replaytool.store import RunRow, Store, is_store
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from replaytool.replay.builds import CodeMap
     from replaytool.sources.temporal_server import Known, PullOptions, Tally
     from replaytool.verdict import Report
 
-__all__ = ["EventLine", "Session", "open_output"]
+__all__ = ["CodeMap", "EventLine", "Session", "open_output"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from replaytool.tui.runs import Runs
 from replaytool.tui.sql import Sql
 
 if TYPE_CHECKING:
-    from replaytool.session import Session
+    from replaytool.session import CodeMap, Session
     from replaytool.verdict import Report
 
 SCREENS_BY_KEY: Mapping[str, type[base.Base]] = {"runs": Runs, "builds": Builds, "sql": Sql, "causes": Causes}
@@ -45,13 +45,22 @@ class ReplayApp(App[None]):
     ]
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("Everywhere")
 
-    def __init__(self, session: Session, run: str | None = None, event: int | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        run: str | None = None,
+        event: int | None = None,
+        code: CodeMap | None = None,
+        breakpoints: Sequence[str] = (),
+    ) -> None:
         super().__init__()
+        self._given = code or session.code_map()
         self.desk = Desk(session)
         self.keymap = keys.keymap(session.settings.keys)
         self.file = place.file_for(session.settings.store)
         self.place = place.load(self.file)
-        self.breakpoints: Sequence[Breakpoint] = _parsed(self.place.breakpoints)
+        given = [parse(one) for one in breakpoints]
+        self.breakpoints: Sequence[Breakpoint] = tuple(dict.fromkeys([*_parsed(self.place.breakpoints), *given]))
         self.checks_made = 0
         """Screens that show verdicts and were covered meanwhile read them again."""
         self._run, self._event = run, event
@@ -88,6 +97,16 @@ class ReplayApp(App[None]):
         """Keep it for the next time."""
         written = tuple(str(one) for one in self.breakpoints)
         place.save(self.file, replace(self.place, theme=self.theme, breakpoints=written))
+
+    @property
+    def code(self) -> CodeMap | str:
+        """What runs are replayed with: what was given or configured, else what was named here the last time."""
+        return self._given or self.place.code
+
+    def use_code(self, text: str) -> None:
+        """Another code, named by a person."""
+        self._given = None
+        self.remember(code=text)
 
     # Ways
 

@@ -11,26 +11,31 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
+from textual.widgets import Static
 
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
 from replaytool.timeline import Timeline, failed
-from replaytool.tui import keys, recorded_panes
-from replaytool.tui.base import Base
+from replaytool.tui import breakpoints, keys, recorded_panes, replayed_panes, verdict_panes
 from replaytool.tui.breakpoints import Breakpoint
 from replaytool.tui.desk import Opened, away
-from replaytool.tui.dialogs import Breakpoints, Prompt
+from replaytool.tui.dialogs import Prompt, Texts
 from replaytool.tui.event_list import EventList, clock, seconds
-from replaytool.tui.lines import line
+from replaytool.tui.lines import Line, line, plain
 from replaytool.tui.painter import Listing, Pane
+from replaytool.tui.replaying import Replaying
 from replaytool.tui.scrub import Scrub
+from replaytool.tui.source_pane import SourcePane
+from replaytool.tui.variables_pane import VariablesPane
+from replaytool.verdict import Verdict
 
-_PANES = ("payload", "pending", "difference")
+_STANDING = ("source", "variables")
+"""Where there is room, and code, these stand above the one of the others that was chosen."""
 _PAUSE = 0.02
 """While a key is held down, only where it comes to rest is worth decoding."""
 
 
-class Debugger(Base):
+class Debugger(Replaying):
     """One run on the screen."""
 
     GROUP = "Debugger"
@@ -46,6 +51,7 @@ class Debugger(Base):
         self.before = 0
         self._hits: list[int] = []
         self._bad: list[int] = []
+        self.verdict: Verdict | None = None
 
     def body(self) -> ComposeResult:
         """Scrub bar, events, panes."""
@@ -53,22 +59,29 @@ class Debugger(Base):
         with Container(id="debugger"):
             yield EventList("events")
             with Vertical(id="side"):
+                yield SourcePane()
+                yield VariablesPane()
                 yield Pane("1 Event", "payload")
                 yield Pane("2 State", "pending")
                 yield Pane("3 Difference", "difference")
+                yield Pane("6 Watch", "watch")
+                yield Pane("7 Mismatch", "mismatch")
+        yield Static(id="verdict", markup=False)
 
     def on_mount(self) -> None:
         """Read the run."""
         self.events = self.query_one("#events", EventList)
         self.scrub = self.query_one(Scrub)
-        self.panes = {name: self.query_one(f"#{name}", Pane) for name in _PANES}
+        self.panes = {str(pane.id): pane for pane in self.query("#side > *").results()}
+        self.source, self.variables = self.query_one(SourcePane), self.query_one(VariablesPane)
+        self.query_one("#verdict").display = False
         self.action_pane("payload", focus=False)
         self.title_is(self.run_text, "loading…")
         self._load()
 
     @work(exclusive=True, group="load")
     async def _load(self) -> None:
-        opened = await self.ask(self.home.desk.open, self.run_text, wrong=self._refuse)
+        opened = await self.ask(self.home.desk.open, self.run_text, wrong=self._not_opened)
         if opened is None:
             return
         self.opened = opened
@@ -89,8 +102,34 @@ class Debugger(Base):
             self.scrub.load(len(ids), self._bad, self.timeline.segments, ids[0])
             self._use_breakpoints(self.home.breakpoints)
             self._show_stop()
+            self.begin()
+            self._judge()
 
-    def _refuse(self, *why: Any) -> None:
+    @work(exclusive=True, group="verdict")
+    async def _judge(self) -> None:
+        """What the last check said, above the keys where it is bad news."""
+        assert self.opened is not None
+        found = await self.ask(self.home.desk.verdict, self.opened.row["run_key"], wrong=lambda *why: None)
+        if found is None:
+            self.panes["mismatch"].show([line(("this run was not checked yet: c in the list of runs does it", "dim"))])
+            return
+        self.verdict, site = found, found.call_site
+        source = await self.ask(self.home.desk.source, site.file, wrong=lambda *why: None) if site else ()
+        self.panes["mismatch"].show(verdict_panes.whole(found, source or ()))
+        if found.verdict not in ("ok", "drift"):
+            self._tell_below(verdict_panes.brief(found))
+
+    def tell_trouble(self) -> None:
+        """Unless the last check has said it better."""
+        if self.trouble is not None and self.trouble.kind != "no code" and not self.query_one("#verdict").display:
+            self._tell_below(replayed_panes.trouble(self.trouble))
+
+    def _tell_below(self, found: Line) -> None:
+        told = self.query_one("#verdict", Static)
+        told.update(plain([found]))
+        told.display = True
+
+    def _not_opened(self, *why: Any) -> None:
         self.title_is(self.run_text, "not opened")
         self.events.tell(*why)
 
@@ -128,15 +167,28 @@ class Debugger(Base):
         self.scrub.go(self.stop, f"event {event.event_id}/{events[-1].event_id}{task}  {passed}")
         self.events.refresh_row(self.before)
         self.events.refresh_row(self.stop)
+        self.show_moment()
+
+    def travel(self, event_id: int, since: int | None = None) -> None:
+        """Go to an event; the difference is told since another one, where that is named."""
+        if self.timeline is not None and self.timeline.first <= event_id <= self.timeline.last:
+            self.stop_at(self.timeline.index(event_id))
+            if since is not None:
+                self.before = self.timeline.index(since)
+                self._show_stop()
+        else:
+            self.say(f"event {event_id} is behind the end of the record", wrong=True)
 
     def on_listing_moved(self, event: Listing.Moved) -> None:
         """The payload is that of the event under the cursor: looking at it is no travel."""
-        self._show_payload(event.listing.cursor)
-        self._show_previews()
+        if event.listing is self.events:
+            self._show_payload(event.listing.cursor)
+            self._show_previews()
 
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
         """Travel to the cursor."""
-        self.stop_at(event.listing.cursor)
+        if event.listing is self.events:
+            self.stop_at(event.listing.cursor)
 
     def on_event_list_scrolled(self) -> None:
         """Other events need previews."""
@@ -188,11 +240,7 @@ class Debugger(Base):
         """To a breakpoint."""
         if self._ready() and self.opened is not None:
             places = range(self.stop + by, len(self.opened.events) if by > 0 else -1, by)
-            found = next((index for index in places if self.events.is_breakpoint(index)), None)
-            if found is None:
-                self.say(f"no breakpoint {'after' if by > 0 else 'before'} this event; B lists them", wrong=True)
-            else:
-                self.stop_at(found)
+            self.run_to(by, next((index for index in places if self.events.is_breakpoint(index)), None))
 
     def action_hit(self, by: int) -> None:
         """To a hit of the search."""
@@ -210,19 +258,34 @@ class Debugger(Base):
             self.say("still reading the run", wrong=True)
         return self.timeline is not None
 
+    def action_mismatch(self) -> None:
+        """Where recorded and produced part for the first time."""
+        at = verdict_panes.event_of(self.verdict) if self.verdict else None
+        if at is None and self.trouble is not None:
+            at = self.trouble.event_id
+        if at is not None and self._ready():
+            self.action_pane("mismatch", focus=False)
+            self.travel(at)
+        else:
+            self.say("no mismatch is known in this run", wrong=True)
+
     def action_toggle_breakpoint(self) -> None:
-        """On events like the one under the cursor."""
+        """On events like the one under the cursor, or on the line of the source."""
         if self._ready() and self.timeline is not None:
             index = self.events.cursor
-            new = Breakpoint(self.events.events[index].event_type, self.timeline.names[index])
             found = self.home.breakpoints
+            new = self.line_breakpoint() or Breakpoint(self.events.events[index].event_type, self.timeline.names[index])
             on = new not in found
             self._use_breakpoints((*found, new) if on else tuple(one for one in found if one != new))
             self.say(f"{'breakpoint on' if on else 'no breakpoint any more on'} {new}")
 
     def action_breakpoints(self) -> None:
         """All of them."""
-        self.app.push_screen(Breakpoints(self.home.breakpoints, self._use_breakpoints))
+        texts = [str(one) for one in self.home.breakpoints]
+        self.app.push_screen(Texts("Breakpoints", texts, self._use_texts, breakpoints.EXAMPLE, breakpoints.parse))
+
+    def _use_texts(self, texts: Sequence[str]) -> None:
+        self._use_breakpoints([breakpoints.parse(text) for text in texts])
 
     def _use_breakpoints(self, found: Sequence[Breakpoint]) -> None:
         """For each type of event in this run, the names that stop it: running then looks up, and matches nothing."""
@@ -236,6 +299,8 @@ class Debugger(Base):
                 stops[event_type] = {one.name for one in fitting}
         self.events.stops_at = stops
         self.events.refresh()
+        self.source.stop_on(breakpoints.in_file(found, self.source.file))
+        self.use_expressions()
 
     def action_search(self) -> None:
         """Ask for a text."""
@@ -299,8 +364,10 @@ class Debugger(Base):
 
     def action_pane(self, name: str, *, focus: bool = True) -> None:
         """Show it where there is room for one only, and go there."""
+        narrow = self.has_class("-narrow")
         for other, pane in self.panes.items():
-            pane.set_class(other == name, "-chosen")
+            if narrow or name not in _STANDING:
+                pane.set_class(other == name, "-chosen")
         if focus:
             self.panes[name].focus()
 
@@ -320,8 +387,12 @@ class Debugger(Base):
 
     @work(exclusive=True, group="copy")
     async def action_copy(self) -> None:
-        """The event under the cursor, whole."""
-        if self.opened is not None:
+        """What the cursor is on: a variable, a line of code, else the event, whole."""
+        if self.focused is self.variables and self.variables.value is not None:
+            self.copy(self.variables.value.plain(), self.variables.path)
+        elif self.focused is self.source and self.source.count:
+            self.copy(f"{self.source.file}:{self.source.line_number}", "the place")
+        elif self.opened is not None:
             event = self.opened.events[self.events.cursor]
             found = await self.ask(self.home.desk.whole, event, wrong=lambda *why: self.say(why[0][-1][0], wrong=True))
             if found is not None:

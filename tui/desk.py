@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,22 +15,26 @@ import msgspec
 from replaytool import payloads, timeline
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
-from replaytool.tui import filters
-from replaytool.tui.lines import cell
+from replaytool.tui import filters, replayed_panes, source_pane
+from replaytool.tui.breakpoints import Breakpoint, is_same_file
+from replaytool.tui.lines import Line, cell, line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from replaytool.compare import Pair
+    from replaytool.moments import Difference, Moment, Progress
     from replaytool.plan import ResetPlan
-    from replaytool.session import Session
+    from replaytool.session import CodeMap, Session
     from replaytool.session_check import Found
     from replaytool.session_reset import Applied, Confirm, Tally, Target, Wanted
     from replaytool.verdict import Report, Verdict
+    from replaytool.walk import Walk
 
 Answer = TypeVar("Answer")
 MOST_ROWS = 10_000
 _CHUNK = 128
+_SAY_NOTHING_NEW = ("WorkflowTaskScheduled", "WorkflowTaskStarted", "ActivityTaskStarted")
 _LARGEST_SOURCE = 2_000_000
 
 
@@ -201,6 +206,47 @@ class Desk:
     def timeline(self, events: Sequence[Event]) -> timeline.Timeline:
         """All that the record says about each event."""
         return timeline.read(events, self._decoder().readable)
+
+    def walk(self, run_key: str, code: CodeMap | str, tell: Callable[[Progress], None]) -> Walk:
+        """The replayed side of a run: children replay it, and answer questions."""
+        named = self.code_map(code) if isinstance(code, str) else code
+        return self.session.walk(run_key, named, tell)
+
+    def code_map(self, text: str) -> CodeMap:
+        """The code that a person named: modules and paths, BUILD=MODULE-OR-PATH, or --git."""
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise ReplaytoolError(f"{text!r} cannot be read: {error}", "") from error
+        builds = dict(word.split("=", 1) for word in words if "=" in word)
+        workflows = [word for word in words if "=" not in word and word != "--git"]
+        found = self.session.code_map(workflows, builds, git="--git" in words)
+        if found is None:
+            raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
+        return found
+
+    def moment(self, walk: Walk, before: int, at: int) -> tuple[Moment, Difference]:
+        """The state at an event, and what has changed on the way there."""
+        return walk.at(at), walk.between(before, at)
+
+    def code_lines(self, walk: Walk, build: str | None, file: str) -> tuple[list[Line], Line]:
+        """A file of the code for showing, or a word about why not."""
+        found = walk.source(build, file)
+        notice = replayed_panes.trouble(found.trouble) if found.trouble else line(("the file is empty", "dim"))
+        return source_pane.coloured(found.text) if found.trouble is None else [], notice
+
+    def stop_at_line(
+        self, walk: Walk, events: Sequence[Event], span: range, lines: Sequence[Breakpoint], halt: threading.Event
+    ) -> int | None:
+        """The first event of the span at which code waits, or asks for something, at one of these lines."""
+        for index in span:
+            if halt.is_set():
+                return None
+            if not events[index].event_type.startswith(_SAY_NOTHING_NEW):
+                found = source_pane.places(walk.at(events[index].event_id))
+                if any(one.line == at and is_same_file(one.file, file) for one in lines for file, at, _ in found):
+                    return index
+        return None
 
     def whole(self, event: Event) -> dict[str, Any]:
         """An event with its payloads decoded."""

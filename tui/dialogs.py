@@ -14,7 +14,6 @@ from textual.widgets import Input, Label
 
 from replaytool.errors import ReplaytoolError
 from replaytool.tui import keys
-from replaytool.tui.breakpoints import Breakpoint, parse
 from replaytool.tui.lines import Line, cell, line, plain
 from replaytool.tui.painter import Listing, Pane
 
@@ -68,20 +67,39 @@ class Prompt(Dialog[str]):
 class Page(Dialog[None]):
     """Lines to read."""
 
+    PANE = "page"
+    FOOT = "Esc closes"
+
     def __init__(self, title: str, lines: Sequence[Line]) -> None:
         super().__init__()
         self._title, self._lines = title, lines
 
     def compose(self) -> ComposeResult:
         """One pane, as high as the lines need."""
-        yield Pane(self._title, "page")
+        yield Pane(self._title, self.PANE)
 
     def on_mount(self) -> None:
         """The keys scroll it."""
         pane = self.query_one(Pane)
-        pane.border_subtitle = "Esc closes"
+        pane.border_subtitle = self.FOOT
         pane.show(self._lines)
         pane.focus()
+
+
+class Question(Page):
+    """Lines to read, and a place that Enter leads to."""
+
+    PANE = "answer"
+    FOOT = "Enter goes there, Esc closes"
+
+    def __init__(self, title: str, lines: Sequence[Line], act: Callable[[], object]) -> None:
+        super().__init__(title, lines)
+        self._act = act
+
+    def action_choose(self) -> None:
+        """Go."""
+        self.dismiss(None)
+        self._act()
 
 
 class _Lines(Listing):
@@ -133,15 +151,22 @@ class Choice(Dialog[int]):
         self.dismiss(event.listing.cursor)
 
 
-class Breakpoints(Choice):
-    """All breakpoints; the caller is told of each change at once."""
+class Texts(Choice):
+    """Texts that a person keeps, breakpoints or expressions; the caller is told of each change at once."""
 
-    def __init__(self, found: Sequence[Breakpoint], changed: Callable[[Sequence[Breakpoint]], None]) -> None:
-        self._found, self._changed = list(found), changed
-        super().__init__("Breakpoints", self._rows(), "none: a adds one", "a adds, d deletes, Esc closes")
+    def __init__(
+        self,
+        title: str,
+        found: Sequence[str],
+        changed: Callable[[Sequence[str]], None],
+        example: str,
+        check: Callable[[str], object] | None = None,
+    ) -> None:
+        self._found, self._changed, self._example, self._checked = list(found), changed, example, check
+        super().__init__(title, self._rows(), "none: a adds one", "a adds, d deletes, Esc closes")
 
     def _rows(self) -> list[Line]:
-        return [line(("● ", "bad"), cell(str(one))) for one in self._found]
+        return [line(("● ", "bad"), cell(one)) for one in self._found]
 
     def action_delete(self) -> None:
         """The one under the cursor."""
@@ -152,14 +177,14 @@ class Breakpoints(Choice):
 
     def action_add(self) -> None:
         """A new one, written."""
-        self.app.push_screen(Prompt("New breakpoint", "failure · TimerFired · @charge_card", check=parse), self._add)
+        self.app.push_screen(Prompt("A new one", self._example, check=self._checked), self._add)
 
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
         """There is nothing to go to."""
 
     def _add(self, text: str | None) -> None:
-        if text is not None and (new := parse(text)) not in self._found:
-            self._found.append(new)
+        if text and text.strip() and text.strip() not in self._found:
+            self._found.append(text.strip())
             self._tell(len(self._found) - 1)
 
     def _tell(self, cursor: int) -> None:

@@ -71,6 +71,8 @@ class EventList(Listing):
         self.stop = 0
         self.stops_at: dict[str, set[str] | None] = {}
         """Event types that have a breakpoint, with the names that it wants; None: any."""
+        self.stops_here: frozenset[int] = frozenset()
+        """Ids of events at which an expression begins to hold that running stops for."""
         self.hits: frozenset[int] = frozenset()
 
     def load(self, events: Sequence[Event], stop: int) -> None:
@@ -80,6 +82,8 @@ class EventList(Listing):
 
     def is_breakpoint(self, index: int) -> bool:
         """Whether running stops there."""
+        if self.events[index].event_id in self.stops_here:
+            return True
         wanted = self.stops_at.get(self.events[index].event_type, set())
         return wanted is None or bool(wanted and self.names and self.names[index] in wanted)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textual.binding import Binding, BindingType
-from textual.keys import key_to_character
+from textual.keys import format_key
 
 from replaytool.errors import ReplaytoolError
 
@@ -71,12 +71,12 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("R", "reset", "Reset", "plan a reset of the marked runs, or of this one"),
         Key("x", "mismatch", "", "open the run where code and record part"),
         Key("a", "app.visit('causes')", "Causes", "what the last checks found, by cause"),
-        Key("p", "problems", "Problems", "what is odd about the run"),
+        Key("p", "problems", "", "what is odd about the run"),
         Key("o", "sort(1)", "", "sort by the next column"),
         Key("O", "sort(-1)", "", "sort by the column before"),
         Key("v", "reverse", "", "turn the order round"),
         Key("b", "app.visit('builds')", "Builds", "the list of builds"),
-        Key("s", "app.visit('sql')", "SQL", "the SQL screen"),
+        Key("s", "app.visit('sql')", "", "the SQL screen"),
         Key("r", "reload", "", "read the store again"),
         Key("y", "copy", "", "copy the run key"),
     ),
@@ -90,23 +90,42 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     ),
     "Debugger": (
         Key("n,right,l", "step(1)", "Next", "go to the next event"),
-        Key("N,left,h", "step(-1)", "Back", "go to the event before"),
+        Key("N,left,h", "step(-1)", "Prev", "go to the event before"),
         Key("s", "task(1)", "Task", "go to the end of the next workflow task"),
         Key("S", "task(-1)", "", "go to the end of the workflow task before"),
         Key("c", "run(1)", "Cont", "run to the next breakpoint"),
         Key("C", "run(-1)", "", "run back to the breakpoint before"),
-        Key("R", "reset", "Reset", "plan a reset of this run: to before a build, or to the task under the cursor"),
-        Key("b", "toggle_breakpoint", "Break", "a breakpoint on events like this one, or none"),
+        Key("R", "reset", "", "plan a reset of this run: to before a build, or to the task under the cursor"),
+        Key(
+            "b",
+            "toggle_breakpoint",
+            "Break",
+            "a breakpoint on events like this one, in the source on its line; or none",
+        ),
         Key("B", "breakpoints", "", "all breakpoints: add, delete"),
-        Key("slash", "search", "Find", "search types, names and payloads"),
+        Key("slash", "search", "", "search types, names and payloads"),
         Key("full_stop", "hit(1)", "", "the next hit of the search"),
         Key("comma", "hit(-1)", "", "the hit before"),
         Key("colon,ctrl+g", "goto", "Goto", "go to an event: its id, +30s from the start, or @name"),
+        Key("f", "find", "Find", "find the first step where an expression holds: points == 0 and trips"),
+        Key("a", "blame", "Blame", "what made the variable under the cursor what it is: event, build and line"),
+        Key("w", "watch", "Watch", "watch an expression"),
+        Key("W", "watches", "", "all watched expressions: add, delete"),
+        Key("x", "mismatch", "", "go to the first mismatch of recorded and produced"),
+        Key("right_square_bracket", "frame(1)", "", "the line of the next caller, or of another coroutine that waits"),
+        Key("left_square_bracket", "frame(-1)", "", "the line before"),
+        Key("e", "edit", "", "open the line of the source in $EDITOR"),
+        Key("o", "name_code", "", "name the workflow code to replay the run with, one for all builds or one for each"),
+        Key("escape", "give_up", "", "give up what is being computed"),
         Key("z", "zoom", "", "the focused pane alone, or all again"),
         Key("1", "pane('payload')", "", "the event under the cursor, whole"),
         Key("2", "pane('pending')", "", "what the run waits for, signals, updates, memo"),
         Key("3", "pane('difference')", "", "what is new since the stop before"),
-        Key("y", "copy", "", "copy the event as JSON"),
+        Key("4", "pane('variables')", "", "attributes of the workflow, variables of what waits"),
+        Key("5", "pane('source')", "", "the code, with the lines at which coroutines wait"),
+        Key("6", "pane('watch')", "", "the watched expressions"),
+        Key("7", "pane('mismatch')", "", "what the last check said: recorded against produced"),
+        Key("y", "copy", "", "copy the event, the variable or the line that the cursor is on"),
     ),
     "Builds": (
         Key("enter", "choose", "Its runs", "the runs that this build took part in"),
@@ -142,13 +161,12 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     "Dialogs": (
         Key("escape,q", "close", "Close", "close it and change nothing"),
         Key("enter", "choose", "", "take what is chosen or written"),
-        Key("delete,d", "delete", "", "in the list of breakpoints: delete this one"),
-        Key("a", "add", "", "in the list of breakpoints: write a new one"),
+        Key("delete,d", "delete", "", "in a list of breakpoints or expressions: delete this one"),
+        Key("a", "add", "", "in a list of breakpoints or expressions: write a new one"),
     ),
 }
 _BOUND_BY_TEXTUAL = {"command_palette"}
 _SHOWN = {
-    "question_mark": "?", "slash": "/", "full_stop": ".", "comma": ",", "colon": ":", "asterisk": "*",
     "right": "→", "left": "←", "up": "↑", "down": "↓", "pagedown": "PgDn", "pageup": "PgUp", "shift+tab": "Shift+Tab",
     "enter": "Enter", "escape": "Esc", "space": "Space", "delete": "Del", "tab": "Tab", "home": "Home", "end": "End",
 }  # fmt: skip
@@ -165,7 +183,7 @@ def one(key: str) -> str:
         return "^" + key.removeprefix("ctrl+")
     if key[0] == "f" and key[1:].isdigit():
         return key.upper()
-    return _SHOWN.get(key) or key_to_character(key) or key
+    return _SHOWN.get(key) or format_key(key)
 
 
 def bindings(group: str, *, show: bool = True) -> list[BindingType]:

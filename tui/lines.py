@@ -19,6 +19,7 @@ ROLES = ("key", "dim", "good", "bad", "warn", "strong", "cursor", "head", "mark"
 _LONGEST_TEXT = 20_000
 _MOST_LINES = 5_000
 _DEEPEST = 40
+_LONGEST_FILE = 32
 
 
 def line(*pieces: str | tuple[str, str]) -> Line:
@@ -45,6 +46,13 @@ def cell(value: Any, widest: int = 200) -> str:
         return f"{len(value)} bytes"
     text = value if isinstance(value, str) else _short_json(value, widest)
     return visible(shortened(text, widest))
+
+
+def file_name(file: str) -> str:
+    """A file of code in a title: as it is where that is short, else its end, which tells files apart."""
+    if len(file) <= _LONGEST_FILE:
+        return cell(file)
+    return "…/" + cell("/".join(file.split("/")[-2:]), 60)
 
 
 def _short_json(value: Any, widest: int) -> str:

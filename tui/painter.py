@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.actions import SkipAction
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -63,7 +64,8 @@ class Painter(ScrollView, can_focus=True, inherit_bindings=False):
         self.scroll_to(y=0 if to < 0 else self.virtual_size.height, animate=False)
 
     def action_choose(self) -> None:
-        """Only lists have something to choose."""
+        """Only lists have something to choose; elsewhere the key is the screen's."""
+        raise SkipAction
 
 
 class Pane(Painter):
@@ -87,6 +89,10 @@ class Pane(Painter):
         if not stay:
             self.scroll_to(y=0, animate=False)
         self.refresh()
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """More lines below those that are there."""
+        self.show((*self._lines, *lines), stay=True)
 
     def on_resize(self) -> None:
         """The lines break elsewhere now."""

@@ -26,6 +26,8 @@ class Place:
     event: int | None = None
     """Where in it; None: the debugger was not open."""
     breakpoints: tuple[str, ...] = ("failure",)
+    watches: tuple[str, ...] = ()
+    """Expressions whose value the debugger shows at each stop."""
     query: str = ""
     code: str = ""
     """The workflow code that runs were checked against the last time."""

@@ -8,6 +8,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
+from replaytool.moments import Part
 from replaytool.timeline import Segment
 from replaytool.tui.lines import Line, cell, line
 from replaytool.tui.painter import Painter, padded
@@ -31,10 +32,16 @@ class Scrub(Painter, can_focus=False):
         self._bad: Sequence[int] = ()
         self._segments: Sequence[Segment] = ()
         self._first = 1
+        self._parts: Sequence[Part] = ()
 
     def load(self, count: int, bad: Sequence[int], segments: Sequence[Segment], first: int) -> None:
         """A run of so many events; `bad` are the places of failures."""
         self.count, self._bad, self._segments, self._first = count, bad, segments, first
+        self.refresh()
+
+    def part_at(self, parts: Sequence[Part]) -> None:
+        """Where the states that two builds make of one history part, and what another build made of it."""
+        self._parts = parts
         self.refresh()
 
     def go(self, stop: int, note: str) -> None:
@@ -64,6 +71,8 @@ class Scrub(Painter, can_focus=False):
             row[self._place(segment.first - self._first)] = "┃"
         for index in self._bad:
             row[self._place(index)] = "✗"
+        for part in self._parts:
+            row[self._place(part.parted_at - self._first)] = "◆"
         row[here] = "●"
         before, after = "".join(row[:here]), "".join(row[here + 1 :])
         return line(" ", *_marked(before, "key"), ("●", "strong"), *_marked(after, "dim"), "  ", (self.note, ""))
@@ -77,9 +86,19 @@ class Scrub(Painter, can_focus=False):
             zip(self._segments, starts, [*starts[1:], self._width], strict=True)
         ):
             here = segment.first <= self.stop + self._first <= segment.last
-            text = ("┃" if number else "") + _called(segment.build_id)
+            text = ("┃" if number else "") + _called(segment.build_id) + self._turned(segment)
             pieces.append((padded(text, end - start), "strong" if here else "dim"))
         return line(*pieces)
+
+    def _turned(self, segment: Segment) -> str:
+        """What this build's code made of what had happened before it."""
+        part = next((one for one in self._parts if segment.first <= one.event_id <= segment.last), None)
+        changes = [
+            f"{cell(one.path, 20)} {cell(one.before.text, 12)} → {cell(one.after.text, 12)}"
+            for one in (part.changes if part else ())
+            if one.before and one.after
+        ]
+        return f"  ◆ {', '.join(changes[:3])}" if changes else ""
 
 
 def _called(build_id: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from replaytool.tui.lines import Line, cell, line, tree
+from replaytool.tui.lines import Line, cell, file_name, line, tree
 from replaytool.verdict import CallSite, Command, Divergence, Drift, Expected, Failure, Verdict
 
 SIGNS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
@@ -26,8 +26,8 @@ def role(word: str) -> str:
 
 
 def place(site: CallSite) -> str:
-    """A line of code, as an editor or a terminal takes it."""
-    return f"{cell(site.file, 120)}:{site.line}"
+    """A line of code, short."""
+    return f"{file_name(site.file)}:{site.line}"
 
 
 def event_of(found: Verdict) -> int | None:
@@ -41,7 +41,8 @@ def brief(found: Verdict) -> Line:
     site = f"  {place(found.call_site)}" if found.call_site else ""
     said = _brief_of(found.divergence) if found.divergence else cell(found.reason, 300)
     at = event_of(found)
-    where = f" event {at}" if at is not None and not found.reason.startswith("event ") else ""
+    where = f" at event {at}" if at is not None else ""
+    said = said.removeprefix(f"event {at}").strip()
     return line((f"{signed(found.verdict)}{where}: ", role(found.verdict)), said, (site, "dim"))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
+from replaytool.errors import ReplaytoolError
 from replaytool.text import visible
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ def decoding(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def by_build(given: Sequence[str]) -> dict[str, str]:
+    """What several `--code BUILD=CODE` say."""
+    pairs = [one.partition("=") for one in given]
+    wrong = next((build for build, _, code in pairs if not (build and code)), None)
+    if wrong is not None:
+        raise ReplaytoolError(f"--code {wrong!r} names no build and its code", "write --code BUILD=MODULE-OR-PATH")
+    return {build: code for build, _, code in pairs}
 
 
 def stdout() -> BinaryIO:

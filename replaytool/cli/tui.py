@@ -8,18 +8,26 @@ from replaytool.cli import options, session
 
 
 @click.command
+@click.option("-w", "--workflows", multiple=True, metavar="CODE", help="The code for all builds. Repeatable.")
+@click.option("--code", "builds", multiple=True, metavar="BUILD=CODE", help="The code that a build had. Repeatable.")
+@click.option("--git", is_flag=True, help="Build ids are commits or refs of the repository that --workflows is in.")
 @options.decoding
 @options.store
 @click.pass_context
-def command(ctx: click.Context, /, **settings: str | None) -> None:
-    r"""Walk through the store on the screen: runs, a debugger, builds, comparisons, SQL.
+def command(
+    ctx: click.Context, /, workflows: tuple[str, ...], builds: tuple[str, ...], git: bool, **settings: str | None
+) -> None:
+    r"""Walk through the store on the screen: runs, a debugger, causes, builds, resets, comparisons, SQL.
 
-    `?` shows the keys. The store is opened for reading only, and the last place, breakpoints and theme come back.
+    `?` shows the keys. The store is opened for reading, and for writing only to keep the verdicts of a check. The last
+    place, breakpoints and theme come back.
 
     \b
-    Example:
+    Examples:
       replaytool tui
+      replaytool tui --code v1=old/workflows.py --code v2=app/workflows.py
     """
     from replaytool.tui import launch
 
-    launch.tui(session(ctx, **settings))
+    work = session(ctx, **settings)
+    launch.tui(work, code=work.code_map(workflows, options.by_build(builds), git=git))

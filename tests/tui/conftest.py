@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from replaytool import config
 from replaytool.session import Session
-from replaytool.tui import debugger
+from replaytool.tui import debugger, replaying
 from replaytool.tui.app import ReplayApp
 from replaytool.tui.painter import Pane
 from tests.tui import recordings
@@ -105,6 +105,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(debugger, "_PAUSE", 0)
+    monkeypatch.setattr(replaying, "_PAUSE", 0)
     return tmp_path / "state"
 
 
@@ -114,11 +115,12 @@ def drive(told: Path, monkeypatch: pytest.MonkeyPatch) -> Drive:
 
     def run(
         walk: Walk, size: tuple[int, int] = (140, 40), store: Path | None = None, run: str | None = None,
-        event: int | None = None, **settings: Any,
+        event: int | None = None, code: Mapping[str, str] | str | None = None, **settings: Any,
     ) -> ReplayApp:  # fmt: skip
         monkeypatch.chdir(told if store is None else store.parent)
         session = Session(config.Settings(store=Path(store.name if store else "runs.duckdb"), **settings))
-        app = ReplayApp(session, run, event)
+        named = session.code_map([code]) if isinstance(code, str) else session.code_map((), code)
+        app = ReplayApp(session, run, event, named)
         app.animation_level = "none"
 
         async def go() -> None:

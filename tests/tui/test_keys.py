@@ -14,12 +14,12 @@ from tests.tui.conftest import Drive, Driver
 
 def test_the_configuration_names_keys_in_tables_or_dotted(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.replaytool.keys]\n"runs.mark" = ["m", "space"]\ndebugger.step = "]"\n[tool.replaytool.keys.lists]\n'
+        '[tool.replaytool.keys]\n"runs.mark" = ["m", "space"]\ndebugger.step = "+"\n[tool.replaytool.keys.lists]\n'
         'move-back = "p"\n'
     )
     found = config.load({}, tmp_path, {}).keys
-    assert found == {"runs.mark": "m,space", "debugger.step": "]", "lists.move-back": "p"}
-    assert keys.keymap(found)["debugger.step"] == "right_square_bracket"
+    assert found == {"runs.mark": "m,space", "debugger.step": "+", "lists.move-back": "p"}
+    assert keys.keymap(found)["debugger.step"] == "plus"
     (tmp_path / "pyproject.toml").write_text("[tool.replaytool]\nkeys = 5\n")
     with pytest.raises(ReplaytoolError, match="must be a table"):
         config.load({}, tmp_path, {})
@@ -49,13 +49,13 @@ def test_chosen_keys_replace_the_others_and_the_help_knows(drive: Drive) -> None
     async def walk(at: Driver) -> None:
         await at.press("n")
         assert at.stop == 1, "n does nothing any more"
-        await at.press("right_square_bracket", "e", "e")
+        await at.press("plus", "ctrl+e", "ctrl+e")
         assert at.stop == 4
         await at.press("N")
         assert at.stop == 3
         await at.press("question_mark")
-        assert "] e" in at.text.replace("│", " ")
+        assert "+ ^e" in at.text.replace("│", " ")
         await at.press("escape")
-        assert "] Next" in at.text
+        assert "+ Next" in at.text
 
-    drive(walk, run="order-2", keys={"debugger.step": "],e"})
+    drive(walk, run="order-2", keys={"debugger.step": "+,ctrl+e"})
