@@ -25,6 +25,7 @@ from replaytool.verdict import (
     Checked,
     CodeInfo,
     Report,
+    Shard,
     Verdict,
     Word,
     as_json,
@@ -33,7 +34,7 @@ from replaytool.verdict import (
 
 _log = logging.getLogger(__name__)
 _PIECE = 32 * 1024 * 1024
-_MOST_PICTURES = 50
+MOST_PICTURES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Plan:
     """Take verdicts from the store where neither run nor code has changed."""
     keep: bool = True
     """Keep new verdicts in the store."""
+    shard: Shard | None = None
+    """Only a share of the runs."""
 
 
 Progress = Callable[[str, Verdict], None]
@@ -64,6 +67,8 @@ def check(
 ) -> Report:
     """The report on these runs. A store in memory keeps nothing, so there is nothing to know."""
     began = time.monotonic()
+    shard = None if plan.shard is None else replace(plan.shard, all_runs=len(rows))
+    rows = [row for row in rows if shard is None or shard.has(row.run_key)]
     is_kept = store.path is not None and plan.use_known and plan.repeat == 1
     info = code_info(plan.spec) if is_kept else CodeInfo()
     fingerprint = _fingerprint(info, plan)
@@ -77,7 +82,8 @@ def check(
     found = known | outcome.verdicts
     checked = [Checked(one, found[key]) for key, one in subjects(store, rows).items() if key in found]
     code = info if info.fingerprint else outcome.code
-    return Report(code, checked, _pictured(store, checked), time.monotonic() - began, outcome.complete)
+    seconds = time.monotonic() - began
+    return Report(code, checked, _pictured(store, checked), seconds, outcome.complete, shard=shard)
 
 
 def _pictured(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:
@@ -86,7 +92,7 @@ def _pictured(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:
     found = causes(checked)
     return tuple(
         replace(cause, timeline=timeline(store.events(cause.example), by_key[cause.example].event_id))
-        if number < _MOST_PICTURES
+        if number < MOST_PICTURES
         else cause
         for number, cause in enumerate(found)
     )

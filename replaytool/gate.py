@@ -1,4 +1,4 @@
-"""Which findings are new: those that the code before the change has too, or that somebody has accepted, are not."""
+"""What the code before a change says about the same runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from replaytool.check import Plan, Progress, check
 from replaytool.errors import ReplaytoolError
+from replaytool.known import against
 from replaytool.replay import CodeSpec
-from replaytool.replay.causes import cause_id, fingerprint
 from replaytool.replay.worktrees import Worktrees
 from replaytool.store import RunRow, Store
-from replaytool.verdict import Base, Checked, Report
+from replaytool.verdict import Base, Report
 
 
 def against_base(
@@ -48,23 +48,3 @@ def _that_exist(spec: CodeSpec) -> CodeSpec:
         if not (os.sep in item or item.endswith(".py")) or (Path(spec.folder) / item).exists()
     ]
     return replace(spec, workflows=tuple(kept or spec.workflows))
-
-
-def against(report: Report, before: dict[str, Checked]) -> Report:
-    """Tell each run what was said about it before; the same finding is known."""
-    return with_known(report, [_told(one, before.get(one.subject.run_key)) for one in report.runs])
-
-
-def _told(one: Checked, before: Checked | None) -> Checked:
-    if before is None:
-        return one
-    is_same = one.verdict.verdict != "ok" and fingerprint(one) == fingerprint(before)
-    return replace(one, base=before.verdict.verdict, known=one.known or is_same)
-
-
-def with_known(report: Report, runs: Sequence[Checked]) -> Report:
-    """The report with these runs, its causes counting anew how many of theirs are known."""
-    known: dict[str, int] = {}
-    for one in runs:
-        known[cause_id(one)] = known.get(cause_id(one), 0) + one.known
-    return replace(report, runs=runs, causes=[replace(cause, known=known[cause.id]) for cause in report.causes])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from replaytool.history import Event
+from replaytool.lanes import Span, Timeline
 from replaytool.recorded import Work, record
-from replaytool.verdict import Span, Timeline
 
 _MOST_SPANS = 40
 

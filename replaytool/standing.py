@@ -69,7 +69,8 @@ def subjects(store: Store, rows: Sequence[RunRow]) -> dict[str, Subject]:
 def _subject(row: RunRow, waits_for: str, pinned_to: str | None) -> Subject:
     return Subject(
         row.run_key, row.source, row.workflow_id, row.run_id, row.workflow_type, row.event_count,
-        row.started_at.isoformat() + "Z" if row.started_at else None, row.status, waits_for, pinned_to,
+        f"{row.started_at.isoformat(timespec='microseconds')}Z" if row.started_at else None,
+        row.status, waits_for, pinned_to,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from replaytool.blast import BlastRadius, Stand, blast_radius
+from replaytool.lanes import Timeline
 
 SCHEMA = 1
 Word = Literal["ok", "drift", "diverged", "failed", "unverified", "crashed"]
@@ -215,27 +217,6 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Something that a run waited for, from one event to another."""
-
-    kind: str
-    name: str
-    opened: int
-    closed: int | None
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """What a picture of a run shows: its tasks, and what it waited for between them."""
-
-    events: int
-    tasks: tuple[int, ...] = ()
-    spans: tuple[Span, ...] = ()
-    omitted: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Cause:
     """Equal findings of many runs: people mend causes, not runs."""
 
@@ -279,6 +260,20 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True)
+class Shard:
+    """A share of the runs, chosen by their keys, so that a run is always in the same one."""
+
+    number: int
+    of: int
+    all_runs: int = 0
+    """How many there are in all the shares together."""
+
+    def has(self, run_key: str) -> bool:
+        """Whether a run is in this share."""
+        return int(hashlib.sha256(run_key.encode()).hexdigest()[:12], 16) % self.of == self.number - 1
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that one `check` found, in an order that does not depend on timing."""
 
@@ -291,6 +286,7 @@ class Report:
     failing: frozenset[Word] = FAILING
     include_pinned: bool = False
     base: Base | None = None
+    shard: Shard | None = None
 
     def fails(self, one: Checked) -> bool:
         """Whether this run makes the check fail. Drift that the configuration calls an error does so by itself."""
@@ -342,6 +338,7 @@ def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
             "failing": [word for word in WORDS if word in value.failing],
             "include_pinned": value.include_pinned,
             "base": _plain(value.base),
+            "shard": _plain(value.shard),
             "summary": value.summary(),
             "blast_radius": _plain(value.blast_radius()),
             "causes": [_plain(cause) for cause in value.causes],
@@ -379,6 +376,7 @@ def report_from_json(plain: Mapping[str, Any]) -> Report:
         msgspec.convert(plain.get("failing", FAILING), frozenset[Word]),
         plain.get("include_pinned", False),
         msgspec.convert(plain.get("base"), Base | None),
+        msgspec.convert(plain.get("shard"), Shard | None),
     )
 
 

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "sql": "Query the store with SQL.",
     "export": "Write runs as other tools read them.",
     "check": "Replay recorded runs against code: does it still follow them?",
+    "merge": "Merge the reports of several checks into one.",
     "coverage": "Show which lines of workflow code no history reaches.",
     "select": "Choose the fewest histories that cover as much as all of them.",
     "scrub": "Replace what users said in histories by stand-ins, and prove that nothing else changed.",

@@ -15,10 +15,21 @@ from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
 if TYPE_CHECKING:
     from replaytool.check import Plan, Progress
     from replaytool.config import Settings
-    from replaytool.verdict import Verdict
+    from replaytool.verdict import Shard, Verdict
 
 _ENGINES = ("auto", "direct", "sdk", "both")
 _SANDBOXES = ("shared", "per-run", "off")
+
+
+def _shard(_: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
+    if value is None:
+        return None
+    from replaytool.verdict import Shard
+
+    number, _slash, of = value.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise click.BadParameter("write I/N, from 1/N to N/N", param=parameter)
+    return Shard(int(number), int(of))
 
 
 @click.command
@@ -48,6 +59,8 @@ _SANDBOXES = ("shared", "per-run", "off")
 @click.option("--fail-on", metavar="VERDICTS", help="The verdicts that fail, instead: diverged,failed,…")
 @click.option("--no-cache", is_flag=True, help="Replay runs again that are known with unchanged code.")
 @click.option("--base", metavar="REF", help="Only what is new since the merge base with REF fails.")
+@reports.baseline
+@click.option("--shard", metavar="I/N", callback=_shard, help="Only the runs of one of N shares; `merge` joins them.")
 @click.option("--include-pinned", is_flag=True, help="Runs that worker versioning pins to their build count too.")
 @reports.formats
 @options.store
@@ -83,6 +96,7 @@ def command(
     with _watching() as (observer, progress):
         report, loaded = work.check(sources, _condition(where, workflow_type), plan, observer, progress, given["base"])
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
+    report = reports.gated(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
     reports.publish(report, outputs)
     code = reports.exit_code(report)
     ctx.exit(FINDINGS if code in (CLEAN, NOTHING) and loaded is not None and loaded.bad else code)
@@ -109,7 +123,8 @@ def _plan(settings: Settings, given: dict[str, Any]) -> Plan:
     spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)
     choices = Options(sandbox=given["sandbox"], guard=given["guard"], policy=checked_policy(settings.drift))
     limits = Limits(given["jobs"], given["timeout"], given["memory"])
-    return Plan(spec, choices, limits, given["engine"], given["repeat"], use_known=not given["no_cache"])
+    use_known = not given["no_cache"]
+    return Plan(spec, choices, limits, given["engine"], given["repeat"], use_known, shard=given["shard"])
 
 
 @contextmanager

@@ -32,6 +32,41 @@ def formats(function: Function) -> Function:
     )(function)
 
 
+def baseline(function: Function) -> Function:
+    """The options that accept what is wrong already."""
+    for option in (
+        click.option("--update-baseline", is_flag=True, help="Write what fails now to the baseline, and pass."),
+        click.option(
+            "--baseline",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Findings that are listed there are known and do not fail.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def gated(report: Report, *, baseline: Path | None, update_baseline: bool) -> Report:
+    """The report after what was accepted has been taken as known."""
+    from replaytool import known
+    from replaytool.session import open_output
+
+    if baseline is None:
+        if update_baseline:
+            raise ReplaytoolError("--update-baseline needs a file to write", "give --baseline FILE")
+        return report
+    if update_baseline:
+        if not report.complete:
+            raise ReplaytoolError("an interrupted check is no baseline", "let it run to its end")
+        with open_output(str(baseline)) as stream:
+            stream.write(known.baseline(report).encode())
+    accepted = known.read_baseline(baseline)
+    if left := known.gone(report, accepted) if report.shard is None else 0:
+        options.say(f"{left} of {len(accepted)} findings of the baseline are gone; --update-baseline forgets them")
+    return known.with_baseline(report, accepted)
+
+
 def outputs(given: Sequence[str]) -> list[Output]:
     """Which formats go where."""
     return [_output(one) for one in given or ("text",)]
@@ -83,6 +118,9 @@ def exit_code(report: Report) -> int:
         return INTERRUPTED
     if any(report.fails(one) for one in report.runs):
         return FINDINGS
+    if not report.runs and report.shard is not None and report.shard.all_runs:
+        options.say(f"nothing to check in shard {report.shard.number}/{report.shard.of}")
+        return CLEAN
     if not report.runs:
         options.say("nothing to check: no runs were found")
         return NOTHING

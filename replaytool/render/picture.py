@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
+from replaytool.lanes import Span, Timeline
 from replaytool.text import shortened, visible
-from replaytool.verdict import Span, Timeline
 
 _LABELS = 210
 _WIDTH = 900

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -131,3 +132,40 @@ def test_a_base_that_is_not_there(call: Call, repository: Path, ref: str, says: 
     assert result.code == 2
     assert says in result.err
     assert "fetch" in result.err
+
+
+def test_what_was_accepted_does_not_fail_any_more(call: Call, repository: Path) -> None:
+    arguments = ("check", "histories", "-w", "app", "--base", "main", "--baseline", "known.json")
+    assert call(*arguments).code == 2
+    assert call(*arguments, "--update-baseline").code == 0
+    told = call(*arguments, "--format", "json")
+    assert told.code == 0
+    assert by_type(told.json)["Order"] == ("diverged", "ok", True)
+    kept = (repository / "known.json").read_text()
+    assert [one["workflow_type"] for one in json.loads(kept)["findings"]] == ["Order"]
+    (repository / "app" / "order.py").write_text("\n\n" + BROKEN_ORDER.read_text())
+    assert call("check", "histories", "-w", "app", "--baseline", "known.json", "--update-baseline").code == 0
+    assert (repository / "known.json").read_text() == kept, "lines are no part of it"
+
+
+def test_a_baseline_says_what_is_gone(call: Call, repository: Path) -> None:
+    arguments = ("check", "histories", "-w", "app", "--baseline", "known.json")
+    call(*arguments, "--update-baseline")
+    shutil.copy(ORDER / "workflow.py", repository / "app" / "order.py")
+    told = call(*arguments)
+    assert told.code == 0
+    assert "1 of 1 findings of the baseline are gone" in told.err
+    call(*arguments, "--update-baseline")
+    assert json.loads((repository / "known.json").read_text())["findings"] == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 2, "findings": []}', '{"schema": 1}'])
+def test_what_is_no_baseline(call: Call, repository: Path, text: str) -> None:
+    (repository / "known.json").write_text(text)
+    result = call("check", "histories", "-w", "app", "--baseline", "known.json")
+    assert result.code == 2
+    assert "--update-baseline" in result.err
+
+
+def test_an_update_needs_a_file(call: Call, repository: Path) -> None:
+    assert "--baseline FILE" in call("check", "histories", "-w", "app", "--update-baseline").err

@@ -1,0 +1,31 @@
+"""`replaytool merge`: the reports of several jobs as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from replaytool.cli import reports
+
+
+@click.command
+@click.argument("given", metavar="REPORT…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reports.baseline
+@reports.formats
+@click.pass_context
+def command(ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, ...], **gate: Any) -> None:
+    """Merge the JSON reports of `check` into one, in any format; exits as one check of all the runs would.
+
+    \b
+    Examples:
+      replaytool merge shard-*.json
+      replaytool merge shard-1.json shard-2.json --format html:report.html --format junit:report.xml
+    """
+    from replaytool.merge import merged, read
+
+    outputs = reports.outputs(formats)
+    report = reports.gated(merged([read(path) for path in given]), **gate)
+    reports.publish(report, outputs)
+    ctx.exit(reports.exit_code(report))
