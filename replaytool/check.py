@@ -8,13 +8,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from replaytool.errors import ReplaytoolError
 from replaytool.picture import timeline
 from replaytool.replay import CodeSpec, Options
 from replaytool.replay.causes import causes
-from replaytool.replay.pool import Limits, Outcome, Work, code_info, replay_all
+from replaytool.replay.child import Child
+from replaytool.replay.pool import Limits, Outcome, Work, replay_all, started_ahead
 from replaytool.replay.repeat import replay_repeatedly
 from replaytool.standing import subjects
 from replaytool.store import RunRow, Store
@@ -70,13 +72,14 @@ def check(
     shard = None if plan.shard is None else replace(plan.shard, all_runs=len(rows))
     rows = [row for row in rows if shard is None or shard.has(row.run_key)]
     is_kept = store.path is not None and plan.use_known and plan.repeat == 1
-    info = code_info(plan.spec) if is_kept else CodeInfo()
-    fingerprint = _fingerprint(info, plan)
-    known = _known(store, fingerprint, rows) if is_kept else {}
-    for key, verdict in known.items():
-        if progress:
-            progress(key, verdict)
-    outcome = _replayed(store, [row for row in rows if row.run_key not in known], plan, progress, stop)
+    with code_ahead(plan) if is_kept else nullcontext() as child:
+        info = child.code() if child is not None else CodeInfo()
+        fingerprint = _fingerprint(info, plan)
+        known = _known(store, fingerprint, rows) if is_kept else {}
+        for key, verdict in known.items():
+            if progress:
+                progress(key, verdict)
+        outcome = _replayed(store, [row for row in rows if row.run_key not in known], plan, progress, stop)
     if is_kept and plan.keep and outcome.verdicts:
         _keep(store, fingerprint, outcome)
     found = known | outcome.verdicts
@@ -84,6 +87,11 @@ def check(
     code = info if info.fingerprint else outcome.code
     seconds = time.monotonic() - began
     return Report(code, checked, _pictured(store, checked), seconds, outcome.complete, shard=shard)
+
+
+def code_ahead(plan: Plan) -> AbstractContextManager[Child]:
+    """Have the code loaded, by a child, while the runs are looked for."""
+    return started_ahead(plan.spec, plan.options, plan.limits, plan.engine)
 
 
 def _pictured(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:

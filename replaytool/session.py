@@ -139,18 +139,13 @@ class Session:
         base: str | None = None,
     ) -> tuple[Report, ingest.Report | None]:
         """Check what the sources hold, in memory; or what a store holds, and keep the verdicts there."""
-        loaded = None
-        store = self.store
-        if len(sources) == 1 and is_store(Path(sources[0])):
-            store = Store(Path(sources[0]))
-        elif sources:
+        if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
+            store = Store(Path(sources[0])) if sources else self.store
+            return _checked(store, condition, plan, progress, base), None
+        with check.code_ahead(plan):
             store = Store(None)
             loaded = ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
-        rows = store.runs(condition)
-        report = check.check(store, rows, plan, progress)
-        if base is not None and report.complete:
-            report = gate.against_base(report, base, store, rows, plan, progress)
-        return report, loaded
+            return _checked(store, condition, plan, progress, base), loaded
 
     def code_map(
         self,
@@ -173,6 +168,14 @@ class Session:
         """A run with all its events."""
         row = self.find(text)
         return row, self.store.events(row.run_key)
+
+
+def _checked(store: Store, condition: str, plan: check.Plan, progress: check.Progress, base: str | None) -> Report:
+    rows = store.runs(condition)
+    report = check.check(store, rows, plan, progress)
+    if base is not None and report.complete:
+        report = gate.against_base(report, base, store, rows, plan, progress)
+    return report
 
 
 def _value(found: dict[str, Any]) -> Any:

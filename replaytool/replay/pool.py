@@ -7,43 +7,26 @@ grows too big costs the answer about the run that it was at, and is replaced.
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from queue import Empty, SimpleQueue
-from typing import IO, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.history import Run
 from replaytool.replay import CodeSpec, Options
+from replaytool.replay.child import Child, Limits, Work
 from replaytool.replay.jobs import REPLAY, Job
-from replaytool.replay.worker import Ready, Request, Setup, receive, send
+from replaytool.replay.worker import Setup
 from replaytool.verdict import CodeInfo, Verdict
+
+__all__ = ["Answers", "Limits", "Outcome", "Replayer", "Work", "do_all", "replay_all", "started_ahead", "work_of"]
 
 T = TypeVar("T")
 _MEGABYTE = 1024 * 1024
-_LOADING = 120.0
-_TAIL = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One run to do the job with. Its history is fetched when its turn comes."""
-
-    key: str
-    run: Run
-    """Without events: they come as bytes."""
-    size: int
-    history: Callable[[], bytes]
-    argument: dict[str, Any] = field(default_factory=dict)
-    """What the job needs to know for this run."""
 
 
 def work_of(key: str, run: Run) -> Work:
@@ -51,22 +34,6 @@ def work_of(key: str, run: Run) -> Work:
     from replaytool.replay.temporal.record import to_bytes
 
     return Work(key, replace(run, events=()), run.history_bytes, lambda: to_bytes(run))
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the children may take."""
-
-    jobs: int = 0
-    """Children at once; 0 is one for each processor."""
-    timeout: float = 60.0
-    """Seconds for one run."""
-    megabytes: int = 1024
-    """What the code of a run may take; 0 is no bound."""
-    hash_seed: str = "0"
-    """The order of sets is the same each time one asks, so that a report can be compared with the last one."""
-    clock_ahead: float = 0.0
-    """Seconds by which the code's wall clock is set off."""
 
 
 @dataclass
@@ -139,14 +106,7 @@ def do_all(
     limits = limits or Limits()
     listed = list(works)
     order = sorted(listed, key=lambda work: -work.size)
-    setup = Setup(
-        spec,
-        job.name,
-        _plain(options or Options()),
-        argument or {},
-        memory=limits.megabytes * _MEGABYTE,
-        clock_ahead=limits.clock_ahead,
-    )
+    setup = _setup(job, spec, options, limits, argument)
     state = _State(job, setup, limits, deque(order), SimpleQueue(), stop or threading.Event())
     jobs = max(1, min(limits.jobs or os.cpu_count() or 1, len(listed)))
     threads = [threading.Thread(target=_tend, args=(state,), daemon=True) for _ in range(jobs)]
@@ -165,30 +125,77 @@ def do_all(
     return replace(done, found={work.key: done.found[work.key] for work in listed if work.key in done.found})
 
 
+def _setup(
+    job: Job[Any], spec: CodeSpec, options: Options | None, limits: Limits, argument: dict[str, Any] | None
+) -> Setup:
+    return Setup(
+        spec,
+        job.name,
+        _plain(options or Options()),
+        argument or {},
+        memory=limits.megabytes * _MEGABYTE,
+        clock_ahead=limits.clock_ahead,
+    )
+
+
+_ahead: list[Child] = []
+_ahead_lock = threading.Lock()
+
+
+@contextmanager
+def started_ahead(
+    spec: CodeSpec, options: Options | None = None, limits: Limits | None = None, engine: str = "auto"
+) -> Iterator[Child]:
+    """A child that loads the code while this process does something else; the first pool that wants such a one has it.
+
+    What loading the code does to a process is not done to this one: so it is asked, too, which code it is.
+    """
+    limits = limits or Limits()
+    setup = _setup(REPLAY, spec, options, limits, {"engine": engine})
+    child = Child(REPLAY, setup, limits, threading.Event())
+    with _ahead_lock:
+        _ahead.append(child)
+    try:
+        yield child
+    finally:
+        with _ahead_lock:
+            is_left = child in _ahead
+            if is_left:
+                _ahead.remove(child)
+        if is_left:
+            child.end(patience=0)
+
+
+def _child(state: _State) -> Child:
+    """One that was started ahead for this, or a new one."""
+    with _ahead_lock:
+        for child in _ahead:
+            if child.does(state.job, state.setup, state.limits):
+                _ahead.remove(child)
+                child.stopped, child.limits = state.stopped, state.limits
+                return child
+    return Child(state.job, state.setup, state.limits, state.stopped)
+
+
 def code_info(spec: CodeSpec) -> CodeInfo:
-    """Which code this is, asked of a child: what loading it does to a process is not done to this one."""
-    state = _State(REPLAY, Setup(spec, REPLAY.name), Limits(), deque(), SimpleQueue())
-    _Child(state).end()
-    answer = state.answers.get_nowait()
-    assert isinstance(answer, CodeInfo)
-    return answer
+    """Which code this is."""
+    with started_ahead(spec) as child:
+        return child.code()
 
 
 class Replayer:
     """One child that stays, for those who have one run after the other and cannot wait for a new child each time."""
 
     def __init__(self, spec: CodeSpec, options: Options | None = None, limits: Limits | None = None) -> None:
-        limits = limits or Limits()
-        argument = {"engine": "auto"}
-        setup = Setup(spec, REPLAY.name, _plain(options or Options()), argument, limits.megabytes * _MEGABYTE)
-        self._state = _State(REPLAY, setup, limits, deque(), SimpleQueue())
-        self._child: _Child | None = None
+        self._limits = limits or Limits()
+        self._setup = _setup(REPLAY, spec, options, self._limits, {"engine": "auto"})
+        self._child: Child | None = None
 
     def replay(self, work: Work) -> Verdict:
         """The verdict; raises ReplaytoolError where the code cannot be loaded."""
         if self._child is None or not self._child.alive:
             self.close()
-            self._child = _Child(self._state)
+            self._child = Child(REPLAY, self._setup, self._limits, threading.Event())
         verdict: Verdict = self._child.do(work)
         return verdict
 
@@ -225,10 +232,12 @@ def _gather(state: _State, done: Answers[T], jobs: int, progress: Callable[[str,
 
 def _tend(state: _State) -> None:
     """One thread and its child, and the next child when that one is gone."""
-    child: _Child | None = None
+    child: Child | None = None
     try:
         while (work := state.next()) is not None:
-            child = child if child is not None and child.alive else _Child(state)
+            if child is None or not child.alive:
+                child = _child(state)
+                state.answers.put(child.code())
             answer = child.do(work)
             if not state.stopped.is_set():
                 state.answers.put((work.key, answer))
@@ -240,110 +249,3 @@ def _tend(state: _State) -> None:
         if child is not None:
             child.end()
         state.answers.put(None)
-
-
-class _Child:
-    """One child process."""
-
-    def __init__(self, state: _State) -> None:
-        self.state = state
-        self.late = False
-        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _START, *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            env={**os.environ, "PYTHONHASHSEED": state.limits.hash_seed, **_ALLOCATOR},
-        )
-        self._load()
-
-    @property
-    def alive(self) -> bool:
-        return self.process.poll() is None
-
-    def _load(self) -> None:
-        answer = self._ask(self.state.setup, b"", Ready, _LOADING)
-        if answer is None:
-            raise ReplaytoolError(
-                f"the workflow code cannot be loaded: its process {self._end_in_words()}",
-                "import it in a Python of its own to see why",
-            )
-        if answer.error:
-            raise ReplaytoolError(answer.error, answer.hint, answer.exit_code)
-        self.state.answers.put(answer.code)
-
-    def do(self, work: Work) -> Any:
-        """The job's answer; the one for a crash where the child did not live to tell."""
-        began = time.monotonic()
-        job = self.state.job
-        answer = self._ask(Request(work.run, work.argument), work.history(), job.answer, self.state.limits.timeout)
-        if answer is None:
-            return job.crashed(f"the replay's process {self._end_in_words()}", time.monotonic() - began)
-        if job.is_shaky(answer):
-            self._let_go()
-        return answer
-
-    def _let_go(self) -> None:
-        """After such an answer a child may have gone by itself, and the next run must not find that out."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(0.2)
-
-    def _ask(self, value: Any, history: bytes, kind: type[Any], seconds: float) -> Any:
-        killer = threading.Thread(target=self._watch, args=(time.monotonic() + seconds, done := threading.Event()))
-        killer.start()
-        try:
-            assert self.process.stdin is not None
-            assert self.process.stdout is not None
-            send(self.process.stdin, value, history)
-            return receive(self.process.stdout, kind)[0]
-        except (EOFError, OSError):
-            return None
-        finally:
-            done.set()
-            killer.join()
-
-    def _watch(self, until: float, done: threading.Event) -> None:
-        while not done.wait(0.1):
-            if time.monotonic() > until or self.state.stopped.is_set():
-                self.late = not self.state.stopped.is_set()
-                self.process.kill()
-                return
-
-    def _end_in_words(self) -> str:
-        code = self.process.wait()
-        if self.late:
-            return f"was ended after {self.state.limits.timeout:g} seconds without an answer"
-        words = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended by itself with exit code {code}"
-        self.errors.seek(0, os.SEEK_END)
-        self.errors.seek(max(0, self.errors.tell() - _TAIL))
-        last = self.errors.read().decode("utf-8", "replace").strip().splitlines()
-        return f"{words}: {last[0]}" if code < 0 and last else words
-
-    def end(self) -> None:
-        """Ask it to go, and make it."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        with suppress(OSError):
-            self.process.stdin.close()
-        try:
-            self.process.wait(1)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process.stdout.close()
-        self.errors.close()
-
-
-# Else each thread reserves address space that it never uses, and the memory bound is about address space.
-_ALLOCATOR = {"MALLOC_ARENA_MAX": "1"}
-
-# The child imports from where this process does, however that came about.
-_START = "import sys; sys.path[:] = sys.argv[1:]; from replaytool.replay.worker import main; main()"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -12,7 +12,7 @@ import pytest
 
 from replaytool.errors import ReplaytoolError
 from replaytool.replay import CodeSpec
-from replaytool.replay.pool import Limits, Work, replay_all, work_of
+from replaytool.replay.pool import Limits, Work, replay_all, started_ahead, work_of
 from replaytool.replay.repeat import replay_repeatedly
 from replaytool.verdict import Verdict
 from tests.replay.histories import FIXTURES, bent, events, recorded
@@ -133,3 +133,30 @@ def test_the_order_of_a_set_is_told_as_luck(tmp_path: Path) -> None:
     (tmp_path / "ordered.py").write_text(text)
     steady = replay_repeatedly(listed, CodeSpec(("ordered.py",), folder=str(tmp_path)), 2).verdicts["k"]
     assert (steady.verdict, steady.reason) == ("ok", "")
+
+
+def test_a_child_that_was_started_ahead_is_the_one_that_replays(nasty: Path) -> None:
+    spec = CodeSpec(("good.py",), folder=str(nasty))
+    with started_ahead(spec) as child:
+        outcome = replay_all(works("Order"), spec, limits=Limits(jobs=1))
+        assert child.process.returncode == 0  # it was asked to go when there was nothing left to do
+    assert [one.verdict for one in outcome.verdicts.values()] == ["ok"]
+    assert outcome.code == child.code()
+
+
+def test_a_child_that_nobody_wants_is_ended_and_one_for_something_else_is_not_taken(nasty: Path) -> None:
+    spec = CodeSpec(("good.py",), folder=str(nasty))
+    with started_ahead(spec, engine="sdk") as child:
+        outcome = replay_all(works("Order"), spec, limits=Limits(jobs=1), engine="direct")
+        assert child.alive
+    assert not child.alive
+    assert [one.engine for one in outcome.verdicts.values()] == ["direct"]
+
+
+def test_code_that_cannot_be_loaded_is_told_when_it_is_asked_for(nasty: Path) -> None:
+    (nasty / "broken.py").write_text("1 / 0\n")
+    with (
+        started_ahead(CodeSpec(("broken.py",), folder=str(nasty))) as child,
+        pytest.raises(ReplaytoolError, match="division by zero"),
+    ):
+        child.code()
