@@ -6,8 +6,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +19,7 @@ from replaytool.replay.pool import Limits, Outcome, Work, replay_all, started_ah
 from replaytool.replay.repeat import replay_repeatedly
 from replaytool.standing import subjects
 from replaytool.store import RunRow, Store
+from replaytool.store.fetching import Histories
 from replaytool.verdict import (
     FAILING,
     WORDS,
@@ -35,7 +35,6 @@ from replaytool.verdict import (
 )
 
 _log = logging.getLogger(__name__)
-_PIECE = 32 * 1024 * 1024
 MOST_PICTURES = 50
 
 
@@ -141,44 +140,13 @@ def _replayed(
 
 def works_of(store: Store, rows: Sequence[RunRow]) -> list[Work]:
     """What the pool is to be given, the histories fetched when their turn comes."""
-    histories = _Histories(store, rows)
+    histories = Histories(store, {row.run_key: row.history_bytes for row in rows})
     return [_work(store, row, histories) for row in rows]
 
 
-def _work(store: Store, row: RunRow, histories: _Histories) -> Work:
+def _work(store: Store, row: RunRow, histories: Histories) -> Work:
     key = row.run_key
     return Work(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
-
-
-class _Histories:
-    """Histories fetched many at a time, in the order in which the pool asks for them: the longest first."""
-
-    def __init__(self, store: Store, rows: Sequence[RunRow]) -> None:
-        self._store = store
-        self._lock = threading.Lock()
-        self._held: dict[str, bytes] = {}
-        self._pieces = deque(_pieces(sorted(rows, key=lambda row: -row.history_bytes)))
-
-    def take(self, key: str) -> bytes:
-        """The history of a run; who asks for it again has it fetched again."""
-        with self._lock:
-            while key not in self._held and self._pieces:
-                self._held |= self._store.histories(self._pieces.popleft())
-            found = self._held.pop(key, None)
-        return found if found is not None else self._store.histories([key])[key]
-
-
-def _pieces(rows: Sequence[RunRow]) -> Iterator[list[str]]:
-    piece: list[str] = []
-    size = 0
-    for row in rows:
-        piece.append(row.run_key)
-        size += row.history_bytes
-        if size > _PIECE:
-            yield piece
-            piece, size = [], 0
-    if piece:
-        yield piece
 
 
 def exit_on(words: str | None, *, strict: bool, allow_unverified: bool) -> frozenset[Word]:

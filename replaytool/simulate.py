@@ -30,7 +30,7 @@ from replaytool.replay.temporal.record import from_bytes
 from replaytool.replay.temporal.supply import Supply
 from replaytool.replay.temporal.values import payload_of
 from replaytool.replay.temporal.whole import heads, until
-from replaytool.replay.temporal.world import End, World
+from replaytool.replay.temporal.world import TASK_FAILS, End, World
 
 __all__ = ["JOB", "Ask", "Change", "Decision", "Simulation", "simulate"]
 _SECOND = 1_000_000_000
@@ -100,9 +100,9 @@ class Simulation:
     seconds: float = 0.0
 
     @property
-    def is_certain(self) -> bool:
-        """Whether everything was answered, by nothing but equal input."""
-        return self.stopped is None and not self.assumed
+    def task_fails(self) -> bool:
+        """Whether it stands still because the code fails, and not because the record knows no more."""
+        return bool(self.stopped) and str(self.stopped).startswith(TASK_FAILS)
 
 
 def simulate(runs: Sequence[Run], ask: Ask, code: Code, options: Options) -> Simulation:
@@ -194,7 +194,7 @@ class _Simulating:
             workflow = getattr(instance, "_object", None)
             state = state_of(workflow) if workflow is not None else None
             queries = {}
-            if not (end.stopped and "task fails" in end.stopped) and end.status != "ContinuedAsNew":
+            if not str(end.stopped).startswith(TASK_FAILS) and end.status != "ContinuedAsNew":
                 queries = {name: self._queried(beyond, name) for name in self._ask.queries}
         return end, self._told(end, state, queries)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,19 +20,35 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SESSION = ("store", "replayer", "converter")
 
 
+def replaying(function: Function) -> Function:
+    """Which code, and what its children may take."""
+    return _replaying(function, 60.0)
+
+
 def choosing(function: Function) -> Function:
     """Which runs, and which code."""
-    return choosing_for(60.0)(function)
+    return _choosing(function, 60.0)
 
 
 def choosing_for(seconds: float) -> Callable[[Function], Function]:
     """The same, with so much time for one run."""
-    return lambda function: _decorated(function, seconds)
+    return lambda function: _choosing(function, seconds)
 
 
-def _decorated(function: Function, seconds: float) -> Function:
+def _choosing(function: Function, seconds: float) -> Function:
     for option in (
         options.store,
+        click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type."),
+        click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds."),
+        partial(_replaying, seconds=seconds),
+        click.argument("sources", metavar="[SOURCE]…", nargs=-1),
+    ):
+        function = option(function)
+    return function
+
+
+def _replaying(function: Function, seconds: float) -> Function:
+    for option in (
         click.option(
             "--memory",
             type=click.IntRange(0),
@@ -45,14 +62,11 @@ def _decorated(function: Function, seconds: float) -> Function:
         click.option(
             "-j", "--jobs", type=click.IntRange(0), default=0, help="Processes at once; 0 is one for each processor."
         ),
-        click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type."),
-        click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds."),
         click.option("--converter", metavar="MODULE:ATTR", help="The DataConverter that the workflows are run with."),
         click.option("--replayer", metavar="MODULE:FUNCTION", help="Returns keyword arguments for the SDK's Replayer."),
         click.option(
             "-w", "--workflows", multiple=True, metavar="CODE", help="A module, package, file or folder with workflows."
         ),
-        click.argument("sources", metavar="[SOURCE]…", nargs=-1),
     ):
         function = option(function)
     return function

@@ -4,203 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import options, reset_telling, session
+from replaytool.cli import options, reset_plan, reset_simulate, reset_telling, session
 from replaytool.cli.pull import server_options
+from replaytool.cli.reset_options import how as how_options
+from replaytool.cli.reset_options import taken_how, taken_server
 from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
 from replaytool.text import visible
 
 if TYPE_CHECKING:
     from replaytool.plan import ResetPlan
     from replaytool.reset.apply import Ready
-    from replaytool.reset.points import Rule
-    from replaytool.reset.server import How
     from replaytool.reset.verify import Verified
-    from replaytool.sources.temporal_options import ServerOptions
 
 INTERRUPTED = 130
 _PLAN = click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 
 
-def _list(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    found = tuple(part.strip() for part in (value or "").split(",") if part.strip())
-    wrong = [one for one in found if one not in ("signals", "updates")]
-    if wrong:
-        raise click.BadParameter(
-            f"{wrong[0]!r} always comes back; signals and updates can be left out", param=parameter
-        )
-    return found
-
-
-def _pair(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, str] | None:
-    if value is None:
-        return None
-    deployment, colon, build = value.rpartition(":")
-    if not (colon and deployment and build):
-        raise click.BadParameter("write DEPLOYMENT:BUILD", param=parameter)
-    return deployment, build
-
-
-def _how(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What is the same for each reset, whoever makes the call."""
-    for option in (
-        click.option(
-            "--reason", metavar="TEXT", default="", help="Why, for the histories; the item's token precedes it."
-        ),
-        click.option("--exclude", metavar="LIST", callback=_list, help="Do not bring back: signals,updates."),
-        click.option("--pin", metavar="DEPLOYMENT:BUILD", callback=_pair, help="Pin the new runs to this version."),
-    ):
-        function = option(function)
-    return function
-
-
 @click.group
 def command() -> None:
-    """Reset workflows to before a bad build: plan, apply, verify.
+    """Reset workflows to before a bad build: plan, simulate, apply, verify.
 
     \b
     Example:
-      replaytool reset plan --build v2 -o plan.json
+      replaytool reset plan --build v2 --workflows app/ -o plan.json
       replaytool reset apply plan.json --address localhost:7233 --canary 3
       replaytool reset verify plan.json --address localhost:7233
     """
 
 
-@command.command("plan")
-@click.option("--build", metavar="BUILD", help="Back to before this build did anything.")
-@click.option("--entry", type=click.IntRange(1), default=1, metavar="N", help="With --build: its N-th coming.")
-@click.option("--tasks-only", is_flag=True, help="With --build: leave out activities that it ran.")
-@click.option("--time", "at", metavar="TIME", help="Back to this time: 2h, 3d ago, or ISO 8601 (UTC).")
-@click.option("--event", type=click.IntRange(1), metavar="N", help="Back to before this event.")
-@click.option("--before-activity", metavar="TYPE", help="Back to before the first activity of this type.")
-@click.option("--first-task", is_flag=True, help="Back to the first workflow task.")
-@click.option("--last-task", is_flag=True, help="Back to the last workflow task.")
-@click.option("--last-continued-as-new", is_flag=True, help="Back into the run before, to where it continued as new.")
-@click.option("--where", metavar="SQL", help="Only workflows with a run for which this holds over the view `runs`.")
-@click.option(
-    "--ids", "ids_file", metavar="FILE", type=click.File(encoding="utf-8"), help="Only these: an id on each line."
-)
-@click.option("--skip", multiple=True, metavar="ID", help="Not this workflow or run. Repeatable.")
-@click.option("--include", multiple=True, metavar="ID", help="This workflow although a warning blocks it. Repeatable.")
-@click.option("-o", "--output", metavar="FILE", help="Write the plan here, as JSON.")
-@click.option("--emit-cli", is_flag=True, help="Print the official `temporal workflow reset` commands.")
-@_how
-@server_options
-@options.as_json
-@options.store
-@click.pass_context
-def plan_command(ctx: click.Context, /, **given: Any) -> None:
-    """Plan resets from the loaded histories: the points, what is undone, what comes back, what runs again.
-
-    No server is contacted without --address. A warning that blocks keeps a workflow out unless --include names it.
-
-    \b
-    Examples:
-      replaytool reset plan --build v2 -o plan.json
-      replaytool reset plan --build v2 --where "status = 'Running'" --address localhost:7233 -o plan.json
-      replaytool reset plan --before-activity charge_card --ids affected.txt --emit-cli
-    """
-    from replaytool.plan import dumps
-    from replaytool.reset import planner
-    from replaytool.reset.selection import Choice
-
-    how, server = _taken_how(given), _taken_server(given)
-    rule = _rule(given)
-    choice = Choice(
-        rule.value if rule.kind == "build" else None,
-        given["where"],
-        _ids(given["ids_file"]),
-        given["skip"],
-        server.namespace,
-    )
-    store = session(ctx, store=given["store"]).store
-    made = planner.draft(store, planner.Request(rule, choice, frozenset(given["include"])))
-    plan = _finished(made, server)
-    if given["output"]:
-        from replaytool.session import open_output
-
-        with open_output(given["output"]) as stream:
-            stream.write(dumps(plan).encode("ascii"))
-    if given["as_json"]:
-        click.echo(dumps(plan), nl=False)
-    elif given["emit_cli"]:
-        _emit(plan, how, server.address)
-    else:
-        reset_telling.tell_plan(plan, given["output"])
-    if not plan.items:
-        ctx.exit(NOTHING)
-
-
-def _finished(made: Any, server: ServerOptions) -> ResetPlan:
-    from replaytool.reset import online, planner
-
-    return planner.finished(made) if server.address is None else online.planned(made, server)
-
-
-_RULES = ("build", "at", "event", "before_activity", "first_task", "last_task", "last_continued_as_new")
-
-
-def _rule(given: dict[str, Any]) -> Rule:
-    from replaytool.reset.points import Rule
-
-    found = [name for name in _RULES if given[name]]
-    if len(found) != 1:
-        raise ReplaytoolError(
-            "say where to go back to, once" if not found else f"{' and '.join(found)} exclude each other",
-            "--build, --time, --event, --before-activity, --first-task, --last-task or --last-continued-as-new",
-        )
-    name, value = found[0], given[found[0]]
-    if name != "build" and (given["entry"] != 1 or given["tasks_only"]):
-        raise ReplaytoolError("--entry and --tasks-only are about a build", "give --build as well")
-    if name == "at":
-        return Rule("time", _moment(value))
-    return Rule(name, "" if value is True else str(value), given["entry"], given["tasks_only"])
-
-
-def _moment(text: str) -> str:
-    from datetime import UTC, datetime
-
-    from replaytool.sources.temporal_query import since_time
-
-    return since_time(text, datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _ids(file: Any) -> tuple[str, ...] | None:
-    if file is None:
-        return None
-    lines = (line.strip() for line in file)
-    return tuple(line for line in lines if line and not line.startswith("#"))
-
-
-def _taken_server(given: dict[str, Any]) -> ServerOptions:
-    from replaytool.sources.temporal_options import ServerOptions
-
-    return ServerOptions(**{one.name: given.pop(one.name) for one in fields(ServerOptions)})
-
-
-def _taken_how(given: dict[str, Any]) -> How:
-    from replaytool.reset.server import How
-
-    return How(given.pop("reason"), given.pop("exclude"), given.pop("pin"))
-
-
-def _emit(plan: ResetPlan, how: How, address: str | None) -> None:
-    from replaytool.reset.official import commands
-
-    click.echo(f"# plan {plan.id}: run each of these once; a second call resets again, and loses what came between")
-    for line in commands(plan, how, address):
-        click.echo(visible(line))
+command.add_command(reset_plan.command)
+command.add_command(reset_simulate.command)
 
 
 @command.command("apply")
 @_PLAN
-@_how
+@how_options
 @click.option("--rps", type=click.FloatRange(0), default=10, show_default=True, help="Resets per second; 0: no limit.")
 @click.option("--concurrency", type=click.IntRange(1, 200), default=10, show_default=True, metavar="N")
 @click.option(
@@ -229,7 +73,7 @@ def apply_command(
     from replaytool.reset.apply import Settings, Tally, apply, check_age
 
     plan = read(plan_file)
-    how, server = _taken_how(given), _taken_server(given)
+    how, server = taken_how(given), taken_server(given)
     check_age(plan, _lengths(ctx, store, plan))
     settings = Settings(server=server, how=how, **(given | {"allow": frozenset(given["allow"])}))
     tally = Tally()
@@ -324,13 +168,13 @@ def verify_command(
     from replaytool.reset.verify import verify
 
     plan = read(plan_file)
-    found = verify(plan_file, plan, _taken_server(given), frozenset(allow))
+    found = verify(plan_file, plan, taken_server(given), frozenset(allow))
     rows = [_verified_row(one) for one in found]
     names = tuple(rows[0]) if rows else ("workflow_id",)
     reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], csv_file, as_json=as_json)
     wrong = [one for one in found if one.differences]
     if not as_json:
-        click.echo(f"{len(found):,} workflows looked at, {len(wrong):,} with differences; {reset_telling.NOT_COMPUTED}")
+        click.echo(f"{len(found):,} workflows looked at, {len(wrong):,} with differences")
     if wrong:
         ctx.exit(FINDINGS)
 
@@ -372,7 +216,7 @@ def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | 
     opened = session(ctx, store=store)
     row, events = opened.history(run)
     made = record(row.values, events)
-    server = _taken_server(given)
+    server = taken_server(given)
     theirs = server_points(made, server) if server.address is not None else []
     names = ("event_id", "build_id", "ordinal", "at", "rule", "known_by")
     rows = [(one.event_id, one.build_id, one.ordinal, one.at, one.rule, "history") for one in all_points(made)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from replaytool.plan import ResetPlan
     from replaytool.reset.apply import Applied, Tally
 
-NOT_COMPUTED = "not computed: the verdict of the kept part with new code, and the simulation of what follows"
+NOT_SIMULATED = "not simulated: --workflows CODE replays what is kept and tells what becomes of each workflow"
 
 
 def tell_plan(plan: ResetPlan, output: str | None) -> None:
@@ -35,6 +35,7 @@ def tell_plan(plan: ResetPlan, output: str | None) -> None:
         "signals": [item.reapplied["signals"] for item in plan.items],
         "updates": [item.reapplied["updates"] for item in plan.items],
         "again": [sum(item.repeats.values()) for item in plan.items],
+        **(_foreseen(plan) if plan.code is not None else {}),
         "taken": ["yes" if item.included else "BLOCKED" for item in plan.items],
     }
     if plan.items:
@@ -49,9 +50,31 @@ def tell_plan(plan: ResetPlan, output: str | None) -> None:
         f"{total['items']:,} workflows, {total['blocked']:,} of them blocked; {total['signals']:,} signals and "
         f"{total['updates']:,} updates come back; activities that run again: {again}"
     )
-    click.echo(NOT_COMPUTED)
+    click.echo(visible(_simulated(plan)))
     if output:
         click.echo(visible(f"plan {plan.id} written to {output}"))
+
+
+def _foreseen(plan: ResetPlan) -> dict[str, list[Any]]:
+    found = [item.simulation or {} for item in plan.items]
+    return {
+        "kept_part": [item.prefix_verdict for item in plan.items],
+        "exact": [one.get("exact") for one in found],
+        "assumed": [one.get("assumed") for one in found],
+        "becomes": [one.get("state") for one in found],
+    }
+
+
+def _simulated(plan: ResetPlan) -> str:
+    if plan.code is None:
+        return NOT_SIMULATED
+    found = [item.simulation or {} for item in plan.items]
+    whole = sum(not one.get("stopped") for one in found)
+    exact, assumed = (sum(one.get(name) or 0 for one in found) for name in ("exact", "assumed"))
+    return (
+        f"simulated with {', '.join(plan.code['modules'])}: {whole:,} of {len(found):,} to their end; "
+        f"{exact:,} answers to the same input, {assumed:,} assumed"
+    )
 
 
 def _grouped_warnings(plan: ResetPlan) -> Iterator[str]:

@@ -31,12 +31,12 @@ class Asked:
     current: Described | None
 
 
-def planned(made: Draft, options: ServerOptions) -> ResetPlan:
-    """The plan with the server's answers in it."""
-    return asyncio.run(_planned(made, options))
+def planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft], Draft] = lambda made: made) -> ResetPlan:
+    """The plan with the server's answers in it; what is foreseen hangs on how the children stand there."""
+    return asyncio.run(_planned(made, options, foresee))
 
 
-async def _planned(made: Draft, options: ServerOptions) -> ResetPlan:
+async def _planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft], Draft]) -> ResetPlan:
     server = await Server.reached(options)
     namespace = server.target.namespace
     if made.namespace not in (None, namespace):
@@ -46,7 +46,7 @@ async def _planned(made: Draft, options: ServerOptions) -> ResetPlan:
         )
     made = replace(made, namespace=namespace)
     answers = await _asked(server, made)
-    made = with_children(made, await _children(server, made))
+    made = await asyncio.to_thread(foresee, with_children(made, await _children(server, made)))
     retention = await server.retention()
     plan = finished(
         made,

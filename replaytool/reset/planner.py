@@ -21,11 +21,13 @@ from replaytool.plan import (
 )
 from replaytool.reset import selection
 from replaytool.reset.effects import effects, has_random_id
+from replaytool.reset.foresight import as_planned, warnings_of
 from replaytool.reset.lines import Line, lines
 from replaytool.reset.points import NotFound, Rule, find, refuse_hash
 from replaytool.reset.records import Record
 from replaytool.reset.selection import Choice
 from replaytool.reset.traps import TRAPS, Case, child_state
+from replaytool.simulate import Simulation
 from replaytool.store import Store
 
 Children = Mapping[str, tuple[str | None, str]]
@@ -49,6 +51,10 @@ class Draft:
     namespace: str | None
     cases: tuple[Case, ...]
     skipped: tuple[Skipped, ...]
+    outlook: Mapping[str, Simulation] = field(default_factory=dict)
+    """What becomes of them with the right code, by the base's run key; empty where no code was named."""
+    code: dict[str, object] | None = None
+    """Which code that is."""
 
 
 def draft(store: Store, request: Request) -> Draft:
@@ -110,7 +116,9 @@ def finished(
     now: datetime | None = None,
 ) -> ResetPlan:
     """The plan, with what a server said where it was asked."""
-    items = [_item(made, case, [*warned(case), *extra(case)], server(case)) for case in made.cases]
+    items = [
+        _item(made, case, [*warned(case), *foreseen(made, case), *extra(case)], server(case)) for case in made.cases
+    ]
     items.sort(key=lambda item: (item.workflow_id, item.run_id))
     plan = ResetPlan(
         namespace=made.namespace,
@@ -120,6 +128,7 @@ def finished(
         items=items,
         skipped=sorted(made.skipped, key=lambda one: (one.workflow_id or "", one.run_id or "")),
         warnings=list(warnings),
+        code=made.code,
         tool={"name": "replaytool", "version": __version__},
     )
     return sealed(plan)
@@ -130,8 +139,15 @@ def warned(case: Case) -> list[PlanWarning]:
     return [PlanWarning(code, level, text) for code, trap in TRAPS.items() for level, text in trap(case)]
 
 
+def foreseen(made: Draft, case: Case) -> list[PlanWarning]:
+    """What the simulation warns of."""
+    found = made.outlook.get(case.base.run_key)
+    return list(warnings_of(found, case.effects.repeats)) if found is not None else []
+
+
 def _item(made: Draft, case: Case, found: list[PlanWarning], server: dict[str, object] | None) -> ResetItem:
     base, result = case.base, case.effects
+    seen = made.outlook.get(base.run_key)
     workflow_id, run_id = base.workflow_id or "", base.run_id or ""
     blocked = any(warning.level == BLOCK for warning in found)
     return ResetItem(
@@ -160,4 +176,6 @@ def _item(made: Draft, case: Case, found: list[PlanWarning], server: dict[str, o
         warnings=found,
         included=not blocked or workflow_id in made.request.include,
         server=server,
+        prefix_verdict=seen.prefix_verdict if seen is not None else None,
+        simulation=as_planned(seen) if seen is not None else None,
     )

@@ -36,7 +36,7 @@ from replaytool.replay.temporal.reading import (
 )
 from replaytool.replay.temporal.seed import seed_of
 from replaytool.replay.temporal.supply import Follow, Recorded
-from replaytool.replay.temporal.world import End, World
+from replaytool.replay.temporal.world import TASK_FAILS, End, World
 
 _SECOND = 1_000_000_000
 _MOST_STEPS = 20_000
@@ -75,7 +75,7 @@ class Beyond:
         if told is not None and told.answer.failure is not None:
             trouble = trouble or told.answer.failure
         if trouble:
-            return End(stopped=f"a workflow task fails: {trouble}")
+            return End(stopped=f"{TASK_FAILS}{trouble}")
         self._replay.replaying = False
         self._replay.in_last = True
         self._replay.set_clock(self._world.now)
@@ -113,7 +113,7 @@ class Beyond:
             told = self._course.go_on(lambda replay: None)
             if told.answer.failure is not None or told.fault is not None:
                 why = told.answer.failure or (told.fault.message if told.fault else "")
-                self._end = End(stopped=f"a workflow task fails: {why}")
+                self._end = End(stopped=f"{TASK_FAILS}{why}")
                 return
             self._note(told.answer.commands)
             self._take()

@@ -10,6 +10,8 @@ from replaytool.history import Event
 from replaytool.replay.temporal.machines import Machine
 from replaytool.replay.temporal.supply import Supply
 
+TASK_FAILS = "a workflow task fails: "
+
 
 @dataclass
 class World:

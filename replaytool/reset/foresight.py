@@ -1,0 +1,44 @@
+"""What a simulation says in a plan, and what it warns of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from replaytool.plan import BLOCK, NOTE, WARN, PlanWarning
+from replaytool.simulate import Simulation
+
+_TELLS = (
+    "state", "exact", "assumed", "stopped", "status", "result", "again", "again_local", "suspect", "waiting", "updates",
+    "queries", "varies", "runs",
+)  # fmt: skip
+_NO_BEGINNING = ("diverged", "failed", "crashed")
+
+
+def as_planned(found: Simulation) -> dict[str, Any]:
+    """What a plan keeps of it: all that is the same whoever simulates it, and when."""
+    return {name: getattr(found, name) for name in _TELLS}
+
+
+def warnings_of(found: Simulation, repeats: Mapping[str, int]) -> Iterator[PlanWarning]:
+    """One for each thing that a person should know before the reset; given what ran behind the point by the record."""
+    if found.prefix_verdict in _NO_BEGINNING:
+        text = f"the kept part does not replay with the named code ({found.prefix_verdict}): {found.prefix_reason}"
+        yield PlanWarning("prefix-does-not-replay", BLOCK, text)
+        return
+    if found.prefix_verdict == "unverified":
+        yield PlanWarning("prefix-unverified", WARN, f"whether the kept part replays is unknown: {found.prefix_reason}")
+    if found.task_fails:
+        yield PlanWarning("task-would-fail", BLOCK, f"simulated: {found.stopped}")
+    elif found.stopped:
+        yield PlanWarning("simulation-stopped", NOTE, f"simulated as far as the record goes: {found.stopped}")
+    if found.status == "Failed":
+        yield PlanWarning("would-fail", WARN, f"simulated, the workflow fails: {found.result}")
+    if found.stopped is None and found.again != repeats:
+        again = ", ".join(f"{name} ({count})" for name, count in found.again.items()) or "none"
+        text = f"simulated, it is not what ran behind the point that runs again, but: {again}"
+        yield PlanWarning("other-activities", NOTE, text)
+    if found.suspect:
+        kinds = ", ".join(f"{name} ({count})" for name, count in found.suspect.items())
+        text = f"simulated with results that the bad build had given, which another build may not give: {kinds}"
+        yield PlanWarning("results-by-bad-build", NOTE, text)
