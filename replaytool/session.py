@@ -164,6 +164,10 @@ class Session:
         history = self.store.histories([row.run_key])[row.run_key]
         return walk.Walk(self.store.run(row), history, code, progress)
 
+    def pdb(self, text: str, code: CodeMap, event_id: int) -> str:
+        """Stop in pdb, here in this process, where the task of an event begins to run; how it ended."""
+        return walk.stop(self.store.run(self.find(text)), code, event_id)
+
     def history(self, text: str) -> tuple[RunRow, list[Event]]:
         """A run with all its events."""
         row = self.find(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
 from typing import TypeVar
 
 import msgspec
@@ -64,13 +65,40 @@ def code_map(
     return CodeMap(default, by_build, git, pattern) if default is not None or by_build else None
 
 
+def stop(run: Run, code: CodeMap, event_id: int) -> str:
+    """Stop in pdb inside the workflow's code, in this process, where the task of an event begins to run."""
+    from replaytool.replay import load
+    from replaytool.replay.temporal.stopping import stop as stop_at
+
+    tasks = Tasks(run.events)
+    check_event(run, event_id)
+    task = tasks.of(event_id)
+    build = task.build_id if task else None
+    places = Places(code, [build])
+    try:
+        placed = places.of(build)
+        if placed is None:
+            raise ReplaytoolError(places.missing[build], "give --workflows MODULE-OR-PATH or --code BUILD=…")
+        with chdir(placed.cwd):
+            return stop_at(run, load(placed.spec), event_id)
+    finally:
+        places.close()
+
+
+def check_event(run: Run, event_id: int) -> int:
+    """The event, or a complaint that the run has none of this id."""
+    first, last = run.events[0].event_id, run.events[-1].event_id
+    if not first <= event_id <= last:
+        raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {first} to {last}")
+    return event_id
+
+
 class Walk:
     """One run and all code that there is for it; see `replaytool.moments` for what may be asked."""
 
     def __init__(self, run: Run, history: bytes, code: CodeMap, progress: Tell | None = None) -> None:
         self._run = run
         self._tasks = Tasks(run.events)
-        self._ids = (run.events[0].event_id, run.events[-1].event_id)
         self._places = Places(code, [task.build_id for task in self._tasks.all] or [None])
         self._tell = progress
         self._is_mapped = bool(code.builds or code.git)
@@ -99,7 +127,7 @@ class Walk:
 
     def at(self, event_id: int) -> Moment:
         """The replayed side just after an event."""
-        self._check(event_id)
+        check_event(self._run, event_id)
         task, shown_in = self._tasks.newest(event_id), self._tasks.shown_in(event_id)
         pending = shown_in.event_id if shown_in else None
         if task is None:
@@ -179,7 +207,7 @@ class Walk:
     def blame(self, path: str, event_id: int | None = None) -> Blame:
         """What last changed a value, as seen from an event; from the last one where none is given."""
         expressions.parse(path)
-        until = self._check(event_id) if event_id is not None else self._ids[1]
+        until = check_event(self._run, event_id) if event_id is not None else self._run.events[-1].event_id
         found, trouble = self._evaluated(path)
         steps = [step for step in found if step.event_id <= until]
         if not steps or steps[-1].value is None:
@@ -238,12 +266,6 @@ class Walk:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _check(self, event_id: int) -> int:
-        first, last = self._ids
-        if not first <= event_id <= last:
-            raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {first} to {last}")
-        return event_id
 
     def _no_code(self, build: str | None) -> Trouble:
         why = self._places.missing.get(build, "no task of this run was completed by that build")

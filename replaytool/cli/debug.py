@@ -2,91 +2,215 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from replaytool.cli import debug_telling as telling
 from replaytool.cli import options, session
+from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.render.rows import as_json as json_line
-from replaytool.render.rows import cell
-from replaytool.text import shortened, visible
+from replaytool.text import visible
 
 if TYPE_CHECKING:
-    from replaytool.timeline import Pending, State
+    from replaytool.moments import Progress
+    from replaytool.session import CodeMap, Session
+    from replaytool.walk import Walk
+
+_NO_CODE = "give --workflows MODULE-OR-PATH, --code BUILD=MODULE-OR-PATH or --git"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be printed."""
+
+    at: int | None
+    watch: Sequence[str]
+    find: str | None
+    blame: str | None
+
+    @property
+    def of_code(self) -> bool:
+        """Whether only code can answer it."""
+        return bool(self.watch or self.find or self.blame)
 
 
 @click.command
 @click.argument("run")
 @click.option("--at", type=int, metavar="EVENT", help="Begin at this event; with --no-tui, the state just after it.")
+@click.option("-w", "--workflows", multiple=True, metavar="CODE", help="The code for all builds. Repeatable.")
+@click.option("--code", "builds", multiple=True, metavar="BUILD=CODE", help="The code that a build had. Repeatable.")
+@click.option("--git", is_flag=True, help="Build ids are commits or refs of the repository that --workflows is in.")
+@click.option(
+    "--git-ref", default="", metavar="PATTERN", help="How a build id leads to a ref: release-{build}, or an expression."
+)
+@click.option("--watch", multiple=True, metavar="EXPR", help="Print an expression at every step. Repeatable.")
+@click.option("--find", metavar="EXPR", help="Print the first step where an expression holds; 1 if it never does.")
+@click.option("--blame", metavar="PATH", help="Print the event, build and line that last changed a value.")
+@click.option("--break", "breaks", multiple=True, metavar="SPEC", help="A breakpoint for the screen. Repeatable.")
 @click.option("--no-tui", is_flag=True, help="Print instead of opening the screen.")
+@click.option("--pdb", is_flag=True, help="Stop in pdb in the workflow's code, just before the task of --at runs.")
+@click.option("--replayer", metavar="MODULE:FUNCTION", help="Returns keyword arguments for the SDK's Replayer.")
 @options.decoding
 @options.as_json
 @options.store
 @click.pass_context
 def command(
-    ctx: click.Context, /, run: str, at: int | None, no_tui: bool, as_json: bool, **settings: str | None
+    ctx: click.Context,
+    /,
+    run: str,
+    at: int | None,
+    watch: tuple[str, ...],
+    find: str | None,
+    blame: str | None,
+    breaks: tuple[str, ...],
+    no_tui: bool,
+    pdb: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     r"""Walk through a run, forwards and backwards.
 
-    Shows what each event says, what the run waited for, which signals and updates it had seen, and which build ran it.
-    Prints the state at the last event, or at --at, with --no-tui or --json. RUN is a run key, a workflow id, a run id,
-    or the beginning of one.
+    Shows what each event says, what the run waited for, and which build ran it; and with code, the state and the
+    variables of the workflow at each event. Each build's tasks are replayed with the code that build had, where
+    --code, --git or the configuration says which. Expressions see `self`, its attributes and the main variables as
+    bare names, `event` and `task`. With --no-tui, --json, --watch, --find or --blame it prints instead of opening the
+    screen. RUN is a run key, a workflow id, a run id, or the beginning of one.
 
     \b
     Examples:
       replaytool debug order-17
       replaytool debug order-17 --at 11 --no-tui
+      replaytool debug order-17 --code v1=old/wf.py --code v2=wf.py --find "points == 0 and trips"
+      replaytool debug order-17 --workflows app/wf.py --git --blame points
     """
-    work = session(ctx, **settings)
-    if not (no_tui or as_json):
+    work = session(ctx, **{name: given.pop(name) for name in _SETTINGS})
+    code = _code(work, **given)
+    asked = _Asked(at, watch, find, blame)
+    if pdb:
+        _pdb(work, run, code, asked)
+    elif no_tui or as_json or asked.of_code:
+        if breaks:
+            raise ReplaytoolError("--break is for the screen", "use --find EXPR to search and print")
+        ctx.exit(_print(work, run, code, asked, as_json=as_json))
+    else:
         from replaytool.tui import launch
 
-        launch.tui(work, work.find(run).run_key, at)
-        return
+        launch.tui(work, work.find(run).run_key, at, code, breaks)
+
+
+_SETTINGS = ("store", "converter", "codec_endpoint", "codec_auth", "replayer")
+
+
+def _code(work: Session, *, workflows: tuple[str, ...], builds: tuple[str, ...], git: bool, git_ref: str) -> Any:
+    named = {}
+    for one in builds:
+        build, _, place = one.partition("=")
+        if not (build and place):
+            raise ReplaytoolError(f"--code {one!r} names no build and its code", "write --code BUILD=MODULE-OR-PATH")
+        named[build] = place
+    return work.code_map(workflows, named, git=git, git_ref=git_ref)
+
+
+def _pdb(work: Session, run: str, code: CodeMap | None, asked: _Asked) -> None:
+    if code is None:
+        raise ReplaytoolError("--pdb needs code to stop in", _NO_CODE)
+    if asked.at is None or asked.of_code:
+        raise ReplaytoolError("--pdb stops at one event", "give --at EVENT and no --watch, --find or --blame")
+    options.say(f"replaytool: {work.pdb(run, code, asked.at)}")
+
+
+def _print(work: Session, run: str, code: CodeMap | None, asked: _Asked, *, as_json: bool) -> int:
+    if code is None:
+        if asked.of_code:
+            raise ReplaytoolError("an expression needs code to be evaluated in", _NO_CODE)
+        return _answer(work, run, None, asked, as_json=as_json)
+    with _progress() as progress, work.walk(run, code, progress) as walk:
+        return _answer(work, run, walk, asked, as_json=as_json)
+
+
+def _answer(work: Session, run: str, walk: Walk | None, asked: _Asked, *, as_json: bool) -> int:
+    lines: list[str] = []
+    whole: dict[str, Any] = {}
+    answers = [_at(work, run, walk, asked)] if asked.at is not None or not asked.of_code else []
+    if walk is not None:
+        answers += [*_found(walk, asked), *_watched(walk, asked)]
+    status = 0
+    for answer in answers:
+        lines += answer.lines
+        for key, value in answer.plain.items():
+            whole[key] = whole[key] + value if key == "watch" and key in whole else value
+        status = status or answer.status
+    if as_json:
+        click.echo(json_line(whole).decode())
+    else:
+        for line in lines:
+            click.echo(visible(line))
+    return status
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    lines: list[str]
+    plain: dict[str, Any]
+    status: int = 0
+
+
+def _at(work: Session, run: str, walk: Walk | None, asked: _Asked) -> _Answer:
     from replaytool import payloads, timeline
 
     row, events = work.history(run)
-    found = timeline.read(events, payloads.decoder(work.settings).readable)
-    state = found.at(found.last if at is None else at)
-    if as_json:
-        click.echo(json_line({"at": {"run_key": row.run_key, **state.as_json()}}).decode())
-    else:
-        for line in _lines(row, state):
-            click.echo(visible(line))
+    line = timeline.read(events, payloads.decoder(work.settings).readable)
+    state = line.at(line.last if asked.at is None else asked.at)
+    lines = list(telling.recorded(row, state))
+    plain = {"run_key": row.run_key, **state.as_json()}
+    if walk is None:
+        return _Answer([*lines, "no code was named: the recorded side alone"], {"at": plain})
+    moment, parts = walk.at(state.event_id), walk.parts()
+    lines += telling.replayed(walk.header, moment, parts)
+    plain |= telling.moment_json(walk.header, moment)
+    status = FINDINGS if moment.trouble is not None and moment.trouble.kind != "no code" else 0
+    return _Answer(lines, {"at": plain, "parts": [telling.part_json(part) for part in parts]}, status)
 
 
-def _lines(row: Any, state: State) -> Iterator[str]:
-    yield f"{row.workflow_type} {row.workflow_id or '-'} ({row.run_key}), {state.status}"
-    yield f"event {state.event_id}: {state.event_type} {state.name}".rstrip() + f", {state.event_time or 'no time'}"
-    yield f"build: {state.build_id or 'not recorded'}"
-    if state.task is not None:
-        cause = f" ({state.task.cause})" if state.task.cause and state.task_status == state.task.outcome else ""
-        yield f"task: {state.task.ordinal}, {state.task_status}{cause}"
-    if state.issued_by:
-        yield f"asked for by the task that completed at {state.issued_by}"
-    if state.consumed_by:
-        yield f"seen by the task that completed at {state.consumed_by}"
-    yield from _section("waiting for", [_work(one) for one in state.pending])
-    yield from _section("signals", [_signal(one, state.event_id) for one in state.signals])
-    yield from _section("updates", [_work(one) for one in state.updates])
-    for title, values in (("search attributes", state.search_attributes), ("memo", state.memo)):
-        yield from _section(title, [f"{key}: {shortened(cell(value), 100)}" for key, value in values.items()])
+def _found(walk: Walk, asked: _Asked) -> Iterator[_Answer]:
+    """Blame is laid as seen from where the expression was found, if one was looked for."""
+    seen_from = asked.at
+    if asked.find:
+        found = walk.find(asked.find)
+        seen_from = seen_from if seen_from is not None else found.event_id
+        status = FINDINGS if found.event_id is None else 0
+        yield _Answer(list(telling.found(found)), {"find": telling.answer_json(found)}, status)
+    if asked.blame:
+        blamed = walk.blame(asked.blame, seen_from)
+        status = FINDINGS if blamed.event_id is None else 0
+        yield _Answer(list(telling.blamed(blamed)), {"blame": telling.answer_json(blamed)}, status)
 
 
-def _section(title: str, rows: list[str]) -> Iterator[str]:
-    if rows:
-        yield f"{title}:"
-        yield from (f"  {row}" for row in rows)
+def _watched(walk: Walk, asked: _Asked) -> Iterator[_Answer]:
+    for expression in asked.watch:
+        answer = walk.watch(expression)
+        status = FINDINGS if answer.trouble is not None and not answer.steps else 0
+        yield _Answer(list(telling.watched(answer)), {"watch": telling.watch_json(answer)}, status)
 
 
-def _work(one: Pending) -> str:
-    key = f" #{one.key}" if one.key and one.key != one.name else ""
-    attempt = "attempt " if one.kind == "activity" else ""
-    note = f", {attempt}{one.note}" if one.note else ""
-    return f"{one.kind} {one.name}{key}, {one.status}{note}, since event {one.since}"
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """How far the replays are, for a person who watches a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as Bars
 
+    console = Console(stderr=True)
+    with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
 
-def _signal(one: Any, event_id: int) -> str:
-    handled = f"handled at {one.handled_by}" if one.handled_at(event_id) else "not handled yet"
-    return f"{one.kind} {one.name}, event {one.event_id}, {handled}"
+        def tell(progress: Progress) -> None:
+            label = visible(progress.code)
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=progress.of)
+            bars.update(tasks[label], completed=progress.events)
+
+        yield tell

@@ -22,14 +22,13 @@ from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from replaytool.history import Event
 from replaytool.replay.temporal.clock import nanoseconds
 from replaytool.replay.temporal.cutting import (
-    COMMAND_EVENTS,
-    FINAL_EVENTS,
     TASK_COMPLETED,
     TASK_SCHEDULED,
     TASK_STARTED,
     Tape,
     previous_started_id,
 )
+from replaytool.replay.temporal.event_types import COMMAND_EVENTS, FINAL_EVENTS
 from replaytool.replay.temporal.flags import Observed
 from replaytool.replay.temporal.initialize import Beginning, initialize
 from replaytool.replay.temporal.line import Line

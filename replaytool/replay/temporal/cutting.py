@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from replaytool.history import Event
+from replaytool.replay.temporal.event_types import COMMAND_EVENTS, FINAL_EVENTS
 from replaytool.replay.temporal.whole import DECODERS, RECORDS, Read, heads, records_of
 
 STARTED = "WorkflowExecutionStarted"
@@ -16,39 +17,6 @@ TASK_STARTED = "WorkflowTaskStarted"
 TASK_COMPLETED = "WorkflowTaskCompleted"
 ACCEPTED = "WorkflowExecutionUpdateAccepted"
 
-COMMAND_EVENTS = frozenset(
-    [
-        "ActivityTaskScheduled",
-        "ActivityTaskCancelRequested",
-        "MarkerRecorded",
-        "TimerStarted",
-        "TimerCanceled",
-        "StartChildWorkflowExecutionInitiated",
-        "SignalExternalWorkflowExecutionInitiated",
-        "RequestCancelExternalWorkflowExecutionInitiated",
-        "UpsertWorkflowSearchAttributes",
-        "WorkflowPropertiesModified",
-        "NexusOperationScheduled",
-        "NexusOperationCancelRequested",
-        "WorkflowExecutionCompleted",
-        "WorkflowExecutionFailed",
-        "WorkflowExecutionCanceled",
-        "WorkflowExecutionContinuedAsNew",
-        "WorkflowExecutionUpdateAccepted",
-        "WorkflowExecutionUpdateCompleted",
-        "WorkflowExecutionUpdateRejected",
-    ]
-)
-FINAL_EVENTS = frozenset(
-    [
-        "WorkflowExecutionCompleted",
-        "WorkflowExecutionFailed",
-        "WorkflowExecutionCanceled",
-        "WorkflowExecutionContinuedAsNew",
-        "WorkflowExecutionTimedOut",
-        "WorkflowExecutionTerminated",
-    ]
-)
 _AHEAD = frozenset({"MarkerRecorded", ACCEPTED})
 _UNFINISHED = frozenset(
     ["WorkflowTaskFailed", "WorkflowTaskTimedOut", "WorkflowExecutionTimedOut", "WorkflowExecutionTerminated"]

@@ -131,9 +131,10 @@ def course(run: Run, code: Code, options: Options, *, keep: bool = False) -> Cou
 
 
 @contextmanager
-def walk(run: Run, code: Code, options: Options) -> Iterator[Course]:
-    """A run to be driven by the caller with the recorder in place, as often as it likes; a tape has to be in use."""
+def walk(run: Run, code: Code, options: Options, *, patient: bool = False) -> Iterator[Course]:
+    """A run to be driven with the recorder in place, where a tape is in use; `patient` lets its code take its time."""
     worker, *runners = bench_of(code, options).worker("walked")
+    worker = replace(worker, watchdog=None) if patient else worker
     workflow = code.workflow(run.workflow_type)
     sandbox = next((one.inner for one in runners if isinstance(one.inner, SharedSandbox)), None)
     course = bench_of(code, options).begun(run, worker, *runners)

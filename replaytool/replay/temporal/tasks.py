@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from replaytool.history import Event
-from replaytool.replay.temporal.cutting import COMMAND_EVENTS, FINAL_EVENTS
+from replaytool.replay.temporal.event_types import COMMAND_EVENTS, FINAL_EVENTS
 
 _UNTOLD = ("WorkflowTask", "ActivityTaskStarted", "WorkflowExecutionOptionsUpdated")
 
@@ -41,6 +41,11 @@ class Tasks:
         """The first that completed later; what the code is told up to an event belongs to that task."""
         index = self._newest(event_id)
         return self.all[index] if index < len(self.all) else None
+
+    def of(self, event_id: int) -> CompletedTask | None:
+        """The task that an event belongs to: the one that asked for it, or else the one that it led to."""
+        kind = self._types[event_id - self._first]
+        return self.newest(event_id) if kind in COMMAND_EVENTS else self.after(event_id - 1)
 
     def shown_in(self, event_id: int) -> CompletedTask | None:
         """The task in which the code was told of this event; tasks' own events and commands are told to nobody."""
