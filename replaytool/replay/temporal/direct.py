@@ -11,9 +11,8 @@ import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -128,22 +127,6 @@ def course(run: Run, code: Code, options: Options, *, keep: bool = False) -> Cou
     bench = bench_of(code, options)
     worker, *runners = bench.worker("plain")
     return bench.begun(run, worker, *runners, keep=keep)
-
-
-@contextmanager
-def walk(run: Run, code: Code, options: Options, *, patient: bool = False) -> Iterator[Course]:
-    """A run to be driven with the recorder in place, where a tape is in use; `patient` lets its code take its time."""
-    worker, *runners = bench_of(code, options).worker("walked")
-    worker = replace(worker, watchdog=None) if patient else worker
-    workflow = code.workflow(run.workflow_type)
-    sandbox = next((one.inner for one in runners if isinstance(one.inner, SharedSandbox)), None)
-    course = bench_of(code, options).begun(run, worker, *runners)
-    course.inside = partial(sandbox.entered, workflow) if sandbox is not None and workflow is not None else nullcontext
-    watch = guard.Watch(lambda frame: None, options.guard) if options.guard else None
-    with quiet(), guard.watched(watch), unhurried():
-        yield course
-    if sandbox is not None and workflow is not None:
-        sandbox.look_after(workflow)
 
 
 def _plugin_replayer() -> Any:

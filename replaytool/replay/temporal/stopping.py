@@ -12,7 +12,8 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from replaytool.history import Run
 from replaytool.replay.code import Code
 from replaytool.replay.options import OFF, Options
-from replaytool.replay.temporal import callsite, direct, recorder
+from replaytool.replay.temporal import callsite, recorder
+from replaytool.replay.temporal.looking import driven
 from replaytool.replay.temporal.tasks import CompletedTask, Tasks
 
 _ENGINES = ["temporalio.*", "asyncio.*", "replaytool.*"]
@@ -29,7 +30,7 @@ def stop(run: Run, code: Code, event_id: int) -> str:
     recorder.use(recorder.Tape())
     stopper = _Stopper(wanted, tasks)
     try:
-        with direct.walk(run, code, Options(sandbox=OFF), patient=True) as course:
+        with driven(run, code, Options(sandbox=OFF), patient=True) as course:
             course.before = stopper.before
             for _ in course.steps():
                 if stopper.is_left:

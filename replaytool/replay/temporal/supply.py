@@ -18,7 +18,8 @@ from replaytool.deeds import attributes
 from replaytool.history import Event, Payload
 from replaytool.replay.drift import Decode
 from replaytool.replay.temporal.clock import nanoseconds
-from replaytool.replay.temporal.cutting import COMMAND_EVENTS, Tape
+from replaytool.replay.temporal.cutting import Tape
+from replaytool.replay.temporal.event_types import COMMAND_EVENTS
 from replaytool.replay.temporal.kinds import BY_EVENT, BY_KIND, produced_fields, recorded_fields
 from replaytool.replay.temporal.machines_local import LOCAL_ACTIVITY, resolution_of
 from replaytool.replay.temporal.whole import RECORDS

@@ -24,6 +24,7 @@ from replaytool.replay.options import Options
 from replaytool.replay.snapshots import Snapshots
 from replaytool.replay.temporal import callsite, direct, recorder
 from replaytool.replay.temporal.activations import Replay
+from replaytool.replay.temporal.looking import driven
 from replaytool.replay.temporal.produced import Translator
 from replaytool.replay.temporal.record import Record
 from replaytool.replay.temporal.tasks import CompletedTask, Tasks
@@ -228,7 +229,7 @@ class Walked:
         recorder.use(tape)
         try:
             with (
-                direct.walk(self.run, self.code, self.options) as course,
+                driven(self.run, self.code, self.options) as course,
                 closing(self._steps(course, tape, before)) as steps,
             ):
                 yield from steps
