@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import options, reset_plan, reset_simulate, reset_telling, session
+from replaytool.cli import code, options, reset_plan, reset_simulate, reset_telling, session
 from replaytool.cli.pull import server_options
 from replaytool.cli.reset_options import how as how_options
 from replaytool.cli.reset_options import taken_how, taken_server
@@ -152,6 +152,7 @@ def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None
 @_PLAN
 @click.option("--allow", multiple=True, metavar="BUILD", help="Only this build may have taken the runs. Repeatable.")
 @_CSV
+@code.replaying
 @server_options
 @options.as_json
 @click.pass_context
@@ -160,15 +161,23 @@ def verify_command(
 ) -> None:
     """Look at every workflow of a plan on the server, and list where it is not what was planned.
 
+    What the plan simulated is compared too: what ran again, answers to its queries (a worker has to be there), and with
+    --workflows the state that this code finds in the new runs.
+
     \b
-    Example:
+    Examples:
       replaytool reset verify plan.json --address localhost:7233 --csv results.csv
+      replaytool reset verify plan.json --address localhost:7233 --workflows app/
     """
+    from replaytool import payloads
     from replaytool.plan import read
     from replaytool.reset.verify import verify
 
     plan = read(plan_file)
-    found = verify(plan_file, plan, taken_server(given), frozenset(allow))
+    server = taken_server(given)
+    settings = session(ctx, **{name: given[name] for name in ("replayer", "converter")}).settings
+    wanted = reset_simulate.wanted(settings, given | {"queries": ()}, ()) if plan.code is not None else None
+    found = verify(plan_file, plan, server, frozenset(allow), decoder=payloads.decoder(settings), wanted=wanted)
     rows = [_verified_row(one) for one in found]
     names = tuple(rows[0]) if rows else ("workflow_id",)
     reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], csv_file, as_json=as_json)

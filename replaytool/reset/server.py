@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.formats.temporal_proto import TemporalProto
-from replaytool.history import Hints, Run
+from replaytool.history import Hints, Payload, Run
 from replaytool.reset.records import Record, record
 from replaytool.sources.temporal_client import CALL_TIMEOUT, connected, explained, is_namespace_unknown
 from replaytool.sources.temporal_options import ServerOptions, Target, resolve
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from temporalio.service import RPCError
 
 RESET_TIMEOUT = timedelta(seconds=20)
+QUERY_TIMEOUT = timedelta(seconds=10)
 EXCLUDES = {"signals": 1, "updates": 2}
 """What may be kept from coming back, by the numbers of ResetReapplyExcludeType."""
 _PAGE = 1000
@@ -130,13 +131,32 @@ class Server:
         return [event async for event in self._events(workflow_id, run_id)]
 
     async def record(self, workflow_id: str, run_id: str) -> Record:
+        """What the run as the server has it now says about resets."""
+        run = await self.run(workflow_id, run_id)
+        return record(_row(run, workflow_id, run_id), run.events)
+
+    async def run(self, workflow_id: str, run_id: str) -> Run:
         """The run as the server has it now, read as a loaded one is."""
         from temporalio.api.history.v1 import History
 
         content = History(events=await self.events(workflow_id, run_id)).SerializeToString()
         hints = Hints(workflow_id, self.target.namespace, workflow_id, run_id)
-        run = next(TemporalProto().read(io.BytesIO(content), hints))
-        return record(_row(run, workflow_id, run_id), run.events)
+        return next(TemporalProto().read(io.BytesIO(content), hints))
+
+    async def queried(self, workflow_id: str, name: str) -> tuple[Payload | None, str | None]:
+        """A worker's answer to a query, or why there is none."""
+        from temporalio.api.query.v1 import WorkflowQuery
+        from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
+        from temporalio.service import RPCError
+
+        request = QueryWorkflowRequest(namespace=self.target.namespace, query=WorkflowQuery(query_type=name))
+        request.execution.workflow_id = workflow_id
+        try:
+            found = await self._client.workflow_service.query_workflow(request, timeout=QUERY_TIMEOUT)
+        except RPCError as error:
+            return None, str(error.message)
+        held = found.query_result.payloads
+        return (Payload(held[0].data, dict(held[0].metadata)) if held else None), None
 
     async def pollers(self, task_queue: str) -> list[Poller]:
         """Who asked for workflow tasks of the queue in the last minutes."""

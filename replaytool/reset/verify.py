@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from replaytool.history import Run
+from replaytool.payloads import Decoder
 from replaytool.plan import DONE, Outcome, ResetItem, ResetPlan
 from replaytool.reset.apply import taken
+from replaytool.reset.became import answered_otherwise, held_otherwise, incomparable, ran_otherwise
 from replaytool.reset.effects import effects
+from replaytool.reset.outlook import Wanted
 from replaytool.reset.records import Record
 from replaytool.reset.server import How, Server, carries
 from replaytool.reset.steps import Steps
@@ -45,6 +49,8 @@ class Verified:
     task: FirstTask | None = None
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    run: Run | None = None
+    """The newest run, where what it holds has to be what was simulated."""
 
 
 def verify(
@@ -53,10 +59,27 @@ def verify(
     options: ServerOptions,
     allow: frozenset[str] = frozenset(),
     seen: Callable[[Verified], None] = lambda one: None,
+    decoder: Decoder | None = None,
+    wanted: Wanted | None = None,
 ) -> list[Verified]:
-    """Look at every workflow of the plan on the server."""
+    """Look at every workflow of the plan on the server; with code, at what it holds there too."""
     ledger = Ledger(beside(path))
-    return asyncio.run(_verified(plan, options, ledger.outcomes(plan.id), ledger.options(plan.id) or {}, allow, seen))
+    how = Comparing(allow, seen, decoder or Decoder())
+    found = asyncio.run(_verified(plan, options, ledger.outcomes(plan.id), ledger.options(plan.id) or {}, how))
+    runs = {one.item.id: one.run for one in found if one.run is not None}
+    if wanted is None or not runs:
+        return found
+    held = held_otherwise(runs, {item.id: item for item in plan.items}, wanted)
+    return [replace(one, differences=(*one.differences, *held.get(one.item.id, ()))) for one in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """What the comparison goes by."""
+
+    allow: frozenset[str]
+    seen: Callable[[Verified], None]
+    decoder: Decoder
 
 
 async def _verified(
@@ -64,18 +87,18 @@ async def _verified(
     options: ServerOptions,
     outcomes: dict[str, Outcome],
     applied: dict[str, object],
-    allow: frozenset[str],
-    seen: Callable[[Verified], None],
+    comparing: Comparing,
 ) -> list[Verified]:
     server = await Server.reached(options)
     how = _how(applied)
-    looking = _Looking(server, plan, how, outcomes, allow or frozenset(_texts(applied.get("allow"))))
+    allow = comparing.allow or frozenset(_texts(applied.get("allow")))
+    looking = _Looking(server, plan, how, outcomes, allow, comparing.decoder)
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(item: ResetItem) -> Verified:
         async with gate:
             found = await looking.at(item)
-        seen(found)
+        comparing.seen(found)
         return found
 
     return list(await asyncio.gather(*(one(item) for item in taken(plan, how))))
@@ -98,6 +121,7 @@ class _Looking:
     how: How
     outcomes: dict[str, Outcome]
     allow: frozenset[str]
+    decoder: Decoder
 
     async def at(self, item: ResetItem) -> Verified:
         outcome = self.outcomes.get(item.id)
@@ -146,7 +170,27 @@ class _Looking:
         if expected is not None:
             notes += _grown(expected, _without(item.reapplied, self.how))
         status = current.status if current else None
-        return Verified(item, state, new_run, status, back, _ran(events, item), task, tuple(differences), tuple(notes))
+        planned = _without(item.reapplied, self.how)
+        grown = expected is not None and any(expected[name] > planned[name] for name in ("signals", "updates"))
+        found = Verified(item, state, new_run, status, back, _ran(events, item), task, tuple(differences), tuple(notes))
+        return await self._foreseen(found, events, current.run_id if current else new_run, grown=grown)
+
+    async def _foreseen(self, found: Verified, events: list[HistoryEvent], current: str, *, grown: bool) -> Verified:
+        """The same, with where it is not what was simulated."""
+        item = found.item
+        later = [] if current == found.new_run_id else await self.server.events(item.workflow_id, current)
+        why = incomparable(item, events, later, grown=grown)
+        if why is not None:
+            more = () if item.simulation is None else (f"not compared with the simulation: {why}",)
+            return replace(found, notes=(*found.notes, *more))
+        differences, notes = await answered_otherwise(self.server, item, self.decoder)
+        differences += ran_otherwise(item, found.ran_again)
+        return replace(
+            found,
+            differences=(*found.differences, *differences),
+            notes=(*found.notes, *notes),
+            run=await self.server.run(item.workflow_id, current),
+        )
 
     def _task_differences(self, task: FirstTask | None) -> list[str]:
         if task is None:

@@ -23,7 +23,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from tests.devserver import DevServer, _free_port, _plain_environment, _wait, executable
-from tests.reset.world import Handle, history, join, loyalty, replaytool, rest, until
+from tests.reset.world import LOYALTY, Handle, history, join, loyalty, replaytool, rest, until
 
 STEPS = dict[str, list[tuple[str, int]]]
 KINDS: dict[str, STEPS] = {
@@ -36,6 +36,7 @@ KINDS: dict[str, STEPS] = {
     "idle": {"v1": [("trip", 5), ("trip", 1)], "v3": [("trip", 2)]},
     "left": {"v1": [("trip", 4), ("trip", 6), ("leave", 0)]},
 }
+CODE = ("--workflows", str(LOYALTY / "builds" / "v3.py"))
 PATIENCE = 400
 """What a busy machine may need to work off what has gathered while the server was away."""
 TOUCHED = ("plain", "update", "timer", "child", "season", "late")
@@ -150,6 +151,25 @@ async def _is_right(rider: Rider) -> bool:
     )
 
 
+async def _assert_as_simulated(riders: list[Rider], plan: dict[str, Any]) -> None:
+    """Each rider is where the simulation said: asked of a worker, and not of replaytool."""
+    foreseen = {item["workflow_id"]: item["simulation"] for item in plan["items"]}
+    for rider in riders:
+        points, trips = await standing(rider)
+        simulation = foreseen[rider.name]
+        assert simulation["stopped"] is None, rider
+        assert simulation["queries"]["standing"]["points"] == simulation["state"]["points"] == points, rider
+        assert Counter(simulation["state"]["trips"]) == trips, rider
+
+
+def _assert_other_states_are_told(folder: Path, server: DevServer) -> None:
+    """The bad build makes something else of the same histories."""
+    bad = ("--workflows", str(LOYALTY / "builds" / "v2.py"))
+    done = replaytool(folder, "reset", "verify", "plan.json", "--address", server.address, *bad, "--json")
+    assert done.returncode == 1, done.stderr
+    assert "points is 0, and not" in done.stdout
+
+
 async def fingerprints(riders: list[Rider]) -> dict[str, bytes]:
     """The histories of riders, whole."""
     return {
@@ -163,7 +183,8 @@ def plan(folder: Path, server: DevServer) -> dict[str, Any]:
     """Load, and plan: the plan as it was written."""
     pulled = replaytool(folder, "pull", "--address", server.address)
     assert pulled.returncode == 0, pulled.stderr
-    done = replaytool(folder, "reset", "plan", "--build", "v2", "-o", "plan.json", "--address", server.address)
+    given = ("--build", "v2", *CODE, "--query", "standing", "--address", server.address)
+    done = replaytool(folder, "reset", "plan", *given, "-o", "plan.json")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads((folder / "plan.json").read_text())
     return found
@@ -176,7 +197,7 @@ def apply(folder: Path, server: DevServer, *more: str, start_only: bool = False)
 
 def verified(folder: Path, server: DevServer) -> list[dict[str, Any]]:
     """What verify says of each workflow."""
-    done = replaytool(folder, "reset", "verify", "plan.json", "--address", server.address, "--json")
+    done = replaytool(folder, "reset", "verify", "plan.json", "--address", server.address, *CODE, "--json")
     assert done.stdout, done.stderr
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     assert [row for row in rows if row["differences"]] == [], done.stderr
@@ -220,8 +241,11 @@ async def recovery(folder: Path, number: int) -> dict[str, Any]:
             again: Counter[str] = Counter()
             for row in rows:
                 item = next(one for one in made["items"] if one["workflow_id"] == row["workflow_id"])
-                assert row["ran_again"] == item["repeats"], row
+                assert row["ran_again"] == item["repeats"] == item["simulation"]["again"], row
+                assert not any("simulat" in note for note in row["notes"]), row
                 again.update(row["ran_again"])
+            await _assert_as_simulated(touched, made)
+            await asyncio.to_thread(_assert_other_states_are_told, folder, server.at)
             assert dict(sorted(again.items())) == made["totals"]["repeats"]
             await _phase(client, riders, "v3")
             await assert_right([rider for rider in riders if rider.kind != "left"])
