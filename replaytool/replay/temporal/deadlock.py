@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,7 @@ class Watchdog:
         """The call's result, and whether it took too long."""
         if not self._watching:
             self._watching = True
-            threading.Thread(target=self._watch, name="replaytool-deadlock", daemon=True).start()
+            threading.Thread(target=_watch, args=(weakref.ref(self),), name="replaytool-deadlock", daemon=True).start()
         self._fired = False
         self._thread = threading.get_ident()
         self._began = monotonic()
@@ -65,12 +66,11 @@ class Watchdog:
             with contextlib.suppress(_Interrupt):
                 time.sleep(0)  # an interrupt that comes late comes here
 
-    def _watch(self) -> None:
-        while True:
-            time.sleep(_LOOKS_EVERY)
-            began = self._began
-            if began is not None and monotonic() - began > self.seconds:
-                self._interrupt(began)
+    def look(self) -> None:
+        """Break the call off if it is late."""
+        began = self._began
+        if began is not None and monotonic() - began > self.seconds:
+            self._interrupt(began)
 
     def _interrupt(self, began: float) -> None:
         with self._lock:
@@ -81,3 +81,11 @@ class Watchdog:
                 self.on_interrupt(self._thread)
             thread = ctypes.c_ulong(self._thread)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_Interrupt))
+
+
+def _watch(dog: weakref.ref[Watchdog]) -> None:
+    """Look until the dog is gone: a thread for each that ever was would in the end do nothing but look."""
+    while (found := dog()) is not None:
+        found.look()
+        del found
+        time.sleep(_LOOKS_EVERY)
