@@ -81,11 +81,15 @@ def _divergence(found: Divergence) -> Iterator[str]:
     for match in found.before:
         yield f"  = {_expected(match.expected)}"
     yield f"  - history: {_expected(found.expected) if found.expected else f'event {found.event_id}: nothing'}"
-    yield f"  + code:    {_command(found.actual) if found.actual else 'nothing'}"
+    yield f"  + code:    {_command(found.actual) if found.actual else _nothing(found)}"
     if found.differing:
         yield visible(f"  differs in {', '.join(found.differing)}")
     if found.advice:
         yield visible(f"help: {found.advice}")
+
+
+def _nothing(found: Divergence) -> str:
+    return f"nothing; it stands at {place(found.call_site)}" if found.call_site else "nothing"
 
 
 def _expected(expected: Expected) -> str:

@@ -19,6 +19,7 @@ from replaytool.replay.temporal.says import Says
 from replaytool.verdict import (
     STILL_FAILS,
     WOULD_PROCEED,
+    CallSite,
     Command,
     Divergence,
     Drift,
@@ -132,18 +133,25 @@ def _nondeterministic(case: Case, found: Findings) -> Verdict:
 
 def _diverged(case: Case, found: Findings, mismatch: Mismatch, aside: str, *, confirmed: bool = False) -> Verdict:
     later = [one for one in case.record.commands() if one.event_id > mismatch.expected.event_id]
-    site = mismatch.actual.call_site if mismatch.actual else None
+    site = mismatch.actual.call_site if mismatch.actual else _stands_at(case, mismatch.expected.event_id)
     scene = advice.Scene(mismatch.expected, mismatch.actual, later, found.same_task, advice.source_of(site))
     divergence = found.pairs.divergence(mismatch, advice.advise(scene))
     told = replace(
         divergence,
         expected=_told(case, mismatch.expected),
         actual=_readable(case, mismatch.actual) if mismatch.actual else None,
+        call_site=site,
         before=tuple(_told_pair(case, pair) for pair in divergence.before),
     )
     return Verdict(
         "diverged", _difference(mismatch) + aside, divergence=told, confirmed_by="sdk" if confirmed else None
     )
+
+
+def _stands_at(case: Case, event_id: int) -> CallSite | None:
+    """Where code that asks for nothing waits, or the line that it ended with, when the record goes on."""
+    before = [one for one in case.tape.activations if one.event_id < event_id]
+    return before[-1].stands_at if before else None
 
 
 def _difference(mismatch: Mismatch) -> str:

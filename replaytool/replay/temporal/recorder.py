@@ -52,6 +52,8 @@ class Activation:
     thread: int = 0
     kept_at: CallSite | None = None
     """Where the code was when it had kept its thread for too long, or could not be begun."""
+    stands_at: CallSite | None = None
+    """Where the code waits afterwards, or the line that it ended with."""
 
 
 @dataclass
@@ -128,14 +130,18 @@ class RecordingInstance(_WorkflowInstanceImpl):
                 now.sites[index] = self._site_afterwards(command)
         if tape.snapshot is not None and self._object is not None:
             now.state = tape.snapshot(self._object)
+        now.stands_at = callsite.of_waiting(self._run_coroutine) or self._ended_at()
         now.done = True
         self._now = None
 
     def _site_afterwards(self, command: WorkflowCommand) -> CallSite | None:
         """For what the SDK does in the code's name: the line that returned, or else where the code waits."""
         if command.HasField("complete_workflow_execution") and self._run_frame is not None:
-            return _of_frame(self._run_frame)
+            return self._ended_at()
         return callsite.of_waiting(self._run_coroutine)
+
+    def _ended_at(self) -> CallSite | None:
+        return _of_frame(self._run_frame) if self._run_frame is not None else None
 
     def _add_command(self) -> WorkflowCommand:
         command = super()._add_command()
