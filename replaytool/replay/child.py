@@ -16,12 +16,14 @@ from typing import IO, Any
 
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Run
+from replaytool.replay.dumps import place_in
 from replaytool.replay.jobs import Job
-from replaytool.replay.worker import Ready, Request, Setup, receive, send
+from replaytool.replay.worker import TELL_PLACE, Ready, Request, Setup, receive, send
 from replaytool.verdict import CodeInfo
 
 _LOADING = 120.0
-_TAIL = 400
+_TELLING = 0.3
+_TAIL = 16384
 _LOOKS_EVERY = 0.1
 _NEVER = float("inf")
 
@@ -136,18 +138,24 @@ class Child:
         while not self._ended.wait(_LOOKS_EVERY):
             if self._until != _NEVER and (time.monotonic() > self._until or self.stopped.is_set()):
                 self.late = not self.stopped.is_set()
+                if self.late:
+                    self.process.send_signal(TELL_PLACE)
+                    self._ended.wait(_TELLING)
                 self.process.kill()
                 return
 
     def _end_in_words(self) -> str:
         code = self.process.wait()
-        if self.late:
-            return f"was ended after {self.limits.timeout:g} seconds without an answer"
-        words = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended by itself with exit code {code}"
         self.errors.seek(0, os.SEEK_END)
         self.errors.seek(max(0, self.errors.tell() - _TAIL))
-        last = self.errors.read().decode("utf-8", "replace").strip().splitlines()
-        return f"{words}: {last[0]}" if code < 0 and last else words
+        said = self.errors.read().decode("utf-8", "replace")
+        place = f", at {found}" if (found := place_in(said)) else ""
+        if self.late:
+            return f"was ended after {self.limits.timeout:g} seconds without an answer{place}"
+        if code >= 0:
+            return f"ended by itself with exit code {code}"
+        fatal = next((f": {line}" for line in said.splitlines() if line.startswith("Fatal Python error")), "")
+        return f"was killed by {_signal_name(-code)}{place}{fatal}"
 
     def end(self, patience: float = 1.0) -> None:
         """Ask it to go, and make it."""

@@ -29,6 +29,8 @@ from replaytool.verdict import CodeInfo
 
 _NO_THREAD = "can't start new thread"  # a thread needs a stack, and is the first thing to find no room for it
 _HEAD = struct.Struct(">IQ")
+TELL_PLACE, _BREAK_OFF = signal.SIGUSR2, signal.SIGUSR1
+"""The signals on which a child writes down where it is, and stops waiting."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def run_child(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
     faulthandler.enable()
+    faulthandler.register(TELL_PLACE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     sys.dont_write_bytecode = True
@@ -123,7 +126,10 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         return
     bound(setup.memory)
     job, options = named(setup.job), Options(**setup.options)
+    from replaytool.replay.temporal.deadlock import interrupt_by
     from replaytool.replay.temporal.quiet import quiet, unhurried
+
+    interrupt_by(_BREAK_OFF)
 
     with quiet(), unhurried():
         while True:

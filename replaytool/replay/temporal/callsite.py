@@ -135,9 +135,9 @@ def of_waiting(coroutine: Any) -> CallSite | None:
     return of_frames(reversed(lines))
 
 
-def of_thread(thread: int) -> CallSite | None:
+def of_thread(thread: int, until: CodeType | None = None) -> CallSite | None:
     """Where another thread is at this moment."""
-    return of_stack(sys._current_frames().get(thread))
+    return of_stack(sys._current_frames().get(thread), until)
 
 
 def own_traceback(error: BaseException | None) -> str:

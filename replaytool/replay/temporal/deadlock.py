@@ -1,9 +1,14 @@
-"""Code that keeps its thread: noticed by one watching thread, and broken off where Python can break it off."""
+"""Code that keeps its thread: noticed by one watching thread, and broken off where Python can break it off.
+
+Between two instructions any thread can be broken off; in a call that waits, like `time.sleep`, only the main thread
+of a process that has given a signal for it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import signal
 import threading
 import time
 import weakref
@@ -18,6 +23,22 @@ _LOOKS_EVERY = 0.1
 
 class _Interrupt(BaseException):
     """Raised in the middle of the code that does not yield."""
+
+
+_signal = 0
+_barking: Watchdog | None = None
+
+
+def interrupt_by(number: int) -> None:
+    """Give a signal to break off the main thread with; to be called on that thread, in a process of our own."""
+    global _signal
+    signal.signal(number, _on_signal)
+    _signal = number
+
+
+def _on_signal(number: int, frame: object) -> None:
+    if _barking is not None and _barking.is_late:
+        raise _Interrupt
 
 
 _dogs: dict[tuple[int, float], Watchdog] = {}
@@ -59,6 +80,11 @@ class Watchdog:
             self._done()
         return result, self._fired
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the call that goes on is to be broken off."""
+        return self._fired and self._began is not None
+
     def _done(self) -> None:
         with self._lock:
             self._began = None
@@ -79,6 +105,11 @@ class Watchdog:
             self._fired = True
             if self.on_interrupt is not None:
                 self.on_interrupt(self._thread)
+            if _signal and self._thread == threading.main_thread().ident:
+                global _barking
+                _barking = self
+                signal.pthread_kill(self._thread, _signal)
+                return
             thread = ctypes.c_ulong(self._thread)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_Interrupt))
 

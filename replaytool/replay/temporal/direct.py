@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,6 +53,8 @@ _RELEASE = tuple(int(part) for part in temporalio.__version__.split(".")[:2])
 SHARED = "shared"
 _LOOKS, _PATIENCE = 8, 2.0
 """How often, and for how many seconds, what the first pass met by luck is looked for."""
+_BOTTOM = Driven.activate.__code__
+"""What is beneath this on a stack is not the run's."""
 _NAMED = re.compile(r"HistoryEvent\(id: (\d+)")
 _PREFIXES = {"nondeterminism": "[TMPRL1100] Nondeterminism error: ", "fatal": "Fatal error in workflow machines: "}
 
@@ -83,7 +86,7 @@ def replay(run: Run, code: Code, options: Options) -> Verdict | HandOver:
 
 
 def _elsewhere(call: Callable[[], T]) -> T:
-    """Call it on a thread of its own: where a loop is running, instances would take it away; and the stack is bare."""
+    """Call it on a thread of its own: where a loop is running, instances would take it away."""
     with ThreadPoolExecutor(1, "replaytool-direct") as pool:
         return pool.submit(call).result()
 
@@ -154,7 +157,7 @@ def _watched(record: Record, bench: _Bench, options: Options, keeps: bool) -> tu
     tape = recorder.Tape(snapshot=options.snapshot, guard=_watch(options))
     recorder.use(tape)
     try:
-        course = _elsewhere(lambda: bench.watched(record, tape))
+        course = bench.watched(record, tape)
     finally:
         recorder.use(None)
     return judge(Case(record, tape, course.says, bench.decode, bench.policy, engine="direct", steps=keeps)), course
@@ -173,7 +176,11 @@ def _unstable(record: Record, bench: _Bench, options: Options, first: Course, se
 
 
 def _watch(options: Options) -> guard.Watch | None:
-    return guard.Watch(callsite.of_stack, options.guard) if options.watch or options.guard else None
+    return (
+        guard.Watch(partial(callsite.of_stack, until=_BOTTOM), options.guard)
+        if options.watch or options.guard
+        else None
+    )
 
 
 @dataclass
@@ -250,7 +257,7 @@ class _Bench:
 
         def remember_place(thread: int) -> None:
             if tape.current is not None:
-                tape.current.kept_at = callsite.of_thread(thread)
+                tape.current.kept_at = callsite.of_thread(thread, _BOTTOM)
 
         if worker.watchdog is not None:
             worker.watchdog.on_interrupt = remember_place
