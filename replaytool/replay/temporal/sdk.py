@@ -27,6 +27,7 @@ from replaytool.replay.temporal.says import Says, understood
 from replaytool.verdict import Verdict
 
 _NOTICE = 0.2
+_WINDING_UP = 2.0
 _LONG, _HOPELESS = 1.5, 6.0
 """Seconds: when to look where the code is, and when it is certain that it cannot be broken off."""
 
@@ -105,8 +106,7 @@ def _run(settings: dict[str, Any], history: WorkflowHistory, tape: recorder.Tape
         failure, hopeless = loop.run_until_complete(_drive(Replayer(**settings), history, tape))
         return failure
     finally:
-        if not hopeless:
-            loop.run_until_complete(loop.shutdown_asyncgens())
+        if not hopeless and loop.run_until_complete(_wound_up(loop)):
             loop.close()
 
 
@@ -118,6 +118,11 @@ async def _drive(
         if _watch(tape) > _HOPELESS:
             return RuntimeError("4: Potential deadlock detected: the code does not yield"), True
     return replaying.result().replay_failure, False
+
+
+async def _wound_up(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the replayer came to its end; after code that ends the process it may wait for ever."""
+    return bool((await asyncio.wait([asyncio.create_task(loop.shutdown_asyncgens())], timeout=_WINDING_UP))[0])
 
 
 def _watch(tape: recorder.Tape) -> float:
