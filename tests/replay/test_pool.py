@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -56,7 +55,7 @@ def test_each_of_them_costs_only_its_own_verdict(nasty: Path, engine: str) -> No
     types = ["Order", *NASTY, "Order", "Nobody", "Order"]
     spec = CodeSpec(("good.py", "nasty.py"), folder=str(nasty))
     said: list[str] = []
-    limits = Limits(jobs=2, timeout=12, megabytes=300)
+    limits = Limits(jobs=2, timeout=30, megabytes=300)
     outcome = replay_all(works(*types), spec, limits=limits, engine=engine, progress=lambda key, _: said.append(key))
     got = {key.partition("-")[2]: one for key, one in outcome.verdicts.items()}
     words = {name: one.verdict for name, one in got.items()}
@@ -86,15 +85,13 @@ def test_each_of_them_costs_only_its_own_verdict(nasty: Path, engine: str) -> No
     assert outcome.code.modules == ("good", "nasty")
 
 
-def test_a_run_that_takes_too_long_is_ended(nasty: Path) -> None:
-    began = time.monotonic()
-    spec = CodeSpec(("nasty.py",), folder=str(nasty))
-    outcome = replay_all(works("Sleeps"), spec, limits=Limits(jobs=1, timeout=1))
-    assert outcome.verdicts["0-Sleeps"].verdict == "crashed"
-    assert re.search(
-        r"after 1 seconds without an answer, at .*nasty\.py:\d+ in run", outcome.verdicts["0-Sleeps"].reason
-    )
-    assert time.monotonic() - began < 20
+def test_a_run_that_takes_too_long_is_ended_and_its_line_told(tmp_path: Path) -> None:
+    code = HEAD + BODY.format(name="Counts", line="sum(iter(int, 1))")  # nothing breaks this off
+    (tmp_path / "counting.py").write_text(code)
+    spec = CodeSpec(("counting.py",), folder=str(tmp_path))
+    verdict = replay_all(works("Counts"), spec, limits=Limits(jobs=1, timeout=6)).verdicts["0-Counts"]
+    assert verdict.verdict == "crashed"
+    assert re.search(r"after 6 seconds without an answer, at .*counting\.py:\d+ in run", verdict.reason)
 
 
 def test_code_that_cannot_be_loaded_is_told_once(tmp_path: Path) -> None:
