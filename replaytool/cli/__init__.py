@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "scrub": "Replace what users said in histories by stand-ins, and prove that nothing else changed.",
     "debug": "Walk through a run, forwards and backwards.",
     "tui": "Walk through the store on the screen.",
+    "simulate": "What if? Go on with a run from a point, with other code or something changed.",
     "reset": "Reset workflows to before a bad build: plan, simulate, apply, verify.",
     "formats": "List the formats that can be loaded.",
     "demo": "Show the main jobs on histories that come with replaytool.",

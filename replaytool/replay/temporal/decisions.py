@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -30,6 +30,8 @@ class Decision:
     kind: str
     name: str
     value: Any = None
+    event_id: int | None = None
+    """Where it is recorded."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Reader:
         for event in of_types(events, _DECISIONS):
             found = self._recorded_one(event) if event.event_id > behind else None
             if found is not None:
-                yield found
+                yield replace(found, event_id=event.event_id)
 
     def _recorded_one(self, event: Event) -> Decision | None:
         said = attributes(msgspec.json.decode(event.raw))

@@ -1,0 +1,113 @@
+"""`replaytool simulate`: what if?"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaytool.cli import code, options, session
+from replaytool.errors import FINDINGS
+from replaytool.render.rows import as_json as json_line
+from replaytool.text import visible
+
+if TYPE_CHECKING:
+    from replaytool.simulate import Decision, Simulation
+
+
+@click.command
+@click.argument("run")
+@click.option("--from", "start", type=click.IntRange(1), metavar="EVENT", help="Go on from the task completed by then.")
+@click.option("--set", "sets", multiple=True, metavar="EDIT", help="event:12.result=VALUE, .failure=, .input[0]=")
+@click.option("--drop", "drops", multiple=True, metavar="EVENT", help="event:30 did not come.")
+@click.option(
+    "--insert", "inserts", multiple=True, metavar="WHAT", help="signal:NAME[@EVENT][=VALUE], update:…, cancel"
+)
+@click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query in the end. Repeatable.")
+@code.replaying
+@options.as_json
+@options.store
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    run: str,
+    start: int | None,
+    sets: tuple[str, ...],
+    drops: tuple[str, ...],
+    inserts: tuple[str, ...],
+    queries: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """What if? Go on with a run from a point, with other code or with something changed, and tell what is different.
+
+    What the code asks for is answered from the record, and nothing is made up. VALUE is JSON, or text. Without --from
+    it goes on from the task before the first change. Exits with 1 where the code does not follow the kept part, or
+    where the record does not know what comes then.
+
+    \b
+    Examples:
+      replaytool simulate order-7 --workflows app/ --from 12
+      replaytool simulate order-7 --workflows app/ --set 'event:12.result={"ok": false}' --drop event:30
+      replaytool simulate order-7 --workflows app/ --from 20 --insert 'signal:trip=5' --set 'event:26.failure=no money'
+    """
+    from replaytool.edits import Edits
+    from replaytool.whatif import Question, what_if
+
+    work = session(ctx, **{name: given[name] for name in code.SESSION})
+    plan = code.needed(work.settings, given)
+    question = Question(plan.spec, start, Edits(sets, drops, inserts), queries, plan.options, plan.limits)
+    row = work.find(run)
+    answer = what_if(work.store, row, question)
+    found = answer.simulation
+    if as_json:
+        whole = {"run_key": row.run_key, "workflow_id": row.workflow_id, "from": answer.point}
+        click.echo(json_line({**whole, **_told(found)}).decode())
+    else:
+        click.echo("\n".join(visible(line) for line in _lines(answer.point, found)))
+    if found.stopped or found.prefix_verdict not in ("ok", "drift"):
+        ctx.exit(FINDINGS)
+
+
+def _told(found: Simulation) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(found).items() if name not in ("seconds", "varies")}
+
+
+def _lines(point: int, found: Simulation) -> Iterator[str]:
+    if found.state is None:
+        yield f"from event {point}: {found.stopped}"
+        return
+    changed = len(found.changes)
+    yield f"from event {point}: {found.same} decisions as recorded, {changed} not; then {found.status}"
+    for one in found.changes:
+        if one.recorded is not None:
+            yield f"  - {_decision(one.recorded)}"
+        if one.simulated is not None:
+            yield f"  + {_decision(one.simulated)}"
+    if found.stopped:
+        yield f"stopped: {found.stopped}"
+    for name, answers in found.updates.items():
+        yield f"update {name}: {_short(answers['recorded'])} -> {_short(answers['simulated'])}"
+    for name, answer in found.queries.items():
+        yield f"query {name}: {_short(answer)}"
+    if found.result is not None:
+        yield f"result: {_short(found.result)}"
+    for name, value in found.state.items():
+        yield f"  {name} = {_short(value)}"
+    if found.waiting:
+        yield f"waiting for {', '.join(found.waiting)}"
+    yield f"{found.exact} answers to the same input, {found.assumed} assumed"
+
+
+def _decision(one: Decision) -> str:
+    place = f"event {one.event_id}: " if one.event_id else ""
+    return f"{place}{' '.join(filter(None, (one.kind, one.name)))} {_short(one.value) if one.value is not None else ''}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:199]}…"
