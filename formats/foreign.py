@@ -33,7 +33,7 @@ class Foreign:
 
     def sniff(self, head: bytes) -> bool:
         """Whether this engine's own words stand early in the text, and are not what a Temporal workflow handled."""
-        return self.looks_like.search(head) is not None and _TEMPORAL.search(head) is None
+        return _TEMPORAL.search(head) is None and self.looks_like.search(head) is not None
 
     def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
         """Always refuses: the file is named for what it is."""

@@ -107,7 +107,15 @@ def whole(value: Any) -> Any:
 
 def values(stream: BinaryIO) -> Iterator[Any]:
     """The values of the stream; a list that is longer than a piece gives its elements, and so does one of events."""
-    window = _Window(stream)
+    begin = stream.read(FIRST_PIECE)
+    if len(begin) < FIRST_PIECE:
+        try:
+            yield _text_of.decode(begin)
+        except (msgspec.DecodeError, RecursionError):
+            pass  # more than one value, or an odd one
+        else:
+            return
+    window = _Window(stream, begin)
     found = False
     while first := window.next_byte():
         found = True
@@ -130,9 +138,9 @@ def values(stream: BinaryIO) -> Iterator[Any]:
 class _Window:
     """The part of the stream that is in memory, with the place in the whole stream where it begins."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, begin: bytes) -> None:
         self.stream = stream
-        self.text = bytearray(stream.read(FIRST_PIECE))
+        self.text = bytearray(begin)
         self.whole = len(self.text) < FIRST_PIECE
         self.start = 0
         self.at = 3 if self.text.startswith(b"\xef\xbb\xbf") else 0

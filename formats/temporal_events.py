@@ -130,7 +130,7 @@ class EventList:
         """Take in events as `understood` gives them: structs in the fast lane, objects in the slow one."""
         kinds, append = _kinds(), self.events.append
         for event, event_id in zip(events, ids, strict=True):
-            if isinstance(event, dict):
+            if type(event) is dict:
                 self.add(event)
                 continue
             try:

@@ -92,11 +92,12 @@ class _History:
     def add(self, part: _Part) -> None:
         """Take the part's events in."""
         ids = part.ids
-        self.lowest = min([*ids, self.lowest] if self.gathered.events else ids)
-        self.highest = max([*ids, self.highest])
-        self.newest = ids[-1] if ids else self.newest
+        if ids:
+            self.lowest = min(self.lowest, *ids) if self.gathered.events else min(ids)
+            self.highest = max(self.highest, *ids)
+            self.newest = ids[-1]
         for event in part.events:
-            if isinstance(event, dict):
+            if type(event) is dict:
                 refuse_foreign(event)
         self.gathered.extend(part.events, ids)
         if part.is_truncated:
@@ -236,6 +237,8 @@ def _names_next_page(value: dict[str, Any]) -> bool:
 
 
 def _with_ids(wrapper: Hints, value: dict[str, Any]) -> Hints:
+    if len(value) == 1 and "events" in value:
+        return wrapper  # as nearly all files have it
     executions = (json_values.opened(value.get(name)) for name in ("workflowExecution", "execution"))
     holders = [value, *(execution for execution in executions if isinstance(execution, dict))]
 

@@ -140,7 +140,8 @@ def _problems(
 
 
 def _gaps(events: list[Event]) -> list[Problem]:
-    if all(event.event_id == at and event.event_time for at, event in enumerate(events, 1)):
+    is_dense = [event.event_id for event in events] == list(range(1, len(events) + 1))
+    if is_dense and all(event.event_time for event in events):
         return []
     problems = []
     previous = 0

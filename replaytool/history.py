@@ -72,7 +72,7 @@ class Run:
     @property
     def history_bytes(self) -> int:
         """The size of the canonical events."""
-        return sum(len(event.raw) for event in self.events)
+        return sum(map(len, [event.raw for event in self.events]))
 
 
 @dataclass(frozen=True, slots=True)

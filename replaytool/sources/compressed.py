@@ -34,9 +34,11 @@ class Readable(Protocol):
 class _Filled(io.RawIOBase):
     """Reads until the buffer is full: a pipe answers in small pieces, and a head must be a whole head."""
 
-    def __init__(self, inner: Readable, *, closes: bool = True) -> None:
+    def __init__(self, inner: Readable, *, closes: bool = True, head: bytes = b"") -> None:
         self._inner = inner
         self._closes = closes
+        self._head = head
+        """What was read of it already."""
 
     def readable(self) -> bool:
         return True
@@ -52,6 +54,9 @@ class _Filled(io.RawIOBase):
         return filled
 
     def _piece(self, size: int) -> bytes:
+        if self._head:
+            piece, self._head = self._head[:size], self._head[size:]
+            return piece
         return self._inner.read(size) or b""
 
     def close(self) -> None:
@@ -84,18 +89,38 @@ class _Unpacked(_Filled):
 
 
 def unwrapped(stream: Readable, *, closes: bool = True) -> BinaryIO:
-    """The stream's content without its compression; `peek` gives a whole head before anything is read."""
-    content = io.BufferedReader(_Filled(stream, closes=closes), HEAD_SIZE)
+    """The stream's content without its compression; a short one is read to its end at once."""
+    content: BinaryIO | None = None
     try:
+        head = _head(stream)
+        if len(head) < HEAD_SIZE and _unpacker(head[:4]) is None:
+            if closes:
+                stream.close()
+            return io.BytesIO(head)
+        content = reader = io.BufferedReader(_Filled(stream, closes=closes, head=head), HEAD_SIZE)
         for _ in range(_LAYERS):
-            unpack = _unpacker(content.peek(4)[:4])
+            unpack = _unpacker(reader.peek(4)[:4])
             if unpack is None:
                 break
-            content = io.BufferedReader(unpack(content), HEAD_SIZE)
+            content = reader = io.BufferedReader(unpack(reader), HEAD_SIZE)
+        return reader
     except BaseException:
-        content.close()
+        if content is not None:
+            content.close()
+        elif closes:
+            stream.close()
         raise
-    return content
+
+
+def _head(stream: Readable) -> bytes:
+    """As much as is looked at before anything is handed out; less than that is all there is."""
+    head = stream.read(HEAD_SIZE) or b""
+    while head and len(head) < HEAD_SIZE:
+        piece = stream.read(HEAD_SIZE - len(head))
+        if not piece:
+            break
+        head += piece
+    return head
 
 
 def _unpacker(magic: bytes) -> Callable[[BinaryIO], _Unpacked] | None:

@@ -137,5 +137,5 @@ def _source(found: _Found) -> Source:
 def _open(found: _Found) -> BinaryIO:
     if found.error is not None:
         raise found.error
-    # Unbuffered, since the wrapper has a buffer that is large enough for a head.
+    # Unbuffered, since the wrapper reads a whole head at once.
     return unwrapped(open(found.path, "rb", buffering=0))

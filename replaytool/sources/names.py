@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 from replaytool.history import Hints
 
@@ -20,10 +19,11 @@ def hints_from_name(name: str) -> Hints:
     >>> hints_from_name("runs/order-7_0191c1a2-7d4e-7bd2-9a3f-1f2e3d4c5b6a.json").run_id
     '0191c1a2-7d4e-7bd2-9a3f-1f2e3d4c5b6a'
     """
-    path = PurePosixPath(name.replace("\\", "/"))
-    found = {match.lower() for match in _UUID.findall(path.name)}
-    if not found and _UUID.fullmatch(path.parent.name):
-        found = {path.parent.name.lower()}
+    folders, _, last = name.replace("\\", "/").rstrip("/").rpartition("/")
+    found = {match.lower() for match in _UUID.findall(last)}
+    folder = folders.rstrip("/").rpartition("/")[2]
+    if not found and _UUID.fullmatch(folder):
+        found = {folder.lower()}
     return Hints(name=name, run_id=found.pop() if len(found) == 1 else None)
 
 

@@ -79,7 +79,7 @@ def event_tables(stored: Sequence[StoredRun]) -> Iterator[pa.Table]:
             some = one.run.events[start : start + _AT_ONCE]
             owners += [one.id] * len(some)
             events += some
-            size += sum(len(event.raw) for event in some)
+            size += sum(map(len, [event.raw for event in some]))
             if size > _TABLE_BYTES:
                 yield _event_table(owners, events)
                 owners, events, size = [], [], 0
@@ -92,12 +92,19 @@ def _event_table(owners: list[int], events: list[Event]) -> pa.Table:
         {
             "run": pa.array(owners, pa.int32()),
             "event_id": pa.array([event.event_id for event in events], pa.int32()),
-            "event_type": pa.array([event.event_type for event in events], pa.string()).dictionary_encode(),
+            "event_type": _names([event.event_type for event in events]),
             "event_time": pa.array([event.event_time for event in events], pa.string()),
             "build_id": pa.array([event.build_id for event in events], pa.string()),
             "raw": _texts([event.raw for event in events]),
         }
     )
+
+
+def _names(names: Sequence[str]) -> pa.Array:
+    """Few different texts, each kept once. Arrow's own way to find them takes an import that lasts longer."""
+    places: dict[str, int] = {}
+    indices = [places.setdefault(name, len(places)) for name in names]
+    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(list(places), pa.string()))
 
 
 def _texts(raws: Sequence[bytes]) -> pa.Array:
