@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from replaytool.reset.apply import Applied as Applied
     from replaytool.reset.apply import Ready
     from replaytool.reset.apply import Tally as Tally
+    from replaytool.reset.planner import Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,33 @@ class Resets:
 
     def plan(self, wanted: Wanted) -> ResetPlan:
         """What such a reset would do; no server is asked."""
-        from replaytool.reset.planner import Request, draft, finished
+        from replaytool.reset.planner import finished
+
+        return finished(self._draft(wanted))
+
+    def _draft(self, wanted: Wanted) -> Draft:
+        from replaytool.reset.planner import Request, draft
         from replaytool.reset.points import Rule
         from replaytool.reset.selection import Choice
 
         rule = Rule("build", wanted.build) if wanted.build is not None else Rule("event", str(wanted.event))
         choice = Choice(wanted.build, None, wanted.run_keys, wanted.skip)
-        return finished(draft(self._store, Request(rule, choice, wanted.include)))
+        return draft(self._store, Request(rule, choice, wanted.include))
+
+    def simulated(
+        self, wanted: Wanted, workflows: Sequence[str], progress: Callable[[str], None], stop: threading.Event
+    ) -> ResetPlan:
+        """The same plan, with the verdict of what is kept under this code, and what becomes of each workflow."""
+        from replaytool.replay import CodeSpec
+        from replaytool.reset import outlook
+        from replaytool.reset.planner import finished
+
+        if not workflows:
+            raise ReplaytoolError("no workflow code was named", "write a module or a path")
+        folder = str(self._settings.folder) if tuple(workflows) == self._settings.workflows else ""
+        spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
+        made = outlook.with_outlook(self._store, self._draft(wanted), outlook.Wanted(spec), progress, stop)
+        return finished(made)
 
     def write(self, plan: ResetPlan, path: Path) -> None:
         """The plan as a file; one that is there already may have a ledger, and stays."""

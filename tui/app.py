@@ -122,8 +122,14 @@ class ReplayApp(App[None]):
                 self.checks_made += 1
                 self.notify(checking.summary(report), title="Checked", markup=False, timeout=6)
 
-        code = self.place.code or " ".join(map(shlex.quote, self.desk.session.checks.code))
-        self.push_screen(checking.Checking(run_keys, code), told)
+        self.push_screen(checking.Checking(run_keys, self.known_code), told)
+
+    @property
+    def known_code(self) -> str:
+        """One code for all runs: what was named here the last time, else what the settings name."""
+        named = self.place.code
+        several = "=" in named or "--git" in named
+        return " ".join(map(shlex.quote, self.desk.session.checks.code)) if several or not named else named
 
     @work(exclusive=True, group="reset")
     async def reset(self, run_keys: Sequence[str], event: int | None = None) -> None:

@@ -48,7 +48,7 @@ class Applying(Dialog[tuple[Path, Sequence[Outcome]]]):
             box.border_title = "Apply the plan to a server"
             yield Label(Text("Plan file: its ledger is kept beside it", "dim"))
             yield Input(self._name, id="file", disabled=self._is_written)
-            yield Label(Text("Address: empty means what the official tools are configured for", "dim"))
+            yield Label(Text("Address (empty: as the official tools are configured)", "dim"))
             yield Input("", placeholder="localhost:7233", id="address")
             yield Label(Text("Namespace", "dim"))
             yield Input(self._plan.namespace or "", placeholder="default", id="namespace")

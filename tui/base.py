@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 _MOST_COPIED = 1_000_000
-_ROOMY = 110
 
 
 class Base(Screen[None]):
@@ -94,11 +93,6 @@ class Base(Screen[None]):
         return (
             (self.GROUP, "Lists", "Tables", "Everywhere") if self.query("Grid") else (self.GROUP, "Lists", "Everywhere")
         )
-
-    def on_resize(self) -> None:
-        """Where there is little room, it is for the keys of the screen."""
-        for footer in self.query(Footer):
-            footer.show_command_palette = self.size.width >= _ROOMY
 
     def on_screen_resume(self) -> None:
         """Read again what a check has changed while another screen lay over this one."""

@@ -51,7 +51,7 @@ class Causes(Base):
             yield Grid("causes")
             with Container(id="finding"):
                 yield Grid("affected")
-                yield Pane("Recorded against produced", "mismatch")
+                yield Pane("Recorded against produced", "evidence")
 
     def on_mount(self) -> None:
         """Read what is known."""

@@ -1,110 +1,70 @@
-"""Replaying runs from the screens: which code, how far it is, and a way to stop it."""
+"""Replaying runs from the screens: whether they follow the code, and what becomes of them after a reset."""
 
 from __future__ import annotations
 
-import shlex
-import threading
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from rich.text import Text
-from textual import work
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.timer import Timer
-from textual.widgets import Input, Label, ProgressBar
-
-from replaytool.errors import ReplaytoolError
-from replaytool.tui.desk import away
-from replaytool.tui.dialogs import Dialog
-from replaytool.tui.lines import cell
 from replaytool.tui.verdict_panes import signed
+from replaytool.tui.with_code import WithCode
 from replaytool.verdict import WORDS, Report, Verdict
 
 if TYPE_CHECKING:
-    from replaytool.tui.app import ReplayApp
+    from replaytool.plan import ResetPlan
+    from replaytool.session_reset import Wanted
+    from replaytool.tui.desk import Desk
 
-_TICK = 0.1
 
+class Checking(WithCode[Report]):
+    """Checks runs, with the count of each verdict."""
 
-class Checking(Dialog[Report]):
-    """Asks for the code, then shows how far the replays are. Closing it while they run stops them."""
+    VERB = "Check"
 
     def __init__(self, run_keys: Sequence[str], code: str) -> None:
-        super().__init__()
-        self._keys, self._code = run_keys, code
-        self._stop = threading.Event()
+        super().__init__(len(run_keys), code)
+        self._keys = run_keys
         self._counts: Counter[str] = Counter()
-        self._timer: Timer | None = None
 
-    def compose(self) -> ComposeResult:
-        """The code, a bar, and a line about it."""
-        with Vertical(id="dialog") as box:
-            box.border_title = f"Check {len(self._keys):,} runs"
-            box.border_subtitle = "Enter starts, Esc closes"
-            yield Label(Text("Workflow code: modules, files or folders", "dim"))
-            yield Input(self._code, placeholder="app.workflows  or  path/to/workflows.py", id="code")
-            yield ProgressBar(len(self._keys), show_eta=False, id="progress")
-            yield Label(Text(""), id="said", markup=False)
-            yield Label(Text(""), id="wrong", markup=False)
-
-    def on_mount(self) -> None:
-        """Nothing runs before Enter."""
-        self.query_one("#progress").display = False
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Start."""
-        if self._timer is None:
-            self._complain("")
-            self._run(event.value)
-
-    @work(exclusive=True, group="check")
-    async def _run(self, code: str) -> None:
-        home = cast("ReplayApp", self.app)
+    def do(self, desk: Desk, names: list[str]) -> Report:
+        """Replay them in children."""
         self._counts.clear()
-        self._timer = self.set_interval(_TICK, self._tick)
-        box = self.query_one("#dialog")
-        box.border_subtitle = "Esc stops it"
-        self.query_one("#progress").display = True
-        try:
-            names = shlex.split(code)
-            report = await away(home.desk.check, self._keys, names, self._seen, self._stop)
-        except (ReplaytoolError, ValueError) as error:
-            self._timer.stop()
-            self._timer = None
-            box.border_subtitle = "Enter starts, Esc closes"
-            hint = getattr(error, "hint", "")
-            self._complain(f"✗ {cell(str(error), 500)}{'; ' if hint else ''}{cell(hint, 300)}")
-            return
-        home.remember(code=code)
-        self.dismiss(report)
+        return desk.check(self._keys, names, self._seen, self.stop)
 
     def _seen(self, key: str, verdict: Verdict) -> None:
-        """Called on the thread that checks."""
         self._counts[verdict.verdict] += 1
 
-    def _tick(self) -> None:
-        self.query_one(ProgressBar).update(progress=self._counts.total())
-        said = ", ".join(f"{self._counts[word]:,} {signed(word)}" for word in WORDS if self._counts[word])
-        loading = "stopping…" if self._stop.is_set() else said or "loading the code…"
-        self.query_one("#said", Label).update(Text(loading))
+    def done(self) -> int:
+        """Runs that have a verdict."""
+        return self._counts.total()
 
-    def _complain(self, text: str) -> None:
-        self.query_one("#progress").display = False
-        self.query_one("#said", Label).update(Text(""))
-        self.query_one("#wrong", Label).update(Text(text))
+    def said(self) -> str:
+        """How many have which."""
+        return ", ".join(f"{self._counts[word]:,} {signed(word)}" for word in WORDS if self._counts[word])
 
-    def action_close(self) -> None:
-        """Stop what runs and keep what is known; nothing runs: close."""
-        if self._timer is None:
-            self.dismiss(None)
-        else:
-            self._stop.set()
 
-    def on_unmount(self) -> None:
-        """Nothing is left behind."""
-        self._stop.set()
+class Simulating(WithCode["ResetPlan"]):
+    """Replays what a reset keeps, and simulates what follows."""
+
+    VERB = "Simulate"
+
+    def __init__(self, wanted: Wanted, count: int, code: str) -> None:
+        super().__init__(count, code)
+        self._wanted = wanted
+        self._done: set[str] = set()
+
+    def do(self, desk: Desk, names: list[str]) -> ResetPlan:
+        """The plan again, with what becomes of each workflow."""
+        self._done.clear()
+        return desk.simulated_plan(self._wanted, names, self._done.add, self.stop)
+
+    def done(self) -> int:
+        """Workflows that were simulated."""
+        return len(self._done)
+
+    def said(self) -> str:
+        """How many."""
+        return f"{self.done():,} of {self._count:,}" if self._done else ""
 
 
 def summary(report: Report) -> str:

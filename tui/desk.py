@@ -157,6 +157,12 @@ class Desk:
         """What a reset would do."""
         return self.session.resets.plan(wanted)
 
+    def simulated_plan(
+        self, wanted: Wanted, code: Sequence[str], seen: Callable[[str], None], stop: threading.Event
+    ) -> ResetPlan:
+        """The same, simulated in children."""
+        return self.session.resets.simulated(wanted, code, seen, stop)
+
     def write_plan(self, plan: ResetPlan, path: Path) -> None:
         """The plan as a file."""
         self.session.resets.write(plan, path)

@@ -150,6 +150,7 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
     ),
     "Reset": (
         Key("enter", "choose", "Open", "open the run at the point that it goes back to"),
+        Key("s", "simulate", "Simulate", "replay what is kept and simulate what follows, with the right code"),
         Key("w", "write", "Write", "write the plan to a file"),
         Key("a", "apply", "Apply", "apply the plan to a server: asks where, and for the number of workflows"),
         Key("i", "include", "", "take the workflow although a warning blocks it, or no longer"),

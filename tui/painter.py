@@ -95,8 +95,9 @@ class Pane(Painter):
         self.show((*self._lines, *lines), stay=True)
 
     def on_resize(self) -> None:
-        """The lines break elsewhere now."""
+        """The lines break elsewhere now; as many of them as before would not be painted anew."""
         self._fold()
+        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """One line of what is visible."""

@@ -116,8 +116,25 @@ def _new_code(one: ResetItem) -> Iterator[Line]:
         good = one.prefix_verdict in ("ok", "drift")
         yield line(("kept part  ", "key"), (f"{'✔' if good else '✗'} {one.prefix_verdict}", "good" if good else "bad"))
     if one.simulation is not None:
-        yield line(("simulation ", "key"), simulated(one))
-        yield from (line("  ", *row) for row in tree(one.simulation, 300))
+        yield from _simulation(one.simulation)
+
+
+def _simulation(found: Mapping[str, Any]) -> Iterator[Line]:
+    """What becomes of it; what there is nothing of takes no room."""
+    answers = f"{found['exact']:,} answers exact, {found['assumed']:,} assumed"
+    yield line(("simulated  ", "key"), f"{answers}; then {cell(found.get('status')) or 'unknown'}")
+    if found.get("stopped"):
+        yield line(("stopped    ", "key"), (cell(found["stopped"], 400), "warn"))
+    if found.get("again"):
+        yield line(("really runs", "key"), f" {counted(found['again'])}")
+    if found.get("state") is not None:
+        yield line(("state after", "key"))
+        yield from (line("  ", *row) for row in tree(found["state"], 200))
+    rest = {name: value for name, value in found.items() if name not in _TOLD and value not in (None, [], {}, 0)}
+    yield from (line("  ", *row) for row in tree(rest, 100))
+
+
+_TOLD = ("exact", "assumed", "status", "stopped", "again", "state", "runs")
 
 
 def _server(one: ResetItem) -> Iterator[Line]:

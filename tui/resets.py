@@ -19,6 +19,7 @@ from replaytool.session_reset import Wanted
 from replaytool.tui import keys, reset_panes
 from replaytool.tui.applying import Applying
 from replaytool.tui.base import Base
+from replaytool.tui.checking import Simulating
 from replaytool.tui.dialogs import Page, Prompt
 from replaytool.tui.grid import Column, Grid
 from replaytool.tui.lines import cell, line
@@ -83,7 +84,9 @@ class Reset(Base):
             line(("no workflow has such a point", "strong")), line(("o says why", "dim")),
         ), cursor)  # fmt: skip
         self.query_one("#note", Static).update(Text(f" {reset_panes.totals(self.plan)}"))
-        self.title_is("Reset", self._goal, f"written to {self.written}" if self.written else "not written yet")
+        written = f"written to {self.written}" if self.written else "not written yet"
+        simulated = "simulated" if self.plan.code is not None else "not simulated yet"
+        self.title_is("Reset", self._goal, written, simulated)
         if not self.plan.items:
             self.pane.show(reset_panes.skipped(self.plan))
 
@@ -138,6 +141,16 @@ class Reset(Base):
             left = [line((cell(one, 80), "key"), "  left out here") for one in self.wanted.skip]
             nothing = [line(("nothing was left out", "dim"))]
             self.app.push_screen(Page("Left out", [*left, *reset_panes.skipped(self.plan)] or nothing))
+
+    def action_simulate(self) -> None:
+        """Ask for the code that the workflows will go on with."""
+        if self.plan is not None and self.plan.items:
+            self.app.push_screen(Simulating(self.wanted, len(self.plan.items), self.home.known_code), self._simulated)
+
+    def _simulated(self, found: ResetPlan | None) -> None:
+        if found is not None:
+            self.plan, self.written, self.outcomes = found, None, {}
+            self._show(self.grid.cursor)
 
     def action_write(self) -> None:
         """Ask for a name."""

@@ -34,10 +34,10 @@ COLUMNS = (
     Column("Workflow", lambda row: cell(row["workflow_id"]) or "-", 44),
     Column("Type", lambda row: cell(row["workflow_type"]), 26),
     Column("Status", lambda row: f"{_SIGNS.get(row['status'], '·')} {cell(row['status'])}", 16),
+    Column("Verdict", lambda row: signed(row["verdict"]) if row["verdict"] else "", 12, firm=True),
     Column("Started", lambda row: cell(row["started_at"])[:16], 16, role="dim", firm=True),
     Column("Events", lambda row: f"{row['event_count']:,}", 8, right=True),
     Column("Builds", _builds, 28),
-    Column("Verdict", lambda row: signed(row["verdict"]) if row["verdict"] else "", 12, firm=True),
     Column("Problems", lambda row: cell(row["codes"]), 30, role="warn"),
     Column("Run", lambda row: cell(row["run_key"]), 12, role="dim", firm=True),
 )

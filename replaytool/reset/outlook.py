@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -32,11 +33,17 @@ class Wanted:
 Progress = Callable[[str], None]
 
 
-def with_outlook(store: Store, made: Draft, wanted: Wanted, progress: Progress | None = None) -> Draft:
-    """The draft with what becomes of each of its cases."""
+def with_outlook(
+    store: Store,
+    made: Draft,
+    wanted: Wanted,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Draft:
+    """The draft with what becomes of each of its cases; of those that were through when somebody set `stop`."""
     asks = {case.base.run_key: _asked(case, wanted) for case in made.cases}
     chains = {case.base.run_key: (case.base.run_key, *(run.run_key for run in case.later)) for case in made.cases}
-    done = simulate_all(store, asks, chains, wanted, progress)
+    done = simulate_all(store, asks, chains, wanted, progress, stop)
     code: dict[str, object] = {
         "modules": list(done.code.modules),
         "fingerprint": done.code.fingerprint,
@@ -78,6 +85,7 @@ def simulate_all(
     chains: Mapping[str, Sequence[str]],
     wanted: Wanted,
     progress: Progress | None = None,
+    stop: threading.Event | None = None,
 ) -> Answers[Simulation]:
     """Simulate each of them, with the runs that it is made from by their keys."""
     keys = sorted({key for chain in chains.values() for key in chain})
@@ -89,7 +97,7 @@ def simulate_all(
         if progress:
             progress(key)
 
-    return do_all(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=told)
+    return do_all(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=told, stop=stop)
 
 
 def _work(store: Store, name: str, ask: Ask, rows: Sequence[RunRow], histories: Histories) -> Work:

@@ -50,7 +50,7 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
             3,
             "recorded: activity score_trip; the code asks for: timer",
         )
-        shown = at.pane("mismatch")
+        shown = at.pane("evidence")
         assert "- activity score_trip" in shown
         assert "+ timer 5s" in shown
         assert "await workflow.sleep(5)" in shown

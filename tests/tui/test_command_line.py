@@ -13,9 +13,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from replaytool import plan
 from replaytool.cli import debug, tui
 from replaytool.errors import ReplaytoolError
+from tests.conftest import FIXTURES
 from tests.tui import recordings
+
+LOYALTY = FIXTURES / "loyalty"
+PATIENCE = 60
 
 
 def ask(told: Path, *arguments: str) -> str:
@@ -80,15 +85,12 @@ def test_help_shows_an_example_and_imports_no_textual() -> None:
 class Terminal:
     """A terminal of its own, in a tmux server of its own."""
 
-    def __init__(self, folder: Path, told: Path) -> None:
+    def __init__(self, folder: Path, store: Path, *more: str) -> None:
         self._command = ["tmux", "-S", str(folder / "socket"), "-f", "/dev/null"]
-        start = (
-            "from pathlib import Path; from replaytool import config; from replaytool.session import Session; "
-            "from replaytool.tui import launch; "
-            f"launch.tui(Session(config.Settings(store=Path({str(told / 'runs.duckdb')!r}))))"
-        )
-        size = ("-x", "100", "-y", "30")
-        self._do("new-session", "-d", *size, "-e", f"XDG_STATE_HOME={folder}", sys.executable, "-c", start)
+        size = ("-x", "100", "-y", "30", "-c", str(folder))
+        start = [sys.executable, "-m", "replaytool", "tui", "--store", str(store), *more]
+        environment = ("-e", f"XDG_STATE_HOME={folder}", "-e", f"EDITOR={folder / 'editor'}", "-e", "VISUAL=")
+        self._do("new-session", "-d", *size, *environment, *start)
 
     def _do(self, *arguments: str) -> str:
         done = subprocess.run([*self._command, *arguments], capture_output=True, text=True, timeout=20)
@@ -98,13 +100,19 @@ class Terminal:
         self._do("send-keys", *keys)
 
     def shows(self, text: str) -> str:
-        deadline = time.monotonic() + 25
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             screen = self._do("capture-pane", "-p")
             if text in screen:
                 return screen
             time.sleep(0.05)
         raise AssertionError(f"{text!r} did not come:\n{screen}")
+
+    def shows_no(self, text: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while text in (screen := self._do("capture-pane", "-p")):
+            assert time.monotonic() < deadline, f"{text!r} did not go:\n{screen}"
+            time.sleep(0.05)
 
     @property
     def ended(self) -> bool:
@@ -117,7 +125,7 @@ class Terminal:
 def test_a_walk_in_a_real_terminal(told: Path, tmp_path: Path) -> None:
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed: the walk in a real terminal is left out")
-    terminal = Terminal(tmp_path, told)
+    terminal = Terminal(tmp_path, told / "runs.duckdb")
     try:
         terminal.shows("order-3")
         terminal.press("Down", "Enter")
@@ -147,3 +155,52 @@ def test_a_walk_in_a_real_terminal(told: Path, tmp_path: Path) -> None:
         terminal.close()
     (kept,) = (tmp_path / "replaytool" / "tui").glob("*.json")
     assert json.loads(kept.read_text())["breakpoints"] == ["failure"]
+
+
+def test_from_the_start_to_a_written_plan_in_a_real_terminal(tmp_path: Path) -> None:
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed: the way to a plan in a real terminal is left out")
+    recordings.store(tmp_path / "riders.duckdb", *recordings.recorded("loyalty"))
+    (tmp_path / "editor").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/edited\n')
+    (tmp_path / "editor").chmod(0o755)
+    builds = [f"--code={build}={LOYALTY / 'builds' / build}.py" for build in ("v1", "v2", "v3")]
+    terminal = Terminal(tmp_path, tmp_path / "riders.duckdb", *builds)
+    try:
+        terminal.shows("11 runs")
+        terminal.press("/")
+        terminal.shows_no("Space Mark")  # the filter line has the focus, and takes the keys
+        terminal.press("rider-02", "Enter")
+        terminal.shows(" 1 runs")
+        terminal.press("Enter")
+        terminal.shows("event 1/60")
+        terminal.shows("◆ points 70")
+        terminal.press("f")
+        terminal.shows("Find the first step where")
+        terminal.press("points == 0 and trips", "Enter")
+        terminal.shows("event 28/60")
+        terminal.press("4")
+        terminal.shows("points 0  was 70")
+        terminal.press("a")
+        terminal.shows("self.points = scored * 0")
+        terminal.press("Escape")
+        time.sleep(0.5)
+        terminal.press("e")
+        deadline = time.monotonic() + PATIENCE
+        while not (tmp_path / "edited").is_file() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "v2.py" in (tmp_path / "edited").read_text()
+        terminal.shows("event 28/60")
+        terminal.press("R")
+        terminal.shows("Enter shows the plan")
+        terminal.press("j", "Enter")
+        terminal.shows("before build v2")
+        terminal.shows("first task by build v2")
+        terminal.press("w")
+        terminal.shows("reset-v2.json")
+        terminal.press("Enter")
+        terminal.shows("written to reset-v2.json")
+        terminal.press("C-q")
+    finally:
+        terminal.close()
+    (item,) = plan.read(tmp_path / "reset-v2.json").items
+    assert (item.workflow_id, item.point.event_id) == ("loyalty-rider-02", 28)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from replaytool import plan
+from tests.conftest import FIXTURES
 from tests.devserver import DevServer, dev_server
 from tests.reset.scene import Scene, run
 from tests.tui import recordings
@@ -61,6 +62,32 @@ def test_marked_runs_go_back_to_before_a_build(drive: Drive, riders: Path) -> No
     written = plan.read(riders.parent / "reset-v2.json")
     assert written.rule == {"build": "v2"}
     (riders.parent / "reset-v2.json").unlink()
+
+
+def test_a_plan_is_simulated_with_the_right_code(drive: Drive, riders: Path) -> None:
+    async def walk(at: Driver) -> None:
+        at.screen.set_filter("build:v2 rider-02")
+        await at.settle()
+        await at.press("R", "j", "enter", "s")
+        assert at.name == "Simulating"
+        await at.write(str(FIXTURES / "loyalty" / "builds" / "v3.py"))
+        await at.press("enter")
+        assert at.name == "Reset"
+        assert "simulated" in at.text.splitlines()[0]
+        (item,) = at.screen.plan.items
+        assert item.prefix_verdict == "ok"
+        assert item.simulation["state"]["points"] > 0
+        found = item.simulation
+        answers = f"{found['exact']} answers exact, {found['assumed']} assumed; then {found['status']}"
+        for words in ("kept part  ✔ ok", answers, f"points: {found['state']['points']}"):
+            assert words in at.pane("effects"), words
+        assert "Kept part" in at.text
+        await at.press("w", "enter")
+
+    drive(walk, store=riders)
+    (written,) = riders.parent.glob("reset-v2*.json")
+    assert plan.read(written).items[0].prefix_verdict == "ok"
+    written.unlink()
 
 
 def test_a_run_goes_back_to_the_task_under_the_cursor(drive: Drive, riders: Path) -> None:
