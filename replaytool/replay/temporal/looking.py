@@ -11,23 +11,38 @@ from replaytool.history import Run
 from replaytool.replay import guard
 from replaytool.replay.code import Code
 from replaytool.replay.options import Options
-from replaytool.replay.temporal import direct
+from replaytool.replay.temporal import callsite, direct, recorder
 from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.sandbox import SharedSandbox
 
 
 @contextmanager
-def driven(run: Run, code: Code, options: Options, *, patient: bool = False) -> Iterator[direct.Course]:
-    """A run to be driven with the recorder in place, where a tape is in use; `patient` lets its code take its time."""
+def driven(
+    run: Run, code: Code, options: Options, tape: recorder.Tape, *, patient: bool = False
+) -> Iterator[direct.Course]:
+    """A run to be driven by the caller, written down on the tape; `patient` lets its code take its time."""
     bench = direct.bench_of(code, options)
     worker, *runners = bench.worker("walked")
     worker = replace(worker, watchdog=None) if patient else worker
+    if worker.watchdog is not None:
+        worker.watchdog.on_interrupt = partial(_remember, tape)
     workflow = code.workflow(run.workflow_type)
     sandbox = next((one.inner for one in runners if isinstance(one.inner, SharedSandbox)), None)
     course = bench.begun(run, worker, *runners)
     course.inside = partial(sandbox.entered, workflow) if sandbox is not None and workflow is not None else nullcontext
     watch = guard.Watch(lambda frame: None, options.guard) if options.guard else None
-    with quiet(), guard.watched(watch), unhurried():
-        yield course
+    callsite.claim(code.roots)
+    recorder.use(tape)
+    try:
+        with quiet(), guard.watched(watch), unhurried():
+            yield course
+    finally:
+        recorder.use(None)
     if sandbox is not None and workflow is not None:
         sandbox.look_after(workflow)
+
+
+def _remember(tape: recorder.Tape, thread: int) -> None:
+    """Where code is that does not yield."""
+    if tape.current is not None:
+        tape.current.kept_at = callsite.of_thread(thread)

@@ -26,18 +26,15 @@ def stop(run: Run, code: Code, event_id: int) -> str:
     """
     tasks = Tasks(run.events)
     wanted = tasks.of(event_id)
-    callsite.claim(code.roots)
-    recorder.use(recorder.Tape())
     stopper = _Stopper(wanted, tasks)
     try:
-        with driven(run, code, Options(sandbox=OFF), patient=True) as course:
+        with driven(run, code, Options(sandbox=OFF), recorder.Tape(), patient=True) as course:
             course.before = stopper.before
             for _ in course.steps():
                 if stopper.is_left:
                     return "left"
     finally:
         sys.settrace(None)
-        recorder.use(None)
     if not stopper.has_stopped:
         return f"no line of the code ran in that task ({course.says.message or 'the task told it nothing'})"
     return course.says.message or "the replay came to its end"

@@ -7,7 +7,7 @@ expression has to see the live workflow.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -22,7 +22,7 @@ from replaytool.replay.copies import attributes
 from replaytool.replay.expressions import EventFacts, Expression, Outcome, Scope, TaskFacts
 from replaytool.replay.options import Options
 from replaytool.replay.snapshots import Snapshots
-from replaytool.replay.temporal import callsite, direct, recorder
+from replaytool.replay.temporal import direct, recorder
 from replaytool.replay.temporal.activations import Replay
 from replaytool.replay.temporal.looking import driven
 from replaytool.replay.temporal.produced import Translator
@@ -70,6 +70,10 @@ class _Step:
     course: direct.Course
 
 
+class _Enough(Exception):
+    """The task that was asked about is over."""
+
+
 class Walked:
     """The run, the code, and what has been recorded."""
 
@@ -85,6 +89,9 @@ class Walked:
         self.tell = tell
         self.tasks = Tasks(run.events, builds)
         self.trouble: Trouble | None = _cannot(run, code)
+        """Why it cannot be driven, or what broke it off when its states were recorded."""
+        self._cannot = self.trouble is not None
+        self._met: Trouble | None = None
         self._left: dict[int, _Left] = {}
         self._next: list[_Asked] = []
         self._by_event: dict[int, _Asked] = {}
@@ -96,6 +103,17 @@ class Walked:
         recording = _Recording(self)
         for step in self._driven():
             recording.take(step)
+        self.trouble = self.trouble or self._met
+        self._carry_on()
+
+    def _carry_on(self) -> None:
+        """A completed task that told the code nothing, as one that only kept it alive, leaves what was there."""
+        last: _Left | None = None
+        for task in self.tasks.all:
+            if task.event_id in self._left:
+                last = self._left[task.event_id]
+            elif last is not None and self._trouble_at(task.event_id) is None:
+                self._left[task.event_id] = _Left(last.state, last.frames)
 
     def at(self, event_id: int) -> Moment:
         """What this code makes of the run just after an event; the builds of tasks are for somebody else to mind."""
@@ -184,15 +202,16 @@ class Walked:
 
         def before(task: CompletedTask | None, tape: recorder.Tape) -> None:
             nonlocal tracer
-            if task is not None and task.event_id == ran_at:
+            if task is None or task.event_id > ran_at:
+                raise _Enough  # what comes next may never end, and nobody breaks a patient drive off
+            if task.event_id == ran_at:
                 tracer = tracer or Tracer(expression, tape, _facts(task), chain, truth=truth)
                 tracer.start()
 
-        for step in self._driven(before):
-            if step.task is None or step.task.event_id > ran_at:
-                break
-            if tracer is not None:
-                tracer.stop()
+        with suppress(_Enough):
+            for _ in self._driven(before):
+                if tracer is not None:
+                    tracer.stop()
         return (tracer.changed_at if tracer else None), ran_at
 
     def _last_touched(self, expression: Expression, chain: tuple[str, ...], until: int, truth: bool) -> int | None:
@@ -221,20 +240,15 @@ class Walked:
 
     def _driven(self, before: _Before | None = None) -> Generator[_Step]:
         """Every activation, when it is over and the next one has not begun."""
-        self.trouble = _cannot(self.run, self.code)
-        if self.trouble is not None:
+        if self._cannot:
             return
-        callsite.claim(self.code.roots)
+        self._met = None
         tape = recorder.Tape()
-        recorder.use(tape)
-        try:
-            with (
-                driven(self.run, self.code, self.options) as course,
-                closing(self._steps(course, tape, before)) as steps,
-            ):
-                yield from steps
-        finally:
-            recorder.use(None)
+        with (
+            driven(self.run, self.code, self.options, tape, patient=before is not None) as course,
+            closing(self._steps(course, tape, before)) as steps,
+        ):
+            yield from steps
 
     def _steps(self, course: direct.Course, tape: recorder.Tape, before: _Before | None) -> Generator[_Step]:
         if before is not None:
@@ -243,13 +257,13 @@ class Walked:
         with stay, closing(course.steps()) as steps:
             for told in steps:
                 yield _Step(told, self._task_of(told.activation), tape, course)
-                self.trouble = self.trouble or trouble(told, course, tape)
+                self._met = self._met or trouble(told, course, tape)
                 tape.activations.clear()
                 self.tell(told.activation.history_length)
                 if told.activation.jobs[0].HasField("initialize_workflow"):
                     stay.enter_context(course.inside())
-        if self.trouble is None and course.says.word != "ok":
-            self.trouble = Trouble("unverified", course.says.message, course.says.event_id)
+        if self._met is None and course.says.word != "ok":
+            self._met = Trouble("unverified", course.says.message, course.says.event_id)
 
     def _task_of(self, activation: WorkflowActivation) -> CompletedTask | None:
         return self.tasks.after(activation.history_length) if activation.is_replaying else None
