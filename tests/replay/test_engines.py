@@ -13,6 +13,7 @@ from replaytool.verdict import Verdict
 from tests.conftest import FIXTURES
 from tests.replay.histories import recorded
 
+pytestmark = pytest.mark.oldest
 ORDER = FIXTURES / "activities_in_sequence"
 
 

@@ -11,6 +11,7 @@ from replaytool.replay import CodeSpec, Options, load
 from replaytool.verdict import Hazard, Verdict
 from tests.replay.histories import bent, events, replay
 
+pytestmark = pytest.mark.oldest
 HEAD = """
 import datetime, logging, os, random, socket, subprocess, time, uuid
 from datetime import timedelta

@@ -15,6 +15,7 @@ from replaytool.verdict import Hazard, Verdict
 from tests.conftest import FIXTURES
 from tests.replay.histories import recorded, replay
 
+pytestmark = pytest.mark.oldest
 ORDER = FIXTURES / "activities_in_sequence"
 FIRST = "        reserved = "
 IN_BRANCH = """        if {condition}:
