@@ -20,7 +20,7 @@ from replaytool.cli import main
 from replaytool.errors import FAULT, ReplaytoolError
 
 _WIDTH = 96
-_SETTINGS = '[tool.replaytool]\nstore = "loyalty.duckdb"\n'
+_SETTINGS = '[tool.replaytool]\nstore = "loyalty.duckdb"\nworkflows = ["code/v3.py"]\n'
 _BAD = ("TRIPS_PER_MAIL = 3", "TRIPS_PER_MAIL = 2")
 _REPAIRED = (
     "        if len(self.trips) % TRIPS_PER_MAIL == 0:\n",

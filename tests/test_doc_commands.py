@@ -1,0 +1,81 @@
+"""Every command in the documentation runs, and ends as its comment says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from replaytool.cli.demo import prepare
+from tests.devserver import DevServer, executable
+from tests.docs import Command, commands, loyalty, perform, riders_on_a_server
+from tests.test_docs import PAGES
+
+COMMANDS = [command for page in PAGES for command in commands(page)]
+HERE = ("", "screen")
+ELSEWHERE = 4
+
+
+def of(page: Path, *kinds: str) -> list[Command]:
+    return [command for command in COMMANDS if command.page == page.name and command.kind in kinds]
+
+
+def test_commands_that_are_not_run_here_are_few() -> None:
+    kinds = {kind: [one for one in COMMANDS if one.kind == kind] for kind in {one.kind for one in COMMANDS}}
+    assert set(kinds) <= {"", "screen", "server", "install", "elsewhere"}
+    assert len(kinds.get("elsewhere", [])) <= ELSEWHERE
+    assert [(one.page, one.text[:7]) for one in kinds["install"]] == [("README.md", "python3")] * 2
+    assert len(kinds[""]) + len(kinds["server"]) > 40
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No settings of whoever runs the tests."""
+    for name in os.environ:
+        if name.startswith(("TEMPORAL_", "REPLAYTOOL_")):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if of(page, *HERE)], ids=lambda page: page.name)
+def test_commands_run_in_the_folder_of_the_demo(
+    page: Path, tmp_path: Path, settings: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings.chdir(loyalty(tmp_path))
+    assert_they_end_as_said(of(page, *HERE), capfd)
+
+
+@pytest.fixture
+def server() -> Iterator[DevServer]:
+    executable()
+    with riders_on_a_server() as running:
+        yield running
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("page", [page for page in PAGES if of(page, "server")], ids=lambda page: page.name)
+def test_commands_run_with_a_server(
+    page: Path,
+    tmp_path: Path,
+    settings: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    server: DevServer,
+) -> None:
+    prepare(tmp_path)
+    settings.chdir(tmp_path)
+    settings.setenv("TEMPORAL_ADDRESS", server.address)
+    assert_they_end_as_said(of(page, "server"), capfd, server.address)
+
+
+def assert_they_end_as_said(listed: list[Command], capfd: pytest.CaptureFixture[str], address: str = "") -> None:
+    wrong = []
+    for command in listed:
+        capfd.readouterr()
+        text = command.text.replace("localhost:7233", address) if address else command.text
+        code = perform(Command(command.page, command.line, command.kind, text))
+        if code != command.code:
+            said = "".join(capfd.readouterr())[-1500:]
+            wrong.append(f"{command.page}:{command.line}: {command.text}\nended with {code}:\n{said}")
+    assert not wrong, "\n\n".join(wrong)
