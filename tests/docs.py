@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ RIDERS = {
     "loyalty-rider-07": {"v1": [5, 1]},
     "loyalty-rider-08": {"v2": [5, 6, 7]},
 }
+_PATIENCE = 60.0
 _BLOCK = re.compile(r"^```sh ?(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"#.*exits with (\d+)")
 _COMMENT = re.compile(r"\s+# .*$")
@@ -41,6 +43,8 @@ class Command:
     text: str
     code: int = 0
     """How it ends, by what its comment says."""
+    is_repeated: bool = False
+    """Whether its comment asks to run it again until it ends so."""
 
 
 def commands(page: Path) -> Iterator[Command]:
@@ -52,7 +56,8 @@ def commands(page: Path) -> Iterator[Command]:
             number += 1
             said = _CODE.search(line)
             if plain := _COMMENT.sub("", f" {line}").strip():
-                yield Command(page.name, number, block[1], plain, int(said[1]) if said else 0)
+                code = int(said[1]) if said else 0
+                yield Command(page.name, number, block[1], plain, code, "run it again until" in line)
 
 
 def loyalty(folder: Path) -> Path:
@@ -69,7 +74,15 @@ def loyalty(folder: Path) -> Path:
 
 
 def perform(command: Command) -> int:
-    """Run a command here: in this process where it is ours alone, else by a shell."""
+    """Run a command here, and again where its comment says so; the exit code."""
+    deadline = time.monotonic() + _PATIENCE
+    while (code := _performed(command)) != command.code and command.is_repeated and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return code
+
+
+def _performed(command: Command) -> int:
+    """In this process where it is ours alone, else by a shell."""
     if command.kind == "screen":
         return _on_screen(shlex.split(command.text))
     if command.text.startswith("replaytool ") and not re.search(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def assert_they_end_as_said(listed: list[Command], capfd: pytest.CaptureFixture[
     for command in listed:
         capfd.readouterr()
         text = command.text.replace("localhost:7233", address) if address else command.text
-        code = perform(Command(command.page, command.line, command.kind, text))
+        code = perform(replace(command, text=text))
         if code != command.code:
             said = "".join(capfd.readouterr())[-1500:]
             wrong.append(f"{command.page}:{command.line}: {command.text}\nended with {code}:\n{said}")
