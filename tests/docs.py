@@ -66,7 +66,8 @@ def loyalty(folder: Path) -> Path:
     author = {
         f"GIT_{who}_{what}": "reader@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
-    made = shell("git init -q -b main . && git add -A && git commit -q -m histories", folder, author)
+    script = "git init -q -b main . && git add -A && git commit -q -m histories"
+    made = shell(f"{script} && for build in v1 v2 v3; do git tag release-$build; done", folder, author)
     assert made.returncode == 0, made.stderr
     with contextlib.chdir(folder):
         assert run(["load", "histories/"]) == 0
