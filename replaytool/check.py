@@ -73,7 +73,7 @@ def check(
     is_kept = store.path is not None and plan.use_known and plan.repeat == 1
     with code_ahead(plan) if is_kept else nullcontext() as child:
         info = child.code() if child is not None else CodeInfo()
-        fingerprint = _fingerprint(info, plan)
+        fingerprint = fingerprint_of(info, plan)
         known = _known(store, fingerprint, rows) if is_kept else {}
         for key, verdict in known.items():
             if progress:
@@ -85,7 +85,7 @@ def check(
     checked = [Checked(one, found[key]) for key, one in subjects(store, rows).items() if key in found]
     code = info if info.fingerprint else outcome.code
     seconds = time.monotonic() - began
-    return Report(code, checked, _pictured(store, checked), seconds, outcome.complete, shard=shard)
+    return Report(code, checked, pictured(store, checked), seconds, outcome.complete, shard=shard)
 
 
 def code_ahead(plan: Plan) -> AbstractContextManager[Child]:
@@ -93,7 +93,7 @@ def code_ahead(plan: Plan) -> AbstractContextManager[Child]:
     return started_ahead(plan.spec, plan.options, plan.limits, plan.engine)
 
 
-def _pictured(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:
+def pictured(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:
     """The causes, with a picture of an example each; people look at some of them, and never at hundreds."""
     by_key = {one.subject.run_key: one.verdict for one in checked}
     found = causes(checked)
@@ -114,7 +114,7 @@ def _keep(store: Store, fingerprint: str, outcome: Outcome) -> None:
         _log.warning("the verdicts were not kept: %s; %s", error.message, error.hint)
 
 
-def _fingerprint(info: CodeInfo, plan: Plan) -> str:
+def fingerprint_of(info: CodeInfo, plan: Plan) -> str:
     """The code, and what else a verdict depends on."""
     options = f"{plan.engine} {plan.options.sandbox} {plan.options.guard} {sorted(plan.options.policy.items())}"
     return hashlib.sha256(f"{info.fingerprint}\n{options}".encode()).hexdigest()[:32]

@@ -20,9 +20,9 @@ def against_base(
     report: Report, ref: str, store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None = None
 ) -> Report:
     """The report with what the code at the merge base with `ref` says about the same runs."""
-    with Worktrees(_place(plan.spec)) as trees:
+    with Worktrees(place_of(plan.spec)) as trees:
         commit = trees.merge_base(ref)
-        spec = _that_exist(trees.placed(plan.spec, commit, ref).spec)
+        spec = that_exist(trees.placed(plan.spec, commit, ref).spec)
         try:
             # What is kept must not point into a checkout that is gone tomorrow.
             before = check(store, rows, replace(plan, spec=spec, keep=False), progress)
@@ -32,7 +32,7 @@ def against_base(
     return against(report, {one.subject.run_key: one for one in before.runs})
 
 
-def _place(spec: CodeSpec) -> Path:
+def place_of(spec: CodeSpec) -> Path:
     """A folder of the repository that the code is in."""
     folder = Path(spec.folder or ".")
     paths = [folder / item for item in spec.workflows if os.sep in item or item.endswith(".py")]
@@ -40,7 +40,7 @@ def _place(spec: CodeSpec) -> Path:
     return found if found.is_dir() else found.parent
 
 
-def _that_exist(spec: CodeSpec) -> CodeSpec:
+def that_exist(spec: CodeSpec) -> CodeSpec:
     """A file that the change adds was not there before; what it holds had no code then."""
     kept = [
         item

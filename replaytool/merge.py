@@ -13,7 +13,7 @@ from replaytool.check import MOST_PICTURES
 from replaytool.errors import ReplaytoolError
 from replaytool.replay.causes import causes
 from replaytool.text import visible
-from replaytool.verdict import SCHEMA, WORDS, Cause, Checked, CodeInfo, Report, report_from_json
+from replaytool.verdict import SCHEMA, WORDS, Base, Cause, Checked, CodeInfo, Report, report_from_json
 
 _LATEST = "~"
 """Sorts behind every time: where the database has none, it puts the run at the end."""
@@ -49,8 +49,14 @@ def merged(reports: Sequence[Report]) -> Report:
     return Report(
         code, runs, _pictured(causes(runs), reports), sum(report.seconds for report in reports),
         all(report.complete for report in reports), frozenset(word for report in reports for word in report.failing),
-        any(report.include_pinned for report in reports), next((one.base for one in reports if one.base), None),
+        any(report.include_pinned for report in reports), _base(reports),
     )  # fmt: skip
+
+
+def _base(reports: Sequence[Report]) -> Base | None:
+    """The first part's; the runs that were left out of any are left out of the whole."""
+    found = [one.base for one in reports if one.base]
+    return replace(found[0], left_out=sum(one.left_out for one in found)) if found else None
 
 
 def _place(one: Checked) -> tuple[str, bool, str, str]:

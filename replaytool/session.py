@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from replaytool import check, compare, config, deeds, gate, ingest, payloads, walk
+from replaytool import check, compare, config, deeds, gate, impacted, ingest, payloads, walk
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event
 from replaytool.replay.builds import CodeMap
@@ -137,15 +137,17 @@ class Session:
         observer: ingest.Observer,
         progress: check.Progress,
         base: str | None = None,
+        *,
+        only_impacted: bool = False,
     ) -> tuple[Report, ingest.Report | None]:
         """Check what the sources hold, in memory; or what a store holds, and keep the verdicts there."""
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
-            return _checked(store, condition, plan, progress, base), None
+            return _checked(store, condition, plan, progress, base, only_impacted), None
         with check.code_ahead(plan):
             store = Store(None)
             loaded = ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
-            return _checked(store, condition, plan, progress, base), loaded
+            return _checked(store, condition, plan, progress, base, only_impacted), loaded
 
     def code_map(
         self,
@@ -174,8 +176,17 @@ class Session:
         return row, self.store.events(row.run_key)
 
 
-def _checked(store: Store, condition: str, plan: check.Plan, progress: check.Progress, base: str | None) -> Report:
+def _checked(
+    store: Store,
+    condition: str,
+    plan: check.Plan,
+    progress: check.Progress,
+    base: str | None,
+    only_impacted: bool,
+) -> Report:
     rows = store.runs(condition)
+    if base is not None and only_impacted:
+        return impacted.check_impacted(base, store, rows, plan, progress)
     report = check.check(store, rows, plan, progress)
     if base is not None and report.complete:
         report = gate.against_base(report, base, store, rows, plan, progress)

@@ -247,6 +247,10 @@ class CodeInfo:
     """Workflow types, and the modules that their classes stand in; "" is the dynamic workflow."""
     roots: tuple[str, ...] = ()
     """The folders that the code lives in."""
+    loading: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Lines of functions that ran while the code was loaded, by file, where that was watched."""
+    read: tuple[str, ...] = ()
+    """Files that were opened meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +261,8 @@ class Base:
     commit: str
     trouble: str = ""
     """Why it could not be asked; then every finding is new."""
+    left_out: int = 0
+    """Runs that were not replayed after it, as nothing that they come by has changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def _shard(_: click.Context, parameter: click.Parameter, value: str | None) -> S
 @click.option("--fail-on", metavar="VERDICTS", help="The verdicts that fail, instead: diverged,failed,…")
 @click.option("--no-cache", is_flag=True, help="Replay runs again that are known with unchanged code.")
 @click.option("--base", metavar="REF", help="Only what is new since the merge base with REF fails.")
+@click.option("--impacted", is_flag=True, help="With --base: replay only runs that the change can touch.")
 @reports.baseline
 @click.option("--shard", metavar="I/N", callback=_shard, help="Only the runs of one of N shares; `merge` joins them.")
 @click.option("--include-pinned", is_flag=True, help="Runs that worker versioning pins to their build count too.")
@@ -89,12 +90,22 @@ def command(
     """
     from replaytool.check import exit_on
 
+    if given["impacted"] and (not given["base"] or given["repeat"] > 1):
+        raise ReplaytoolError("--impacted needs --base, and goes with no --repeat", "say --base REF: what has changed?")
     failing = exit_on(fail_on, strict=strict, allow_unverified=allow_unverified)
     outputs = reports.outputs(formats)
     work = session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
     plan = _plan(work.settings, given)
     with _watching() as (observer, progress):
-        report, loaded = work.check(sources, _condition(where, workflow_type), plan, observer, progress, given["base"])
+        report, loaded = work.check(
+            sources,
+            _condition(where, workflow_type),
+            plan,
+            observer,
+            progress,
+            given["base"],
+            only_impacted=given["impacted"],
+        )
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
     report = reports.gated(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
     reports.publish(report, outputs)

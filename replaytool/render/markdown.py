@@ -63,6 +63,8 @@ def _head(report: Report) -> Iterator[str]:
         yield f"\nCompared with {code(report.base.ref)} at {code(report.base.commit[:12])}"
         if report.base.trouble:
             yield f", which could not be asked, so that all findings are new: {code(report.base.trouble)}"
+        if report.base.left_out:
+            yield f"; {report.base.left_out:,} runs come by nothing that has changed, and were not replayed again"
     if not report.complete:
         yield "\n**Interrupted: this is what was known.**"
     yield ""

@@ -14,6 +14,7 @@ from replaytool.text import shortened, visible
 from replaytool.verdict import (
     UNSTABLE,
     WORDS,
+    Base,
     Cause,
     Checked,
     Command,
@@ -149,11 +150,21 @@ def _repaired(report: Report) -> Iterator[str]:
         yield visible(
             f"! the code at {report.base.ref} could not be asked, all findings are new: {report.base.trouble}"
         )
+    if report.base is not None and report.base.left_out:
+        yield _left_out(report.base)
     repaired = report.repaired()
     for one in repaired[:_MOST_REPAIRED]:
         yield visible(f"✔ repaired: {one.subject.workflow_type} {one.subject.workflow_id or one.subject.run_key}")
     if len(repaired) > _MOST_REPAIRED:
         yield f"✔ … and {len(repaired) - _MOST_REPAIRED} more"
+
+
+def _left_out(base: Base) -> str:
+    runs = "1 run was" if base.left_out == 1 else f"{base.left_out:,} runs were"
+    return visible(
+        f"{runs} not replayed again: no line that they come by, and nothing that their code imports, has changed since "
+        f"{base.ref} ({base.commit[:12]})"
+    )
 
 
 def _radius(report: Report) -> Iterator[str]:

@@ -177,10 +177,14 @@ def _child(state: _State) -> Child:
     return Child(state.job, state.setup, state.limits, state.stopped)
 
 
-def code_info(spec: CodeSpec) -> CodeInfo:
-    """Which code this is."""
-    with started_ahead(spec) as child:
+def code_info(spec: CodeSpec, argument: dict[str, Any] | None = None) -> CodeInfo:
+    """Which code this is; an argument may ask for more about it."""
+    limits = Limits()
+    child = Child(REPLAY, _setup(REPLAY, spec, None, limits, argument), limits, threading.Event())
+    try:
         return child.code()
+    finally:
+        child.end(patience=0)
 
 
 class Replayer:

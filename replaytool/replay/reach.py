@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dis
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -19,6 +21,7 @@ END = -1
 """Where a step leads that leaves its function."""
 _ENDS_OF_LOOPS = (StopIteration, StopAsyncIteration)
 """Python tells these of an `await` and of a loop that come to their ends, where nothing goes wrong."""
+_MODULES = (".py", ".pyc", ".so", ".pth")
 _RETURN = dis.opmap["RETURN_VALUE"]
 Trace = Callable[[FrameType, str, Any], Any]
 
@@ -32,6 +35,8 @@ class Reach:
     """From line to line within one function; END where it returned."""
     shared: tuple[str, ...] = ()
     """Files of modules that all runs of a process share: what one run did there, another may build on."""
+    read: tuple[str, ...] = ()
+    """Files that were opened meanwhile, modules apart."""
 
 
 @dataclass
@@ -47,6 +52,7 @@ class Tracer:
         self._is_own = is_own
         self._places: dict[str, _Place | None] = {}
         self._shared: set[str] = set()
+        self.read: set[str] = set()
 
     def entered(self, frame: FrameType, event: str, arg: Any) -> Trace | None:
         """For `sys.settrace`: called for each function that is entered or gone on with."""
@@ -76,6 +82,7 @@ class Tracer:
             {name: tuple(sorted(place.lines)) for name, place in found.items()},
             {name: tuple(sorted(place.steps)) for name, place in found.items()},
             tuple(sorted(self._shared & found.keys())),
+            tuple(sorted(self.read)),
         )
 
 
@@ -116,11 +123,23 @@ _NOTHING: AbstractContextManager[None] = nullcontext()
 def recording(is_own: Callable[[CodeType], bool]) -> Iterator[Tracer]:
     """Take down what is replayed in here."""
     global _tracer
+    _listen()
     _tracer = Tracer(is_own)
     try:
         yield _tracer
     finally:
         _tracer = None
+
+
+@cache
+def _listen() -> None:
+    """An audit hook stays for as long as the process: once is enough."""
+    sys.addaudithook(_opened)
+
+
+def _opened(event: str, args: tuple[Any, ...]) -> None:
+    if event == "open" and _tracer is not None and isinstance(args[0], str) and not args[0].endswith(_MODULES):
+        _tracer.read.add(os.path.abspath(args[0]))
 
 
 def traced() -> AbstractContextManager[None]:

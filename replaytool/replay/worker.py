@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import msgspec
@@ -25,9 +25,12 @@ from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.history import Run
 from replaytool.replay import Code, CodeSpec, Options, load, senses
 from replaytool.replay.jobs import NO_MEMORY, Asked, Job, named
+from replaytool.replay.reach import recording, traced
 from replaytool.verdict import CodeInfo
 
 _NO_THREAD = "can't start new thread"  # a thread needs a stack, and is the first thing to find no room for it
+WATCHES_LOADING = "watches_loading"
+"""An argument of any job: loading the code is taken down too."""
 _HEAD = struct.Struct(">IQ")
 TELL_PLACE, _BREAK_OFF = signal.SIGUSR2, signal.SIGUSR1
 """The signals on which a child writes down where it is, and stops waiting."""
@@ -144,12 +147,21 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 def loaded(setup: Setup, answers: IO[bytes]) -> Code | None:
     """The code, once whoever asks has been told that it is loaded, or why not."""
     try:
-        code = load(setup.spec)
+        code = _watched(setup.spec) if setup.argument.get(WATCHES_LOADING) else load(setup.spec)
     except ReplaytoolError as error:
         send(answers, Ready(error=error.message, hint=error.hint, exit_code=error.exit_code))
         return None
     send(answers, Ready(code.info))
     return code
+
+
+def _watched(spec: CodeSpec) -> Code:
+    from replaytool.replay.temporal import callsite
+
+    with recording(callsite.is_user) as tracer, traced():
+        code = load(spec)
+    found = tracer.reach()
+    return replace(code, info=replace(code.info, loading=found.lines, read=found.read))
 
 
 def _answer(job: Job[Any], asked: Asked) -> Any:

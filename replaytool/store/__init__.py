@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from replaytool.errors import ReplaytoolError
 from replaytool.history import Event, Run
-from replaytool.store import db, verdicts, writer
+from replaytool.store import db, reaches, verdicts, writer
 from replaytool.store.db import is_store
 from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, Added
 
@@ -147,6 +147,11 @@ class Store:
         with self._connection() as connection:
             return verdicts.newest(connection, run_key)
 
+    def reaches(self, fingerprint: str, run_keys: Iterable[str]) -> dict[str, str]:
+        """Which lines these runs, as they are now, come by under this code, as JSON."""
+        with self._connection() as connection:
+            return reaches.known(connection, fingerprint, run_keys)
+
 
 class Writer:
     """What may be written in one burst."""
@@ -161,6 +166,10 @@ class Writer:
     def save_verdicts(self, fingerprint: str, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Keep verdicts under their runs' keys."""
         verdicts.save(self._connection, fingerprint, found)
+
+    def save_reaches(self, fingerprint: str, found: Mapping[str, str]) -> None:
+        """Keep which lines runs come by, under their keys."""
+        reaches.save(self._connection, fingerprint, found)
 
 
 def _batches(relation: Any) -> pa.RecordBatchReader:
