@@ -16,7 +16,8 @@ import msgspec
 
 from replaytool.check import Plan, Progress, check, fingerprint_of, pictured, works_of
 from replaytool.errors import ReplaytoolError
-from replaytool.gate import against, place_of, that_exist
+from replaytool.gate import place_of, that_exist
+from replaytool.known import against
 from replaytool.replay.impact import Before, to_replay
 from replaytool.replay.pool import code_info, do_all
 from replaytool.replay.reach import Reach
