@@ -1,14 +1,17 @@
 """How fast resets are planned, and how near applying them comes to bare calls: `python -m benchmarks.reset`.
 
-Planning is measured on histories of about 60 events in a store. Applying is measured on a dev server without a
-worker, so that the server does the same for each call: half of the workflows are reset by bare RPC calls at the same
-concurrency, half by a plan, in turns, so that a server that gets slower with time is so for both.
+Planning is measured on histories of about 60 events in a store, from the histories alone and with a simulation of each
+workflow in one child process; processor time is told beside it, for machines that do something else too. Applying is
+measured on a dev server without a worker, so that the server does the same for each call: half of the workflows are
+reset by bare RPC calls at the same concurrency, half by a plan, in turns, so that a server that gets slower with time
+is so for both.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -24,11 +27,14 @@ from typing import Any
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
-from benchmarks import histories
+from benchmarks import histories, replayable
 from replaytool import ingest
 from replaytool.plan import ResetPlan, dumps, read, sealed, totals
+from replaytool.replay import CodeSpec
+from replaytool.replay.pool import Limits
 from replaytool.reset import planner
 from replaytool.reset.apply import Settings, apply
+from replaytool.reset.outlook import Wanted, with_outlook
 from replaytool.reset.points import Rule
 from replaytool.reset.selection import Choice
 from replaytool.sources import open_sources
@@ -54,6 +60,31 @@ def planning(folder: Path, number: int) -> dict[str, Any]:
     dumps(plan)
     seconds = time.perf_counter() - started
     return {"workflows": len(plan.items), "events": rows[0]["events"], "per_second": round(len(plan.items) / seconds)}
+
+
+def simulating(folder: Path, number: int) -> dict[str, Any]:
+    """Plan with a simulation of each workflow from the middle of its history: workflows per second and core."""
+    (folder / "workflows.py").write_text(replayable.WORKFLOWS)
+    for seed in range(number):
+        text = replayable.history("Steps", 9, seed).replace('"workflowId":"bench"', f'"workflowId":"bench-{seed}"')
+        (folder / f"steps-{seed}.json").write_text(text)
+    store = Store(folder / "steps.duckdb")
+    ingest.load(store, open_sources([str(folder / "steps-*.json")], None))
+    rows = store.query("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
+    wanted = Wanted(CodeSpec(("workflows.py",), folder=str(folder)), limits=Limits(jobs=1))
+    before, started = os.times(), time.perf_counter()
+    made = planner.draft(store, planner.Request(Rule("event", "30")))
+    plan = planner.finished(with_outlook(store, made, wanted))
+    dumps(plan)
+    seconds, after = time.perf_counter() - started, os.times()
+    busy = sum(after[:4]) - sum(before[:4])
+    assert all(item.simulation and item.simulation["stopped"] is None for item in plan.items)
+    return {
+        "workflows": len(plan.items),
+        "events": rows[0]["events"],
+        "per_second": round(len(plan.items) / seconds),
+        "per_processor_second": round(len(plan.items) / busy),
+    }
 
 
 async def _riders(server: DevServer, number: int) -> list[str]:
@@ -142,7 +173,10 @@ def main(number: int = 150, rounds: int = 2) -> None:
         runs, server = Path(folder, "runs"), Path(folder, "server")
         runs.mkdir()
         server.mkdir()
-        found = {"planning": planning(runs, 1000), "applying": applying(server, number, rounds)}
+        steps = Path(folder, "steps")
+        steps.mkdir()
+        found = {"planning": planning(runs, 1000), "simulating": simulating(steps, 1000)}
+        found |= {"applying": applying(server, number, rounds)}
     print(json.dumps(found, indent=1))
 
 

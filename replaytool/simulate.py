@@ -25,7 +25,7 @@ from replaytool.replay.temporal import direct, rewritten
 from replaytool.replay.temporal.beyond import Beyond
 from replaytool.replay.temporal.clock import nanoseconds
 from replaytool.replay.temporal.decisions import Change, Decision, Reader, changes, of_types
-from replaytool.replay.temporal.driving import decoder, driving
+from replaytool.replay.temporal.driving import decoder, driving, follows
 from replaytool.replay.temporal.record import from_bytes
 from replaytool.replay.temporal.supply import Supply
 from replaytool.replay.temporal.values import payload_of
@@ -111,12 +111,12 @@ def simulate(runs: Sequence[Run], ask: Ask, code: Code, options: Options) -> Sim
     trouble = _impossible(base, ask, code)
     if trouble:
         return Simulation(stopped=trouble)
-    verdict, reason = _prefix(base, ask, code, options) if ask.prefix else (None, "")
+    first = _Simulating(runs, ask, code, options, _RUN_IDS[0])
+    found = first.simulation()
+    verdict, reason = _prefix(base, ask, code, options, follows=first.follows) if ask.prefix else (None, "")
     if verdict in ("diverged", "failed", "crashed"):
         text = f"the kept part does not replay with this code: {reason}"
         return Simulation(stopped=text, prefix_verdict=verdict, prefix_reason=reason)
-    first = _Simulating(runs, ask, code, options, _RUN_IDS[0])
-    found = first.simulation()
     if first.has_drawn and ask.reset:
         other = _Simulating(runs, ask, code, options, _RUN_IDS[1]).simulation()
         found = replace(found, varies=_differing(found.state or {}, other.state or {}))
@@ -133,7 +133,10 @@ def _impossible(base: Run, ask: Ask, code: Code) -> str:
     return handed.reason if handed is not None else ""
 
 
-def _prefix(base: Run, ask: Ask, code: Code, options: Options) -> tuple[str, str]:
+def _prefix(base: Run, ask: Ask, code: Code, options: Options, *, follows: bool) -> tuple[str, str]:
+    """The verdict on the kept part; where it was followed to the letter there is nothing more to find out."""
+    if follows:
+        return "ok", ""
     kept = replace(base, events=until(base.events, ask.point))
     found = replay(kept, code, options)
     return found.verdict, found.reason
@@ -157,6 +160,8 @@ class _Simulating:
         self._world = _world(runs, ask, decode)
         self._time = _text(self._world.now)
         self.has_drawn = False
+        self.follows = False
+        """Whether the code did all that the kept part holds."""
 
     def simulation(self) -> Simulation:
         """Drive one run after the other until there is no next one."""
@@ -164,7 +169,7 @@ class _Simulating:
         run = replace(base, events=self._begun(base), run_id=self._run_id if self._ask.reset else base.run_id)
         found = Simulation()
         for number in range(1, _MOST_RUNS + 1):
-            end, found = self._driven(run)
+            end, found = self._driven(run, is_first=number == 1)
             found = replace(found, runs=number)
             if end.status != "ContinuedAsNew":
                 return found
@@ -185,11 +190,13 @@ class _Simulating:
         kind = end.command.workflow_type or run.workflow_type
         return replace(run, events=events, run_id=new_id, workflow_type=kind)
 
-    def _driven(self, run: Run) -> tuple[End, Simulation]:
+    def _driven(self, run: Run, *, is_first: bool) -> tuple[End, Simulation]:
         with driving(run, self._code, self._options) as course:
             beyond = Beyond(course, self._world)
             end = beyond.run()
             self.has_drawn |= beyond.has_drawn
+            if is_first:
+                self.follows = follows(course, run, self._code, self._options)
             instance = course.driven.innermost
             workflow = getattr(instance, "_object", None)
             state = state_of(workflow) if workflow is not None else None

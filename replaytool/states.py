@@ -41,7 +41,7 @@ def stand(run: Run, code: Code, options: Options, expression: Expression | None 
     tasks = [event.event_id for event in heads(run.events) if event.event_type == "WorkflowTaskCompleted"]
     holds: dict[int, bool] = {}
     unsure, failure = "", None
-    with driving(run, code, options) as course:
+    with driving(run, code, options, inside=expression is None) as course:
         for told in course.steps():
             failure = told.answer.failure or failure
             workflow = _workflow(course.driven.innermost)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import code, options, reset_simulate, reset_telling, session
+from replaytool.cli import code, options, reset_looking, reset_simulate, reset_telling, session
 from replaytool.cli.pull import server_options
 from replaytool.cli.reset_options import how as how_options
 from replaytool.cli.reset_options import taken_how, taken_server
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 @click.option("--first-task", is_flag=True, help="Back to the first workflow task.")
 @click.option("--last-task", is_flag=True, help="Back to the last workflow task.")
 @click.option("--last-continued-as-new", is_flag=True, help="Back into the run before, to where it continued as new.")
+@click.option("--state-changed", metavar="EXPR", help="Back to just before the state changed so that this holds.")
+@click.option("--latest-clean", is_flag=True, help="Back to the latest point from which --workflows replays cleanly.")
 @click.option("--where", metavar="SQL", help="Only workflows with a run for which this holds over the view `runs`.")
+@click.option("--where-state", metavar="EXPR", help="Only workflows with a run at whose end this holds.")
+@click.option("--only-diverged", is_flag=True, help="Only workflows with a run that the last check called diverged.")
+@click.option("--only-stuck", is_flag=True, help="Only workflows with a run that the last check called stuck.")
+@click.option("--code", "by_build", multiple=True, metavar="BUILD=CODE", help="The code that a build had. Repeatable.")
 @click.option(
     "--ids", "ids_file", metavar="FILE", type=click.File(encoding="utf-8"), help="Only these: an id on each line."
 )
@@ -59,6 +65,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
       replaytool reset plan --build v2 --workflows app/ -o plan.json
       replaytool reset plan --build v2 --where "status = 'Running'" --address localhost:7233 -o plan.json
       replaytool reset plan --before-activity charge_card --ids affected.txt --emit-cli
+      replaytool reset plan --state-changed "points == 0 and trips" --code v2=old/wf.py --workflows app/wf.py
     """
     from replaytool.plan import dumps
     from replaytool.reset import planner
@@ -66,14 +73,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     how, server = taken_how(given), taken_server(given)
     rule = _rule(given)
-    choice = Choice(
-        rule.value if rule.kind == "build" else None,
-        given["where"],
-        _ids(given["ids_file"]),
-        given["skip"],
-        server.namespace,
-    )
+    build = rule.value if rule.kind == "build" else None
+    choice = Choice(build, given["where"], _ids(given["ids_file"]), given["skip"], server.namespace)
     work = session(ctx, **{name: given[name] for name in code.SESSION})
+    rule, choice = reset_looking.looked(work, given, rule, choice)
     made = planner.draft(work.store, planner.Request(rule, choice, frozenset(given["include"])))
     plan = _finished(made, server, _foresee(work, given, how.exclude))
     if given["output"]:
@@ -114,7 +117,10 @@ def _foresee(work: Any, given: dict[str, Any], exclude: tuple[str, ...]) -> Call
     return foresee
 
 
-_RULES = ("build", "at", "event", "before_activity", "first_task", "last_task", "last_continued_as_new")
+_RULES = (
+    "build", "at", "event", "before_activity", "first_task", "last_task", "last_continued_as_new", "state_changed",
+    "latest_clean",
+)  # fmt: skip
 
 
 def _rule(given: dict[str, Any]) -> Rule:
@@ -124,7 +130,8 @@ def _rule(given: dict[str, Any]) -> Rule:
     if len(found) != 1:
         raise ReplaytoolError(
             "say where to go back to, once" if not found else f"{' and '.join(found)} exclude each other",
-            "--build, --time, --event, --before-activity, --first-task, --last-task or --last-continued-as-new",
+            "--build, --time, --event, --before-activity, --first-task, --last-task, --last-continued-as-new, "
+            "--state-changed or --latest-clean",
         )
     name, value = found[0], given[found[0]]
     if name != "build" and (given["entry"] != 1 or given["tasks_only"]):

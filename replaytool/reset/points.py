@@ -7,8 +7,8 @@ what "before this happened" means. One function finds the point for each rule, o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from replaytool.errors import ReplaytoolError
 from replaytool.plan import Point
@@ -27,6 +27,9 @@ class Rule:
     ordinal: int = 1
     tasks_only: bool = False
     """Leave out what a build did to activities only."""
+    points: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """By the runs' keys, where only replaying tells."""
+    troubles: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def as_object(self) -> dict[str, object]:
         """The rule as a plan tells it."""
@@ -208,6 +211,28 @@ def _last_continued(rule: Rule, line: Line) -> Found | NotFound:
     return Found(record, _at(record.tasks[-1], "the task that continued it as new"))
 
 
+def _state_changed(rule: Rule, line: Line) -> Found | NotFound:
+    """Just before the earliest task that made the expression true."""
+    for record in line.runs:
+        task = _task(record, rule.points.get(record.run_key, 0))
+        if task is not None:
+            return Found(record, _at(task, f"the task after which {rule.value}"))
+    return NotFound(_trouble(rule, line) or f"it never came to hold: {rule.value}")
+
+
+def _latest_clean(rule: Rule, line: Line) -> Found | NotFound:
+    """The latest task of the newest run up to which the new code follows, or of a run before."""
+    for record in reversed(line.runs):
+        task = _task(record, rule.points.get(record.run_key, 0))
+        if task is not None:
+            return Found(record, _at(task, "the latest up to which the new code replays cleanly"))
+    return NotFound(_trouble(rule, line) or "the new code follows none of its runs to any task")
+
+
+def _trouble(rule: Rule, line: Line) -> str:
+    return next((rule.troubles[one.run_key] for one in line.runs if one.run_key in rule.troubles), "")
+
+
 def _no_task(record: Record) -> NotFound:
     return NotFound(f"run {record.run_id or record.run_key} has no completed workflow task")
 
@@ -220,4 +245,6 @@ RULES: dict[str, Callable[[Rule, Line], Found | NotFound]] = {
     "first_task": _first_task,
     "last_task": _last_task,
     "last_continued_as_new": _last_continued,
+    "state_changed": _state_changed,
+    "latest_clean": _latest_clean,
 }

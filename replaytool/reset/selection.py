@@ -27,6 +27,8 @@ class Choice:
     """Workflow ids, run ids or run keys; None where none were given."""
     skip: tuple[str, ...] = ()
     namespace: str | None = None
+    only: frozenset[str] | None = None
+    """Keys of the runs that something else than the store has found; None where nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ def _matching(store: Store, choice: Choice) -> list[dict[str, Any]]:
             names = "list_contains(?, run_key) OR list_contains(?, workflow_id) OR list_contains(?, run_id)"
             conditions.append(f"{sense}coalesce({names}, false)")
             parameters += [list(ids)] * 3  # type: ignore[list-item]
+    if choice.only is not None:
+        conditions.append("list_contains(?, run_key)")
+        parameters.append(sorted(choice.only))  # type: ignore[arg-type]
     if choice.where:
         conditions.append(f"({choice.where}\n)")
     return [row.values for row in store.runs(" AND ".join(conditions), parameters)]

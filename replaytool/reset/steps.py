@@ -67,25 +67,27 @@ class Steps:
             return await self._note(item, state, attempt - 1, new, message)
         await self._note(item, INTENDED, attempt)
         try:
-            async with self.gate:
-                return await self._called(item, attempt)
+            new_run = await self._called(item)
         except AnswerLost:
             await asyncio.sleep(self.settle)
             found = await self.found(item)
             return await self._note(item, DONE, attempt, found, "found by its token") if found else None
+        except Refused as error:
+            return await self._note(item, FAILED, attempt, None, str(error))
         except ReplaytoolError as error:
             await self._note(item, FAILED, attempt, None, error.message)
             raise
-
-    async def _called(self, item: ResetItem, attempt: int) -> Outcome:
-        if not self.going():
+        if new_run is None:
             return await self._note(item, NOT_CALLED, attempt - 1, None, "the apply was stopped before the call")
-        token = self.plan.token(item)
-        try:
-            new_run = await self.server.reset(item.workflow_id, item.run_id, item.point.event_id, token, self.how)
-        except Refused as error:
-            return await self._note(item, FAILED, attempt, None, str(error))
         return await self._note(item, DONE, attempt, new_run)
+
+    async def _called(self, item: ResetItem) -> str | None:
+        """The new run; nothing where it was stopped in time. The gate is held for the call, and for no entry."""
+        async with self.gate:
+            if not self.going():
+                return None
+            token = self.plan.token(item)
+            return await self.server.reset(item.workflow_id, item.run_id, item.point.event_id, token, self.how)
 
     async def _not_as_planned(self, item: ResetItem, current: Described | None) -> tuple[str, str | None, str] | None:
         if current is None:

@@ -145,7 +145,7 @@ def test_two_at_once_are_one_and_an_answer(server: DevServer, tmp_path: Path) ->
     async def scenario(scene: Scene) -> None:
         async with planned(scene, 8) as plan:
             command = ("reset", "apply", scene.plan_file, "--address", server.address, "--yes")
-            first = replaytool(tmp_path, *command, "--rps", "2", start_only=True)
+            first = replaytool(tmp_path, *command, "--rps", "0.8", start_only=True)
             await until_file(scene.plan_file.with_name("plan.ledger.duckdb"))
             second = await asyncio.to_thread(replaytool, tmp_path, *command)
             assert second.returncode == 1

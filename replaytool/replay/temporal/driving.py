@@ -12,18 +12,23 @@ from replaytool.replay.drift import Decode
 from replaytool.replay.options import Options
 from replaytool.replay.temporal.direct import Course, bench_of, entered
 from replaytool.replay.temporal.quiet import quiet, unhurried
+from replaytool.replay.temporal.record import Record
 from replaytool.replay.temporal.sandbox import SharedSandbox
 
 
 @contextmanager
-def driving(run: Run, code: Code, options: Options) -> Iterator[Course]:
-    """The run, with the world shut out; it is torn down when the block ends."""
+def driving(run: Run, code: Code, options: Options, *, inside: bool = True) -> Iterator[Course]:
+    """The run, with the world shut out; it is torn down when the block ends.
+
+    Inside, the block itself is in the sandbox, which is faster, and imports nothing that it does not have already.
+    """
     bench = bench_of(code, options)
     worker, *runners = bench.worker("plain")
     workflow = code.workflow(run.workflow_type)
     runner = runners[0].inner
     watch = guard.Watch(lambda frame: None, options.guard) if options.watch or options.guard else None
-    with quiet(), guard.watched(watch), entered(runner, workflow) if workflow else nullcontext(), unhurried():
+    stays = entered(runner, workflow) if inside and workflow is not None else nullcontext()
+    with quiet(), guard.watched(watch), stays, unhurried():
         course = bench.begun(run, worker, *runners, keep=True)
         try:
             yield course
@@ -31,6 +36,13 @@ def driving(run: Run, code: Code, options: Options) -> Iterator[Course]:
             course.driven.evict()
     if isinstance(runner, SharedSandbox) and workflow is not None:
         runner.look_after(workflow)
+
+
+def follows(course: Course, run: Run, code: Code, options: Options) -> bool:
+    """Whether the code asked for all that is recorded, with nothing in it that is different."""
+    if course.says.word != "ok" or course.replay.replaying:
+        return False
+    return bench_of(code, options).likeness.is_plain(Record(run), course.replay.tape, course.replay.line.matched)
 
 
 def decoder(code: Code, options: Options) -> Decode:
