@@ -258,7 +258,7 @@ def test_the_command_line_from_end_to_end(server: DevServer, tmp_path: Path) -> 
             assert emitted.stdout.count("temporal workflow reset") == 2
             assert "why not" in emitted.stdout
             shown = await call("plan", "--build", "v2", "-o", "plan.json", "--address", server.address)
-            assert "not computed" in shown.stdout, shown.stderr
+            assert "not simulated" in shown.stdout, shown.stderr
             asked = await call("apply", "plan.json", "--address", server.address)
             assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
             done = await call("apply", "plan.json", "--address", server.address, "--yes", "--json")
