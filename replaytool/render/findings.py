@@ -46,8 +46,10 @@ class Told:
 
     @property
     def count(self) -> str:
-        """In how many runs."""
-        return counted(self.cause.runs, "run") + (f", {self.cause.known} known before" if self.cause.known else "")
+        """In how many runs, and how many of those go on."""
+        still = sum(one.subject.is_open for one in self.runs)
+        said = counted(self.cause.runs, "run") + (f", {still:,} still open" if still else "")
+        return said + (f", {self.cause.known:,} known before" if self.cause.known else "")
 
 
 def told(report: Report) -> list[Told]:

@@ -33,6 +33,8 @@ def render(report: Report) -> str:
 def _suite(root: Element, report: Report, workflow_type: str, runs: Sequence[Checked]) -> None:
     seconds = sum(one.verdict.seconds for one in runs)
     suite = SubElement(root, "testsuite", name=visible(workflow_type), tests=str(len(runs)), time=f"{seconds:.3f}")
+    told = SubElement(suite, "properties")
+    SubElement(told, "property", name="blast radius", value=report.blast_radius().sentence())
     for one in runs:
         _case(suite, report, one)
     for tally, tag in zip(_TALLIES, ("failure", "error", "skipped"), strict=True):
