@@ -38,6 +38,7 @@ class BlastRadius:
     broken: int
     broken_open: int
     causes: int
+    """Equal drift is none: where drift fails, it is told difference by difference."""
     pinned: int
     """Counted apart, and in none of the other numbers."""
     by_type: Sequence[Share]
@@ -51,7 +52,7 @@ class BlastRadius:
         else:
             still = f" ({self.broken_open:,} still open)" if self.open else ""
             said = f"this change breaks {self.broken:,} of {_counted(self.runs, 'run')}{still}"
-            said += f", {_counted(self.causes, 'cause')}"
+            said += f", {_counted(self.causes, 'cause')}" if self.causes else ""
         apart = f"; {_counted(self.pinned, 'run')} pinned to another build counted apart" if self.pinned else ""
         return said + apart
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from replaytool.errors import ReplaytoolError
-from replaytool.replay.causes import cause_id, findings, fingerprint
+from replaytool.replay.causes import causes, findings, fingerprint
 from replaytool.verdict import Checked, Report
 
 _SCHEMA = 1
@@ -40,10 +40,9 @@ def _told(one: Checked, before: Checked | None) -> Checked:
 
 def with_known(report: Report, runs: Sequence[Checked]) -> Report:
     """The report with these runs, its causes counting anew how many of theirs are known."""
-    known: dict[str, int] = {}
-    for one in runs:
-        known[cause_id(one)] = known.get(cause_id(one), 0) + one.known
-    return replace(report, runs=runs, causes=[replace(cause, known=known[cause.id]) for cause in report.causes])
+    counted = {cause.id: cause for cause in causes(runs)}
+    told = [replace(counted[cause.id], timeline=cause.timeline) for cause in report.causes]
+    return replace(report, runs=runs, causes=told)
 
 
 def read_baseline(path: Path) -> frozenset[str]:

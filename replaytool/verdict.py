@@ -231,6 +231,8 @@ class Cause:
     """The cause without lines and files: it stays the same while the code around it moves."""
     known: int = 0
     """How many of the runs had the finding before."""
+    pinned: int = 0
+    """How many of the others are pinned to their build."""
     timeline: Timeline | None = None
     """Of the example."""
 
@@ -320,7 +322,11 @@ class Report:
             )
             for one in self.runs
         ]
-        return blast_radius(stands, sum(cause.runs > cause.known for cause in self.causes))
+        return blast_radius(stands, sum(self._breaks(cause) for cause in self.causes))
+
+    def _breaks(self, cause: Cause) -> bool:
+        apart = 0 if self.include_pinned else cause.pinned
+        return cause.verdict != "unverified" and cause.verdict in self.failing and cause.runs > cause.known + apart
 
     def summary(self) -> dict[str, Any]:
         """How many runs have which verdict."""

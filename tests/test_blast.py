@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from replaytool.blast import Stand, blast_radius
+from replaytool.replay.causes import causes
 from replaytool.standing import pinned_to
 from replaytool.verdict import Checked, CodeInfo, Failure, Report, Subject, Verdict
 from tests.conftest import FIXTURES, Call
@@ -44,6 +45,18 @@ def test_a_pinned_run_is_counted_apart_and_fails_nothing_until_it_is_asked_in() 
     asked = Report(CodeInfo(), runs, include_pinned=True)
     assert [asked.fails(one) for one in runs] == [True, False]
     assert (asked.blast_radius().pinned, asked.blast_radius().broken_open) == (0, 1)
+
+
+def test_only_what_breaks_is_a_cause() -> None:
+    broken = Verdict("failed", "x", failure=Failure(3, "E", "m"))
+    told = (("a", "A", None, False), ("b", "B", "v1", False), ("c", "C", None, True), ("d", "D", "v1", True))
+    runs = [
+        Checked(Subject(key, workflow_type=kind, pinned_to=pin), broken, known=known) for key, kind, pin, known in told
+    ]
+    runs.append(Checked(Subject("e"), Verdict("unverified", "no code")))
+    sentence = Report(CodeInfo(), runs, causes(runs)).blast_radius().sentence()
+    assert sentence.startswith("this change breaks 1 of 3 runs, 1 cause;")
+    assert Report(CodeInfo(), runs, causes(runs), include_pinned=True).blast_radius().causes == 2
 
 
 def test_pins_and_waits_are_read_from_real_histories(call: Call) -> None:

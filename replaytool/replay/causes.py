@@ -48,6 +48,7 @@ def _cause(key: str, runs: Sequence[Checked]) -> Cause:
         example=first.subject.run_key,
         fingerprint=fingerprint(first),
         known=sum(one.known for one in runs),
+        pinned=sum(one.subject.pinned_to is not None and not one.known for one in runs),
     )
 
 

@@ -16,6 +16,8 @@ ORDER = FIXTURES / "activities_in_sequence"
 TRIP = FIXTURES / "saga_with_compensation"
 BROKEN_ORDER = ORDER / "changed_activity_renamed.py"
 BROKEN_TRIP = TRIP / "changed_order_of_undo.py"
+# One child, and no module imported anew for each run.
+QUICK = ("-j", "1", "--sandbox", "off")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -62,7 +64,14 @@ def test_a_change_that_breaks_one_workflow_and_repairs_another(
     if code == "order trip":
         monkeypatch.syspath_prepend(str(repository / "app"))
     before = state(repository)
-    arguments = ["check", "histories", *(part for item in code.split() for part in ("-w", item)), "--base", "main"]
+    arguments = [
+        "check",
+        "histories",
+        *QUICK,
+        *(part for item in code.split() for part in ("-w", item)),
+        "--base",
+        "main",
+    ]
     told = call(*arguments, "--format", "json")
     assert told.code == 1
     assert by_type(told.json) == {"Order": ("diverged", "ok", False), "Trip": ("ok", "diverged", False)}
@@ -76,7 +85,7 @@ def test_what_the_base_has_too_is_known_and_does_not_fail(call: Call, repository
     shutil.copy(ORDER / "workflow.py", repository / "app" / "order.py")
     moved = "# one line more\n" + BROKEN_TRIP.read_text()
     (repository / "app" / "trip.py").write_text(moved)
-    arguments = ("check", "histories", "-w", "app")
+    arguments = ("check", "histories", *QUICK, "-w", "app")
     assert call(*arguments).code == 1
     told = call(*arguments, "--base", "main")
     assert told.code == 0
@@ -90,7 +99,7 @@ def test_what_the_base_has_too_is_known_and_does_not_fail(call: Call, repository
 def test_another_way_to_break_what_was_broken_is_new(call: Call, repository: Path) -> None:
     shutil.copy(ORDER / "workflow.py", repository / "app" / "order.py")
     (repository / "app" / "trip.py").write_text((TRIP / "workflow.py").read_text().replace("book_hotel", "book_inn"))
-    told = call("check", "histories", "-w", "app", "--base", "main", "--format", "json")
+    told = call("check", "histories", *QUICK, "-w", "app", "--base", "main", "--format", "json")
     assert told.code == 1
     assert by_type(told.json)["Trip"] == ("diverged", "diverged", False)
 
@@ -99,7 +108,7 @@ def test_code_that_is_new_had_no_findings_before(call: Call, repository: Path) -
     shutil.copy(BROKEN_TRIP, repository / "app" / "journey.py")
     (repository / "app" / "trip.py").unlink()
     told = call(
-        "check", "histories", "-w", "app/journey.py", "-w", "app/order.py", "--base", "main", "--format", "json"
+        "check", "histories", *QUICK, "-w", "app/journey.py", "-w", "app/order.py", "--base", "main", "--format", "json"
     )
     assert by_type(told.json)["Trip"] == ("diverged", "unverified", False)
 
@@ -110,7 +119,7 @@ def test_a_base_that_does_not_load_makes_everything_new(call: Call, repository: 
     (repository / "app" / "order.py").write_text("import temporalio\nimport nothing_of_this_name\n")
     git(repository, "commit", "-qam", "three")
     shutil.copy(BROKEN_ORDER, repository / "app" / "order.py")
-    told = call("check", "histories", "-w", "app", "--base", "broken", "--format", "json")
+    told = call("check", "histories", *QUICK, "-w", "app", "--base", "broken", "--format", "json")
     assert told.code == 1
     assert "nothing_of_this_name" in told.json["base"]["trouble"]
     assert {run["known"] for run in told.json["runs"]} == {False}
@@ -118,7 +127,7 @@ def test_a_base_that_does_not_load_makes_everything_new(call: Call, repository: 
 
 def test_a_store_keeps_no_verdict_of_a_checkout_that_is_gone(call: Call, repository: Path) -> None:
     call("load", "histories")
-    arguments = ("check", "-w", "app", "--format", "json")
+    arguments = ("check", *QUICK, "-w", "app", "--format", "json")
     call(*arguments, "--base", "main")
     git(repository, "stash", "-q")
     git(repository, "switch", "-q", "main")
@@ -128,14 +137,14 @@ def test_a_store_keeps_no_verdict_of_a_checkout_that_is_gone(call: Call, reposit
 
 @pytest.mark.parametrize(("ref", "says"), [("nowhere", "no commit of"), ("--upload-pack=x", "no commit of")])
 def test_a_base_that_is_not_there(call: Call, repository: Path, ref: str, says: str) -> None:
-    result = call("check", "histories", "-w", "app", f"--base={ref}")
+    result = call("check", "histories", *QUICK, "-w", "app", f"--base={ref}")
     assert result.code == 2
     assert says in result.err
     assert "fetch" in result.err
 
 
 def test_what_was_accepted_does_not_fail_any_more(call: Call, repository: Path) -> None:
-    arguments = ("check", "histories", "-w", "app", "--base", "main", "--baseline", "known.json")
+    arguments = ("check", "histories", *QUICK, "-w", "app", "--base", "main", "--baseline", "known.json")
     assert call(*arguments).code == 2
     assert call(*arguments, "--update-baseline").code == 0
     told = call(*arguments, "--format", "json")
@@ -144,12 +153,12 @@ def test_what_was_accepted_does_not_fail_any_more(call: Call, repository: Path) 
     kept = (repository / "known.json").read_text()
     assert [one["workflow_type"] for one in json.loads(kept)["findings"]] == ["Order"]
     (repository / "app" / "order.py").write_text("\n\n" + BROKEN_ORDER.read_text())
-    assert call("check", "histories", "-w", "app", "--baseline", "known.json", "--update-baseline").code == 0
+    assert call("check", "histories", *QUICK, "-w", "app", "--baseline", "known.json", "--update-baseline").code == 0
     assert (repository / "known.json").read_text() == kept, "lines are no part of it"
 
 
 def test_a_baseline_says_what_is_gone(call: Call, repository: Path) -> None:
-    arguments = ("check", "histories", "-w", "app", "--baseline", "known.json")
+    arguments = ("check", "histories", *QUICK, "-w", "app", "--baseline", "known.json")
     call(*arguments, "--update-baseline")
     shutil.copy(ORDER / "workflow.py", repository / "app" / "order.py")
     told = call(*arguments)
@@ -162,10 +171,10 @@ def test_a_baseline_says_what_is_gone(call: Call, repository: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 2, "findings": []}', '{"schema": 1}'])
 def test_what_is_no_baseline(call: Call, repository: Path, text: str) -> None:
     (repository / "known.json").write_text(text)
-    result = call("check", "histories", "-w", "app", "--baseline", "known.json")
+    result = call("check", "histories", *QUICK, "-w", "app", "--baseline", "known.json")
     assert result.code == 2
     assert "--update-baseline" in result.err
 
 
 def test_an_update_needs_a_file(call: Call, repository: Path) -> None:
-    assert "--baseline FILE" in call("check", "histories", "-w", "app", "--update-baseline").err
+    assert "--baseline FILE" in call("check", "histories", *QUICK, "-w", "app", "--update-baseline").err

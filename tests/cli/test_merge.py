@@ -34,7 +34,7 @@ def timeless(report: Any) -> Any:
 
 
 def checked(call: Call, *more: str) -> Any:
-    result = call("check", *HISTORIES, *CODE, "--sandbox", "off", "--format", "json", *more)
+    result = call("check", *HISTORIES, *CODE, "-j", "1", "--sandbox", "off", "--format", "json", *more)
     jsonschema.validate(result.json, SCHEMA)
     return result
 
