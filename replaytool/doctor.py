@@ -16,7 +16,7 @@ from replaytool.config import Settings
 from replaytool.errors import ReplaytoolError
 from replaytool.replay import CodeSpec
 from replaytool.replay.pool import code_info
-from replaytool.replay.temporal.direct import NEWEST, OLDEST
+from replaytool.replay.temporal.releases import NEWEST, OLDEST
 from replaytool.store import Store
 
 LIBRARIES = ("temporalio", "duckdb", "pyarrow", "textual", "rich", "click", "msgspec", "deepdiff")

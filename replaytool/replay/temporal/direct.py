@@ -40,6 +40,7 @@ from replaytool.replay.temporal.kinds import CLOSING
 from replaytool.replay.temporal.machines import Fault
 from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.record import Record
+from replaytool.replay.temporal.releases import NEWEST, OLDEST, RELEASE, differs
 from replaytool.replay.temporal.runner import OFF, AsRecorded, recording
 from replaytool.replay.temporal.sandbox import SharedSandbox, shared
 from replaytool.replay.temporal.says import Says
@@ -47,9 +48,6 @@ from replaytool.replay.temporal.unseen import unseen
 from replaytool.verdict import Verdict
 
 T = TypeVar("T")
-OLDEST, NEWEST = (1, 20), (1, 35)
-"""The releases of the SDK that this engine was compared with."""
-_RELEASE = tuple(int(part) for part in temporalio.__version__.split(".")[:2])
 SHARED = "shared"
 _LOOKS, _PATIENCE = 8, 2.0
 """How often, and for how many seconds, what the first pass met by luck is looked for."""
@@ -116,10 +114,13 @@ def cannot_judge(run: Run, code: Code) -> HandOver | None:
     odd = unknown(run.events)
     if odd is not None:
         return HandOver(f"event {odd.event_id} is of a type that this engine does not know: {odd.event_type}")
-    if not OLDEST <= _RELEASE <= NEWEST:
+    if not OLDEST <= RELEASE <= NEWEST:
         return HandOver(
             f"temporalio {temporalio.__version__} is not among the releases that this engine is tested with"
         )
+    earlier = differs(run.events)
+    if earlier:
+        return HandOver(earlier)
     if any(type(one).run_replayer is not _PLUGIN_REPLAYER for one in code.settings.get("plugins", ())):
         return HandOver("a plugin takes part in replaying")
     return None
