@@ -20,7 +20,16 @@ from replaytool.cli import main
 from replaytool.errors import FAULT, ReplaytoolError
 
 _WIDTH = 96
-_SETTINGS = '[tool.replaytool]\nstore = "loyalty.duckdb"\nworkflows = ["code/v3.py"]\n'
+_SETTINGS = """\
+[tool.replaytool]
+store = "loyalty.duckdb"
+workflows = ["code/v3.py"]
+
+[tool.replaytool.builds]
+v1 = "code/v1.py"
+v2 = "code/v2.py"
+v3 = "code/v3.py"
+"""
 _BAD = ("TRIPS_PER_MAIL = 3", "TRIPS_PER_MAIL = 2")
 _REPAIRED = (
     "        if len(self.trips) % TRIPS_PER_MAIL == 0:\n",
@@ -83,12 +92,20 @@ STORY = (
         "0 points in the mails and results that v2 recorded, and what they should have been.",
     ),
     Step(
-        "Plan the way back",
-        "Each rider that v2 touched can be reset to just before it. The plan is made from the histories alone; "
-        "no server is asked.",
-        "reset plan --build v2 -o plan.json",
+        "Ask one of them when and where",
+        "pyproject.toml names the code of each build, so that every task is replayed with the code that ran it.",
+        'debug loyalty-rider-04 --find "points == 0 and trips" --blame points',
         0,
-        "Read plan.json as you would read a migration. `replaytool reset apply plan.json --address …` carries it out.",
+        "`replaytool debug loyalty-rider-04` without a question opens the screen at this run.",
+    ),
+    Step(
+        "Plan the way back, and simulate it",
+        "Each rider that v2 touched can be reset to just before it. The plan is made from the histories alone; "
+        "v3 replays what is kept, and goes on from there with the recorded answers.",
+        "reset plan --build v2 --workflows code/v3.py -o plan.json",
+        0,
+        "BECOMES is the state that each rider would come to, with the points that they had earned. Read plan.json "
+        "as you would read a migration; `replaytool reset apply plan.json --address …` carries it out.",
     ),
 )
 

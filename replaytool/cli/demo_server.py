@@ -68,7 +68,7 @@ async def _recover(place: Path, temporal: str) -> None:
                 click.echo(f"\nworker of {build} at work:\n" + await _standings(client), nl=False)
         heading(3, "Pull the histories, and plan")
         await _command(place, f"pull --address {address}")
-        await _command(place, f"reset plan --build v2 --address {address} -o plan.json")
+        await _command(place, f"reset plan --build v2 --workflows code/v3.py --address {address} -o plan.json")
         heading(4, "Reset, with v3 at work")
         paragraph("One rider first, as a canary; when v3 has completed its next task, the others.")
         async with _worker(client, place, "v3"):
@@ -77,7 +77,7 @@ async def _recover(place: Path, temporal: str) -> None:
                 await _until(functools.partial(_is_right, client, rider), f"{rider} to be right")
             click.echo("\nworker of v3 at work:\n" + await _standings(client), nl=False)
             heading(5, "Verify")
-            await _command(place, f"reset verify plan.json --address {address}")
+            await _command(place, f"reset verify plan.json --address {address} --workflows code/v3.py")
             await _command(place, f"pull --address {address}")
 
 
