@@ -30,13 +30,13 @@ from replaytool.replay.options import Options
 from replaytool.replay.temporal import callsite, lean, recorder
 from replaytool.replay.temporal.activations import Replay
 from replaytool.replay.temporal.alike import Likeness
+from replaytool.replay.temporal.astray import Astray, Parting
 from replaytool.replay.temporal.cutting import unknown
 from replaytool.replay.temporal.deadlock import DEADLOCK
 from replaytool.replay.temporal.decode import decode_with
 from replaytool.replay.temporal.initialize import Beginning
 from replaytool.replay.temporal.instance import Answer, Driven, Worker, worker_of
 from replaytool.replay.temporal.judge import Case, judge
-from replaytool.replay.temporal.kinds import CLOSING
 from replaytool.replay.temporal.machines import Fault
 from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.record import Record
@@ -126,11 +126,13 @@ def cannot_judge(run: Run, code: Code) -> HandOver | None:
     return None
 
 
-def course(run: Run, code: Code, options: Options, *, keep: bool = False) -> Course:
+def course(run: Run, code: Code, options: Options, *, keep: bool = False, past_mismatches: bool = False) -> Course:
     """A run to be driven by the caller, step by step; kept, it can be gone on with past the end of its record."""
     bench = bench_of(code, options)
     worker, *runners = bench.worker("plain")
-    return bench.begun(run, worker, *runners, keep=keep)
+    begun = bench.begun(run, worker, *runners, keep=keep)
+    begun.replay.astray = Astray() if past_mismatches else None
+    return begun
 
 
 def _plugin_replayer() -> Any:
@@ -328,20 +330,24 @@ class Course:
                 self.says = self._said(answer, fault)
                 yield Told(activation, answer, fault)
                 return
+            if self.says.word == "ok" and (told := [one for one in self.partings if one.is_told]):
+                self.says = _says_of(told[0].fault, told[0].event_id)
             yield Told(activation, answer)
         line = self.replay.line
-        self.is_plain = not line.has_leftovers and not self.replay.flags.left_out and self.replay.is_told
+        self.is_plain = (
+            not self.partings and not line.has_leftovers and not self.replay.flags.left_out and self.replay.is_told
+        )
+
+    @property
+    def partings(self) -> list[Parting]:
+        """Where the code left the record, if it was to go on; the first one is what would be told of the run."""
+        return self.replay.astray.partings if self.replay.astray else []
 
     def _said(self, answer: Answer, fault: Fault | None) -> Says:
         """Past the record's end the replayer hides whatever goes wrong, once it has told the code anything."""
         if not self.replay.replaying:
             return Says("ok")
-        if fault is None:
-            return Says("code", answer.failure or "")
-        named = _NAMED.search(fault.message)
-        event_id = int(named[1]) if named else self.replay.last_id + 1
-        text = _PREFIXES[fault.kind] + fault.message
-        return Says("nondeterminism", text, event_id) if fault.kind == "nondeterminism" else Says("history", text)
+        return Says("code", answer.failure or "") if fault is None else _says_of(fault, self.replay.last_id + 1)
 
     def go_on(self, tell: Callable[[Replay], None]) -> Told:
         """Past the end of the record: tell the code something more, and take its answer."""
@@ -352,6 +358,14 @@ class Course:
             raise AssertionError("nothing was told")
         answer = self.driven.activate(activation)
         return Told(activation, answer, self.replay.line.take(answer.commands))
+
+
+def _says_of(fault: Fault, event_id: int) -> Says:
+    named = _NAMED.search(fault.message)
+    text = _PREFIXES[fault.kind] + fault.message
+    if fault.kind == "nondeterminism":
+        return Says("nondeterminism", text, int(named[1]) if named else event_id)
+    return Says("history", text)
 
 
 _NO_RUN = Run("temporal", "", (), "", "", "", "")
@@ -384,8 +398,3 @@ def _sandboxed() -> WorkflowRunner:
 def entered(runner: WorkflowRunner, workflow: type) -> Any:
     """The sandbox of this workflow, to stay inside for a whole run; nothing where it has none of its own."""
     return runner.entered(workflow) if isinstance(runner, SharedSandbox) else nullcontext()
-
-
-def is_closed(run: Run) -> bool:
-    """Whether the run is over."""
-    return bool(run.events) and run.events[-1].event_type in CLOSING
