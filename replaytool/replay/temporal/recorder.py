@@ -31,6 +31,7 @@ DEADLOCK = 2.0
 _BEGUN = "__replaytool_begun"
 _NUMBER = "__replaytool_number"
 LOOP = _WorkflowInstanceImpl._run_once.__code__
+_ACTIVATION = _WorkflowInstanceImpl.activate.__code__  # the SDK begins tasks of its own before the loop runs
 
 
 @dataclass
@@ -162,7 +163,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
     def create_task(self, coro: Any, **options: Any) -> Any:
         """A task that remembers the line which began it: in gathered calls of the SDK's no other line is the user's."""
         task = super().create_task(coro, **options)
-        setattr(task, _BEGUN, callsite.of_stack(sys._getframe(1), LOOP))
+        setattr(task, _BEGUN, callsite.of_stack(sys._getframe(1), _ACTIVATION))
         self._begun += 1
         setattr(task, _NUMBER, self._begun)
         return task
