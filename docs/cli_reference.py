@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
-from replaytool.cli import COMMANDS, cli
+from replaytool.cli import cli
 
+WIDTH: dict[str, Any] = {"max_content_width": 100, "terminal_width": 100}
 TARGET = Path(__file__).with_name("cli.md")
 
 
 def reference() -> str:
     """The whole page."""
-    root = cli.make_context("replaytool", [], resilient_parsing=True, max_content_width=100, terminal_width=100)
-    parts = [
-        "# Command line reference\n\nGenerated from `--help` by `python docs/cli_reference.py`; do not edit.\n",
-        _section("replaytool", cli, root),
-    ]
-    for name in COMMANDS:
-        command = cli.get_command(root, name)
-        assert command is not None
-        context = click.Context(command, info_name=name, parent=root, max_content_width=100, terminal_width=100)
-        parts.append(_section(f"replaytool {name}", command, context))
-    return "\n".join(parts)
+    root = cli.make_context("replaytool", [], resilient_parsing=True, **WIDTH)
+    head = "# Command line reference\n\nGenerated from `--help` by `python docs/cli_reference.py`; do not edit.\n"
+    return "\n".join([head, *_sections("replaytool", cli, root)])
+
+
+def _sections(title: str, command: click.Command, context: click.Context) -> Iterator[str]:
+    """A command, and the commands below it."""
+    yield _section(title, command, context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _sections(
+                f"{title} {name}", below, click.Context(below, parent=context, info_name=name, **WIDTH)
+            )
 
 
 def _section(title: str, command: click.Command, context: click.Context) -> str:

@@ -72,7 +72,7 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    r"""Walk through a run, forwards and backwards.
+    """Walk through a run, forwards and backwards.
 
     Shows what each event says, what the run waited for, and which build ran it; and with code, the state and the
     variables of the workflow at each event. Each build's tasks are replayed with the code that build had, where

@@ -17,7 +17,7 @@ from replaytool.cli import options, session
 def command(
     ctx: click.Context, /, workflows: tuple[str, ...], builds: tuple[str, ...], git: bool, **settings: str | None
 ) -> None:
-    r"""Walk through the store on the screen: runs, a debugger, causes, builds, resets, comparisons, SQL.
+    """Walk through the store on the screen: runs, a debugger, causes, builds, resets, comparisons, SQL.
 
     `?` shows the keys. The store is opened for reading, and for writing only to keep the verdicts of a check. The last
     place, breakpoints and theme come back.
