@@ -128,7 +128,7 @@ _slots: Callable[[Any], tuple[tuple[str, Any], ...]] = _slots_of
 
 def is_from_class_statement(kind: type) -> bool:
     """Whether a class was made in Python, and not in C."""
-    return bool(kind.__flags__ & _HEAP)
+    return kind.__flags__ & (_HEAP | _FIXED) == _HEAP
 
 
 def _fill_list(copier: Copier, new: Any, value: Any) -> None:
@@ -149,8 +149,8 @@ def _fill_deque(copier: Copier, new: Any, value: Any) -> None:
     deque.extend(new, [copier.copy(one) for one in deque.__iter__(value)])
 
 
-_HEAP = 1 << 9
-"""Set in the flags of a class that was made by a class statement."""
+_HEAP, _FIXED = 1 << 9, 1 << 8
+"""Flags of a class that was made at run time, and of one that nobody may change: both together come from C."""
 _PLAIN = {str, int, float, bool, type(None), bytes}
 _FILL: tuple[tuple[type, Callable[[Copier, Any, Any], None]], ...] = (
     (list, _fill_list), (dict, _fill_dict), (set, _fill_set), (deque, _fill_deque),

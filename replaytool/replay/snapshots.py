@@ -79,6 +79,8 @@ class _Known(NamedTuple):
     value: Value
     is_flat: bool
     """Whether it holds scalars only: then it is unchanged where it holds the same ones."""
+    nodes: int
+    """How much of the room for one value it takes."""
 
 
 class _Making:
@@ -111,16 +113,19 @@ class _Making:
         known = self.shared.known(found)
         held = _held(found, kind)
         if known is not None and known.is_flat and held and _same(known.held, held):
+            self.left -= known.nodes
             return self.shared.keep(known)
         look = _look(found, kind)
         if look is None:
             return _told(found) if issubclass(kind, _TOLD) else Value(kind.__name__, "opaque")
+        before = self.left
+        self.left -= len(look.parts)
         items = self._items(look, known, depth)
         value = Value(kind.__name__, look.kind, None, items, look.size)
         if known is not None and known.value == value:
             value = known.value
         is_flat = all(type(one) in _SCALARS for one in look.parts)
-        return self.shared.keep(_Known(found, held, look, value, is_flat))
+        return self.shared.keep(_Known(found, held, look, value, is_flat, before - self.left))
 
     def _items(self, look: _Look, known: _Known | None, depth: int) -> tuple[Item, ...]:
         """The first items of the step before are taken again, as long as the same scalars stand under their labels."""
