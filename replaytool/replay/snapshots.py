@@ -14,7 +14,7 @@ import operator
 import types
 import uuid
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -115,7 +115,8 @@ class _Making:
         if known is not None and known.is_flat and held and _same(known.held, held):
             self.left -= known.nodes
             return self.shared.keep(known)
-        look = _look(found, kind)
+        look = _same_keys(known, held) if known is not None and kind is dict and held else None
+        look = look or _look(found, kind)
         if look is None:
             return _told(found) if issubclass(kind, _TOLD) else Value(kind.__name__, "opaque")
         before = self.left
@@ -124,18 +125,38 @@ class _Making:
         value = Value(kind.__name__, look.kind, None, items, look.size)
         if known is not None and known.value == value:
             value = known.value
-        is_flat = all(type(one) in _SCALARS for one in look.parts)
+        is_flat = _SCALARS.keys() >= set(map(type, look.parts))
         return self.shared.keep(_Known(found, held, look, value, is_flat, before - self.left))
 
     def _items(self, look: _Look, known: _Known | None, depth: int) -> tuple[Item, ...]:
-        """The first items of the step before are taken again, as long as the same scalars stand under their labels."""
-        kept: tuple[Item, ...] = ()
-        if known is not None and known.is_flat:
-            same = [*map(operator.is_, known.look.parts, look.parts), False]
-            alike = [*map(operator.eq, known.look.labels, look.labels), False]
-            kept = known.value.items[: min(same.index(False), alike.index(False))]
-        more = zip(look.labels[len(kept) :], look.parts[len(kept) :], strict=True)
-        return kept + tuple([Item(label, self.value(part, depth)) for label, part in more])
+        """Items of the step before are taken again where the same scalars stand under their labels."""
+        if known is None or not known.is_flat:
+            return tuple(
+                [Item(label, self.value(part, depth)) for label, part in zip(look.labels, look.parts, strict=True)]
+            )
+        kept = list(known.value.items[: len(look.parts)])
+        same: Iterable[bool] = map(operator.is_, known.look.parts, look.parts)
+        if known.look.labels[: len(kept)] != look.labels[: len(kept)]:
+            same = map(operator.and_, same, map(operator.eq, known.look.labels, look.labels))
+        for at in _where_not(same):
+            kept[at] = Item(look.labels[at], self.value(look.parts[at], depth))
+        more = range(len(kept), len(look.parts))
+        return (*kept, *[Item(look.labels[at], self.value(look.parts[at], depth)) for at in more])
+
+
+def _where_not(found: Iterable[bool]) -> Iterator[int]:
+    """The places of what is false: few, in a list that was like this a step ago."""
+    flags, at = [*found, False], -1
+    while (at := flags.index(False, at + 1)) < len(flags) - 1:
+        yield at
+
+
+def _same_keys(known: _Known, held: Sequence[Any]) -> _Look | None:
+    """The look of a dict that has the same keys as before: they need not be spelled again."""
+    size = len(held) // 2
+    if len(known.held) == len(held) and all(map(operator.is_, known.held[:size], held)):
+        return known.look._replace(parts=held[size:])
+    return None
 
 
 def _held(found: Any, kind: type) -> Sequence[Any]:
@@ -172,10 +193,20 @@ def _look(found: Any, kind: type) -> _Look | None:
 
 
 def _sequence(found: Any, size: int, part: Callable[[int, int], Sequence[Any]]) -> _Look:
-    if size <= _HEAD + _TAIL:
-        return _Look("list", size, part(0, size), _INDEXES[:size])
-    labels = [*_INDEXES[:_HEAD], *(f"[{at}]" for at in range(size - _TAIL, size))]
-    return _Look("list", size, [*part(0, _HEAD), *part(size - _TAIL, size)], labels)
+    """The tail begins at a round place, so that a list that grows by one shows one more and moves nothing."""
+    if size <= _HEAD + 2 * _TAIL:
+        return _Look("list", size, part(0, size), _labels(0, size))
+    tail = (size // _TAIL - 1) * _TAIL
+    return _Look("list", size, [*part(0, _HEAD), *part(tail, size)], _HEAD_LABELS + _labels(tail, size))
+
+
+def _labels(low: int, high: int) -> list[str]:
+    """Indexes as labels. A list that grows asks for nearly the same ones at each step, so they are kept."""
+    if high > _MOST_INDEXES:
+        return [f"[{at}]" for at in range(low, high)]
+    if high > len(_INDEXES):
+        _INDEXES.extend([f"[{at}]" for at in range(len(_INDEXES), high + 1000)])
+    return _INDEXES[low:high]
 
 
 def _list(found: Any) -> _Look:
@@ -254,6 +285,8 @@ _TOLD = (
     PurePath, *_CALLED,
 )  # fmt: skip
 _INDEXES = [f"[{at}]" for at in range(_HEAD + _TAIL)]
+_HEAD_LABELS = _INDEXES[:_HEAD]
+_MOST_INDEXES = 100_000
 _LOOKS = ((list, _list), (tuple, _list), (dict, _dict), (set, _set), (frozenset, _set), (deque, _deque))
 
 

@@ -153,7 +153,7 @@ def test_steps_share_what_has_not_changed() -> None:
     assert kept[5]["mails"] is kept[2999]["mails"]
     assert kept[5]["rider"] is kept[2999]["rider"]
     assert kept[5]["trips"] != kept[6]["trips"]
-    assert used / len(kept) < 6000  # bytes for a step that shows a hundred items
+    assert used / len(kept) < 3000  # bytes for a step that shows a hundred items
     snapshots.turn()
     assert snapshots.named("self", "Workflow", attributes(workflow)) is kept[-1]
 

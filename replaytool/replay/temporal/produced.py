@@ -15,6 +15,12 @@ _NAMED_BY = {
     "request_cancel_activity": "schedule_activity",
     "request_cancel_nexus_operation": "schedule_nexus_operation",
 }
+_ROWS_OF_NAMES = {
+    variant: row
+    for variant, kind in BY_VARIANT.items()
+    for row in kind.rows
+    if row.key == kind.name and variant not in ("", *_NAMED_BY)
+}
 _JOB_NAMES = ("signal_name", "workflow_type", "name", "query_type", "patch_id", "reason")
 
 
@@ -61,6 +67,18 @@ class Translator:
         elif variant == "set_patch_marker":
             fields["deprecated"] = message.deprecated
         return Command(kind.kind, name, fields, site)
+
+    def named_command(self, command: WorkflowCommand, site: CallSite | None) -> Command:
+        """What the code asked for by kind and name alone, where nobody will compare its fields."""
+        variant = command.WhichOneof("variant") or ""
+        row = _ROWS_OF_NAMES.get(variant)
+        if row is None:
+            return self.command(command, site)
+        message = getattr(command, variant)
+        name = str(row.reader.produced(getattr(message, row.attribute)) or "")
+        if variant in _NAMED_BY.values():
+            self.named[variant, message.seq] = (str(getattr(message, "activity_id", "")), name)
+        return Command(BY_VARIANT[variant].kind, name, {}, site)
 
     def _update(self, message: Any, site: CallSite | None) -> Command:
         update_id, name = self.updates.get(message.protocol_instance_id, ("", ""))

@@ -69,6 +69,8 @@ class Tape:
     guard: guard.Watch | None = None
     instance: RecordingInstance | None = None
     """The instance that was activated last."""
+    times: bool = True
+    """Whether anybody will ask when activations were: writing that down takes a while."""
     evicted_at: int | None = None
     """The last event that the engine had taken in when it gave up or was done."""
 
@@ -109,7 +111,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
         tape = _tape
         if tape is None or _evicts(tape, act):
             return super().activate(act)
-        self._now = now = _begun(act)
+        self._now = now = _begun(act, tape)
         tape.activations.append(now)
         tape.instance = self
         with guard.watched(tape.guard), reach.traced():
@@ -266,7 +268,7 @@ class PlainRecording(WorkflowInstance):
         tape = _tape
         if tape is None or _evicts(tape, act):
             return self._inner.activate(act)
-        now = _begun(act)
+        now = _begun(act, tape)
         tape.activations.append(now)
         with guard.watched(tape.guard), reach.traced():
             completion = self._inner.activate(act)
@@ -303,11 +305,11 @@ def _evicts(tape: Tape, act: WorkflowActivation) -> bool:
     return True
 
 
-def _begun(act: WorkflowActivation) -> Activation:
+def _begun(act: WorkflowActivation, tape: Tape) -> Activation:
     return Activation(
         event_id=act.history_length,
         replaying=act.is_replaying,
-        time=act.timestamp.ToJsonString(),
+        time=act.timestamp.ToJsonString() if tape.times else "",
         jobs=tuple(act.jobs),
         began=time.monotonic(),
         thread=guard.this_thread(),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from replaytool.history import Event
 from replaytool.replay.temporal.event_types import COMMAND_EVENTS, FINAL_EVENTS
 
 _UNTOLD = ("WorkflowTask", "ActivityTaskStarted", "WorkflowExecutionOptionsUpdated")
@@ -24,9 +24,9 @@ class CompletedTask:
 
 
 class Tasks:
-    """All of them, in the order of the record."""
+    """All of them, in the order of the record. Of events no more is needed than their heads."""
 
-    def __init__(self, events: Sequence[Event], builds: Mapping[int, str] | None = None) -> None:
+    def __init__(self, events: Sequence[Any], builds: Mapping[int, str] | None = None) -> None:
         self.all = completed(events, builds or {})
         self._first, self._types = events[0].event_id if events else 1, [event.event_type for event in events]
         self._ids = [task.event_id for task in self.all]
@@ -63,7 +63,7 @@ class Tasks:
         return range(task.event_id, after.event_id if after else self._last_id + 1)
 
 
-def completed(events: Sequence[Event], builds: Mapping[int, str]) -> list[CompletedTask]:
+def completed(events: Sequence[Any], builds: Mapping[int, str]) -> list[CompletedTask]:
     """One pass over the events; `builds` says who completed a task where the events do not."""
     found: list[CompletedTask] = []
     ordinal, build, started = 0, None, 0
@@ -71,8 +71,8 @@ def completed(events: Sequence[Event], builds: Mapping[int, str]) -> list[Comple
         if event.event_type == "WorkflowTaskScheduled":
             ordinal, build = ordinal + 1, None
         elif event.event_type == "WorkflowTaskStarted":
-            build, started = event.build_id, event.event_id
+            build, started = getattr(event, "build_id", None), event.event_id
         elif event.event_type == "WorkflowTaskCompleted":
-            build = event.build_id or builds.get(event.event_id) or build
+            build = getattr(event, "build_id", None) or builds.get(event.event_id) or build
             found.append(CompletedTask(max(ordinal, 1), event.event_id, build, started))
     return found

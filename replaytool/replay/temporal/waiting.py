@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from types import FrameType
+from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, Literal
 
 from replaytool.moments import Frame, Line
@@ -63,10 +63,12 @@ def users(coroutine: Any) -> Iterator[FrameType]:
     """The frames of the user's functions down the chain of what is awaited, the innermost first."""
     found: list[FrameType] = []
     for _ in range(_DEEPEST):
-        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
-        if isinstance(frame, FrameType) and callsite.is_user(frame.f_code):
-            found.append(frame)
-        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
-        if coroutine is None:
+        if type(coroutine) is CoroutineType:
+            frame, coroutine = coroutine.cr_frame, coroutine.cr_await
+        elif type(coroutine) is GeneratorType:
+            frame, coroutine = coroutine.gi_frame, coroutine.gi_yieldfrom
+        else:
             break
+        if frame is not None and callsite.is_user(frame.f_code):
+            found.append(frame)
     return reversed(found)

@@ -32,6 +32,7 @@ from replaytool.replay.temporal.touching import Touching, chain_of
 from replaytool.replay.temporal.tracing import Tracer
 from replaytool.replay.temporal.troubles import trouble
 from replaytool.replay.temporal.waiting import frames, main_variables
+from replaytool.replay.temporal.whole import heads
 from replaytool.verdict import CallSite, Command
 
 Tell = Callable[[int], None]
@@ -87,7 +88,7 @@ class Walked:
     ) -> None:
         self.run, self.code, self.options = run, code, options
         self.tell = tell
-        self.tasks = Tasks(run.events, builds)
+        self.tasks = Tasks(heads(run.events), builds)
         self.trouble: Trouble | None = _cannot(run, code)
         """Why it cannot be driven, or what broke it off when its states were recorded."""
         self._cannot = self.trouble is not None
@@ -243,7 +244,7 @@ class Walked:
         if self._cannot:
             return
         self._met = None
-        tape = recorder.Tape()
+        tape = recorder.Tape(times=False)
         with (
             driven(self.run, self.code, self.options, tape, patient=before is not None) as course,
             closing(self._steps(course, tape, before)) as steps,
@@ -302,12 +303,13 @@ class _Recording:
 
     def _asked(self, step: _Step) -> list[_Asked]:
         for job in step.told.activation.jobs:
-            self._translator.job(job)
+            if job.HasField("do_update"):
+                self._translator.job(job)
         made = []
         sites = step.tape.current.sites if step.tape.current else []
         for command, site in zip_longest(step.told.answer.commands, sites):
             if command is not None:
-                asked = _Asked(self._translator.command(command, site))
+                asked = _Asked(self._translator.named_command(command, site))
                 self._waiting[id(command)] = (command, asked)
                 made.append(asked)
         return made
