@@ -7,7 +7,7 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
@@ -37,6 +37,7 @@ def claim(folders: tuple[str, ...]) -> None:
     global _claimed
     _claimed = tuple(folder + os.sep for folder in folders)
     _rank.cache_clear()
+    _known.clear()
 
 
 @lru_cache(maxsize=4096)
@@ -70,7 +71,7 @@ def is_users(filename: str) -> bool:
     return _rank(filename) == _USER
 
 
-def of_frames(frames: Iterator[tuple[CodeType, int]]) -> CallSite | None:
+def of_frames(frames: Iterable[tuple[CodeType, int]]) -> CallSite | None:
     """The site of the innermost user's line among these, innermost first; a library's where there is no user's."""
     user: list[tuple[CodeType, int]] = []
     library: list[tuple[CodeType, int]] = []
@@ -99,13 +100,23 @@ def name_of(code: CodeType) -> str:
 
 def of_stack(frame: FrameType | None, until: CodeType | None = None) -> CallSite | None:
     """The site at this point of a running stack."""
-    return of_frames(_outwards(frame, until))
-
-
-def _outwards(frame: FrameType | None, until: CodeType | None) -> Iterator[tuple[CodeType, int]]:
+    frames = []
     while frame is not None and frame.f_code is not until:
-        yield frame.f_code, frame.f_lineno
+        frames.append(frame)
         frame = frame.f_back
+    key = tuple([(id(one.f_code), one.f_lasti) for one in frames])
+    known = _known.get(key)
+    if known is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        codes = tuple(one.f_code for one in frames)
+        known = _known[key] = (codes, of_frames([(one.f_code, one.f_lineno) for one in frames]))
+    return known[1]
+
+
+_MOST_KNOWN = 4096
+_known: dict[tuple[tuple[int, int], ...], tuple[tuple[CodeType, ...], CallSite | None]] = {}
+"""A loop comes by the same lines again and again. The code is kept with its site, so that its id stays its own."""
 
 
 def of_exception(error: BaseException | None) -> CallSite | None:
