@@ -55,13 +55,32 @@ def test_every_hook_runs_what_it_names(repository: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_the_recipe_for_github_gives_the_action_what_it_takes(repository: Path) -> None:
-    for recipe in map(yaml.safe_load, _recipes("steps:")):
-        for step in _steps(recipe):
-            if "replaytool" in step.get("uses", ""):
-                ran = action(repository, **step["with"], **INSTALLED)
-                assert ran.code == 1, ran.out
-                assert "app/order.py:29" in ran.out
+def test_the_recipes_for_github_give_the_action_what_it_takes(repository: Path) -> None:
+    commit(repository)
+    code = repository / "app" / "order.py"
+    code.write_text(code.read_text() + "\n")
+    plain, based = (
+        step["with"] for recipe in _recipes("steps:") for step in _steps(yaml.safe_load(recipe)) if ours(step)
+    )
+    ran = action(repository, **plain, **INSTALLED)
+    assert ran.code == 1, ran.out
+    assert "::error" in ran.out
+    assert "app/order.py:29" in ran.out
+    ran = action(repository, **based, **INSTALLED)
+    assert ran.code == 0, "the base has it too: " + ran.out
+    for file in ("replay.html", "replay.sarif"):
+        assert (repository / file).stat().st_size
+
+
+def ours(step: dict[str, Any]) -> bool:
+    return "replaytool" in step.get("uses", "")
+
+
+def commit(folder: Path) -> None:
+    """Make it a repository, so that there is a base."""
+    author = "-c user.name=someone -c user.email=someone@example.com"
+    done = shell(f"git init -q . && git add -A && git {author} commit -q -m all", folder, {})
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_recipe_for_gitlab_runs(repository: Path) -> None:
