@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from replaytool.cli import COMMANDS
+from replaytool.config import Settings
 from replaytool.formats import FORMATS
 from replaytool.store import db
 
@@ -31,6 +33,12 @@ def test_every_format_and_command_is_documented() -> None:
     assert [one.name for one in FORMATS if f"`{one.name}`" not in formats] == []
     guide = (ROOT / "docs" / "guide.md").read_text()
     assert [name for name in COMMANDS if f"replaytool {name}" not in guide] == []
+
+
+def test_every_key_of_the_configuration_is_documented() -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text()
+    names = [one.name for one in fields(Settings) if one.name != "folder"]
+    assert [name for name in names if f"| `{name}` |" not in guide] == []
 
 
 def test_the_sql_page_lists_every_view_and_column_with_its_comment() -> None:
