@@ -1,20 +1,20 @@
 """The ledger beside the event loop: entries of all that goes on at once are written together.
 
-Not in a thread: the file is written in about a millisecond, and two threads that take turns for the interpreter would
-wait for each other many times as long.
+A thread writes, one bundle at a time: an entry is safe only when the disk says so, and calls to the server go on
+meanwhile. What comes while a bundle is being written is the next bundle.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from replaytool.plan import Outcome
 from replaytool.store.ledger import Ledger
 
-_TOGETHER = 0.015
+_TOGETHER = 0.005
 _IDLE = 0.5
 _HOLD = 4.0
 _GAP = 0.03
@@ -28,8 +28,10 @@ class Journal:
         self._ledger = ledger
         self._plan_id = plan_id
         self._waiting: list[tuple[Outcome, asyncio.Future[None]]] = []
-        self._next: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._held_since: float | None = None
+        self._thread = ThreadPoolExecutor(1, "replaytool-ledger")
 
     async def __aenter__(self) -> Journal:
         return self
@@ -37,19 +39,41 @@ class Journal:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._next is not None:
-            self._next.cancel()
-        self._flush()
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
         self._release()
+        self._thread.shutdown()
 
     async def write(self, entry: Outcome) -> None:
         """Return when the entry would survive the end of this process."""
         loop = asyncio.get_running_loop()
         written: asyncio.Future[None] = loop.create_future()
-        if not self._waiting:
-            self._schedule(loop, self._pause(), self._flush)
         self._waiting.append((entry, written))
+        if self._writing is None:
+            self._writing = loop.create_task(self._write_all())
         await written
+
+    async def _write_all(self) -> None:
+        """Bundle by bundle, until nothing waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                await asyncio.sleep(self._pause())
+                bundle, self._waiting = self._waiting, []
+                self._held_since = self._held_since or time.monotonic()
+                failure = await loop.run_in_executor(self._thread, self._written, [entry for entry, _ in bundle])
+                for _, written in bundle:
+                    _tell(written, failure)
+        finally:
+            self._writing = None
+            self._await_more(loop)
+
+    def _written(self, entries: list[Outcome]) -> Exception | None:
+        try:
+            self._ledger.write(self._plan_id, entries)
+        except Exception as error:
+            return error
+        return None
 
     def _pause(self) -> float:
         if self._held_since is not None and time.monotonic() - self._held_since > _HOLD:
@@ -57,30 +81,27 @@ class Journal:
             return _GAP
         return _TOGETHER
 
-    def _schedule(self, loop: asyncio.AbstractEventLoop, delay: float, what: Callable[[], None]) -> None:
-        if self._next is not None:
-            self._next.cancel()
-        self._next = loop.call_later(delay, what)
+    def _await_more(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = loop.call_later(_IDLE, self._release_if_idle)
 
-    def _flush(self) -> None:
-        bundle, self._waiting = self._waiting, []
-        if not bundle:
-            return
-        failure: BaseException | None = None
-        try:
-            self._held_since = self._held_since or time.monotonic()
-            self._ledger.write(self._plan_id, [entry for entry, _ in bundle])
-        except Exception as error:
-            failure = error
-        for _, written in bundle:
-            if written.done():
-                continue
-            if failure is None:
-                written.set_result(None)
-            else:
-                written.set_exception(failure)
-        self._schedule(asyncio.get_running_loop(), _IDLE, self._release)
+    def _release_if_idle(self) -> None:
+        if self._writing is None:
+            self._release()
 
     def _release(self) -> None:
+        """Only ever between two bundles."""
+        if self._idle is not None:
+            self._idle.cancel()
         self._held_since = None
         self._ledger.release()
+
+
+def _tell(written: asyncio.Future[None], failure: Exception | None) -> None:
+    if written.done():
+        return
+    if failure is None:
+        written.set_result(None)
+    else:
+        written.set_exception(failure)
