@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks import histories
+from benchmarks import histories, replayable
 from replaytool import config, ingest
 from replaytool.session import Session
 from replaytool.tui.app import ReplayApp
@@ -25,6 +25,7 @@ from replaytool.tui.grid import Grid
 from replaytool.tui.runs import Runs
 
 _STEPS = 7_385  # of benchmarks.histories: about 50,000 events
+_CODED = 8_300  # of benchmarks.replayable: about 50,000 events
 _RUNS = 100_000
 _WALK = 60
 
@@ -51,7 +52,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["XDG_STATE_HOME"] = str(folder)
-        found = [*asyncio.run(_long_run(folder)), *asyncio.run(_many_runs(folder))]
+        found = [
+            *asyncio.run(_long_run(folder)),
+            *asyncio.run(_with_code(folder)),
+            *asyncio.run(_many_runs(folder)),
+        ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found.append(Measured("memory of the whole process", peak, 500, "MB"))
     print("\n".join(one.row for one in found))
@@ -88,6 +93,28 @@ async def _long_run(folder: Path) -> list[Measured]:
         *walks,
         Measured(f"{events}: to the last, CPU", jump, 200, "ms"),
     ]
+
+
+async def _with_code(folder: Path) -> list[Measured]:
+    """The same with the replayed side: the child has recorded the states, and is asked for one at each step."""
+    file, code = folder / "coded.json", folder / "workflows.py"
+    file.write_text(replayable.history("Steps", _CODED))
+    code.write_text(replayable.WORKFLOWS)
+    session = Session(config.Settings(store=folder / "coded.duckdb"))
+    session.load([str(file)], None, ingest.Observer())
+    (row,) = session.runs("true", [], None)
+    app = ReplayApp(session, row.run_key, None, session.code_map([str(code)]))
+    async with app.run_test(size=(140, 40)) as pilot:
+        await _until(lambda: isinstance(app.screen, Debugger) and app.screen.walk is not None)
+        screen: Any = app.screen
+        await _until(lambda: not any(one.group == "walk" and one.is_running for one in app.workers), 300)
+        walks = []
+        for what, key in (("forwards", "s"), ("backwards", "S")):
+            screen.stop_at(len(screen.opened.events) // 2)
+            await pilot.pause(0.3)
+            cost = await _walk(pilot.press, key)
+            walks.append(Measured(f"{len(screen.opened.events):,} events with code: {what}, CPU", cost, 50, "ms"))
+    return walks
 
 
 async def _many_runs(folder: Path) -> list[Measured]:
@@ -136,8 +163,8 @@ async def _cpu(work: Callable[[], Awaitable[None]]) -> float:
     return (time.process_time() - started) * 1000
 
 
-async def _until(fulfilled: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+async def _until(fulfilled: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
     while not fulfilled():
         if time.monotonic() > deadline:
             raise TimeoutError

@@ -110,9 +110,9 @@ class ReplayApp(App[None]):
 
     # Ways
 
-    def open_run(self, run: str, event: int | None = None) -> None:
-        """The debugger at a run."""
-        self.push_screen(Debugger(run, event))
+    def open_run(self, run: str, event: int | None = None, pane: str = "payload") -> None:
+        """The debugger at a run, with one of its panes to begin with."""
+        self.push_screen(Debugger(run, event, pane))
 
     def check(self, run_keys: Sequence[str]) -> None:
         """Replay these runs; the screens read what came of it when they come up again."""

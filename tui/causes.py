@@ -31,7 +31,7 @@ COLUMNS = (
     Column("Code", _site, 40, role="dim"),
 )
 RUN_COLUMNS = (
-    Column("Workflow", lambda one: cell(one.subject.workflow_id) or "-", 40),
+    Column("Workflow", lambda one: cell(one.subject.workflow_id) or "-", 40, least=20),
     Column("Event", lambda one: str(verdict_panes.event_of(one.verdict) or ""), 6, right=True, firm=True),
     Column("Type", lambda one: cell(one.subject.workflow_type), 24),
     Column("Run", lambda one: cell(one.subject.run_key), 12, role="dim", firm=True),
@@ -102,7 +102,7 @@ class Causes(Base):
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
         """Open the run where it went wrong."""
         if self._one is not None:
-            self.home.open_run(self._one.subject.run_key, verdict_panes.event_of(self._one.verdict))
+            self.home.open_run(self._one.subject.run_key, verdict_panes.event_of(self._one.verdict), "mismatch")
 
     def verdicts_changed(self) -> None:
         """Show them."""

@@ -42,9 +42,9 @@ class Debugger(Replaying):
     AUTO_FOCUS = "EventList"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("Debugger")
 
-    def __init__(self, run: str, event: int | None = None) -> None:
+    def __init__(self, run: str, event: int | None = None, pane: str = "payload") -> None:
         super().__init__()
-        self.run_text, self._wanted = run, event
+        self.run_text, self._wanted, self._pane = run, event, pane
         self.opened: Opened | None = None
         self.timeline: Timeline | None = None
         self.stop = 0
@@ -75,7 +75,7 @@ class Debugger(Replaying):
         self.panes = {str(pane.id): pane for pane in self.query("#side > *").results()}
         self.source, self.variables = self.query_one(SourcePane), self.query_one(VariablesPane)
         self.query_one("#verdict").display = False
-        self.action_pane("payload", focus=False)
+        self.action_pane(self._pane, focus=False)
         self.title_is(self.run_text, "loading…")
         self._load()
 
@@ -167,7 +167,8 @@ class Debugger(Replaying):
         self.scrub.go(self.stop, f"event {event.event_id}/{events[-1].event_id}{task}  {passed}")
         self.events.refresh_row(self.before)
         self.events.refresh_row(self.stop)
-        self.show_moment()
+        if self.walk is not None:
+            self.show_moment()
 
     def travel(self, event_id: int, since: int | None = None) -> None:
         """Go to an event; the difference is told since another one, where that is named."""

@@ -25,6 +25,8 @@ class Column:
     widest: int = 40
     right: bool = False
     role: str = ""
+    least: int = 12
+    """How narrow it may become where there is too little room."""
     firm: bool = False
     """It says nothing when it is cut."""
 
@@ -93,13 +95,14 @@ class Grid(Listing):
         return line(*pieces)
 
     def _spread(self) -> list[int]:
-        """Give way where there is too little room: the widest column first, but none below twelve."""
+        """Give way where there is too little room: the widest column first, but none below its least."""
         room = self.scrollable_content_region.width - self._gutter
         widths = list(self._widths)
         soft = [number for number, one in enumerate(self.columns) if not one.firm]
         while sum(widths) + 2 * len(widths) > room + 2:
+            soft = [number for number in soft if widths[number] > self.columns[number].least]
             widest = max(soft, key=lambda number: widths[number], default=None)
-            if widest is None or widths[widest] <= 12:
+            if widest is None:
                 break
             widths[widest] -= 1
         return widths

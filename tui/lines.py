@@ -20,6 +20,7 @@ _LONGEST_TEXT = 20_000
 _MOST_LINES = 5_000
 _DEEPEST = 40
 _LONGEST_FILE = 32
+_LONGEST_WORD = 20
 
 
 def line(*pieces: str | tuple[str, str]) -> Line:
@@ -143,7 +144,7 @@ def _broken(pieces: Line, width: int) -> Iterator[Line]:
     room = width
     for text, role in pieces:
         while text:
-            head = fitting(text, room)
+            head = _to_a_space(fitting(text, room), text)
             if head:
                 row.append((head, role))
                 room -= cell_len(head)
@@ -152,6 +153,14 @@ def _broken(pieces: Line, width: int) -> Iterator[Line]:
                 yield tuple(row)
                 row, room = [("  ", "")], width - 2
     yield tuple(row)
+
+
+def _to_a_space(head: str, text: str) -> str:
+    """Words stay whole where a space is near."""
+    if len(head) == len(text):
+        return head
+    at = head.rfind(" ", max(len(head) - _LONGEST_WORD, 1))
+    return head[: at + 1] if at > 0 and head[:at].strip() else head
 
 
 def fitting(text: str, room: int) -> str:

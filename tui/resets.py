@@ -93,7 +93,7 @@ class Reset(Base):
     def _columns(self, items: Sequence[ResetItem]) -> list[Column]:
         """What nothing is known about takes no room."""
         found = [
-            Column("Workflow", lambda one: cell(one.workflow_id), 40),
+            Column("Workflow", lambda one: cell(one.workflow_id), 40, least=20),
             Column("Point", lambda one: str(one.point.event_id), 6, right=True, firm=True),
             Column("Undone", lambda one: f"{one.undone_events:,}", 7, right=True, firm=True),
             Column("Signals", lambda one: f"{one.reapplied.get('signals', 0):,}", 7, right=True),

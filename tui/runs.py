@@ -31,7 +31,7 @@ def _builds(row: dict[str, Any]) -> str:
 
 
 COLUMNS = (
-    Column("Workflow", lambda row: cell(row["workflow_id"]) or "-", 44),
+    Column("Workflow", lambda row: cell(row["workflow_id"]) or "-", 44, least=20),
     Column("Type", lambda row: cell(row["workflow_type"]), 26),
     Column("Status", lambda row: f"{_SIGNS.get(row['status'], '·')} {cell(row['status'])}", 16),
     Column("Verdict", lambda row: signed(row["verdict"]) if row["verdict"] else "", 12, firm=True),
@@ -198,7 +198,7 @@ class Runs(Base):
         if at is None:
             self.say("no mismatch is known: c checks runs" if found is None else f"{signed(found.verdict)}", wrong=True)
         else:
-            self.home.open_run(row["run_key"], at)
+            self.home.open_run(row["run_key"], at, "mismatch")
 
     @work(exclusive=True, group="problems")
     async def action_problems(self) -> None:

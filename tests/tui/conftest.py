@@ -52,7 +52,8 @@ class Driver:
             await self.pilot._wait_for_screen()
             await asyncio.sleep(0.002)
             self.app.screen._on_timer_update()
-            quiet = 0 if any(worker.is_running for worker in self.app.workers) else quiet + 1
+            busy = any(worker.is_running for worker in self.app.workers)
+            quiet = 0 if busy or not self.app.screen._mounted_event.is_set() else quiet + 1
 
     @property
     def screen(self) -> Any:
@@ -129,7 +130,7 @@ def drive(told: Path, monkeypatch: pytest.MonkeyPatch) -> Drive:
                 await driver.settle()
                 await walk(driver)
 
-        asyncio.run(asyncio.wait_for(go(), 90))
+        asyncio.run(asyncio.wait_for(go(), 240))
         return app
 
     return run

@@ -51,6 +51,26 @@ def hostile(path: Path) -> Path:
     return path
 
 
+def hostile_and_long(path: Path, steps: int) -> Path:
+    """The same attacks in every activity of a long history."""
+    history = json.loads(histories.history(1, histories.Shape(steps)))
+    for event in history["events"]:
+        for key, found in event.items():
+            if key.endswith("EventAttributes") and isinstance(found, dict):
+                if "activityType" in found:
+                    found["activityType"]["name"] = "act" + EVIL
+                for carried in ("input", "result"):
+                    if carried in found:
+                        found[carried] = {"payloads": [_payload(EVIL)]}
+    middle = next(event for event in history["events"][len(history["events"]) // 2 :] if "TimerFired" not in event)
+    middle["workflowTaskScheduledEventAttributes"] = {"taskQueue": {"name": "x" * 1_000_000}}
+    middle["eventType"] = "EVENT_TYPE_WORKFLOW_TASK_SCHEDULED"
+    for key in [key for key in middle if key.endswith("EventAttributes") and "TaskScheduled" not in key]:
+        del middle[key]
+    path.write_text(json.dumps(history))
+    return path
+
+
 def _payload(value: Any) -> dict[str, Any]:
     data = base64.b64encode(json.dumps(value).encode()).decode()
     return {"metadata": {"encoding": base64.b64encode(b"json/plain").decode()}, "data": data}

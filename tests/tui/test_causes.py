@@ -62,6 +62,11 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         assert at.screen.opened.row["run_key"] == run.run_key
         first = at.screen.opened.events[at.stop - 1]
         assert first.event_type == "ActivityTaskScheduled"
+        assert at.screen.panes["mismatch"].size.height > 5
+        assert "+ timer 5s" in at.pane("mismatch")
+        assert "✗ diverged at event 9: recorded activity score_trip, the code asks for timer 5s" in at.text
+        await at.press("G", "enter", "1", "x")
+        assert at.stop == 9
         await at.press("q", "q")
         assert at.text.count("✗ diverged") == 3
         at.screen.set_filter("verdict:diverged rider-01")
@@ -78,7 +83,10 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         assert (at.text.count("✔ ok"), at.text.count("~ drift")) == (2, 1)
         await at.press("g", "x")
         assert any("✔ ok" in text for text in at.said)
-        await at.press("a")
+        await at.press("a", "e", "R", "enter", "y")
+        assert any("no line of code" in text for text in at.said)
+        assert at.name == "Causes"
+        await at.press("c", "escape", "r")
         assert "every run that was checked follows its code" in at.text
 
     drive(walk, store=riders)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import FIXTURES
 from tests.tui import recordings
 from tests.tui.conftest import Drive, Driver
 
@@ -244,5 +245,6 @@ def test_a_hostile_history_is_shown_and_does_nothing(drive: Drive, tmp_path: Pat
         await at.press("f3")
         harmless(at)
 
-    app: Any = drive(walk, size, tmp_path / "evil.duckdb")
+    code = str(FIXTURES / "activities_in_sequence" / "workflow.py")
+    app: Any = drive(walk, size, tmp_path / "evil.duckdb", code=code)
     assert app.return_code in (0, None)
