@@ -201,7 +201,7 @@ class Walk:
         line, why = self._line(expression, first, truth=True)
         return Found(
             expression, first.event_id, first.build_id, line.call_site if line else None,
-            steps[at - 1].event_id if at else None, steps[end - 1].event_id, "", why,
+            steps[at - 1].event_id if at else None, steps[end - 1].event_id, "", why or trouble,
         )  # fmt: skip
 
     def blame(self, path: str, event_id: int | None = None) -> Blame:
@@ -219,7 +219,7 @@ class Walk:
         before = steps[at - 1].value if at else None
         return Blame(
             path, steps[at].event_id, steps[at].build_id, line.call_site if line else None,
-            line.ran_at if line else None, before, steps[at].value, "", why,
+            line.ran_at if line else None, before, steps[at].value, "", why or trouble,
         )  # fmt: skip
 
     def _line(self, text: str, step: Seen, *, truth: bool) -> tuple[LineFound | None, Trouble | None]:

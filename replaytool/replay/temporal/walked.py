@@ -70,6 +70,11 @@ class _Step:
     tape: recorder.Tape
     course: direct.Course
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the code came to its end in it: what a task that fails leaves behind, no worker keeps."""
+        return self.told.answer.failure is None and self.tape.instance is not None
+
 
 class _Enough(Exception):
     """The task that was asked about is over."""
@@ -159,7 +164,7 @@ class Walked:
         """The expression at each step: at completed tasks, or at all events behind one if it speaks of the event."""
         found: dict[int, tuple[str | None, Outcome]] = {}
         for step in self._driven():
-            if step.task is None or step.tape.instance is None:
+            if step.task is None or step.tape.instance is None or not step.is_whole:
                 continue
             for event_id, outcome in self._outcomes(expression, step.task, step.tape.instance):
                 found[event_id] = (step.task.build_id, outcome)
@@ -223,7 +228,7 @@ class Walked:
         try:
             for step in self._driven():
                 instance = step.tape.instance
-                if step.task is None or step.task.event_id > until or instance is None:
+                if step.task is None or step.task.event_id > until or instance is None or not step.is_whole:
                     break
                 outcome = expression.evaluate(
                     Scope(instance._object, main_variables(instance), None, _facts(step.task))
@@ -288,7 +293,9 @@ class _Recording:
             self._walked._next += asked
             return
         instance = step.tape.instance
-        left = self._left(instance) if instance is not None else _Left(Value("", "object"), ())
+        if instance is None or not step.is_whole:
+            return
+        left = self._left(instance)
         before = self._walked._left.get(step.task.event_id)
         left.asked = [*before.asked, *asked] if before else asked
         self._walked._left[step.task.event_id] = left
