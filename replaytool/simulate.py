@@ -195,18 +195,17 @@ class _Simulating:
             beyond = Beyond(course, self._world)
             end = beyond.run()
             self.has_drawn |= beyond.has_drawn
-            if is_first:
-                self.follows = follows(course, run, self._code, self._options)
             instance = course.driven.innermost
             workflow = getattr(instance, "_object", None)
             state = state_of(workflow) if workflow is not None else None
             queries = {}
             if not str(end.stopped).startswith(TASK_FAILS) and end.status != "ContinuedAsNew":
-                queries = {name: self._queried(beyond, name) for name in self._ask.queries}
-        return end, self._told(end, state, queries)
+                queries = {name: beyond.query(name) for name in self._ask.queries}
+        if is_first:
+            self.follows = follows(course, run, self._code, self._options)
+        return end, self._told(end, state, {name: self._answered(*found) for name, found in queries.items()})
 
-    def _queried(self, beyond: Beyond, name: str) -> Any:
-        payload, trouble = beyond.query(name)
+    def _answered(self, payload: Any, trouble: str | None) -> Any:
         if payload is None:
             return {"error": trouble}
         return self._reader.plain(payload_of(payload))

@@ -27,6 +27,9 @@ def driving(run: Run, code: Code, options: Options, *, inside: bool = True) -> I
     workflow = code.workflow(run.workflow_type)
     runner = runners[0].inner
     watch = guard.Watch(lambda frame: None, options.guard) if options.watch or options.guard else None
+    inside = (
+        inside and worker.converter.payload_codec is None
+    )  # a codec is not the workflow's, and imports what it likes
     stays = entered(runner, workflow) if inside and workflow is not None else nullcontext()
     with quiet(), guard.watched(watch), stays, unhurried():
         course = bench.begun(run, worker, *runners, keep=True)
