@@ -59,6 +59,14 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize(("picture", "shows"), [("check.svg", "diverged:"), ("debugger.svg", "code/v2.py:67")])
+def test_pictures_show_the_program_and_nothing_of_the_machine_that_made_them(picture: str, shows: str) -> None:
+    text = (ROOT / "docs" / "pictures" / picture).read_text()
+    assert shows in text, "run: python docs/pictures.py"
+    assert re.findall(r"/tmp|/home|/root|/Users", text) == []
+    assert f"docs/pictures/{picture}" in (ROOT / "README.md").read_text()
+
+
 SQL_BLOCKS = [
     (page.name, block) for page in PAGES for block in re.findall(r"```sql\n(.*?)```", page.read_text(), re.DOTALL)
 ]
