@@ -39,7 +39,7 @@ class Command:
     page: str
     line: int
     kind: str
-    """What stands behind `sh`: nothing, server, screen, install, elsewhere."""
+    """What stands behind `sh`: nothing, server, screen, slow (for the drills), install, elsewhere."""
     text: str
     code: int = 0
     """How it ends, by what its comment says."""

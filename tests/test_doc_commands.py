@@ -16,7 +16,7 @@ from tests.test_docs import PAGES
 
 COMMANDS = [command for page in PAGES for command in commands(page)]
 HERE = ("", "screen")
-ELSEWHERE = 4
+ELSEWHERE, SLOW = 4, 4
 
 
 def of(page: Path, *kinds: str) -> list[Command]:
@@ -25,8 +25,9 @@ def of(page: Path, *kinds: str) -> list[Command]:
 
 def test_commands_that_are_not_run_here_are_few() -> None:
     kinds = {kind: [one for one in COMMANDS if one.kind == kind] for kind in {one.kind for one in COMMANDS}}
-    assert set(kinds) <= {"", "screen", "server", "install", "elsewhere"}
+    assert set(kinds) <= {"", "screen", "slow", "server", "install", "elsewhere"}
     assert len(kinds.get("elsewhere", [])) <= ELSEWHERE
+    assert len(kinds.get("slow", [])) <= SLOW, "the drills run these"
     assert [(one.page, one.text[:7]) for one in kinds["install"]] == [("README.md", "python3")] * 2
     assert len(kinds[""]) + len(kinds["server"]) > 40
 
