@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -33,6 +34,8 @@ class Settings:
     """What to do about differences inside matching commands: field to error, warn or ignore."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys of the screens that are to be others: action to keys."""
+    prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What a million tokens cost, by model."""
     folder: Path = Path()
     """What relative names of code start from: where the project's file is, or here."""
 
@@ -140,6 +143,21 @@ def _modules(name: str, value: Any, folder: Path) -> dict[str, str]:
     return dict(value)
 
 
+def _prices(name: str, value: Any, folder: Path) -> dict[str, dict[str, float]]:
+    models = value.values() if isinstance(value, Mapping) else [None]
+    if not all(isinstance(one, Mapping) and _is_price(one) for one in models):
+        raise ReplaytoolError(
+            f"[tool.replaytool] {name} must say what a million tokens cost, by model, not {value!r}",
+            f'{name} = {{"model-1" = {{input = 0.15, output = 0.6, cached = 0.075}}}}; only cached may be left out',
+        )
+    return {model: dict(one) for model, one in value.items()}
+
+
+def _is_price(value: Mapping[str, Any]) -> bool:
+    numbers = all(type(one) in (int, float) and 0 <= one < math.inf for one in value.values())
+    return numbers and {"input", "output"} <= set(value) <= {"input", "output", "cached"}
+
+
 _Converter = Callable[[str, Any, Path], Any]
 _CONVERTERS: dict[str, _Converter] = {
     "store": _path,
@@ -147,6 +165,7 @@ _CONVERTERS: dict[str, _Converter] = {
     "builds": _modules,
     "drift": _levels,
     "keys": _keys,
+    "prices": _prices,
 }
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from replaytool.errors import ReplaytoolError
 from replaytool.text import visible
+from replaytool.usage import Table, added
 
 SCHEMA = 1
 Level = Literal["block", "warn", "note"]
@@ -107,6 +108,10 @@ class ResetItem:
     """What the server said when it was asked (--address)."""
     prefix_verdict: str | None = None
     simulation: dict[str, Any] | None = None
+    repeats_inputs: dict[str, dict[str, int]] | None = None
+    """By type, how many have the same input as recorded and how many a changed one; only simulating tells."""
+    repeats_usage: Table = field(default_factory=dict)
+    """Tokens that language models spent in these activities, by type and model, as far as recorded results tell."""
 
     def blocks(self) -> set[str]:
         """The codes of the warnings that keep it out."""
@@ -175,12 +180,14 @@ def item_id(namespace: str | None, workflow_id: str, run_id: str, event_id: int)
 def totals(items: list[ResetItem]) -> dict[str, Any]:
     """Sums over what will be applied; how many are kept out is told beside them."""
     taken = [item for item in items if item.included]
+    usage = added(item.repeats_usage for item in taken)
     return {
         "items": len(items),
         "blocked": len(items) - len(taken),
         "repeats": summed(item.repeats for item in taken),
         "signals": sum(item.reapplied.get("signals", 0) for item in taken),
         "updates": sum(item.reapplied.get("updates", 0) for item in taken),
+        **({"repeats_usage": usage} if usage else {}),
     }
 
 

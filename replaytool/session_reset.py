@@ -85,7 +85,7 @@ class Resets:
 
         rule = Rule("build", wanted.build) if wanted.build is not None else Rule("event", str(wanted.event))
         choice = Choice(wanted.build, None, wanted.run_keys, wanted.skip)
-        return draft(self._store, Request(rule, choice, wanted.include))
+        return draft(self._store, Request(rule, choice, wanted.include, self._settings.prices))
 
     def simulated(
         self, wanted: Wanted, workflows: Sequence[str], progress: Callable[[str], None], stop: threading.Event

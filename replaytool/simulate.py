@@ -78,6 +78,8 @@ class Simulation:
     result: Any = None
     again: dict[str, int] = field(default_factory=dict)
     """Activities that really run again, by type."""
+    inputs: dict[str, dict[str, int]] | None = None
+    """How many of these have the same input as recorded, and how many a changed one; None where nothing was driven."""
     again_local: dict[str, int] = field(default_factory=dict)
     suspect: dict[str, int] = field(default_factory=dict)
     """Activities whose recorded result a bad build had given: what they really give is another matter."""
@@ -221,6 +223,7 @@ class _Simulating:
             status=end.status,
             result=self._result(end),
             again=dict(sorted(world.again.items())),
+            inputs={name: dict(counts) for name, counts in sorted(world.inputs.items())},
             again_local=dict(sorted(world.again_local.items())),
             suspect=dict(sorted(world.suspect.items())),
             waiting=list(end.waiting),

@@ -33,6 +33,11 @@ def test_options_over_environment_over_project(tmp_path: Path) -> None:
     [
         ('[tool.replaytool]\nstroe = "x"', "did you mean 'store'"),
         ("[tool.replaytool]\nstore = 3", "must be text"),
+        ("[tool.replaytool]\nprices = 3", "by model"),
+        ("[tool.replaytool.prices]\ngpt = {input = 1}", "only cached may be left out"),
+        ("[tool.replaytool.prices]\ngpt = {input = 1, output = true}", "by model"),
+        ("[tool.replaytool.prices]\ngpt = {input = 1, output = nan}", "by model"),
+        ("[tool.replaytool.prices]\ngpt = {input = 1, output = 1, out = 1}", "by model"),
         ("[tool.replaytool", "cannot read"),
         ("[tool]\nreplaytool = 3", "is no table"),
     ],
@@ -46,3 +51,8 @@ def test_a_bad_project_file_is_one_clear_error(tmp_path: Path, text: str, says: 
 
 def test_a_secret_is_never_shown() -> None:
     assert "hunter2" not in repr(load({}, Path("/"), {"REPLAYTOOL_CODEC_AUTH": "hunter2"}))
+
+
+def test_prices_are_by_model(tmp_path: Path) -> None:
+    project(tmp_path, '[tool.replaytool.prices]\n"gpt-4.1" = {input = 2, output = 8.5, cached = 0.5}\n')
+    assert load({}, tmp_path, {}).prices == {"gpt-4.1": {"input": 2, "output": 8.5, "cached": 0.5}}

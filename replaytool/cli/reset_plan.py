@@ -77,7 +77,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     choice = Choice(build, given["where"], _ids(given["ids_file"]), given["skip"], server.namespace)
     work = session(ctx, **{name: given[name] for name in code.SESSION})
     rule, choice = reset_looking.looked(work, given, rule, choice)
-    made = planner.draft(work.store, planner.Request(rule, choice, frozenset(given["include"])))
+    made = planner.draft(work.store, planner.Request(rule, choice, frozenset(given["include"]), work.settings.prices))
     plan = _finished(made, server, _foresee(work, given, how.exclude))
     if given["output"]:
         from replaytool.session import open_output

@@ -8,6 +8,7 @@ import io
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ def tell_plan(plan: ResetPlan, output: str | None) -> None:
         f"{total['items']:,} workflows, {total['blocked']:,} of them blocked; {total['signals']:,} signals and "
         f"{total['updates']:,} updates come back; activities that run again: {again}"
     )
-    click.echo(visible(_simulated(plan)))
+    for text in (*_inputs(plan), *_spending(plan), _simulated(plan)):
+        click.echo(visible(text))
     if output:
         click.echo(visible(f"plan {plan.id} written to {output}"))
 
@@ -75,6 +77,31 @@ def _simulated(plan: ResetPlan) -> str:
         f"simulated with {', '.join(plan.code['modules'])}: {whole:,} of {len(found):,} to their end; "
         f"{exact:,} answers to the same input, {assumed:,} assumed"
     )
+
+
+def _inputs(plan: ResetPlan) -> Iterator[str]:
+    """Whether the activities get what they got, as far as simulating tells."""
+    found: dict[str, Counter[str]] = {}
+    for item in plan.items:
+        for name, counts in (item.repeats_inputs or {}).items() if item.included else ():
+            found.setdefault(name, Counter()).update(counts)
+    if found:
+        told = (f"{name} {one['same']:,} the same, {one['changed']:,} changed" for name, one in sorted(found.items()))
+        yield f"their inputs, simulated: {'; '.join(told)}"
+
+
+def _spending(plan: ResetPlan) -> Iterator[str]:
+    """What the activities that run again have cost, model by model."""
+    for name, models in plan.totals.get("repeats_usage", {}).items():
+        for model, row in models.items():
+            cost = row["cost"]
+            price = (
+                "n/a: [tool.replaytool.prices] has no price" if cost is None else f"{cost:.12f}".rstrip("0").rstrip(".")
+            )
+            yield (
+                f"{name} spent, by the record, with model {model}: {row['calls']:,} calls, {row['input']:,} tokens in "
+                f"({row['cached']:,} of them cached), {row['output']:,} out; cost {price}"
+            )
 
 
 def _grouped_warnings(plan: ResetPlan) -> Iterator[str]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from replaytool.reset.records import Activity, Child, Named, Record, Update
+from replaytool.usage import Usage
 
 _RANDOM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?:_\d+)?")
 
@@ -26,6 +27,8 @@ class Effects:
     reapplied: dict[str, int]
     repeats: dict[str, int]
     repeats_local: dict[str, int]
+    spent: tuple[tuple[str, Usage], ...]
+    """What models spent in those of them whose results tell it, with the activity's type."""
     pending_activities: dict[str, int]
     failed_by_reset: tuple[str, ...]
     """Activities that had started before the point, by a start that the history keeps: the server fails them."""
@@ -43,6 +46,8 @@ def effects(base: Record, later: Sequence[Record], point: int) -> Effects:
     """What happens when the base is reset to the event, and the later runs with it."""
     undone = [activity for activity in base.activities.values() if (activity.closed or point) >= point]
     undone += [activity for run in later for activity in run.activities.values()]
+    repeated = [one for one in undone if one.closed and one.started]
+    repeated_local = [one for run in (base, *later) for one in _behind(run, base, point)]
     updates = _reapplied_updates(base, later, point)
     behind = [signal for signal in base.signals if signal.event_id > point]
     reapplied = {
@@ -56,8 +61,10 @@ def effects(base: Record, later: Sequence[Record], point: int) -> Effects:
         undone_events=base.last_event_id - point + 1 + sum(run.last_event_id for run in later),
         undone_runs=tuple(run.run_id or run.run_key for run in later),
         reapplied=reapplied,
-        repeats=_counted(one.type for one in undone if one.closed and one.started),
-        repeats_local=_counted(one.name for run in (base, *later) for one in _behind(run, base, point)),
+        repeats=_counted(one.type for one in repeated),
+        repeats_local=_counted(one.name for one in repeated_local),
+        spent=tuple((one.type, usage) for one in repeated for usage in one.spent)
+        + tuple((one.name, usage) for one in repeated_local for usage in one.spent),
         pending_activities=_counted(one.type for one in undone if not one.closed),
         failed_by_reset=tuple(_failed_by_reset(base.activities.values(), point)),
         updates_may_change=tuple(_may_change(base, updates, point)),

@@ -29,6 +29,7 @@ from replaytool.reset.selection import Choice
 from replaytool.reset.traps import TRAPS, Case, child_state
 from replaytool.simulate import Simulation
 from replaytool.store import Store
+from replaytool.usage import Prices, table
 
 Children = Mapping[str, tuple[str | None, str]]
 
@@ -41,6 +42,8 @@ class Request:
     choice: Choice = field(default_factory=Choice)
     include: frozenset[str] = frozenset()
     """Workflow ids that are taken although a warning blocks them."""
+    prices: Prices = field(default_factory=dict)
+    """What tokens cost, by model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +181,6 @@ def _item(made: Draft, case: Case, found: list[PlanWarning], server: dict[str, o
         server=server,
         prefix_verdict=seen.prefix_verdict if seen is not None else None,
         simulation=as_planned(seen) if seen is not None else None,
+        repeats_inputs=seen.inputs if seen is not None else None,
+        repeats_usage=table(result.spent, made.request.prices),
     )

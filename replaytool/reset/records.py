@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from replaytool.deeds import attributes
-from replaytool.history import Event
+from replaytool.history import Event, Payload
+from replaytool.payloads import from_json, is_payload, plain_value
+from replaytool.usage import Usage, usages
 
 
 @dataclass(slots=True)
@@ -39,6 +41,10 @@ class Activity:
     build_id: str | None = None
     """The build that ran it."""
     started_at: str | None = None
+    asked: Any = None
+    """Its input as the event has it, until it is closed."""
+    spent: list[Usage] = field(default_factory=list)
+    """What its result says that models spent."""
 
 
 @dataclass(slots=True)
@@ -73,6 +79,7 @@ class Named:
     event_id: int
     name: str = ""
     closed: int | None = None
+    spent: list[Usage] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -143,6 +150,8 @@ _CLOSING = {
 }  # fmt: skip
 _NEXUS_ENDS = {"Completed", "Failed", "Canceled", "TimedOut"}
 RESETTER = "history-resetter"
+# Reading a large result costs more than looking for this: `usage`, `usageMetadata` and `usage_metadata` have it.
+_SAYS_USAGE = b"usage"
 
 
 def record(row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...] = ()) -> Record:
@@ -221,7 +230,8 @@ def _task_failed(made: Record, event: Event, found: dict[str, Any]) -> None:
 
 def _activity_scheduled(made: Record, event: Event, found: dict[str, Any]) -> None:
     kind = _inner(found, "activityType", "name")
-    made.activities[event.event_id] = Activity(kind, number(found.get("workflowTaskCompletedEventId")), event.event_id)
+    task = number(found.get("workflowTaskCompletedEventId"))
+    made.activities[event.event_id] = Activity(kind, task, event.event_id, asked=found.get("input"))
 
 
 def _activity_started(made: Record, event: Event, found: dict[str, Any]) -> None:
@@ -232,11 +242,26 @@ def _activity_started(made: Record, event: Event, found: dict[str, Any]) -> None
 def _activity_closed(made: Record, event: Event, found: dict[str, Any]) -> None:
     if activity := made.activities.get(number(found.get("scheduledEventId"))):
         activity.closed = event.event_id
+        activity.spent, activity.asked = _spent(found.get("result"), activity.asked), None
+
+
+def _spent(result: Any, asked: Any) -> list[Usage]:
+    """What the result tells of tokens; one that is encrypted tells nothing."""
+    values = [plain_value(one) for one in _payloads(result) if _SAYS_USAGE in one.data]
+    inputs = [plain_value(one) for one in _payloads(asked)] if values else []
+    return [one for value in values for one in usages(value, inputs)]
+
+
+def _payloads(found: Any) -> list[Payload]:
+    listed = found.get("payloads") if isinstance(found, dict) else None
+    return [from_json(one) for one in listed if is_payload(one)] if isinstance(listed, list) else []
 
 
 def _marker(made: Record, event: Event, found: dict[str, Any]) -> None:
     if found.get("markerName") == "core_local_activity":
-        made.locals.append(Named(event.event_id, _local_type(found)))
+        details = found.get("details")
+        result = details.get("result") if isinstance(details, dict) else None
+        made.locals.append(Named(event.event_id, _local_type(found), spent=_spent(result, None)))
 
 
 def _local_type(found: dict[str, Any]) -> str:

@@ -50,6 +50,7 @@ def test_a_plan_with_code_tells_the_state_of_each_workflow(store: Store) -> None
     assert rider.simulation["state"]["points"] == 250
     assert (rider.simulation["exact"], rider.simulation["assumed"], rider.simulation["stopped"]) == (3, 1, None)
     assert rider.simulation["queries"] == {"standing": {"points": 250, "trips": [3, 4, 5, 6, 7]}}
+    assert rider.repeats_inputs == {"score_trip": {"same": 3, "changed": 0}, "send_mail": {"same": 0, "changed": 1}}
     assert "results-by-bad-build" in codes(rider)
     assert "other-activities" in codes(found["loyalty-rider-06"])
     assert plan.code is not None
@@ -72,6 +73,7 @@ def test_code_that_does_not_follow_what_is_kept_blocks(store: Store, tmp_path: P
     late = by_id["loyalty-rider-08"]
     assert (late.prefix_verdict, late.included) == ("ok", True)
     assert late.simulation is not None
+    assert (late.repeats_inputs, by_id["loyalty-rider-02"].repeats_inputs) == ({}, None)
     assert late.simulation["stopped"] == "no recorded result of activity 'other'"
 
 
@@ -97,6 +99,7 @@ def test_the_commands_plan_and_simulate(tmp_path: Path) -> None:
     done = replaytool(tmp_path, "reset", "plan", "--build", "v2", *code, "-o", "plan.json")
     assert done.returncode == 0, done.stderr
     assert "simulated with v3: 7 of 7 to their end" in done.stdout
+    assert "their inputs, simulated: score_trip " in done.stdout
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["items"][0]["simulation"]["state"]["points"] == 250
     wrong = replaytool(tmp_path, "reset", "simulate", "plan.json", "--workflows", BUILDS / "v2.py", "--json")

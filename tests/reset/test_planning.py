@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from replaytool import ingest
 from replaytool.errors import ReplaytoolError
-from replaytool.plan import ResetItem, ResetPlan, dumps
+from replaytool.plan import ResetItem, ResetPlan, dumps, loads
 from replaytool.reset.effects import effects
 from replaytool.reset.online import difference
 from replaytool.reset.planner import Request, draft, finished
@@ -164,6 +165,28 @@ def test_what_ends_behind_the_point_is_done_again() -> None:
     assert (found.cancels_lost, found.undone_events) == (1, 23)
     assert [child.workflow_id for child in found.children_again] == ["d"]
     assert [child.workflow_id for child in found.children_pending] == ["c"]
+
+
+def test_what_agents_spent_is_told_by_model(store: Store) -> None:
+    request = Request(Rule("first_task"), Choice(ids=("agent-openai-7", "agent-anthropic-7")))
+    prices = {"gpt-4o-mini-2024-07-18": {"input": 0.5, "output": 2.0}}
+    plan = finished(draft(store, replace(request, prices=prices)))
+    claude, gpt = (item.repeats_usage for item in plan.items)
+    assert gpt == {
+        "chat_completion": {
+            "gpt-4o-mini-2024-07-18": {"calls": 2, "input": 158, "output": 28, "cached": 0, "cost": 0.000135}
+        }
+    }
+    assert claude == {
+        "create_message": {
+            "claude-3-5-haiku-20241022": {"calls": 2, "input": 1152, "output": 67, "cached": 320, "cost": None}
+        }
+    }
+    assert plan.totals["repeats_usage"] == gpt | claude
+    assert loads(dumps(plan)) == plan
+    late = finished(draft(store, replace(request, rule=Rule("event", "17"))))
+    assert [one["calls"] for one in late.totals["repeats_usage"]["chat_completion"].values()] == [1]
+    assert "repeats_usage" not in planned(store, Rule("build", "v2"), "loyalty-rider-02").totals
 
 
 def test_why_the_server_has_another_point(store: Store) -> None:

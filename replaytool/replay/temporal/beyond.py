@@ -142,7 +142,7 @@ class Beyond:
     def _adopt_answer(self, event_id: int, machine: Machine, kind: str) -> None:
         found = self._world.supply.open.get(event_id)
         if kind == "activity" and not machine.state.startswith("Started"):
-            self._world.again[machine.attrs.activity_type] += 1
+            self._world.run_again(machine.attrs.activity_type, "exact")
         if found is None or not found.follows:
             self._open[machine] = _unanswered(kind, machine, found)
             return
@@ -186,6 +186,8 @@ class Beyond:
     def _answer(self, kind: str, machine: Machine) -> Recorded | None:
         found = self._world.supply.take(kind, self._world.supply.keys_of(kind, machine.attrs))
         recorded, match = found or (None, None)
+        if kind == "activity":
+            self._world.run_again(machine.attrs.activity_type, match)
         if recorded is None or not (recorded.marker or any(_is_end(one.event_type) for one in recorded.follows)):
             self._open[machine] = _unanswered(kind, machine, recorded)
         elif match == "exact":
@@ -211,7 +213,6 @@ class Beyond:
     def _activity(self, machine: Machine) -> None:
         attrs = machine.attrs
         self._opened(machine, "ActivityTaskScheduled", ActivityScheduled(attrs.activity_id, Name(attrs.activity_type)))
-        self._world.again[attrs.activity_type] += 1
         self._answer("activity", machine)
 
     def _activity_cancelled(self, machine: Machine) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from replaytool.history import Event
 from replaytool.replay.temporal.machines import Machine
-from replaytool.replay.temporal.supply import Supply
+from replaytool.replay.temporal.supply import Match, Supply
 
 TASK_FAILS = "a workflow task fails: "
 
@@ -30,6 +30,8 @@ class World:
     exact: int = 0
     assumed: int = 0
     again: Counter[str] = field(default_factory=Counter)
+    inputs: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Of activities that run again: by type, how many with the same input as recorded, and with a changed one."""
     again_local: Counter[str] = field(default_factory=Counter)
     suspect: Counter[str] = field(default_factory=Counter)
     """Activities whose answer a bad build had given."""
@@ -38,6 +40,13 @@ class World:
     answers: list[Any] = field(default_factory=list)
     """What the code said to updates."""
     steps: int = 0
+
+    def run_again(self, kind: str, match: Match | None) -> None:
+        """Count an activity; without a match the record has none that it could be compared with."""
+        self.again[kind] += 1
+        if match is not None:
+            counts = self.inputs.setdefault(kind, {"same": 0, "changed": 0})
+            counts["same" if match == "exact" else "changed"] += 1
 
 
 @dataclass(frozen=True, slots=True)
