@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from replaytool import ingest
+from replaytool.cli.reset_telling import tell_plan
 from replaytool.errors import ReplaytoolError
+from replaytool.history import Event
 from replaytool.plan import ResetItem, ResetPlan, dumps, loads
 from replaytool.reset.effects import effects
 from replaytool.reset.online import difference
 from replaytool.reset.planner import Request, draft, finished
 from replaytool.reset.points import Rule, all_points
-from replaytool.reset.records import Activity, Child, Named, Override, Record, Task
+from replaytool.reset.records import Activity, Child, Named, Override, Record, Task, record
 from replaytool.reset.selection import Choice
 from replaytool.reset.server import ServerPoint
 from replaytool.sources import open_sources
 from replaytool.store import Store
+from replaytool.usage import Usage
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "temporal"
 
@@ -167,7 +173,7 @@ def test_what_ends_behind_the_point_is_done_again() -> None:
     assert [child.workflow_id for child in found.children_pending] == ["c"]
 
 
-def test_what_agents_spent_is_told_by_model(store: Store) -> None:
+def test_what_agents_spent_is_told_by_model(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     request = Request(Rule("first_task"), Choice(ids=("agent-openai-7", "agent-anthropic-7")))
     prices = {"gpt-4o-mini-2024-07-18": {"input": 0.5, "output": 2.0}}
     plan = finished(draft(store, replace(request, prices=prices)))
@@ -184,9 +190,44 @@ def test_what_agents_spent_is_told_by_model(store: Store) -> None:
     }
     assert plan.totals["repeats_usage"] == gpt | claude
     assert loads(dumps(plan)) == plan
+    tell_plan(plan, None)
+    told = capsys.readouterr().out
+    assert "gpt-4o-mini-2024-07-18: 2 calls, 158 tokens in (0 of them cached), 28 out; cost 0.000135" in told
+    assert (
+        "with model claude-3-5-haiku-20241022: 2 calls, 1,152 tokens in (320 of them cached), 67 out; cost n/a" in told
+    )
     late = finished(draft(store, replace(request, rule=Rule("event", "17"))))
     assert [one["calls"] for one in late.totals["repeats_usage"]["chat_completion"].values()] == [1]
     assert "repeats_usage" not in planned(store, Rule("build", "v2"), "loyalty-rider-02").totals
+
+
+def payloads(value: Any, encoding: str = "json/plain") -> dict[str, Any]:
+    coded = [base64.b64encode(one).decode() for one in (encoding.encode(), json.dumps(value).encode())]
+    return {"payloads": [{"metadata": {"encoding": coded[0]}, "data": coded[1]}]}
+
+
+def event(number: int, kind: str, **said: Any) -> Event:
+    name = kind[0].lower() + kind[1:] + "EventAttributes"
+    return Event(number, kind, None, None, json.dumps({"eventId": str(number), name: said}).encode())
+
+
+@pytest.mark.parametrize(("encoding", "spent"), [("json/plain", [Usage("gpt", 5, 2)]), ("binary/encrypted", [])])
+def test_the_input_names_the_model_that_the_result_does_not(encoding: str, spent: list[Usage]) -> None:
+    result = payloads({"output": [], "usage": {"requests": 1, "input_tokens": 5, "output_tokens": 2}}, encoding)
+    row = dict.fromkeys(
+        ("workflow_id", "run_id", "task_queue", "namespace", "first_run_id", "continued_run_id", "parent_workflow_id")
+    )
+    events = [
+        event(5, "ActivityTaskScheduled", activityType={"name": "ask"}, input=payloads({"model_name": "gpt"})),
+        event(6, "ActivityTaskStarted", scheduledEventId="5"),
+        event(7, "ActivityTaskCompleted", scheduledEventId="5", result=result),
+        event(8, "MarkerRecorded", markerName="core_local_activity",
+              details={"data": payloads({"activity_type": "look"}), "result": result}),
+    ]  # fmt: skip
+    found = record(row | {"run_key": "key", "workflow_type": "Agent", "status": "Running"}, events)
+    assert found.activities[5].spent == spent
+    assert [(one.name, len(one.spent)) for one in found.locals] == [("look", len(spent))]
+    assert [kind for kind, _ in effects(found, (), 4).spent] == ["ask", "look"][: 2 * len(spent)]
 
 
 def test_why_the_server_has_another_point(store: Store) -> None:
