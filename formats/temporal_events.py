@@ -18,6 +18,7 @@ from replaytool.formats.temporal_schema import HISTORY_EVENT, event_struct, lett
 from replaytool.history import Event, Problem
 
 _CARRIES_BUILD = {"WorkflowTaskStarted", "WorkflowTaskCompleted", "WorkflowTaskFailed", "ActivityTaskStarted"}
+UNSPECIFIED = "Unspecified"  # the type of an event that names none
 _LONGEST_HISTORY = 192 * 1024 * 1024  # servers stop at 50 MB of protobuf
 
 # How a build was spelled over the years: the older ones only the slow lane meets.
@@ -153,7 +154,7 @@ class EventList:
         spelled = event.get("eventType")
         kind = _kinds().get(spelled) if isinstance(spelled, str) else None
         if kind is None:
-            kind = _Kind(str(spelled or "Unspecified"), "", "")
+            kind = _Kind(str(spelled or UNSPECIFIED), "", "")
             self.note(Problem("unknown-event", f"event type {kind.name} is not known to the installed SDK", event_id))
         if kind.name in TELLING:
             self.parsed[len(self.events)] = event

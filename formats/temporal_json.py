@@ -17,7 +17,7 @@ import msgspec
 from replaytool.formats import json_values
 from replaytool.formats.base import HEAD_SIZE, Unreadable
 from replaytool.formats.foreign import refuse_foreign
-from replaytool.formats.temporal_events import EventList, all_understood, id_of, understood
+from replaytool.formats.temporal_events import UNSPECIFIED, EventList, all_understood, id_of, understood
 from replaytool.formats.temporal_run import build_run, is_closing
 from replaytool.history import Hints, Problem, Run
 
@@ -68,6 +68,8 @@ class _Part:
         self.goes_on = goes_on
         """Whether this stands in the same list as the part before."""
         self.is_truncated = False
+        self.is_bare = False
+        """Whether nothing stands around the events, not even a list."""
 
 
 class _History:
@@ -77,6 +79,7 @@ class _History:
         self.wrapper = wrapper
         self.gathered = EventList()
         self.lowest = self.highest = self.newest = 0
+        self.is_bare = True
 
     def goes_on_with(self, part: _Part) -> bool:
         """Whether the part carries this history on, upwards or downwards."""
@@ -96,6 +99,7 @@ class _History:
             self.lowest = min(self.lowest, *ids) if self.gathered.events else min(ids)
             self.highest = max(self.highest, *ids)
             self.newest = ids[-1]
+        self.is_bare &= part.is_bare
         for event in part.events:
             if type(event) is dict:
                 refuse_foreign(event)
@@ -107,8 +111,11 @@ class _History:
 
     def run(self, hints: Hints) -> Run:
         """The finished run."""
-        if self.lowest != 1:
-            raise Unreadable(_fragment(self), "export the whole history: it begins with event 1")
+        events = self.gathered.events
+        if all(event.event_type == UNSPECIFIED for event in events):
+            raise Unreadable("JSON with event ids, but not a history", "a history is a list of events with their types")
+        if self.lowest != 1 or (self.is_bare and len(events) == 1):
+            raise Unreadable(_fragment(self), "export the whole history, all events from the first on")
         return build_run(self.gathered, TemporalJson.name, self.wrapper, hints)
 
 
@@ -123,17 +130,17 @@ def _parts(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
     """The groups of events among these values, each with the ids that stand around it; a long group in pieces."""
     if depth > _DEEPEST:
         return
-    group = _Group(wrapper)
+    group = _Group(wrapper, is_bare=depth == 0)
     for item in _in_slices(items, wrapper):
         event = item if isinstance(item, _Part) else understood(item)
         if event is not None:
             if group.ends_before(event):
                 yield from group.flushed()
-                group = _Group(wrapper)
+                group = _Group(wrapper, is_bare=depth == 0)
             yield from group.added(event)
             continue
         yield from group.flushed()
-        group = _Group(wrapper)
+        group = _Group(wrapper, is_bare=depth == 0)
         if isinstance(item, json_values.Rest):
             yield _behind(item, wrapper)
         else:
@@ -157,8 +164,9 @@ def _in_slices(items: Iterator[Any], wrapper: Hints) -> Iterator[Any]:
 class _Group:
     """Events that follow each other in one list; where several histories stand there, one of them."""
 
-    def __init__(self, wrapper: Hints) -> None:
+    def __init__(self, wrapper: Hints, *, is_bare: bool) -> None:
         self.wrapper = wrapper
+        self.is_bare = is_bare
         self.events: list[Any] = []
         self.ids: list[int] = []
         self.first = self.last = self.count = 0
@@ -179,6 +187,7 @@ class _Group:
         self.first = self.first if self.count else ids[0]
         self.last = ids[-1]
         self.has_begun |= ids[0] == 1
+        self.is_bare &= not isinstance(event, _Part)
         self.count += len(ids)
         self.events += event.events if isinstance(event, _Part) else [event]
         self.ids += ids
@@ -188,7 +197,9 @@ class _Group:
     def flushed(self) -> Iterator[_Part]:
         """What has been gathered since the last piece."""
         if self.events:
-            yield _Part(self.events, self.ids, self.wrapper, goes_on=self.was_cut)
+            part = _Part(self.events, self.ids, self.wrapper, goes_on=self.was_cut)
+            part.is_bare = self.is_bare
+            yield part
         self.was_cut |= bool(self.events)
         self.events, self.ids = [], []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
 from replaytool.cli import options, session
@@ -19,8 +21,8 @@ _COLUMNS = (
 @click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type.")
 @click.option("--status", metavar="STATUS", help="Only this status: Running, Completed, Failed, …")
 @click.option("--build", metavar="BUILD", help="Only runs that this build took part in.")
-@click.option("--since", metavar="TIME", help="Only runs that were started at this time or later (ISO 8601, UTC).")
-@click.option("--until", metavar="TIME", help="Only runs that were started before this time (ISO 8601, UTC).")
+@click.option("--since", metavar="TIME", help="Only runs that were started since: 2h, 3d, or an ISO 8601 time.")
+@click.option("--until", metavar="TIME", help="Only runs that were started before: 2h, 3d, or an ISO 8601 time.")
 @click.option("--problem", metavar="CODE", help="Only runs with this problem: blind, same-ids, …")
 @click.option("--verdict", metavar="VERDICT", help="Only runs of which the last check said so: ok, diverged, …")
 @click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds.")
@@ -53,8 +55,8 @@ _FILTERS = {
     "workflow_type": "workflow_type = ?",
     "status": "lower(status) = lower(?)",
     "build": "run_key IN (SELECT run.run_key FROM run JOIN run_build ON run_build.run = run.id WHERE build_id = ?)",
-    "since": "started_at >= CAST(? AS TIMESTAMP)",
-    "until": "started_at < CAST(? AS TIMESTAMP)",
+    "since": "started_at >= ?",
+    "until": "started_at < ?",
     "problem": "run_key IN (SELECT run_key FROM problems WHERE code = ?)",
     "verdict": "run_key IN (SELECT run_key FROM verdict JOIN run USING (run_key) WHERE run_sha256 = sha256 "
     "QUALIFY checked_at = max(checked_at) OVER (PARTITION BY run_key) AND verdict = ?)",
@@ -62,6 +64,13 @@ _FILTERS = {
 
 
 def _condition(where: str | None, filters: dict[str, str | None]) -> tuple[str, list[object]]:
-    given = {name: value for name, value in filters.items() if value is not None}
+    given: dict[str, object] = {name: value for name, value in filters.items() if value is not None}
+    given |= {name: _moment(value) for name, value in filters.items() if name in ("since", "until") and value}
     parts = [_FILTERS[name] for name in given] + ([f"({where}\n)"] if where else [])
     return " AND ".join(parts) or "true", list(given.values())
+
+
+def _moment(text: str) -> datetime:
+    from replaytool.sources.temporal_query import since_time
+
+    return since_time(text, datetime.now(UTC)).replace(tzinfo=None)

@@ -18,10 +18,18 @@ from replaytool.render.rows import OUTPUTS
     "-o", "--output", metavar="FILE", help="Where to write it: a file or s3://…; its ending may say the format."
 )
 @click.option("--allow-files", is_flag=True, help="Let the query read and write files and attach databases.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @options.store
 @click.pass_context
 def command(
-    ctx: click.Context, /, query: str, format_name: str | None, output: str | None, allow_files: bool, store: str | None
+    ctx: click.Context,
+    /,
+    query: str,
+    format_name: str | None,
+    output: str | None,
+    allow_files: bool,
+    as_json: bool,
+    store: str | None,
 ) -> None:
     """Query the store with SQL (DuckDB's).
 
@@ -35,7 +43,9 @@ def command(
     """
     from replaytool.session import open_output
 
-    chosen = format_name or _by_ending(output)
+    if as_json and format_name not in (None, "json"):
+        raise ReplaytoolError(f"--json and --format {format_name} exclude each other", "give one of them")
+    chosen = "json" if as_json else format_name or _by_ending(output)
     if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise ReplaytoolError("Parquet is nothing for a terminal", "name a file with -o")
     with session(ctx, store=store).sql(query, allow_files=allow_files) as batches:

@@ -139,6 +139,8 @@ def _parsed(value: Any) -> Any:
 
 
 def _scalar(value: Any) -> Any:
+    if isinstance(value, bool):
+        return cell(value)
     if isinstance(value, datetime.datetime):
         return value.isoformat() + ("Z" if value.tzinfo is None else "")
     if isinstance(value, bytes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -19,6 +20,9 @@ from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, Added
 
 __all__ = ["GROWN", "NEW", "SAME", "SHORTER", "Added", "RunRow", "Store", "is_store"]
 
+_REACHES_OUTSIDE = re.compile(
+    r"disabled by configuration|configuration has been locked|Table with name \S*[/.]\S* does not exist"
+)
 _LISTED = "run_key, workflow_id, run_id, workflow_type, status, started_at, event_count, source"
 
 
@@ -189,7 +193,7 @@ def _batches(relation: Any) -> pa.RecordBatchReader:
 
 def _query_error(error: duckdb.Error) -> ReplaytoolError:
     text = str(error)
-    if isinstance(error, duckdb.PermissionException) or "disabled by configuration" in text:
+    if isinstance(error, duckdb.PermissionException) or _REACHES_OUTSIDE.search(text):
         return ReplaytoolError(
             f"this query reaches outside the store: {text.splitlines()[0]}",
             "--allow-files lets a query read and write files",
@@ -199,8 +203,12 @@ def _query_error(error: duckdb.Error) -> ReplaytoolError:
 
 def _ambiguous(text: str, found: list[dict[str, Any]]) -> ReplaytoolError:
     rows = [
-        f"{row['run_key']}  {row['workflow_id'] or '-'}  {row['run_id'] or '-'}  {row['status']}  {row['started_at']}"
+        f"{row['run_key']}  {row['workflow_id'] or '-'}  {row['run_id'] or '-'}  {row['status']}  {_moment(row)}"
         for row in found[:5]
     ]
     more = ["…"] if len(found) > 5 else []
     return ReplaytoolError(f"{text!r} means several runs:\n  " + "\n  ".join(rows + more), "name one by its run key")
+
+
+def _moment(row: dict[str, Any]) -> str:
+    return f"{row['started_at'].isoformat()}Z" if row["started_at"] else "-"

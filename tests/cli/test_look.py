@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -27,6 +28,8 @@ def test_runs_are_filtered(loaded: Call) -> None:
     assert len(loaded("runs", "--limit", "2", "--json").json) == 2
     assert loaded("runs", "--since", "2001-01-01", "--json").json == every
     assert loaded("runs", "--until", "2001-01-01").code == 5
+    assert loaded("runs", "--since", "1h").code == 5
+    assert loaded("runs", "--since", one["started_at"], "--json").json == every
     assert len(loaded("runs", "--build", one["last_build"], "--json").json) >= 1
 
 
@@ -35,7 +38,7 @@ def test_runs_are_filtered(loaded: Call) -> None:
     [
         (["runs", "--where", "nonsense ="], "the query failed"),
         (["runs", "--where", "1=1); DROP TABLE run; --"], "the query failed"),
-        (["runs", "--since", "yesterday"], "the query failed"),
+        (["runs", "--since", "yesterday"], "yesterday is no time"),
         (["show", "nobody"], "no run 'nobody'"),
         (["sql", ""], "the query is empty"),
         (["sql", "SELECT * FROM no_such_view"], "no_such_view"),
@@ -44,8 +47,10 @@ def test_runs_are_filtered(loaded: Call) -> None:
         (["sql", "SELECT * FROM read_text('/etc/hostname')"], "--allow-files"),
         (["sql", "INSTALL httpfs"], "--allow-files"),
         (["sql", "FROM 'data.parquet'"], "--allow-files"),
+        (["sql", "FROM '/etc/hostname'"], "--allow-files"),
+        (["sql", "SELECT 1", "--json", "--format", "csv"], "exclude each other"),
         (["sql", "DELETE FROM run"], "read-only"),
-        (["sql", "SET enable_external_access = true"], "locked"),
+        (["sql", "SET enable_external_access = true"], "--allow-files"),
         (["export", "a", "b"], "folder"),
     ],
 )
@@ -67,6 +72,13 @@ def test_an_ambiguous_name_lists_what_it_may_mean(loaded: Call) -> None:
     result = loaded("show", "")
     assert result.code == 2
     assert "means several runs" in result.err
+    assert re.search(r"\dT\d\d:\d\d:\d\d\.\d+Z", result.err)
+
+
+def test_sql_writes_json_and_the_truth_as_others_spell_it(loaded: Call) -> None:
+    query = "SELECT true AS yes, run_key FROM runs LIMIT 1"
+    assert loaded("sql", query, "--json").json[0]["yes"] is True
+    assert loaded("sql", query, "--format", "csv").out.splitlines()[1].startswith("true,")
 
 
 def test_show_names_events_and_decodes_payloads(loaded: Call) -> None:

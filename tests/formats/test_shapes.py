@@ -122,6 +122,8 @@ def test_histories_are_not_joined_where_one_could_seem_to_go_on() -> None:
     ("content", "reason"),
     [
         (events()[4], "a single event .ActivityTaskScheduled, id 5"),
+        (events()[0], "a single event .WorkflowExecutionStarted, id 1"),
+        ({"found": {"event_id": 5}, "also": [{"event_id": 1}]}, "JSON with event ids, but not a history"),
         ({"events": events()[3:]}, "a fragment .events 4 to 8"),
         ([{"initialEvent": events()[0], "eventList": events()}], "groups of events"),
         ({"events": []}, "without a history"),
