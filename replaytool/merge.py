@@ -32,7 +32,9 @@ def read(path: Path) -> Report:
         raise ReplaytoolError(f"{path} is no report of version {SCHEMA}", hint)
     try:
         return report_from_json(plain)
-    except (msgspec.ValidationError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise ReplaytoolError(f"{path} is no report: it has no {visible(str(error))}", hint) from error
+    except (msgspec.ValidationError, TypeError) as error:
         raise ReplaytoolError(f"{path} is no report: {visible(str(error))}", hint) from error
 
 

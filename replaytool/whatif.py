@@ -59,6 +59,8 @@ def _point(events: Sequence[Event], question: Question) -> int:
     if question.start is None and first is None:
         raise ReplaytoolError("say from where to go on", "give --from EVENT")
     until = question.start if question.start is not None else (first or 1) - 1
+    if events and until > events[-1].event_id:
+        raise ReplaytoolError(f"the run has no event {until}", f"its events are 1 to {events[-1].event_id}")
     tasks = [event.event_id for event in events if event.event_type == "WorkflowTaskCompleted"]
     found = [task for task in tasks if task <= until]
     if not found:

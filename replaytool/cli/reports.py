@@ -13,12 +13,15 @@ import click
 from replaytool.cli import INTERRUPTED, options
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
 from replaytool.render import RENDERERS
+from replaytool.text import visible
 
 if TYPE_CHECKING:
     from replaytool.verdict import Report
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Output = tuple[str, str | None]
+_FOR_PEOPLE = frozenset({"text", "github", "markdown"})
+"""What can follow other text; a program that reads stdout must find its one report there and nothing else."""
 
 
 def formats(function: Function) -> Function:
@@ -69,7 +72,25 @@ def gated(report: Report, *, baseline: Path | None, update_baseline: bool) -> Re
 
 def outputs(given: Sequence[str]) -> list[Output]:
     """Which formats go where."""
-    return [_output(one) for one in given or ("text",)]
+    wanted = [_output(one) for one in given or ("text",)]
+    shown = [name for name, path in wanted if path is None]
+    if len(shown) > 1 and not _FOR_PEOPLE.issuperset(shown):
+        raise ReplaytoolError(
+            f"{' and '.join(shown)} cannot share stdout: a program could not read what it wants of it",
+            "name a file for all but one: --format FORMAT:PATH",
+        )
+    for path in (path for _, path in wanted if path is not None):
+        _has_folder(path)
+    return wanted
+
+
+def _has_folder(path: str) -> None:
+    """A long check must not end in a report that nobody can write."""
+    folder = Path(path).parent
+    if "://" not in path and not folder.is_dir():
+        raise ReplaytoolError(
+            f"the report cannot be written: there is no folder {visible(str(folder))}", "make it first"
+        )
 
 
 def _output(text: str) -> Output:

@@ -79,6 +79,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     rule, choice = reset_looking.looked(work, given, rule, choice)
     made = planner.draft(work.store, planner.Request(rule, choice, frozenset(given["include"]), work.settings.prices))
     plan = _finished(made, server, _foresee(work, given, how.exclude))
+    _tell_unknown(work, plan, given)
     if given["output"]:
         from replaytool.session import open_output
 
@@ -92,6 +93,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         reset_telling.tell_plan(plan, given["output"])
     if not plan.items:
         ctx.exit(NOTHING)
+
+
+def _tell_unknown(work: Any, plan: ResetPlan, given: dict[str, Any]) -> None:
+    """A slip in an id must be seen: what was not to be reset would be."""
+    from replaytool.reset.selection import not_loaded
+
+    for one in not_loaded(work.store, given["skip"]) if given["skip"] else ():
+        options.say(visible(f"--skip {one}: nothing is loaded under this id"))
+    for one in dict.fromkeys(given["include"]):
+        if one not in {item.workflow_id for item in plan.items}:
+            options.say(visible(f"--include {one}: the plan has no workflow of this id"))
 
 
 def _finished(made: Draft, server: ServerOptions, foresee: Callable[[Draft], Draft]) -> ResetPlan:
@@ -129,7 +141,7 @@ def _rule(given: dict[str, Any]) -> Rule:
     found = [name for name in _RULES if given[name]]
     if len(found) != 1:
         raise ReplaytoolError(
-            "say where to go back to, once" if not found else f"{' and '.join(found)} exclude each other",
+            "say where to go back to, once" if not found else f"{' and '.join(map(_option, found))} exclude each other",
             "--build, --time, --event, --before-activity, --first-task, --last-task, --last-continued-as-new, "
             "--state-changed or --latest-clean",
         )
@@ -139,6 +151,10 @@ def _rule(given: dict[str, Any]) -> Rule:
     if name == "at":
         return Rule("time", _moment(value))
     return Rule(name, "" if value is True else str(value), given["entry"], given["tasks_only"])
+
+
+def _option(name: str) -> str:
+    return "--time" if name == "at" else "--" + name.replace("_", "-")
 
 
 def _moment(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from replaytool.blast import Share
 from replaytool.history import Payload
-from replaytool.render.findings import look
+from replaytool.render.findings import counted, look
 from replaytool.render.source import excerpt, place
 from replaytool.text import shortened, visible
 from replaytool.verdict import (
@@ -46,7 +46,7 @@ def render(report: Report) -> str:
 
 
 def _cause(cause: Cause, example: Checked | None) -> Iterator[str]:
-    runs = "1 run" if cause.runs == 1 else f"{cause.runs} runs"
+    runs = counted(cause.runs, "run")
     if cause.known == cause.runs:
         yield visible(f"· known: {cause.verdict}: {cause.message} ({runs})")
         return
@@ -99,7 +99,7 @@ def _expected(expected: Expected) -> str:
 
 def _command(command: Command) -> str:
     shown = [f"{key}={_value(value)}" for key, value in list(command.fields.items())[:_SHOWN_FIELDS] if value]
-    return visible(f"{command.kind.replace('_', ' ')} {command.name} {' '.join(shown)}".rstrip())
+    return visible(" ".join(filter(None, (command.kind.replace("_", " "), command.name, *shown))))
 
 
 def _drift(drift: Drift) -> str:
@@ -120,11 +120,12 @@ def _drifts(report: Report) -> Iterator[str]:
     found: dict[str, int] = {}
     for one in report.runs:
         if one.verdict.verdict == "drift":
+            start = "· known: drift" if one.known else "~ drift"
             for drift in one.verdict.drift:
-                line = f"{visible(one.subject.workflow_type)} {_drift(drift)}"
+                line = f"{start}: {visible(one.subject.workflow_type)} {_drift(drift)}"
                 found[line] = found.get(line, 0) + 1
     for line, count in sorted(found.items(), key=lambda item: -item[1])[:_MOST_DRIFTS]:
-        yield f"~ drift: {line}" + (f" ({count} runs)" if count > 1 else "")
+        yield line + (f" ({count} runs)" if count > 1 else "")
     if len(found) > _MOST_DRIFTS:
         yield f"~ … and {len(found) - _MOST_DRIFTS} more differences; --format json lists all"
 
@@ -137,7 +138,7 @@ def _notes(report: Report) -> Iterator[str]:
             key = (_hazard(hazard), place(hazard.call_site) if hazard.call_site else "")
             hazards[key] = hazards.get(key, 0) + 1
     for (what, where), count in sorted(hazards.items()):
-        yield f"! hazard: {what} at {where or 'an unknown place'} ({count} times)"
+        yield f"! hazard: {what} at {where or 'an unknown place'} ({counted(count, 'time')})"
     for one in report.runs:
         if one.verdict.stuck:
             following = ", ".join(_command(command) for command in one.verdict.next[:3])
@@ -193,4 +194,5 @@ def _summary(report: Report) -> str:
     summary = report.summary()
     counts = ", ".join(f"{summary[word]} {word}" for word in WORDS if summary[word])
     cut = "" if report.complete else "; interrupted: this is what was known"
-    return f"{summary['runs']} runs, {summary['events']} events: {counts or 'nothing'} in {report.seconds:.1f} s{cut}"
+    size = f"{counted(int(summary['runs']), 'run')}, {counted(int(summary['events']), 'event')}"
+    return f"{size}: {counts or 'nothing'} in {report.seconds:.1f} s{cut}"

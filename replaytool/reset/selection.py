@@ -64,6 +64,11 @@ def chosen(store: Store, choice: Choice) -> Chosen:
     )
 
 
+def not_loaded(store: Store, ids: Sequence[str]) -> tuple[str, ...]:
+    """Which of these are the id of nothing that is loaded."""
+    return _unknown(_matching(store, Choice(ids=tuple(ids))), ids)
+
+
 def _matching(store: Store, choice: Choice) -> list[dict[str, Any]]:
     conditions, parameters = ["engine = 'temporal'"], []
     if choice.build is not None:

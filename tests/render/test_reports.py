@@ -199,6 +199,45 @@ def test_gitlab_fingerprints_are_unique() -> None:
     assert len({entry["fingerprint"] for entry in entries}) == 2
 
 
+def test_programs_find_one_report_on_stdout(call: Call, tmp_path: Path) -> None:
+    check = ("check", ORDER / "history.json", "-w", CODE)
+    both = call(*check, "--format", "text", "--format", "json")
+    assert (both.code, both.out) == (2, "")
+    assert "--format FORMAT:PATH" in both.err
+    apart = call(*check, "--format", "text:seen.txt", "--format", "json")
+    assert apart.json["summary"]["diverged"] == 1
+    assert "1 run, " in (tmp_path / "seen.txt").read_text()
+    people = call(*check, "--format", "text", "--format", "markdown").out
+    assert "✗ diverged" in people
+    assert "### ❌ replaytool" in people
+
+
+def test_a_report_that_nobody_can_write_is_refused_before_the_check(call: Call, tmp_path: Path) -> None:
+    result = call(
+        "check", ORDER / "history.json", "-w", CODE, "--format", "json:seen.json", "--format", "html:no/r.html"
+    )
+    assert (result.code, result.out) == (2, "")
+    assert "there is no folder no" in result.err
+    assert not (tmp_path / "seen.json").exists()
+
+
+def test_text_counts_one_as_one() -> None:
+    hazard = Hazard("time.time", None)
+    bare = Command("complete_workflow", "", {"result": 3})
+    runs = [Checked(Subject("k", events=1), Verdict("ok", stuck="would proceed", next=(bare,), hazards=(hazard,)))]
+    lines = render(Report(CodeInfo(), runs), "text").splitlines()
+    assert lines[0] == "! hazard: time.time at an unknown place (1 time)"
+    assert lines[1] == "stuck: k would proceed: complete workflow result=3"
+    assert lines[-1].startswith("1 run, 1 event: 1 ok")
+
+
+def test_drift_that_was_accepted_is_told_as_known() -> None:
+    drift = Verdict("drift", drift=(Drift(9, "input[0]", 1, 2),))
+    runs = [Checked(Subject("a"), drift, known=True), Checked(Subject("b"), drift)]
+    lines = render(Report(CodeInfo(), runs), "text").splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["· known", "~ drift"]
+
+
 def test_github_actions_are_told_beside_the_report_that_was_asked_for(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

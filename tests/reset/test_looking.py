@@ -76,6 +76,15 @@ def test_only_what_the_last_check_said(place: Path) -> None:
     assert points(plan(place, "--first-task", "--only-diverged", "--skip", "loyalty-rider-02")) != diverged
 
 
+def test_a_slip_in_an_id_or_in_the_rule_is_told(place: Path) -> None:
+    done = replaytool(place, "reset", "plan", "--build", "v2", "--skip", "rider-2", "--include", "rider-3")
+    assert done.returncode == 0
+    assert "--skip rider-2: nothing is loaded" in done.stderr
+    assert "--include rider-3: the plan has no workflow" in done.stderr
+    done = replaytool(place, "reset", "plan", "--build", "v2", "--time", "2h", "--first-task")
+    assert (done.returncode, "--build and --time and --first-task exclude each other" in done.stderr) == (2, True)
+
+
 def test_no_code_and_no_expression_are_one_error(place: Path) -> None:
     done = replaytool(place, "reset", "plan", "--state-changed", "points == 0")
     assert (done.returncode, "no workflow code" in done.stderr) == (2, True)
