@@ -177,4 +177,4 @@ def _emit(plan: ResetPlan, how: How, address: str | None) -> None:
 
     click.echo(f"# plan {plan.id}: run each of these once; a second call resets again, and loses what came between")
     for line in commands(plan, how, address):
-        click.echo(visible(line))
+        click.echo(line)

@@ -153,7 +153,9 @@ def _spoken(one: Expected | Command) -> str:
 
 
 def _slug(one: Expected | Command) -> str:
-    return (one.name or one.kind).replace("_", "-").replace(" ", "-")
+    """A timer's name is only a number, which tells nobody what a patch is about."""
+    said = f"{one.kind} {one.name}" if one.name.isdecimal() else one.name or one.kind
+    return said.replace("_", "-").replace(" ", "-")
 
 
 def source_of(site: CallSite | None) -> str:

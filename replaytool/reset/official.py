@@ -8,13 +8,32 @@ from collections.abc import Iterator
 from replaytool.plan import ResetItem, ResetPlan
 from replaytool.reset.apply import taken
 from replaytool.reset.server import How
+from replaytool.text import visible
 
 _EXCLUDES = {"signals": "Signal", "updates": "Update"}
 
 
 def commands(plan: ResetPlan, how: How, address: str | None = None) -> Iterator[str]:
     """One command for each item that apply would take: run each of them once only."""
-    return (shlex.join(command(plan, item, how, address)) for item in taken(plan, how))
+    return (" ".join(map(quoted, command(plan, item, how, address))) for item in taken(plan, how))
+
+
+def quoted(word: str) -> str:
+    r"""A word for bash and zsh in which every control character is spelled out, and still means what it is.
+
+    >>> print(quoted("order-7"), quoted("order 7"), quoted("order\x1b'7"))
+    order-7 'order 7' $'order\x1b\'7'
+    """
+    if visible(word) == word:
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(char: str) -> str:
+    if char in "\\'":
+        return "\\" + char
+    shown = visible(char)
+    return shown.replace("\\x", "\\u00") if char >= "\x80" else shown  # \x is a byte to a shell, not a character
 
 
 def command(plan: ResetPlan, item: ResetItem, how: How, address: str | None = None) -> list[str]:
