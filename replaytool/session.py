@@ -17,7 +17,7 @@ from replaytool.replay.builds import CodeMap
 from replaytool.session_check import Checks
 from replaytool.session_corpus import Corpora
 from replaytool.session_reset import Resets
-from replaytool.sources import Source, open_output, open_sources
+from replaytool.sources import Source, open_output, open_sources, probe_output
 from replaytool.store import RunRow, Store, is_store
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from replaytool.sources.temporal_server import Known, PullOptions, Tally
     from replaytool.verdict import Report
 
-__all__ = ["CodeMap", "EventLine", "Session", "open_output"]
+__all__ = ["CodeMap", "EventLine", "Session", "open_output", "probe_output"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def command(
         raise ReplaytoolError("--impacted needs --base, and goes with no --repeat", "say --base REF: what has changed?")
     failing = exit_on(fail_on, strict=strict, allow_unverified=allow_unverified)
     outputs = reports.outputs(formats)
+    reports.probe(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
     work = session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
     plan = _plan(work.settings, given)
     with _watching() as (observer, progress):

@@ -26,6 +26,7 @@ def command(ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, 
     from replaytool.merge import merged, read
 
     outputs = reports.outputs(formats)
+    reports.probe(outputs, **gate)
     report = reports.gated(merged([read(path) for path in given]), **gate)
     reports.publish(report, outputs)
     ctx.exit(reports.exit_code(report))

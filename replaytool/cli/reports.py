@@ -50,14 +50,27 @@ def baseline(function: Function) -> Function:
     return function
 
 
+def probe(wanted: Sequence[Output], *, baseline: Path | None, update_baseline: bool) -> None:
+    """Complain before the work about what the reports and the baseline would fail on after it."""
+    from replaytool import known
+    from replaytool.session import probe_output
+
+    if baseline is None and update_baseline:
+        raise ReplaytoolError("--update-baseline needs a file to write", "give --baseline FILE")
+    if baseline is not None and not update_baseline:
+        known.read_baseline(baseline)
+    targets = [path for _, path in wanted] + [str(baseline) if update_baseline else None]
+    for target in targets:
+        if target is not None:
+            probe_output(target)
+
+
 def gated(report: Report, *, baseline: Path | None, update_baseline: bool) -> Report:
     """The report after what was accepted has been taken as known."""
     from replaytool import known
     from replaytool.session import open_output
 
     if baseline is None:
-        if update_baseline:
-            raise ReplaytoolError("--update-baseline needs a file to write", "give --baseline FILE")
         return report
     if update_baseline:
         if not report.complete:

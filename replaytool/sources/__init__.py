@@ -18,10 +18,19 @@ from replaytool.errors import ReplaytoolError
 from replaytool.sources import local, objects
 from replaytool.sources.base import BrokenStream, Source, Unavailable
 from replaytool.sources.names import hints_from_name
-from replaytool.sources.output import open_output
+from replaytool.sources.output import open_output, probe_output
 from replaytool.text import visible
 
-__all__ = ["SCHEMES", "BrokenStream", "Source", "Unavailable", "hints_from_name", "open_output", "open_sources"]
+__all__ = [
+    "SCHEMES",
+    "BrokenStream",
+    "Source",
+    "Unavailable",
+    "hints_from_name",
+    "open_output",
+    "open_sources",
+    "probe_output",
+]
 
 Opener = Callable[[str], Iterator[Source]]
 

@@ -77,6 +77,13 @@ def open_output(uri: str) -> BinaryIO:
         ) from error
 
 
+def probe_output(uri: str) -> None:
+    """Complain before long work about a place that could not be written after it."""
+    mode = None if _OBJECTS.match(uri) else _mode(path_of_uri(uri) if uri.lower().startswith("file://") else uri)
+    if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # a pipe can be opened only once
+        cast(_Pending, open_output(uri)).discard()
+
+
 def _local(path: str) -> BinaryIO:
     mode = _mode(path)
     if mode is not None and stat.S_ISDIR(mode):

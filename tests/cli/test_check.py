@@ -208,3 +208,18 @@ def test_repeating_finds_what_one_replay_passes_by_luck(call: Call, tmp_path: Pa
     assert run["reason"].startswith("unstable: in 5 replays")
     stable = call("check", ORDER / "history.json", "-w", ORDER / "workflow.py", "--repeat", "2", "--format", "json")
     assert [run["verdict"] for run in stable.json["runs"]] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--format=json:nowhere/report.json", "nowhere/report.json cannot be written"),
+        ("--format=html:.", "is a folder"),
+        ("--baseline=none.json", "cannot read the baseline none.json"),
+    ],
+)
+def test_where_reports_go_is_looked_at_before_the_work(call: Call, tmp_path: Path, option: str, says: str) -> None:
+    result = call("check", "no-such-folder", "-w", "no_such_module", option)
+    assert (result.code, result.out) == (2, "")
+    assert says in result.err
+    assert list(tmp_path.iterdir()) == []

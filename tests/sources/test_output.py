@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from replaytool.errors import ReplaytoolError
-from replaytool.sources import open_output
+from replaytool.sources import open_output, probe_output
 
 
 def test_the_target_changes_when_the_stream_is_closed(tmp_path: Path) -> None:
@@ -87,3 +87,15 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(ReplaytoolError) as raised:
             open_output(str(path))
         assert raised.value.hint
+
+
+def test_looking_ahead_changes_nothing(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("old")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("kept", "new", "pipe"):
+        probe_output(str(tmp_path / name))
+    assert kept.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["kept", "pipe"]
+    with pytest.raises(ReplaytoolError, match="cannot be written"):
+        probe_output(str(tmp_path / "nowhere" / "new"))
