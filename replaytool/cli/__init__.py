@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except ReplaytoolError as error:
         code = complain(error.message, error.hint, error.exit_code)
     except click.ClickException as error:
-        code = complain(error.format_message(), _usage_hint(error), USAGE)
+        code = complain(" ".join(error.format_message().split()), _usage_hint(error), USAGE)
     except (KeyboardInterrupt, click.Abort):
         code = complain("interrupted", "", INTERRUPTED)
     except BrokenPipeError:

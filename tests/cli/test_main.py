@@ -48,6 +48,13 @@ def test_a_missing_argument_is_a_usage_error(call: Call) -> None:
     assert "RUN" in result.err
 
 
+def test_a_missing_choice_is_told_in_one_line(call: Call) -> None:
+    missing = call("completion")
+    assert missing.code == 2
+    assert "Choose from: bash, zsh, fish\n" in missing.err
+    assert "\\t" not in missing.err
+
+
 def test_a_fault_is_told_without_a_traceback(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(**_: object) -> None:
         raise RuntimeError("boom")
