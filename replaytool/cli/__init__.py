@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except ReplaytoolError as error:
         code = complain(error.message, error.hint, error.exit_code)
     except click.ClickException as error:
-        code = complain(" ".join(error.format_message().split()), _usage_hint(error), USAGE)
+        code = _misused(error)
     except (KeyboardInterrupt, click.Abort):
         code = complain("interrupted", "", INTERRUPTED)
     except BrokenPipeError:
@@ -120,6 +120,14 @@ def complain(message: str, hint: str, exit_code: int) -> int:
     lines = [f"replaytool: {visible(message, keep=chr(10))}"] + ([f"  {visible(hint)}"] if hint else [])
     print("\n".join(lines), file=sys.stderr)
     return exit_code
+
+
+def _misused(error: click.ClickException) -> int:
+    """Who names no command has made no mistake that a hint would mend: the help itself is the answer."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2
+        click.echo(error.format_message(), err=True)
+        return USAGE
+    return complain(" ".join(error.format_message().split()), _usage_hint(error), USAGE)
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -42,6 +42,12 @@ def test_an_unknown_command_is_one_error_with_the_known_ones(call: Call) -> None
     assert "Traceback" not in result.err
 
 
+@pytest.mark.parametrize("given", [(), ("reset",)])
+def test_no_command_is_answered_by_the_help(call: Call, given: tuple[str, ...]) -> None:
+    result = call(*given)
+    assert (result.out + result.err).startswith("Usage: replaytool")
+
+
 def test_a_missing_argument_is_a_usage_error(call: Call) -> None:
     result = call("show")
     assert result.code == 2
