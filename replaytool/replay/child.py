@@ -152,6 +152,8 @@ class Child:
         place = f", at {found}" if (found := place_in(said)) else ""
         if self.late:
             return f"was ended after {self.limits.timeout:g} seconds without an answer{place}"
+        if "MemoryError" in said:
+            return f"ran out of memory{place}"
         if code >= 0:
             return f"ended by itself with exit code {code}"
         fatal = next((f": {line}" for line in said.splitlines() if line.startswith("Fatal Python error")), "")

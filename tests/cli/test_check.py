@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -149,7 +150,7 @@ def hostile_code(text: str) -> str:
         ("os._exit(1)", "crashed", "exit code 1"),
         ("os.kill(os.getpid(), 9)", "failed", "refused"),
         ("import signal; signal.raise_signal(9)", "crashed", "SIGKILL"),
-        ("x = []\n        while True: x.append(' ' * 10_000_000)", "crashed", "memory"),
+        ("x = []\n        while True: x.append(' ' * 10_000_000)", "crashed", "memory|was killed by"),
         ("os.system('touch /nonexistent/x')", "failed", "os.system"),
     ],
 )
@@ -168,7 +169,7 @@ def test_code_that_takes_its_process_along_costs_only_its_own_verdict(
     assert len(runs) == 2
     order = runs.pop("Order")
     assert order["verdict"] == verdict, order
-    assert says in json.dumps(order), order
+    assert re.search(says, json.dumps(order)), order["reason"]
     assert {run["verdict"] for run in runs.values()} == {"unverified"}
 
 
@@ -213,7 +214,7 @@ def test_repeating_finds_what_one_replay_passes_by_luck(call: Call, tmp_path: Pa
 @pytest.mark.parametrize(
     ("option", "says"),
     [
-        ("--format=json:nowhere/report.json", "nowhere/report.json cannot be written"),
+        ("--format=json:nowhere/report.json", "there is no folder nowhere"),
         ("--format=html:.", "is a folder"),
         ("--baseline=none.json", "cannot read the baseline none.json"),
     ],

@@ -50,6 +50,7 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
             3,
             "recorded: activity score_trip; the code asks for: timer",
         )
+        await at.picture()
         shown = at.pane("evidence")
         assert "- activity score_trip" in shown
         assert "+ timer 5s" in shown

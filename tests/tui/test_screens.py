@@ -24,7 +24,9 @@ def listed(at: Driver) -> list[str]:
 
 
 def test_filters_are_those_of_the_command_line() -> None:
-    assert filters.CONDITIONS == runs_command._FILTERS
+    # A time comes as text here, and as a moment from the command line.
+    written = {name: text.replace("CAST(? AS TIMESTAMP)", "?") for name, text in filters.CONDITIONS.items()}
+    assert written == runs_command._FILTERS
 
 
 def test_runs_are_filtered_sorted_and_turned_round(drive: Drive) -> None:
