@@ -25,10 +25,10 @@ from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.history import Run
 from replaytool.replay import Code, CodeSpec, Options, load, senses
 from replaytool.replay.jobs import NO_MEMORY, Asked, Job, named
+from replaytool.replay.memory import ran_out
 from replaytool.replay.reach import recording, traced
 from replaytool.verdict import CodeInfo
 
-_NO_THREAD = "can't start new thread"  # a thread needs a stack, and is the first thing to find no room for it
 WATCHES_LOADING = "watches_loading"
 """An argument of any job: loading the code is taken down too."""
 _HEAD = struct.Struct(">IQ")
@@ -170,7 +170,7 @@ def _answer(job: Job[Any], asked: Asked) -> Any:
     except MemoryError:
         return job.crashed(NO_MEMORY, 0.0)
     except Exception as error:  # whatever it is, it is about this run, and the others go on
-        if _NO_THREAD in str(error):
+        if ran_out(str(error)):
             return job.crashed(NO_MEMORY, 0.0)
         last = traceback.format_exc().strip().splitlines()[-3:]
         return job.fault(f"a fault of replaytool itself: {type(error).__name__}: {error}", " | ".join(last))

@@ -150,7 +150,7 @@ def hostile_code(text: str) -> str:
         ("os._exit(1)", "crashed", "exit code 1"),
         ("os.kill(os.getpid(), 9)", "failed", "refused"),
         ("import signal; signal.raise_signal(9)", "crashed", "SIGKILL"),
-        ("x = []\n        while True: x.append(' ' * 10_000_000)", "crashed", "memory|was killed by|ended by itself"),
+        ("x = []\n        while True: x.append(' ' * 10_000_000)", "crashed", "the code ran out of memory"),
         ("os.system('touch /nonexistent/x')", "failed", "os.system"),
     ],
 )

@@ -36,7 +36,7 @@ def direct(run: Run, code: Code, options: Options) -> Verdict:
 def auto(run: Run, code: Code, options: Options) -> Verdict:
     """Ours, and every bad word confirmed before it is said."""
     found = direct(run, code, options)
-    if found.engine == "sdk" or found.verdict in _BELIEVED:
+    if found.engine == "sdk" or found.verdict in _BELIEVED or _ran_out(found):
         return found
     confirmed = sdk(run, code, options)
     seconds = found.seconds + confirmed.seconds
@@ -52,7 +52,10 @@ def auto(run: Run, code: Code, options: Options) -> Verdict:
 
 def both(run: Run, code: Code, options: Options) -> Verdict:
     """Both; where they differ, replaytool is at fault and says so."""
-    ours, theirs = direct(run, code, options), sdk(run, code, options)
+    ours = direct(run, code, options)
+    if _ran_out(ours):
+        return ours
+    theirs = sdk(run, code, options)
     seconds = ours.seconds + theirs.seconds
     if _said(ours) == _said(theirs):
         return replace(ours, confirmed_by="sdk", seconds=seconds)
@@ -65,6 +68,11 @@ def both(run: Run, code: Code, options: Options) -> Verdict:
         "please report it with this history (replaytool export)"
     )
     return replace(theirs, verdict="unverified", reason=reason, engine="both", seconds=seconds)
+
+
+def _ran_out(verdict: Verdict) -> bool:
+    """The code took all the memory. The SDK's core finds no room for a thread then, and takes the process along."""
+    return verdict.failure is not None and verdict.failure.type == "MemoryError"
 
 
 def _said(verdict: Verdict) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from functools import partial
 
 from replaytool.replay import advice, drift
 from replaytool.replay.match import Mismatch
+from replaytool.replay.memory import ran_out
 from replaytool.replay.temporal import callsite
 from replaytool.replay.temporal.filled import comparable
 from replaytool.replay.temporal.findings import Findings, lay_beside, with_matches
@@ -170,6 +171,8 @@ def _code_fails(case: Case, found: Findings) -> Verdict:
     """A task fails; or else what the code was given could not even be read."""
     last = case.tape.current
     if last is None:
+        if ran_out(case.says.message):
+            raise MemoryError
         return Verdict("unverified", f"the run cannot be given to the code: {case.says.message}")
     if found.mismatch is not None and not found.mismatch.only_strict:
         return _diverged(case, found, found.mismatch, f" (then the code fails: {case.says.message})")
