@@ -7,6 +7,7 @@ meanwhile. What comes while a bundle is being written is the next bundle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -14,7 +15,8 @@ from types import TracebackType
 from replaytool.plan import Outcome
 from replaytool.store.ledger import Ledger
 
-_TOGETHER = 0.005
+_TOGETHER = 0.05
+"""A transaction costs much more than an entry: for so long others may join, unless enough are there before."""
 _IDLE = 0.5
 _HOLD = 4.0
 _GAP = 0.03
@@ -24,9 +26,11 @@ _GAP = 0.03
 class Journal:
     """Writes entries; each is safe when `write` returns."""
 
-    def __init__(self, ledger: Ledger, plan_id: str) -> None:
+    def __init__(self, ledger: Ledger, plan_id: str, enough: int = 1) -> None:
         self._ledger = ledger
         self._plan_id = plan_id
+        self._enough = enough
+        self._full = asyncio.Event()
         self._waiting: list[tuple[Outcome, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -49,6 +53,8 @@ class Journal:
         loop = asyncio.get_running_loop()
         written: asyncio.Future[None] = loop.create_future()
         self._waiting.append((entry, written))
+        if len(self._waiting) >= self._enough:
+            self._full.set()
         if self._writing is None:
             self._writing = loop.create_task(self._write_all())
         await written
@@ -58,8 +64,9 @@ class Journal:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                await asyncio.sleep(self._pause())
+                await self._gathered()
                 bundle, self._waiting = self._waiting, []
+                self._full.clear()
                 self._held_since = self._held_since or time.monotonic()
                 failure = await loop.run_in_executor(self._thread, self._written, [entry for entry, _ in bundle])
                 for _, written in bundle:
@@ -75,11 +82,14 @@ class Journal:
             return error
         return None
 
-    def _pause(self) -> float:
+    async def _gathered(self) -> None:
+        """Return when a bundle is worth writing."""
         if self._held_since is not None and time.monotonic() - self._held_since > _HOLD:
             self._release()
-            return _GAP
-        return _TOGETHER
+            await asyncio.sleep(_GAP)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TOGETHER):
+                await self._full.wait()
 
     def _await_more(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._idle is not None:

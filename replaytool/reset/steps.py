@@ -61,7 +61,7 @@ class Steps:
     async def _tried(self, item: ResetItem, attempt: int) -> Outcome | None:
         """One call, if the workflow still is what was planned; nothing where a call left no trace."""
         await self.pace()
-        current = await self.server.described(item.workflow_id)
+        current = await self._newest(item)
         if (refusal := await self._not_as_planned(item, current)) is not None:
             state, new, message = refusal
             return await self._note(item, state, attempt - 1, new, message)
@@ -80,6 +80,14 @@ class Steps:
         if new_run is None:
             return await self._note(item, NOT_CALLED, attempt - 1, None, "the apply was stopped before the call")
         return await self._note(item, DONE, attempt, new_run)
+
+    async def _newest(self, item: ResetItem) -> Described | None:
+        """A workflow has one open run at most: the planned one, if it is open. By name the server finds it sooner."""
+        if item.status == "Running":
+            named = await self.server.described(item.workflow_id, item.current_run_id)
+            if named is not None and named.status == "Running":
+                return named
+        return await self.server.described(item.workflow_id)
 
     async def _called(self, item: ResetItem) -> str | None:
         """The new run; nothing where it was stopped in time. The gate is held for the call, and for no entry."""

@@ -36,6 +36,12 @@ CREATE OR REPLACE VIEW items AS
 SELECT * EXCLUDE (seq) FROM entry QUALIFY row_number() OVER (PARTITION BY plan_id, item_id ORDER BY seq DESC) = 1;
 """
 _COLUMNS = "item_id, workflow_id, run_id, event_id, state, attempt, new_run_id, message"
+_TYPES = {"event_id": "INTEGER", "attempt": "INTEGER"}
+_LISTS = ", ".join(f"unnest(CAST(? AS {_TYPES.get(name, 'VARCHAR')}[]))" for name in _COLUMNS.split(", "))
+_INSERT = f"""
+INSERT INTO entry (plan_id, {_COLUMNS}, written_at) SELECT ?, {_LISTS}, unnest(CAST(? AS TIMESTAMP[]))
+"""
+"""One statement is one transaction, and costs nearly the same for many entries as for one."""
 
 
 def beside(plan: Path) -> Path:
@@ -77,13 +83,9 @@ class Ledger:
 
     def write(self, plan_id: str, entries: Sequence[Outcome]) -> None:
         """Take in entries; when this returns they survive anything."""
-        names = _COLUMNS.split(", ")
-        row = f"(?, {', '.join('?' for _ in names)}, CAST(? AS TIMESTAMP))"
-        values = [value for one in entries for value in (plan_id, *(getattr(one, name) for name in names), one.at)]
-        # One statement is one transaction, and costs the same for many rows as for one.
-        sql = f"INSERT INTO entry (plan_id, {_COLUMNS}, written_at) VALUES {', '.join(row for _ in entries)}"
+        columns = [[getattr(one, name) for one in entries] for name in (*_COLUMNS.split(", "), "at")]
         with self._writing() as connection:
-            connection.execute(sql, values)
+            connection.execute(_INSERT, [plan_id, *columns])
 
     def outcomes(self, plan_id: str) -> dict[str, Outcome]:
         """The newest entry of each item."""
