@@ -51,6 +51,15 @@ class Painter(ScrollView, can_focus=True, inherit_bindings=False):
         segments = [Segment(text, over if over else self.role(name)) for text, name in pieces]
         return Strip(segments).adjust_cell_length(width, over or self.role(""))
 
+    def reach(self, lines: int) -> None:
+        """So many lines there are; where they do not make the widget higher, no other one is laid out anew."""
+        size = Size(0, lines)
+        if self.styles.is_auto_height:
+            self.virtual_size = size
+        elif size != self.virtual_size:
+            self.set_reactive(ScrollView.virtual_size, size)
+            self._scroll_update(size)
+
     def action_move(self, by: int) -> None:
         """Scroll by lines; lists move their cursor instead."""
         self.scroll_relative(y=by, animate=False)
@@ -85,6 +94,8 @@ class Pane(Painter):
     def show(self, lines: Iterable[Line], *, stay: bool = False) -> None:
         """Other lines, from the top unless `stay`."""
         self._lines = tuple(lines)
+        if not self.display:
+            return  # it is given a size when it is shown, and folds then
         self._fold()
         if not stay:
             self.scroll_to(y=0, animate=False)
@@ -107,7 +118,7 @@ class Pane(Painter):
     def _fold(self) -> None:
         width = max(self.scrollable_content_region.width, 1)
         self._folded = folded(self._lines, width)
-        self.virtual_size = Size(0, len(self._folded))
+        self.reach(len(self._folded))
 
 
 class Listing(Painter):
@@ -138,7 +149,7 @@ class Listing(Painter):
     def fill(self, count: int, notice: Iterable[Line] = (), cursor: int = 0) -> None:
         """So many lines; the notice says why there are none."""
         self.count, self._notice = count, tuple(notice)
-        self.virtual_size = Size(0, count + self._heads)
+        self.reach(count + self._heads)
         self.cursor = -1
         self.go(cursor)
         self.refresh()
