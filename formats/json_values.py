@@ -105,9 +105,12 @@ def whole(value: Any) -> Any:
         raise Unreadable(f"not valid JSON: {getattr(error, 'msg', error)}", "export the history again") from None
 
 
-def values(stream: BinaryIO) -> Iterator[Any]:
-    """The values of the stream; a list that is longer than a piece gives its elements, and so does one of events."""
-    begin = stream.read(FIRST_PIECE)
+def values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[Any]:
+    """The values of the stream; a list that is longer than a piece gives its elements, and so does one of events.
+
+    `begin` is its first piece, where that has been read.
+    """
+    begin = stream.read(FIRST_PIECE) if begin is None else begin
     if len(begin) < FIRST_PIECE:
         try:
             yield _text_of.decode(begin)

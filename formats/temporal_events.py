@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
+from types import GenericAlias
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,13 @@ from replaytool.formats.temporal_schema import HISTORY_EVENT, event_struct, lett
 from replaytool.history import Event, Problem
 
 _CARRIES_BUILD = {"WorkflowTaskStarted", "WorkflowTaskCompleted", "WorkflowTaskFailed", "ActivityTaskStarted"}
+TELLING = {
+    "WorkflowExecutionStarted",
+    "WorkflowTaskCompleted",
+    "WorkflowTaskFailed",
+    "WorkflowExecutionContinuedAsNew",
+}
+"""Events whose content says something about the whole run."""
 UNSPECIFIED = "Unspecified"  # the type of an event that names none
 _LONGEST_HISTORY = 192 * 1024 * 1024  # servers stop at 50 MB of protobuf
 
@@ -38,6 +46,9 @@ class _Kind(NamedTuple):
     """Of its attributes, in JSON."""
     field: str
     """Of its attributes, in the struct."""
+    carries_build: bool = False
+    tells: bool = False
+    """Whether its content may say something about the whole run."""
 
 
 @cache
@@ -50,7 +61,8 @@ def _kinds() -> dict[object, _Kind]:
         stem = attributes.camelcase_name.removesuffix("EventAttributes")
         spelled = by_letters.get(letters(stem))
         if spelled:
-            kinds[spelled] = _Kind(stem[0].upper() + stem[1:], attributes.camelcase_name, f"{attributes.name}_")
+            name, key = stem[0].upper() + stem[1:], attributes.camelcase_name
+            kinds[spelled] = _Kind(name, key, f"{attributes.name}_", name in _CARRIES_BUILD, name in TELLING)
     return kinds
 
 
@@ -59,13 +71,28 @@ def _decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(event_struct())
 
 
-_encoded = msgspec.json.Encoder().encode
+_encoded, _encoded_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
 _NOT_STRICT = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 @cache
 def _list_decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(list[event_struct()])  # type: ignore[misc]
+
+
+@cache
+def _file_decoder() -> msgspec.json.Decoder[Any]:
+    events: Any = GenericAlias(list, event_struct())
+    return msgspec.json.Decoder(msgspec.defstruct("File", [("events", events)], forbid_unknown_fields=True))
+
+
+def file_understood(text: bytes) -> tuple[list[Any], list[int]]:
+    """The events with their ids of a file that holds them and nothing else, as nearly all files do; none otherwise."""
+    try:
+        events: list[Any] = _file_decoder().decode(text).events
+        return events, [int(event.event_id_) for event in events]
+    except (*_NOT_STRICT, TypeError, ValueError):
+        return [], []
 
 
 def all_understood(text: msgspec.Raw) -> tuple[list[Any], list[int]]:
@@ -114,6 +141,9 @@ class EventList:
     """The few events that say something about the whole run, by their place in the list."""
     notes: dict[tuple[str, str], Problem] = field(default_factory=dict)
     size: int = 0
+    hashed: Any = field(default_factory=hashlib.sha256)
+    """Over all that came by the fast lane, as it came; of no use where anything did not, or came in another order."""
+    is_hashed: bool = True
 
     def add(self, source: dict[str, Any]) -> None:
         """Take in one event in any spelling."""
@@ -127,28 +157,43 @@ class EventList:
             else:
                 self._add_odd(source)
 
-    def extend(self, events: Iterable[Any], ids: Iterable[int]) -> None:
+    def extend(self, events: Sequence[Any], ids: Sequence[int]) -> None:
         """Take in events as `understood` gives them: structs in the fast lane, objects in the slow one."""
-        kinds, append = _kinds(), self.events.append
-        for event, event_id in zip(events, ids, strict=True):
-            if type(event) is dict:
-                self.add(event)
-                continue
+        lines = _lines(events)
+        if lines is None:
+            for event, event_id in zip(events, ids, strict=True):
+                self._add_one(event, event_id)
+        else:
+            self._add_all(events, ids, lines)
+        self._check_size()
+
+    def _add_all(self, events: Sequence[Any], ids: Sequence[int], lines: bytes) -> None:
+        """The loop that a load spends its time in."""
+        self.hashed.update(lines)
+        self.size += len(lines)
+        kinds, found = _kinds(), self.events
+        for event, event_id, raw in zip(events, ids, lines.split(b"\n"), strict=False):
             try:
-                raw = _encoded(event)
-                name, _, field = kinds[event.event_type_]
-            except (UnicodeEncodeError, KeyError):
+                name, _, field, carries_build, tells = kinds[event.event_type_]
+            except KeyError:
                 self._add_odd(msgspec.to_builtins(event))
                 continue
-            build = _build(getattr(event, field)) if name in _CARRIES_BUILD else None
-            if name in TELLING and _tells(name, getattr(event, field)):
-                self.parsed[len(self.events)] = msgspec.to_builtins(event)
-            append(Event(event_id, name, event.event_time_ or None, build, raw))
-            self.size += len(raw)
-        self._check_size()
+            build = _build(getattr(event, field)) if carries_build else None
+            if tells and _tells(name, getattr(event, field)):
+                self.parsed[len(found)] = msgspec.to_builtins(event)
+            found.append(Event(event_id, name, event.event_time_ or None, build, raw))
+
+    def _add_one(self, event: Any, event_id: int) -> None:
+        if type(event) is dict:
+            self.add(event)
+        elif (line := _lines([event])) is not None:
+            self._add_all([event], [event_id], line)
+        else:
+            self._add_odd(msgspec.to_builtins(event))
 
     def _add_odd(self, source: dict[str, Any]) -> None:
         """The slow lane: an event that the SDK does not know as it stands."""
+        self.is_hashed = False
         event, raw = self._slowly(source, event_struct())
         event_id = _number(event.get("eventId"))
         spelled = event.get("eventType")
@@ -190,16 +235,19 @@ class EventList:
 
     def digest(self) -> str:
         """What the content is, in one word."""
+        if self.is_hashed:
+            return str(self.hashed.hexdigest())
         return digest(event.raw for event in self.events)
 
 
-# Events whose content says something about the whole run.
-TELLING = {
-    "WorkflowExecutionStarted",
-    "WorkflowTaskCompleted",
-    "WorkflowTaskFailed",
-    "WorkflowExecutionContinuedAsNew",
-}
+def _lines(events: Sequence[Any]) -> bytes | None:
+    """Each event as a line of canonical JSON, written in one go; nothing where one of them takes the slow lane."""
+    if dict in set(map(type, events)):
+        return None
+    try:
+        return _encoded_lines(events)
+    except UnicodeEncodeError:
+        return None
 
 
 def _tells(name: str, attributes: Any) -> bool:

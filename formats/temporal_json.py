@@ -17,7 +17,14 @@ import msgspec
 from replaytool.formats import json_values
 from replaytool.formats.base import HEAD_SIZE, Unreadable
 from replaytool.formats.foreign import refuse_foreign
-from replaytool.formats.temporal_events import UNSPECIFIED, EventList, all_understood, id_of, understood
+from replaytool.formats.temporal_events import (
+    UNSPECIFIED,
+    EventList,
+    all_understood,
+    file_understood,
+    id_of,
+    understood,
+)
 from replaytool.formats.temporal_run import build_run, is_closing
 from replaytool.history import Hints, Problem, Run
 
@@ -44,8 +51,13 @@ class TemporalJson:
 
     def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
         """The runs, as soon as each is complete."""
+        begin = stream.read(json_values.FIRST_PIECE)
+        events, ids = file_understood(begin) if len(begin) < json_values.FIRST_PIECE else ([], [])
+        if ids and ids == list(range(1, len(ids) + 1)):
+            yield _plain(events, ids).run(hints)
+            return
         gathering: _History | None = None
-        for part in _parts(json_values.values(stream), Hints(), 0):
+        for part in _parts(json_values.values(stream, begin), Hints(), 0):
             if gathering is not None and not gathering.goes_on_with(part):
                 yield gathering.run(hints)
                 gathering = None
@@ -100,9 +112,10 @@ class _History:
             self.highest = max(self.highest, *ids)
             self.newest = ids[-1]
         self.is_bare &= part.is_bare
-        for event in part.events:
-            if type(event) is dict:
-                refuse_foreign(event)
+        if dict in set(map(type, part.events)):
+            for event in part.events:
+                if type(event) is dict:
+                    refuse_foreign(event)
         self.gathered.extend(part.events, ids)
         if part.is_truncated:
             self.gathered.note(Problem("truncated", "the export names a next page: events are missing at the end"))
@@ -117,6 +130,13 @@ class _History:
         if self.lowest != 1 or (self.is_bare and len(events) == 1):
             raise Unreadable(_fragment(self), "export the whole history, all events from the first on")
         return build_run(self.gathered, TemporalJson.name, self.wrapper, hints)
+
+
+def _plain(events: list[Any], ids: list[int]) -> _History:
+    """A file with nothing in it but one history."""
+    history = _History(Hints())
+    history.add(_Part(events, ids, Hints()))
+    return history
 
 
 def _fragment(history: _History) -> str:

@@ -68,6 +68,7 @@ def _in_order(gathered: EventList) -> tuple[list[Event], list[Problem]]:
     ids = [event.event_id for event in gathered.events]
     if ids == sorted(ids):
         return gathered.events, []
+    gathered.is_hashed = False
     order = sorted(range(len(ids)), key=ids.__getitem__)
     gathered.parsed = {new: gathered.parsed[old] for new, old in enumerate(order) if old in gathered.parsed}
     code = "descending" if ids == sorted(ids, reverse=True) else "disordered"
@@ -120,8 +121,8 @@ def _problems(
     events: list[Event], completed: list[dict[str, Any]], run_id: str | None, workflow_id: str | None
 ) -> list[Problem]:
     problems = _gaps(events)
-    was_driven = any(event.event_type == "WorkflowTaskCompleted" for event in events)
-    if was_driven and not any(_flags(one) for one in completed):
+    has_flags = any(_flags(one) for one in completed)
+    if not has_flags and any(event.event_type == "WorkflowTaskCompleted" for event in events):
         problems.append(
             Problem("blind", "no SDK flags are recorded: the SDK's own replayer skips checks on such a history")
         )
@@ -141,7 +142,7 @@ def _problems(
 
 def _gaps(events: list[Event]) -> list[Problem]:
     is_dense = [event.event_id for event in events] == list(range(1, len(events) + 1))
-    if is_dense and all(event.event_time for event in events):
+    if is_dense and None not in [event.event_time for event in events]:
         return []
     problems = []
     previous = 0

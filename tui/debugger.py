@@ -90,18 +90,20 @@ class Debugger(Replaying):
         self._bad = [index for index, event in enumerate(opened.events) if failed(event.event_type)]
         self.events.load(opened.events, self.stop)
         self.scrub.load(len(ids), self._bad, (), ids[0])
-        self._show_stop()
+        self.show_stop()
         # Reading all names and states keeps the interpreter busy, so what can be seen already is painted first.
         painted = asyncio.Event()
         self.events.call_after_refresh(painted.set)
         await painted.wait()
         await asyncio.sleep(_PAUSE)
-        self.timeline = await self.ask(self.home.desk.timeline, opened.events, wrong=self._refuse_state)
+        self.timeline = await self.ask(
+            self.home.desk.timeline, opened.events, wrong=lambda *why: self.panes["pending"].show(why)
+        )
         if self.timeline is not None:
             self.events.names = self.timeline.names
             self.scrub.load(len(ids), self._bad, self.timeline.segments, ids[0])
             self._use_breakpoints(self.home.breakpoints)
-            self._show_stop()
+            self.show_stop()
             self.begin()
             self._judge()
 
@@ -133,9 +135,6 @@ class Debugger(Replaying):
         self.title_is(self.run_text, "not opened")
         self.events.tell(*why)
 
-    def _refuse_state(self, *why: Any) -> None:
-        self.panes["pending"].show(why)
-
     # Where the run stands
 
     def stop_at(self, index: int) -> None:
@@ -146,10 +145,11 @@ class Debugger(Replaying):
         if index != self.stop:
             self.before, self.stop = self.stop, index
             self.events.stop = index
-            self._show_stop()
+            self.show_stop()
         self.events.go(index)
 
-    def _show_stop(self) -> None:
+    def show_stop(self) -> None:
+        """All that is known of where the run stands."""
         assert self.opened is not None
         events, row = self.opened.events, self.opened.row
         event = events[self.stop]
@@ -176,7 +176,7 @@ class Debugger(Replaying):
             self.stop_at(self.timeline.index(event_id))
             if since is not None:
                 self.before = self.timeline.index(since)
-                self._show_stop()
+                self.show_stop()
         else:
             self.say(f"event {event_id} is behind the end of the record", wrong=True)
 
@@ -206,8 +206,7 @@ class Debugger(Replaying):
             return
         event = self.opened.events[index]
         await asyncio.sleep(_PAUSE)
-        pane = self.panes["payload"]
-        desk = self.home.desk
+        pane, desk = self.panes["payload"], self.home.desk
         found = await self.ask(lambda: recorded_panes.whole(desk.whole(event)), wrong=lambda *why: pane.show(why))
         if found is not None:
             pane.show([line((f"{event.event_id} {event.event_type}", "strong")), *found])

@@ -144,14 +144,15 @@ class Listing(Painter):
         self.count = 0
         self.cursor = 0
         self._heads = heads
+        self._placed_at = 0.0
+        """How far down it was put when the cursor last jumped, or lines or a size came: elsewhere, it was scrolled."""
         self._notice: Sequence[Line] = (line(("loading…", "dim")),)
 
     def fill(self, count: int, notice: Iterable[Line] = (), cursor: int = 0) -> None:
         """So many lines; the notice says why there are none."""
         self.count, self._notice = count, tuple(notice)
         self.reach(count + self._heads)
-        self.cursor = -1
-        self.go(cursor)
+        self._place(cursor)
         self.refresh()
 
     def tell(self, *notice: Line) -> None:
@@ -170,6 +171,7 @@ class Listing(Painter):
             near = index == top - 1 or index == top + height
             to = (index if index < top else index - height + 1) if near else index - height // 3
             self.scroll_to(y=max(to, 0), animate=False, force=True)
+            self._placed_at = self._placed_at if near else self.scroll_y
             self.refresh()
         else:
             self.refresh_row(before)
@@ -202,9 +204,20 @@ class Listing(Painter):
                 self.action_choose()
 
     def on_resize(self) -> None:
-        """What was on the screen stays there."""
-        cursor, self.cursor = self.cursor, -1
+        """What was on the screen stays there; where nobody has scrolled, it looks as if it always had this size."""
+        if self.scroll_y == self._placed_at:
+            self._place(self.cursor)
+        else:
+            cursor, self.cursor = self.cursor, -1
+            self.go(cursor)
+
+    def _place(self, cursor: int) -> None:
+        """From the top if that leaves room behind the cursor, else with a third of the lines before it."""
+        height = max(self.scrollable_content_region.height - self._heads, 1)
+        self.scroll_to(y=0 if cursor < height * 2 // 3 else cursor - height // 3, animate=False, force=True)
+        self.cursor = -1
         self.go(cursor)
+        self._placed_at = self.scroll_y
 
     def render_line(self, y: int) -> Strip:
         """A heading, a line of the list, or the notice in place of both."""

@@ -64,6 +64,10 @@ class Replaying(Base):
         """Go to an event; the difference is told since another one, where that is named."""
         raise NotImplementedError
 
+    def show_stop(self) -> None:
+        """All that is known of where the run stands."""
+        raise NotImplementedError
+
     def tell_trouble(self) -> None:
         """Say it where everybody sees it."""
         raise NotImplementedError
@@ -94,7 +98,10 @@ class Replaying(Base):
         self.trouble = last.trouble
         self.tell_trouble()
         self.parts = await self.ask(walk.parts, wrong=self._refuse) or ()
+        self._progress.clear()
         self.scrub.part_at(self.parts)
+        if self.parts:
+            self.show_stop()  # where they part belongs to what is told there
         for text in self.watches.texts:
             self._watch(text)
         self.use_expressions()

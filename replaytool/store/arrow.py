@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -50,23 +51,26 @@ class StoredRun:
 
 def run_table(stored: Sequence[StoredRun]) -> pa.Table:
     """One row for each run; times are text here and are cast where they enter the table."""
-    return pa.Table.from_pylist([_run_row(one) for one in stored], schema=RUN_SCHEMA)
-
-
-def _run_row(stored: StoredRun) -> dict[str, object]:
-    run = stored.run
-    builds = [event.build_id for event in run.events if event.event_type == "WorkflowTaskCompleted" and event.build_id]
-    row: dict[str, object] = {name: getattr(run, name, None) for name in RUN_SCHEMA.names}
-    return row | {
-        "id": stored.id,
-        "run_key": stored.run_key,
-        "source": stored.source,
-        "started_at": run.events[0].event_time,
-        "closed_at": None if run.status == "Running" else run.events[-1].event_time,
-        "event_count": len(run.events),
-        "first_build": builds[0] if builds else None,
-        "last_build": builds[-1] if builds else None,
+    runs = [one.run for one in stored]
+    builds = [_builds(run) for run in runs]
+    made: dict[str, list[Any]] = {
+        "id": [one.id for one in stored],
+        "run_key": [one.run_key for one in stored],
+        "source": [one.source for one in stored],
+        "started_at": [run.events[0].event_time for run in runs],
+        "closed_at": [None if run.status == "Running" else run.events[-1].event_time for run in runs],
+        "event_count": [len(run.events) for run in runs],
+        "first_build": [some[0] if some else None for some in builds],
+        "last_build": [some[-1] if some else None for some in builds],
     }
+    columns = (made.get(name) or list(map(attrgetter(name), runs)) for name in RUN_SCHEMA.names)
+    return pa.Table.from_arrays(
+        [pa.array(column, one.type) for column, one in zip(columns, RUN_SCHEMA, strict=True)], schema=RUN_SCHEMA
+    )
+
+
+def _builds(run: Run) -> list[str]:
+    return [event.build_id for event in run.events if event.build_id and event.event_type == "WorkflowTaskCompleted"]
 
 
 def event_tables(stored: Sequence[StoredRun]) -> Iterator[pa.Table]:

@@ -73,13 +73,15 @@ class Driver:
         return int(self.screen.opened.events[self.screen.stop].event_id)
 
     async def picture(self) -> str:
-        """The screen when it looks the same twice, the foot included, which is made anew whenever the focus moves."""
+        """The screen when it looks the same twice and nothing is under way; the foot is made anew with each focus."""
         while True:
             before = self.text
             await asyncio.sleep(0.05)
             await self.settle()
             footed = all(footer.query("FooterKey") for footer in self.app.screen.query("Footer"))
-            if footed and before == self.text:
+            below = [one for screen in self.app.screen_stack for one in screen.query("#source")]
+            replays = any("replaying" in str(one.border_subtitle) for one in below)
+            if footed and not replays and before == self.text:
                 return before
 
     def pane(self, name: str) -> str:
