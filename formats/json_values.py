@@ -149,6 +149,8 @@ class _Window:
         self.at = 3 if self.text.startswith(b"\xef\xbb\xbf") else 0
         self.singly_until = 0
         """Up to here in the stream, trying to take many events in one go has failed."""
+        self.strict_until = 0
+        """The value that ends here in the stream was read by a strict parser."""
 
     def more(self) -> bool:
         """Read on; False at the end. Each piece is as long as what is held, so that no text is scanned often."""
@@ -222,7 +224,7 @@ def _many_events(window: _Window) -> Slice | None:
         window.singly_until = window.start + len(window.text)
         return None
     window.at = stop
-    return Slice(_text_of.decode(text))
+    return Slice(msgspec.Raw(text))
 
 
 def _rest(window: _Window) -> Rest:
@@ -258,6 +260,7 @@ def _end_of_value(window: _Window) -> int | None:
     if end == _MALFORMED:
         return _end_by_counting(window)
     is_certain = end + window.at < len(window.text) or window.whole or _is_closed(window.text)
+    window.strict_until = window.start + window.at + end
     return window.at + end if is_certain else None
 
 
@@ -309,6 +312,8 @@ def _end_of_brackets(text: bytearray, at: int) -> int | None:
 def _taken(window: _Window, end: int) -> Any:
     """The value up to here, as text where a strict parser will read it."""
     text = window.take(end)
+    if window.strict_until == window.start + window.at:
+        return msgspec.Raw(text)
     try:
         return _text_of.decode(text)
     except (msgspec.DecodeError, RecursionError):

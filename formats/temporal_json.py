@@ -151,7 +151,7 @@ def _parts(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
     if depth > _DEEPEST:
         return
     group = _Group(wrapper, is_bare=depth == 0)
-    for item in _in_slices(items, wrapper):
+    for item in _whole_histories(items) if depth == 0 else _in_slices(items, wrapper):
         event = item if isinstance(item, _Part) else understood(item)
         if event is not None:
             if group.ends_before(event):
@@ -166,6 +166,16 @@ def _parts(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
         else:
             yield from _inside(json_values.opened(item), wrapper, depth)
     yield from group.flushed()
+
+
+def _whole_histories(items: Iterator[Any]) -> Iterator[Any]:
+    """The values of a file, where a history with nothing around it is read in one step; files of lines hold such."""
+    for item in items:
+        events, ids = file_understood(item) if type(item) is msgspec.Raw else ([], [])
+        if ids and ids == list(range(1, len(ids) + 1)):
+            yield _Part(events, ids, Hints())
+        else:
+            yield from _in_slices(iter([item]), Hints())
 
 
 def _in_slices(items: Iterator[Any], wrapper: Hints) -> Iterator[Any]:

@@ -92,7 +92,7 @@ class _Known:
     def _take(self, key: str, source: str, run: Run) -> None:
         if key in self.old and key not in self.fresh:
             self.superseded.append(self.old[key][0])
-        self.fresh[key] = StoredRun(self.next_id, key, source, run)
+        self.fresh[key] = StoredRun(self.next_id, key, source, run, run.history_bytes)
         self.next_id += 1
 
     def _events(self, run: int) -> list[Event]:
