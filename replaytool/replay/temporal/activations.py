@@ -329,13 +329,16 @@ class Replay:
         return None
 
     def _signaled(self, said: Any) -> Fault | None:
-        signal = SignalWorkflow(
-            signal_name=said.signal_name, input=said.input.protos(), identity=said.identity,
-            headers=said.header.protos(),
-        )  # fmt: skip
+        job = WorkflowActivationJob()
+        signal = job.signal_workflow
+        signal.signal_name, signal.identity = said.signal_name, said.identity
+        for one in said.input.payloads:
+            one.write(signal.input.add())
+        for name, one in said.header.fields.items():
+            one.write(signal.headers[name])
         if _HAS_EVENT_ID:
             signal.originating_event_id = self._event.event_id
-        self.tell(WorkflowActivationJob(signal_workflow=signal))
+        self.tell(job)
         return None
 
     def _cancel_asked(self, said: Any) -> Fault | None:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import json.encoder
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import AdvancedJSONEncoder, DefaultPayloadConverter, JSONPlainPayloadConverter
 from temporalio.worker import _workflow_instance
 
 _JSON, _NULL = {"encoding": b"json/plain"}, {"encoding": b"binary/null"}
+_SIMPLE: frozenset[Any] = frozenset({str, int, float, bool, dict, list})
+"""A value of the very type that is asked for is handed on as it is."""
 _TYPES = frozenset({str, int, float, bool, dict, list, type(None)})
 """Of these very types, no converter before the one for JSON wants anything; inside them it is the encoder's affair."""
 
@@ -44,26 +48,35 @@ def _is_default(inner: Any) -> bool:
 
 
 def _shorter(base: type[Any]) -> type[Any]:
-    encode = AdvancedJSONEncoder(separators=(",", ":"), sort_keys=True).encode
+    encoder = AdvancedJSONEncoder(separators=(",", ":"), sort_keys=True)
+    begun = Payload(metadata=_JSON)
+    written = _writer(encoder)
 
     def payload(value: Any) -> Payload:
-        return Payload(metadata=_NULL) if value is None else Payload(metadata=_JSON, data=encode(value).encode())
+        if value is None:
+            return Payload(metadata=_NULL)
+        made = Payload()
+        made.CopyFrom(begun)
+        made.data = written(value).encode()
+        return made
 
     class Shorter(base):  # type: ignore[misc]
         """The SDK's converter; it keeps no state, so that all runs and all contexts share it."""
 
         def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
             if {type(value) for value in values} <= _TYPES:
-                return [payload(value) for value in values]
+                try:
+                    return [payload(value) for value in values]
+                except (TypeError, ValueError, RecursionError):
+                    pass  # told in the SDK's own words
             found: list[Payload] = super().to_payloads(values)
             return found
 
         def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
-            if type_hints is None and all(one.metadata.get("encoding") == b"json/plain" for one in payloads):
-                try:
-                    return [json.loads(one.data) for one in payloads]
-                except ValueError:
-                    pass  # told in the SDK's own words
+            if type_hints is None or _are_simple(type_hints):
+                made = _plainly(payloads)
+                if made is not None and (type_hints is None or [type(value) for value in made] == type_hints):
+                    return made
             found: list[Any] = super().from_payloads(payloads, type_hints)
             return found
 
@@ -71,6 +84,32 @@ def _shorter(base: type[Any]) -> type[Any]:
             return self
 
     return Shorter
+
+
+def _writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
+    """What an encoder does, without what it makes anew for each value; circles end in a RecursionError."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    pieces = make(None, encoder.default, json.encoder.encode_basestring_ascii, None, ":", ",", True, False, True)
+    return lambda value: "".join(pieces(value, 0))
+
+
+def _are_simple(hints: Sequence[Any]) -> bool:
+    try:
+        return _SIMPLE.issuperset(hints)
+    except TypeError:  # an annotation that has no hash
+        return False
+
+
+def _plainly(payloads: Sequence[Payload]) -> list[Any] | None:
+    """The values, where they are plain JSON that a strict parser reads; it reads what it reads as Python's does."""
+    try:
+        if all(one.metadata["encoding"] == b"json/plain" for one in payloads):
+            return [msgspec.json.decode(one.data) for one in payloads]
+    except (KeyError, ValueError):
+        pass
+    return None
 
 
 async def _shield_await(future: asyncio.Future[Any]) -> Any:

@@ -29,6 +29,8 @@ _SCHEDULED = _about("scheduledEventId")
 _STARTED = _about("startedEventId")
 _INITIATED = _about("initiatedEventId")
 NOTHING = msgspec.Raw()
+_JSON = {"encoding": b"json/plain"}
+_PLAIN = Payload(metadata=_JSON)
 M = TypeVar("M", bound=Message)
 
 
@@ -51,9 +53,12 @@ class RawPayload(Struct, frozen=True):
 
     def write(self, payload: Payload) -> None:
         """Write the value where it is to stand: each message that is put into another one is copied."""
+        if self.metadata == _JSON:
+            payload.CopyFrom(_PLAIN)
+        else:
+            for key, value in self.metadata.items():
+                payload.metadata[key] = value
         payload.data = self.data
-        for key, value in self.metadata.items():
-            payload.metadata[key] = value
         if self.external_payloads:
             outside = b'{"externalPayloads":' + bytes(self.external_payloads) + b"}"
             payload.MergeFrom(parsed(msgspec.Raw(outside), Payload()))
