@@ -14,7 +14,6 @@ from temporalio.bridge.proto.workflow_activation import (
     CancelWorkflow,
     NotifyHasPatch,
     SignalWorkflow,
-    WorkflowActivation,
     WorkflowActivationJob,
 )
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
@@ -80,7 +79,7 @@ class Replay:
         self._task: Any = None
         self._messages: list[Message] = []
         self._taken_in: Any = None
-        self._teller = Teller(own_build)
+        self.teller = Teller(own_build)
         first = self.tape.next_completed(0)
         if first is not None:
             self.flags.add(first)
@@ -129,13 +128,13 @@ class Replay:
             fault = self._apply_next()[1]
         return fault
 
-    def next_activation(self) -> WorkflowActivation | None:
+    def next_activation(self) -> Any:
         """What to tell the workflow now; None when there is nothing more to tell."""
         if not self._jobs:
             return None
         self.line.peeked.activation += 1
         jobs, self._jobs = self._jobs, []
-        return self._teller.activation(self, jobs, self._task)
+        return self.teller.activation(self, jobs, self._task)
 
     def complete(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
         """Take the workflow's answer, and apply events until there is something to tell it again."""

@@ -102,10 +102,14 @@ _QUICK: dict[str, Callable[[Likeness, Record, Tape, Matched], bool]] = {
 def _same_values(recorded: list[RawPayload], produced: Any) -> bool:
     if len(recorded) != len(produced):
         return False
-    return all(
-        one.data == other.data and one.metadata == dict(other.metadata)
-        for one, other in zip(recorded, produced, strict=True)
-    )
+    for one, other in zip(recorded, produced, strict=True):
+        found = other.metadata
+        if one.data != other.data or len(one.metadata) != len(found):
+            return False
+        for key, value in one.metadata.items():
+            if found.get(key) != value:
+                return False
+    return True
 
 
 def _recorded_options(found: ActivityScheduled) -> bytes:

@@ -20,6 +20,7 @@ import msgspec
 import temporalio
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from replaytool.history import Run
 from replaytool.replay import guard
@@ -42,7 +43,7 @@ from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.record import Record
 from replaytool.replay.temporal.releases import NEWEST, OLDEST, RELEASE, differs
 from replaytool.replay.temporal.runner import OFF, AsRecorded, recording
-from replaytool.replay.temporal.sandbox import SharedSandbox, shared
+from replaytool.replay.temporal.sandbox import SharedSandbox, entered, shared
 from replaytool.replay.temporal.says import Says
 from replaytool.replay.temporal.unseen import unseen
 from replaytool.verdict import Verdict
@@ -218,7 +219,7 @@ class _Bench:
     def _plain(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
         if sandbox == OFF:
             return UnsandboxedWorkflowRunner()
-        return shared(given) if sandbox == SHARED else given or _sandboxed()
+        return shared(given) if sandbox == SHARED else given or SandboxedWorkflowRunner()
 
     @staticmethod
     def _walked(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
@@ -231,7 +232,7 @@ class _Bench:
         watch = _watch(options)
         runner = inside.inner
         with quiet(), guard.watched(watch), entered(runner, workflow), unhurried(), lean.short_waits():
-            course = self._drive(record.run, worker, inside, outside)
+            course = self._drive(record.run, worker, inside, outside, brief=True)
         if isinstance(runner, SharedSandbox):
             runner.look_after(workflow)
         return First(course, bool(watch and watch.found))
@@ -267,8 +268,9 @@ class _Bench:
         with quiet(), unhurried():
             return self._drive(record.run, worker, inside, outside)
 
-    def _drive(self, run: Run, worker: Worker, *runners: AsRecorded) -> Course:
+    def _drive(self, run: Run, worker: Worker, *runners: AsRecorded, brief: bool = False) -> Course:
         course = self.begun(run, worker, *runners)
+        course.is_brief = brief and not course.driven.converts
         for _ in course.steps():
             pass
         return course
@@ -307,6 +309,8 @@ class Course:
         """Called with each activation before the code is told of it."""
         self.inside: Callable[[], AbstractContextManager[None]] = nullcontext
         """Where to stay from the first activation on, instead of going in and out for each."""
+        self.is_brief = False
+        """Whether activations, but for the first, are for the instance alone."""
 
     def steps(self) -> Generator[Told]:
         """Drive the run, activation by activation; the instance is torn down when this ends or is closed."""
@@ -325,6 +329,7 @@ class Course:
             if self.before is not None:
                 self.before(activation)
             answer = self.driven.activate(activation)
+            self.replay.teller.is_brief = self.is_brief
             fault = None if answer.failure is not None else self.replay.complete(answer.commands)
             if answer.failure is not None or fault is not None:
                 self.says = self._said(answer, fault)
@@ -387,14 +392,3 @@ def bench_of(code: Code, options: Options) -> _Bench:
 
 
 _NO_HEADERS: dict[str, Level] = {"header": "ignore"}
-
-
-def _sandboxed() -> WorkflowRunner:
-    from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
-
-    return SandboxedWorkflowRunner()
-
-
-def entered(runner: WorkflowRunner, workflow: type) -> Any:
-    """The sandbox of this workflow, to stay inside for a whole run; nothing where it has none of its own."""
-    return runner.entered(workflow) if isinstance(runner, SharedSandbox) else nullcontext()

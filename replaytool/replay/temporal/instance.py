@@ -154,13 +154,14 @@ class Driven:
         self._worker = worker
         self._workflow_id = workflow_id
         self._instance: WorkflowInstance | None = None
-        self._converts = conversion.is_needed(worker.converter)
+        self.converts = conversion.is_needed(worker.converter)
+        """Whether codecs take part, which work on whole messages."""
 
     def activate(self, activation: WorkflowActivation) -> Answer:
         """Tell the code, and take what it says; whatever goes wrong is an answer too."""
         before = asyncio._get_running_loop()
         try:
-            if self._converts:
+            if self.converts:
                 conversion.decode(self._worker, activation, self._instance, self._workflow_id)
             if self._instance is None:
                 with _running():
@@ -191,7 +192,7 @@ class Driven:
     def _answer(self, completion: WorkflowActivationCompletion) -> Answer:
         if completion.HasField("failed"):
             return Answer(failure=completion.failed.failure.message)
-        if self._converts:
+        if self.converts:
             fault = conversion.encode(self._worker, completion, self._instance, self._workflow_id)
             if fault is not None:
                 return Answer(failure=fault)

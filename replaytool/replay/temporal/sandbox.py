@@ -12,7 +12,7 @@ import dataclasses
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import temporalio.workflow
@@ -192,3 +192,8 @@ def shared(given: WorkflowRunner | None) -> WorkflowRunner:
     if type(given) is SandboxedWorkflowRunner:
         return SharedSandbox(dataclasses.replace(given))
     return given
+
+
+def entered(runner: WorkflowRunner, workflow: type) -> AbstractContextManager[Any]:
+    """The sandbox of this workflow, to stay inside for a whole run; nothing where it has none of its own."""
+    return runner.entered(workflow) if isinstance(runner, SharedSandbox) else nullcontext()

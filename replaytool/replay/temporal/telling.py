@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.bridge.proto.common import WorkerDeploymentVersion
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 
@@ -21,6 +23,7 @@ _RANKS = {
 _OTHERS, _LOCAL = 4, 5
 _FIELDS = WorkflowActivation.DESCRIPTOR.fields_by_name
 _TELLS_SDK_VERSION = "last_sdk_version" in _FIELDS
+_NOT_DEPLOYED = WorkerDeploymentVersion()
 
 
 class Situation(Protocol):
@@ -33,6 +36,24 @@ class Situation(Protocol):
     flags: Observed
 
 
+@dataclass(slots=True)
+class Brief:
+    """What an instance reads of an activation: no message is filled, and no job is copied into it."""
+
+    run_id: str
+    timestamp: Timestamp
+    is_replaying: bool
+    history_length: int
+    jobs: list[WorkflowActivationJob]
+    available_internal_flags: Sequence[int]
+    deployment_version_for_current_task: WorkerDeploymentVersion
+    last_sdk_version: str = ""
+    history_size_bytes: int = 0
+    continue_as_new_suggested: bool = False
+    target_worker_deployment_version_changed: bool = False
+    suggest_continue_as_new_reasons: list[int] = field(default_factory=list)
+
+
 class Teller:
     """Makes the activations of one run."""
 
@@ -40,12 +61,26 @@ class Teller:
         self._own_build = own_build
         """The build of the code at hand: it is what runs once the record is at its end."""
         self._deployed: tuple[tuple[str, str] | None, WorkerDeploymentVersion | None] = (None, None)
+        self.is_brief = False
+        """Whether what is told goes to nobody but an instance that is made."""
 
-    def activation(self, at: Situation, jobs: list[WorkflowActivationJob], task: Any) -> WorkflowActivation:
+    def activation(self, at: Situation, jobs: list[WorkflowActivationJob], task: Any) -> Any:
         """What to tell the workflow."""
         if len(jobs) > 1:
             jobs.sort(key=_rank)
-        activation = WorkflowActivation(
+        activation = self._brief(at, jobs) if self.is_brief else self._whole(at, jobs)
+        if _TELLS_SDK_VERSION:
+            activation.last_sdk_version = at.flags.sdk_version
+        if task is not None:
+            _add_sizes(activation, task)
+        return activation
+
+    def _brief(self, at: Situation, jobs: list[WorkflowActivationJob]) -> Any:
+        deployed = self._deployment(at) or _NOT_DEPLOYED
+        return Brief(at.run_id, timestamp(at.now or 0), at.replaying, at.last_id, jobs, at.flags.lang, deployed)
+
+    def _whole(self, at: Situation, jobs: list[WorkflowActivationJob]) -> WorkflowActivation:
+        return WorkflowActivation(
             run_id=at.run_id,
             timestamp=timestamp(at.now) if at.now is not None else None,
             is_replaying=at.replaying,
@@ -54,11 +89,6 @@ class Teller:
             available_internal_flags=at.flags.lang,
             deployment_version_for_current_task=self._deployment(at),
         )
-        if _TELLS_SDK_VERSION:
-            activation.last_sdk_version = at.flags.sdk_version
-        if task is not None:
-            _add_sizes(activation, task)
-        return activation
 
     def _deployment(self, at: Situation) -> WorkerDeploymentVersion | None:
         if not at.replaying:
@@ -69,7 +99,7 @@ class Teller:
         return self._deployed[1]
 
 
-def _add_sizes(activation: WorkflowActivation, task: Any) -> None:
+def _add_sizes(activation: Any, task: Any) -> None:
     """What the newest started task says about the history's growth."""
     if task.history_size_bytes > 0:
         activation.history_size_bytes = task.history_size_bytes
