@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from replaytool.text import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Stand:
@@ -48,12 +50,12 @@ class BlastRadius:
     def sentence(self) -> str:
         """The first line of a report."""
         if not self.broken:
-            said = f"this change breaks none of {_counted(self.runs, 'run')}"
+            said = f"this change breaks none of {counted(self.runs, 'run')}"
         else:
             still = f" ({self.broken_open:,} still open)" if self.open else ""
-            said = f"this change breaks {self.broken:,} of {_counted(self.runs, 'run')}{still}"
-            said += f", {_counted(self.causes, 'cause')}" if self.causes else ""
-        apart = f"; {_counted(self.pinned, 'run')} pinned to another build counted apart" if self.pinned else ""
+            said = f"this change breaks {self.broken:,} of {counted(self.runs, 'run')}{still}"
+            said += f", {counted(self.causes, 'cause')}" if self.causes else ""
+        apart = f"; {counted(self.pinned, 'run')} pinned to another build counted apart" if self.pinned else ""
         return said + apart
 
 
@@ -90,7 +92,3 @@ def _share(name: str, stands: Sequence[Stand]) -> Share:
         sum(one.is_broken for one in stands),
         sum(one.is_broken and one.is_open for one in stands),
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

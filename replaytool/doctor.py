@@ -18,6 +18,7 @@ from replaytool.replay import CodeSpec
 from replaytool.replay.pool import code_info
 from replaytool.replay.temporal.releases import NEWEST, OLDEST
 from replaytool.store import Store
+from replaytool.text import counted
 
 LIBRARIES = ("temporalio", "duckdb", "pyarrow", "textual", "rich", "click", "msgspec", "deepdiff")
 PROGRAMS = {
@@ -87,7 +88,9 @@ def _store(settings: Settings) -> Iterator[Finding]:
         0
     ]
     megabytes = settings.store.stat().st_size / 1e6
-    said = f"{settings.store}: {counts['runs']:,} runs, {counts['events']:,} events, {megabytes:.1f} MB"
+    said = (
+        f"{settings.store}: {counted(counts['runs'], 'run')}, {counted(counts['events'], 'event')}, {megabytes:.1f} MB"
+    )
     yield Finding("store", "ok", said)
 
 

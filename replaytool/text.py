@@ -26,6 +26,15 @@ def _shown(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "run"), counted(4180, "run")
+    ('1 run', '4,180 runs')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def shortened(text: str, width: int) -> str:
     """At most `width` characters, the last of them an ellipsis where something was cut.
 

@@ -10,6 +10,7 @@ import click
 from replaytool.cli import options, session
 from replaytool.errors import FINDINGS
 from replaytool.render.rows import as_json as json_line
+from replaytool.text import counted
 
 if TYPE_CHECKING:
     from replaytool.ingest import Report
@@ -56,12 +57,13 @@ def summary(report: Report) -> str:
     """What a load did, in a few lines."""
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.outcomes.items())) or "none"
     runs = sum(report.outcomes.values())
-    lines = [f"{report.files:,} files: {runs:,} runs with {report.events:,} events ({outcomes})"]
+    taken = f"{counted(runs, 'run')} with {counted(report.events, 'event')} ({outcomes})"
+    lines = [f"{counted(report.files, 'file')}: {taken}"]
     if report.problems:
         found = ", ".join(f"{code} in {count}" for code, count in report.problems.most_common())
         lines.append(f"odd: {found}")
     if report.bad:
-        lines.append(f"{len(report.bad):,} files were refused")
+        lines.append(f"refused: {counted(len(report.bad), 'file')}")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import click
 from replaytool.cli import load, options, session
 from replaytool.errors import FINDINGS
 from replaytool.render.rows import as_json as json_line
+from replaytool.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,7 @@ def command(ctx: click.Context, /, skip_bad: bool, decode: bool, as_json: bool, 
     if as_json:
         click.echo(json_line({**counts, **load.as_object(report)}).decode())
     else:
-        click.echo(f"{tally.listed:,} runs listed, {tally.unchanged:,} of them unchanged")
+        click.echo(f"{counted(tally.listed, 'run')} listed, {tally.unchanged:,} of them unchanged")
         click.echo(load.summary(report))
     if report.bad and not skip_bad:
         ctx.exit(FINDINGS)

@@ -15,7 +15,7 @@ from replaytool.cli.pull import server_options
 from replaytool.cli.reset_options import how as how_options
 from replaytool.cli.reset_options import taken_how, taken_server
 from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
-from replaytool.text import visible
+from replaytool.text import counted, visible
 
 if TYPE_CHECKING:
     from replaytool.plan import ResetPlan
@@ -110,7 +110,7 @@ def _asked(ready: Ready) -> bool:
     for one in ready.pollers:
         options.say(visible(f"warning: {one.identity} polls {one.task_queue} with the bad build {one.build_id}"))
     before = f" ({ready.done_before} are done already)" if ready.done_before else ""
-    options.say(f"This resets {left} workflows in namespace {target.namespace} at {target.address}{before}.")
+    options.say(f"This resets {counted(left, 'workflow')} in namespace {target.namespace} at {target.address}{before}.")
     if not sys.stdin.isatty():
         raise ReplaytoolError("nobody is there to confirm this", "--yes goes on without asking")
     print(f"Type {left} to go on: ", end="", file=sys.stderr, flush=True)
@@ -183,7 +183,7 @@ def verify_command(
     reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], csv_file, as_json=as_json)
     wrong = [one for one in found if one.differences]
     if not as_json:
-        click.echo(f"{len(found):,} workflows looked at, {len(wrong):,} with differences")
+        click.echo(f"{counted(len(found), 'workflow')} looked at, {len(wrong):,} with differences")
     if wrong:
         ctx.exit(FINDINGS)
 

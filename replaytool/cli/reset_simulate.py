@@ -9,6 +9,7 @@ import click
 
 from replaytool.cli import code, options, reset_telling, session
 from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
+from replaytool.text import counted
 
 if TYPE_CHECKING:
     from replaytool.config import Settings
@@ -55,7 +56,7 @@ def command(
     names = tuple(rows[0]) if rows else ("workflow_id",)
     reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], None, as_json=as_json)
     if missing:
-        options.say(f"{missing} workflows are not simulated: their runs are not in the store")
+        options.say(f"not simulated: {counted(missing, 'workflow')} whose runs are not in the store")
     if not rows:
         ctx.exit(NOTHING)
     if missing or any(is_finding(one) for one in found.values()):

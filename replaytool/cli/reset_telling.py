@@ -16,7 +16,7 @@ import click
 
 from replaytool.render.rows import as_json as json_line
 from replaytool.render.rows import table
-from replaytool.text import visible
+from replaytool.text import counted, visible
 
 if TYPE_CHECKING:
     from replaytool.plan import ResetPlan
@@ -47,9 +47,10 @@ def tell_plan(plan: ResetPlan, output: str | None) -> None:
         click.echo(visible(text))
     total = plan.totals
     again = ", ".join(f"{visible(name)} ({count:,})" for name, count in total["repeats"].items()) or "none"
+    back = f"{counted(total['signals'], 'signal')} and {counted(total['updates'], 'update')}"
     click.echo(
-        f"{total['items']:,} workflows, {total['blocked']:,} of them blocked; {total['signals']:,} signals and "
-        f"{total['updates']:,} updates come back; activities that run again: {again}"
+        f"{counted(total['items'], 'workflow')}, {total['blocked']:,} of them blocked; "
+        f"what comes back: {back}; activities that run again: {again}"
     )
     for text in (*_inputs(plan), *_spending(plan), _simulated(plan)):
         click.echo(visible(text))
@@ -112,7 +113,7 @@ def _grouped_warnings(plan: ResetPlan) -> Iterator[str]:
             found.setdefault((one.level, one.code), []).append((item.workflow_id, one.message))
     for (level, code), examples in sorted(found.items()):
         workflow_id, message = examples[0]
-        yield f"{level}: {code} in {len({name for name, _ in examples})} workflows; {workflow_id}: {message}"
+        yield f"{level}: {code} in {counted(len({name for name, _ in examples}), 'workflow')}; {workflow_id}: {message}"
 
 
 @contextlib.contextmanager
@@ -157,7 +158,8 @@ def tell_applied(applied: Applied, *, as_json: bool) -> None:
         if one.state != "done":
             click.echo(visible(f"{one.state}: {one.workflow_id} (run {one.run_id}): {one.message}"))
     done = counts.get("done", 0)
-    click.echo(f"{done:,} of {tally.total:,} workflows are reset, {tally.before:,} of them by an earlier call")
+    told = f"{done:,} of {counted(tally.total, 'workflow')}"
+    click.echo(f"reset: {told}, {tally.before:,} of them by an earlier call")
     if applied.stopped:
         click.echo(visible(f"stopped: {applied.stopped}; the same command goes on from here"))
 

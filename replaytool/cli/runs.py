@@ -10,6 +10,7 @@ from replaytool.cli import options, session
 from replaytool.errors import NOTHING
 from replaytool.render.rows import as_json as json_line
 from replaytool.render.rows import table
+from replaytool.text import counted
 
 _COLUMNS = (
     "run_key", "workflow_id", "run_id", "workflow_type", "status", "started_at", "event_count", "first_build",
@@ -46,7 +47,7 @@ def command(
         click.echo(json_line([row.values for row in found]).decode())
     else:
         click.echo(table(_COLUMNS, ([row.values[name] for name in _COLUMNS] for row in found)), nl=False)
-        click.echo(f"{len(found):,} runs")
+        click.echo(counted(len(found), "run"))
     if not found:
         ctx.exit(NOTHING)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from replaytool.history import Payload
 from replaytool.render.source import in_repository
 from replaytool.replay.causes import findings
-from replaytool.text import shortened, visible
+from replaytool.text import counted, shortened, visible
 from replaytool.verdict import Cause, Checked, Command, Drift, Expected, Report
 
 Level = Literal["error", "warning", "note"]
@@ -129,8 +129,3 @@ def look(one: Checked) -> str:
     """The command that shows the place in the debugger."""
     event_id = one.verdict.event_id
     return f"replaytool debug {visible(one.subject.run_key)}" + (f" --at {event_id}" if event_id is not None else "")
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and what it counts."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -7,10 +7,10 @@ from html import escape
 from importlib.resources import files
 
 from replaytool.blast import Share
-from replaytool.render.findings import Told, counted, look, name, shown, sides, told
+from replaytool.render.findings import Told, look, name, shown, sides, told
 from replaytool.render.picture import svg
 from replaytool.render.source import excerpt, in_repository
-from replaytool.text import visible
+from replaytool.text import counted, visible
 from replaytool.verdict import WORDS, CallSite, Checked, Divergence, Report
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from replaytool.render.findings import Told, counted, look, name, sides, told
+from replaytool.render.findings import Told, look, name, sides, told
 from replaytool.render.source import excerpt
-from replaytool.text import visible
+from replaytool.text import counted, visible
 from replaytool.verdict import WORDS, Checked, Report
 
 _COMMENT_CHARACTERS = 65_000

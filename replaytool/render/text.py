@@ -8,9 +8,9 @@ from typing import Any
 
 from replaytool.blast import Share
 from replaytool.history import Payload
-from replaytool.render.findings import counted, look
+from replaytool.render.findings import look
 from replaytool.render.source import excerpt, place
-from replaytool.text import shortened, visible
+from replaytool.text import counted, shortened, visible
 from replaytool.verdict import (
     UNSTABLE,
     WORDS,

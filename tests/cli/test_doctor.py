@@ -36,7 +36,7 @@ def test_what_is_configured_is_told_and_secrets_are_not(call: Call, tmp_path: Pa
     assert result.code == 1
     assert "secret-token" not in result.out
     assert "✔   codec_auth" in result.out
-    assert "1 runs, 23 events" in result.out
+    assert "1 run, 23 events" in result.out
     assert "✔ workflows" in result.out
     # Where earlier tests have put other fixtures on the path, the module goes by a longer name.
     assert re.search(r"workflow\w* can be loaded", result.out)
