@@ -18,7 +18,7 @@ from replaytool.moments import Blame, Moment, Part, Progress, Trouble, Watched
 from replaytool.tui import replayed_panes, source_pane
 from replaytool.tui.base import Base
 from replaytool.tui.breakpoints import Breakpoint, in_file, is_same_file
-from replaytool.tui.desk import Opened
+from replaytool.tui.desk import Opened, away
 from replaytool.tui.dialogs import Prompt, Question, Texts
 from replaytool.tui.event_list import EventList
 from replaytool.tui.lines import Line, cell, file_name, line
@@ -34,6 +34,7 @@ Answer = TypeVar("Answer")
 _PAUSE = 0.02
 _TICK = 0.2
 _FRESH = 1.0
+_LONGEST_CLOSING = 10.0
 
 
 class Replaying(Base):
@@ -59,6 +60,7 @@ class Replaying(Base):
         self._progress: dict[str, tuple[Progress, float]] = {}
         self._frame = 0
         self._halt = threading.Event()
+        self._closings: list[threading.Thread] = []
 
     def travel(self, event_id: int, since: int | None = None) -> None:
         """Go to an event; the difference is told since another one, where that is named."""
@@ -110,7 +112,8 @@ class Replaying(Base):
         """Let go of the children; what they are at is given up."""
         walk, self.walk, self.moment, self.parts = self.walk, None, None, ()
         if walk is not None:
-            threading.Thread(target=walk.close, daemon=True).start()
+            self._closings.append(threading.Thread(target=walk.close, daemon=True))
+            self._closings[-1].start()
 
     def _refuse(self, *why: Line) -> None:
         self.source.tell(*why)
@@ -347,9 +350,11 @@ class Replaying(Base):
         """The line under the cursor of the source."""
         self.edit(self.source.file or None, self.source.line_number)
 
-    def on_unmount(self) -> None:
-        """No child is left behind."""
+    async def on_unmount(self) -> None:
+        """No child is left behind, and nothing that was checked out."""
         self.end_walk()
+        for thread in self._closings:
+            await away(thread.join, _LONGEST_CLOSING)
 
 
 def _beginnings(found: Watched) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FIXTURES
+from tests.testgit import git
 from tests.tui import recordings
 from tests.tui.conftest import Drive, Driver
 
@@ -64,6 +66,29 @@ def test_the_first_corrupted_task_and_the_line_in_under_ten_presses(rider: Rider
         assert (at.name, at.stop) == ("Debugger", 28)
 
     rider(walk)
+
+
+def test_the_same_where_builds_are_commits_of_a_repository(drive: Drive, riders: Path, tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    for build, code in BUILDS.items():
+        shutil.copy(code, tmp_path / "loyalty.py")
+        git(tmp_path, "add", "loyalty.py")
+        git(tmp_path, "commit", "-q", "-m", build)
+        git(tmp_path, "tag", build)
+    shutil.copy(riders, tmp_path / "riders.duckdb")
+
+    async def walk(at: Driver) -> None:
+        await at.press("o")
+        await at.write("loyalty.py --git")
+        await at.press("enter", "f")
+        await at.write("points == 0 and trips")
+        await at.press("enter", "a")
+        told = at.screen.query_one("#answer").text
+        for words in ("points  70 → 0", "event  28", "build  v2", f"loyalty.py:{line_of(POINTS)}", POINTS):
+            assert words in told, words
+
+    drive(walk, store=tmp_path / "riders.duckdb", run="loyalty-rider-02")
+    assert len(git(tmp_path, "worktree", "list").splitlines()) == 1
 
 
 def test_source_shows_the_file_of_the_build_and_what_waits_in_it(rider: Rider) -> None:
