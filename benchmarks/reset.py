@@ -2,9 +2,10 @@
 
 Planning is measured on histories of about 60 events in a store, from the histories alone and with a simulation of each
 workflow in one child process; processor time is told beside it, for machines that do something else too. Applying is
-measured on a dev server without a worker, so that the server does the same for each call: half of the workflows are
-reset by bare RPC calls at the same concurrency, half by a plan, in turns, so that a server that gets slower with time
-is so for both. Where the system can do it, the server has a processor of its own, as it would on its own machine.
+measured on a dev server without a worker, so that the server does the same for each call: some of the workflows are
+reset by bare RPC calls at the same concurrency, some by a script that looks at the newest run before each call, as
+whoever is careful does, and some by a plan, in turns, so that a server that gets slower with time is so for all. Where
+the system can do it, the server has a processor of its own, as it would on its own machine.
 """
 
 from __future__ import annotations
@@ -102,13 +103,16 @@ async def _riders(server: DevServer, number: int) -> list[str]:
     return names
 
 
-async def _bare(server: DevServer, runs: Sequence[tuple[str, str, int]]) -> float:
-    """Resets per second by nothing but the call."""
+async def _called(server: DevServer, runs: Sequence[tuple[str, str, int]], *, looks: bool) -> float:
+    """Resets per second by nothing but the call, or by a look at the newest run and the call."""
     client = await Client.connect(server.address)
     waiting = iter(runs)
 
     async def worker() -> None:
         for workflow_id, run_id, event_id in waiting:
+            if looks:
+                found = await client.get_workflow_handle(workflow_id).describe()
+                assert found.run_id == run_id
             request = ResetWorkflowExecutionRequest(
                 namespace="default",
                 reason="bare",
@@ -160,32 +164,32 @@ def _apart() -> Iterator[DevServer]:
 
 
 def applying(folder: Path, number: int, rounds: int) -> dict[str, Any]:
-    """Both, in turns: the rates, and their quotient."""
-    bare: list[float] = []
-    planned: list[float] = []
+    """All three, in turns: the rates, and their quotients."""
+    rates: dict[str, list[float]] = {"bare": [], "careful": [], "apply": []}
+    turns = ["bare", "careful", "apply", "apply", "careful", "bare"] * rounds
     with _apart() as server:
-        names = asyncio.run(_riders(server, 2 * number * rounds))
+        names = asyncio.run(_riders(server, number * len(turns)))
         store = Store(folder / "server.duckdb")
         ingest.load(store, pull(PullOptions(ServerOptions(address=server.address))))
         whole = planner.finished(planner.draft(store, planner.Request(Rule("last_task"), Choice())))
         by_name = {item.workflow_id: item for item in whole.items}
-        for turn in range(2 * rounds):
+        for turn, how in enumerate(turns):
             items = [by_name[name] for name in names[turn * number : (turn + 1) * number]]
-            if turn % 4 in (0, 3):
-                runs = [(item.workflow_id, item.run_id, item.point.event_id) for item in items]
-                bare.append(asyncio.run(_bare(server, runs)))
+            if how == "apply":
+                plan = sealed(replace(whole, items=items, totals=totals(items)))
+                rates[how].append(_applied(folder, plan, server))
             else:
-                planned.append(_applied(folder, sealed(replace(whole, items=items, totals=totals(items))), server))
-    rates = {"bare_per_second": statistics.mean(bare), "apply_per_second": statistics.mean(planned)}
+                runs = [(item.workflow_id, item.run_id, item.point.event_id) for item in items]
+                rates[how].append(asyncio.run(_called(server, runs, looks=how == "careful")))
+    mean = {how: statistics.mean(found) for how, found in rates.items()}
     return {
-        **rates,
-        "quotient": round(rates["apply_per_second"] / rates["bare_per_second"], 3),
-        "bare": bare,
-        "apply": planned,
+        "per_second": {how: [round(one, 1) for one in found] for how, found in rates.items()},
+        "apply_by_bare": round(mean["apply"] / mean["bare"], 3),
+        "apply_by_careful": round(mean["apply"] / mean["careful"], 3),
     }
 
 
-def main(number: int = 300, rounds: int = 2) -> None:
+def main(number: int = 200, rounds: int = 1) -> None:
     """Measure, and print one JSON object."""
     with tempfile.TemporaryDirectory() as folder:
         runs, server = Path(folder, "runs"), Path(folder, "server")

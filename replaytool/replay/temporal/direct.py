@@ -210,7 +210,7 @@ class _Bench:
             types = [*self.code.definitions.values(), *([self.code.dynamic] if self.code.dynamic else [])]
             settings |= {"workflow_runner": inside, "unsandboxed_workflow_runner": outside, "workflows": types}
             worker = worker_of(settings)
-            if kind == "plain":
+            if kind != "watched":
                 lean.shorten(worker.inner)
             self.workers[kind] = (worker, inside, outside)
         return self.workers[kind]

@@ -1,7 +1,7 @@
 """What the SDK does anew for each value and each await, done once where that comes to the same.
 
-All of it is used for the drive at full speed only: whatever is told of a run was seen by the SDK's own code. Where a
-release does something else than what is known here, it is left alone.
+It is used for the drive at full speed and where a run is walked through. A divergence that is told was seen without it,
+by the SDK's own code. Where a release does something else than what is known here, it is left alone.
 """
 
 from __future__ import annotations

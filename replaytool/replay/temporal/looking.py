@@ -11,7 +11,7 @@ from replaytool.history import Run
 from replaytool.replay import guard
 from replaytool.replay.code import Code
 from replaytool.replay.options import Options
-from replaytool.replay.temporal import callsite, direct, recorder
+from replaytool.replay.temporal import callsite, direct, lean, recorder
 from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.sandbox import SharedSandbox
 
@@ -29,12 +29,13 @@ def driven(
     workflow = code.workflow(run.workflow_type)
     sandbox = next((one.inner for one in runners if isinstance(one.inner, SharedSandbox)), None)
     course = bench.begun(run, worker, *runners)
+    course.is_brief = not course.driven.converts
     course.inside = partial(sandbox.entered, workflow) if sandbox is not None and workflow is not None else nullcontext
     watch = guard.Watch(lambda frame: None, options.guard) if options.guard else None
     callsite.claim(code.roots)
     recorder.use(tape)
     try:
-        with quiet(), guard.watched(watch), unhurried():
+        with quiet(), guard.watched(watch), unhurried(), lean.short_waits():
             yield course
     finally:
         recorder.use(None)
