@@ -1,6 +1,6 @@
 """The recovery drill: riders corrupted by build v2, brought back on a real server, whatever is killed meanwhile.
 
-`python -m tests.drills.recovery` runs it in full, and so does `pytest -m drill tests/drills`; a short form is part of
+`python -m tests.drills.recovery` runs it in full, and so does `pytest -m drill`; a short form is part of
 the ordinary tests.
 """
 
