@@ -235,6 +235,8 @@ class Replay:
                 if kind == TASK_STARTED:
                     self._task = said
                 fault = machine.on_event(self, kind, said, event_id)
+            elif said is not None and (plain := _PLAIN.get(kind)) is not None:
+                fault = plain(self, said)
             else:
                 fault, skip = self._apply_other(place, place + 1 if place < last else None, stashed, skip)
             if fault is not None and not (self.astray and self.astray.passes(self, place, fault)):
