@@ -86,13 +86,14 @@ def _file_decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("File", [("events", events)], forbid_unknown_fields=True))
 
 
-def file_understood(text: bytes) -> tuple[list[Any], list[int]]:
-    """The events with their ids of a file that holds them and nothing else, as nearly all files do; none otherwise."""
+def whole_file(text: bytes | msgspec.Raw) -> tuple[list[Any], list[int]]:
+    """The events and ids of a text that holds one history and nothing else, as nearly all files do; none otherwise."""
     try:
         events: list[Any] = _file_decoder().decode(text).events
-        return events, [int(event.event_id_) for event in events]
+        ids = [int(event.event_id_) for event in events]
     except (*_NOT_STRICT, TypeError, ValueError):
         return [], []
+    return (events, ids) if ids == list(range(1, len(ids) + 1)) else ([], [])
 
 
 def all_understood(text: msgspec.Raw) -> tuple[list[Any], list[int]]:

@@ -21,9 +21,9 @@ from replaytool.formats.temporal_events import (
     UNSPECIFIED,
     EventList,
     all_understood,
-    file_understood,
     id_of,
     understood,
+    whole_file,
 )
 from replaytool.formats.temporal_run import build_run, is_closing
 from replaytool.history import Hints, Problem, Run
@@ -52,12 +52,15 @@ class TemporalJson:
     def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
         """The runs, as soon as each is complete."""
         begin = stream.read(json_values.FIRST_PIECE)
-        events, ids = file_understood(begin) if len(begin) < json_values.FIRST_PIECE else ([], [])
-        if ids and ids == list(range(1, len(ids) + 1)):
-            yield _plain(events, ids).run(hints)
+        is_short = len(begin) < json_values.FIRST_PIECE
+        if is_short and (plain := _plain(begin)):
+            history = _History(Hints())
+            history.add(plain)
+            yield history.run(hints)
             return
+        values = json_values.values(stream, begin)
         gathering: _History | None = None
-        for part in _parts(json_values.values(stream, begin), Hints(), 0):
+        for part in _parts(values if is_short else _plain_first(values), Hints(), 0):
             if gathering is not None and not gathering.goes_on_with(part):
                 yield gathering.run(hints)
                 gathering = None
@@ -132,13 +135,6 @@ class _History:
         return build_run(self.gathered, TemporalJson.name, self.wrapper, hints)
 
 
-def _plain(events: list[Any], ids: list[int]) -> _History:
-    """A file with nothing in it but one history."""
-    history = _History(Hints())
-    history.add(_Part(events, ids, Hints()))
-    return history
-
-
 def _fragment(history: _History) -> str:
     first = history.gathered.events[0]
     if len(history.gathered.events) == 1:
@@ -151,7 +147,7 @@ def _parts(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
     if depth > _DEEPEST:
         return
     group = _Group(wrapper, is_bare=depth == 0)
-    for item in _whole_histories(items) if depth == 0 else _in_slices(items, wrapper):
+    for item in _in_slices(items, wrapper):
         event = item if isinstance(item, _Part) else understood(item)
         if event is not None:
             if group.ends_before(event):
@@ -168,14 +164,16 @@ def _parts(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterator[_Part]:
     yield from group.flushed()
 
 
-def _whole_histories(items: Iterator[Any]) -> Iterator[Any]:
-    """The values of a file, where a history with nothing around it is read in one step; files of lines hold such."""
-    for item in items:
-        events, ids = file_understood(item) if type(item) is msgspec.Raw else ([], [])
-        if ids and ids == list(range(1, len(ids) + 1)):
-            yield _Part(events, ids, Hints())
-        else:
-            yield from _in_slices(iter([item]), Hints())
+def _plain(text: bytes | msgspec.Raw) -> _Part | None:
+    """The events of a text that holds one history and nothing else."""
+    events, ids = whole_file(text)
+    return _Part(events, ids, Hints()) if ids else None
+
+
+def _plain_first(values: Iterator[Any]) -> Iterator[Any]:
+    """The values of a long file, plain histories read in one step: files of lines are made of them."""
+    for value in values:
+        yield (_plain(value) if type(value) is msgspec.Raw else None) or value
 
 
 def _in_slices(items: Iterator[Any], wrapper: Hints) -> Iterator[Any]:

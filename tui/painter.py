@@ -94,11 +94,11 @@ class Pane(Painter):
     def show(self, lines: Iterable[Line], *, stay: bool = False) -> None:
         """Other lines, from the top unless `stay`."""
         self._lines = tuple(lines)
+        if not stay:
+            self.scroll_to(y=0, animate=False)
         if not self.display:
             return  # it is given a size when it is shown, and folds then
         self._fold()
-        if not stay:
-            self.scroll_to(y=0, animate=False)
         self.refresh()
 
     def add(self, lines: Iterable[Line]) -> None:

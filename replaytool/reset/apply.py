@@ -27,7 +27,7 @@ from replaytool.store.ledger import Ledger, beside
 _POLL = 0.2
 _AHEAD = 4
 """While so many calls are under way as are allowed, more items are looked at and written down: no slot waits."""
-_TOGETHER = 2
+_BUNDLE = 2
 """Entries, for each call that may be under way, that are written at once without waiting for more."""
 _ALIVE = timedelta(seconds=70)
 """A worker asks again after a minute at the latest."""
@@ -125,7 +125,7 @@ async def _ready(plan: ResetPlan, settings: Settings, before: dict[str, Outcome]
 async def _applied(
     plan: ResetPlan, settings: Settings, ledger: Ledger, ready: Ready, before: dict[str, Outcome], run: _Run
 ) -> Applied:
-    async with Journal(ledger, plan.id, _TOGETHER * settings.concurrency) as journal:
+    async with Journal(ledger, plan.id, _BUNDLE * settings.concurrency) as journal:
         pace = _Pace(settings.rps)
         gate = asyncio.Semaphore(settings.concurrency)
         how = settings.how

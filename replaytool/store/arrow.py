@@ -66,7 +66,7 @@ def run_table(stored: Sequence[StoredRun]) -> pa.Table:
         "first_build": [some[0] if some else None for some in builds],
         "last_build": [some[-1] if some else None for some in builds],
     }
-    columns = (made.get(name) or list(map(attrgetter(name), runs)) for name in RUN_SCHEMA.names)
+    columns = (made[name] if name in made else list(map(attrgetter(name), runs)) for name in RUN_SCHEMA.names)
     return pa.Table.from_arrays(
         [pa.array(column, one.type) for column, one in zip(columns, RUN_SCHEMA, strict=True)], schema=RUN_SCHEMA
     )
@@ -123,25 +123,24 @@ def _texts(raws: Sequence[bytes]) -> pa.Array:
 def build_table(stored: Sequence[StoredRun]) -> pa.Table:
     """One row for each build in each run: what it did there, and when first and last."""
     rows = [row for one in stored for row in _build_rows(one)]
-    columns = zip(*rows, strict=True) if rows else [()] * len(_BUILD_SCHEMA)
-    arrays = [pa.array(column, one.type) for column, one in zip(columns, _BUILD_SCHEMA, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=_BUILD_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=_BUILD_SCHEMA)
 
 
-def _build_rows(stored: StoredRun) -> Iterable[list[Any]]:
-    """In the order of the schema: run, build, deployment, tasks, activities, first seen, last seen."""
-    rows: dict[str, list[Any]] = {}
-    for event in [event for event in stored.run.events if event.build_id is not None]:
-        build, kind = str(event.build_id), event.event_type
-        row = rows.get(build)
+def _build_rows(stored: StoredRun) -> Iterable[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for event in stored.run.events:
+        if event.build_id is None:
+            continue
+        row = rows.get(event.build_id)
         if row is None:
-            row = rows[build] = [stored.id, build, None, 0, 0, event.event_time, None]
-        row[6] = event.event_time
-        if kind == "ActivityTaskStarted":
-            row[4] += 1
-        elif kind == "WorkflowTaskCompleted":
-            row[3] += 1
-            row[2] = row[2] or _deployment(event.raw)
+            start: dict[str, Any] = {"run": stored.id, "build_id": event.build_id, "tasks": 0, "activities": 0}
+            row = rows[event.build_id] = start | {"first_seen": event.event_time, "deployment_name": None}
+        row["last_seen"] = event.event_time
+        if event.event_type == "ActivityTaskStarted":
+            row["activities"] += 1
+        elif event.event_type == "WorkflowTaskCompleted":
+            row["tasks"] += 1
+            row["deployment_name"] = row["deployment_name"] or _deployment(event.raw)
     return rows.values()
 
 

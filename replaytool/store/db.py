@@ -159,7 +159,7 @@ def _explained(error: duckdb.Error, path: Path) -> ReplaytoolError:
 
 def _prepare(connection: Connection, path: Path) -> None:
     with translated(path):
-        if _versions(connection) is None and not connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall():
+        if not connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall():
             _create(connection)
     _check_version(connection, path)
 
@@ -178,16 +178,11 @@ def _create(connection: Connection) -> None:
     connection.commit()
 
 
-def _versions(connection: Connection) -> list[tuple[str]] | None:
-    """What the store says of its format; None where it has no table for that."""
-    try:
-        return connection.execute("SELECT value FROM meta WHERE key = 'format_version'").fetchall()
-    except duckdb.CatalogException:
-        return None
-
-
 def _check_version(connection: Connection, path: Path) -> None:
-    rows = _versions(connection)
+    try:
+        rows = connection.execute("SELECT value FROM meta WHERE key = 'format_version'").fetchall()
+    except duckdb.CatalogException:
+        rows = []
     if not rows:
         raise ReplaytoolError(f"{path} is a DuckDB file, but no store of replaytool", "name another with --store")
     found = rows[0][0]

@@ -24,7 +24,7 @@ from replaytool.sources.temporal_options import ServerOptions
 from replaytool.store.ledger import Ledger, beside
 from tests.devserver import DevServer, dev_server
 from tests.reset.scene import Scene, run
-from tests.reset.world import replaytool
+from tests.reset.world import replaytool, until
 
 pytestmark = pytest.mark.server
 Reset = Callable[..., Awaitable[str]]
@@ -223,8 +223,12 @@ def test_the_official_commands_do_the_same(server: DevServer, tmp_path: Path) ->
             how = How("it's $HOME; why not", ("signals", "updates"))
             words = official.command(plan, plan.items[0], how)
             await asyncio.to_thread(server.cli, *words[1:])
-            (found,) = await scene.verify(plan)
-            assert (found.state, found.differences) == ("done", ())
+
+            async def is_verified() -> bool:
+                (found,) = await scene.verify(plan)
+                return (found.state, found.differences) == ("done", ())
+
+            await until(is_verified, "a worker to take the reset run")
 
     run(scenario, "official", server, tmp_path)
 

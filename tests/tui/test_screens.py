@@ -188,6 +188,22 @@ def test_a_store_without_runs_and_no_store_at_all(drive: Drive, tmp_path: Path) 
     drive(nothing, store=tmp_path / "empty.duckdb")
 
 
+def test_a_pane_that_was_out_of_sight_shows_what_came_meanwhile_from_its_top(drive: Drive) -> None:
+    async def walk(at: Driver) -> None:
+        await at.press("enter", "1")
+        pane = at.screen.panes["payload"]
+        pane.scroll_to(y=3, animate=False, force=True)
+        await at.press("2")
+        at.screen.stop_at(4)
+        await at.settle()
+        await at.press("1")
+        assert pane.scroll_y == 0
+        assert pane.text.splitlines()[0].startswith("5 ")
+        assert pane.text.splitlines()[0] in at.text
+
+    drive(walk, (80, 24))
+
+
 def test_the_place_comes_back(drive: Drive, state: Path) -> None:
     async def leave(at: Driver) -> None:
         at.app.theme = "nord"

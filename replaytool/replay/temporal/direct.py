@@ -310,7 +310,7 @@ class Course:
         self.inside: Callable[[], AbstractContextManager[None]] = nullcontext
         """Where to stay from the first activation on, instead of going in and out for each."""
         self.is_brief = False
-        """Whether activations, but for the first, are for the instance alone."""
+        """Whether activations, but for the first, are only looked at, and need not be messages."""
 
     def steps(self) -> Generator[Told]:
         """Drive the run, activation by activation; the instance is torn down when this ends or is closed."""

@@ -62,7 +62,7 @@ class Teller:
         """The build of the code at hand: it is what runs once the record is at its end."""
         self._deployed: tuple[tuple[str, str] | None, WorkerDeploymentVersion | None] = (None, None)
         self.is_brief = False
-        """Whether what is told goes to nobody but an instance that is made."""
+        """Whether what is told is only looked at, and need not be a message: an instance is made from one."""
 
     def activation(self, at: Situation, jobs: list[WorkflowActivationJob], task: Any) -> Any:
         """What to tell the workflow."""
@@ -75,7 +75,7 @@ class Teller:
             _add_sizes(activation, task)
         return activation
 
-    def _brief(self, at: Situation, jobs: list[WorkflowActivationJob]) -> Any:
+    def _brief(self, at: Situation, jobs: list[WorkflowActivationJob]) -> Brief:
         deployed = self._deployment(at) or _NOT_DEPLOYED
         return Brief(at.run_id, timestamp(at.now or 0), at.replaying, at.last_id, jobs, at.flags.lang, deployed)
 
