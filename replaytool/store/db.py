@@ -6,17 +6,17 @@ again, and whoever finds it taken waits a while before saying so.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 import duckdb
 
 from replaytool.errors import ReplaytoolError
+from replaytool.store.appearing import appearing
 
 FORMAT_VERSION = 1
 _STORAGE = "v1.5.0"  # so that a DuckDB of the last year opens the file too
@@ -60,7 +60,8 @@ def writing(path: Path) -> Iterator[Connection]:
         "wal_autocheckpoint": "1KB",  # a burst goes into the tables at once, and not first into the log
     }
     if not path.exists():
-        _make(path, config)
+        with appearing(path) as unfinished:
+            _make(unfinished, path, config)
     connection = _opened(path, _WAIT_TO_WRITE, read_only=False, config=config)
     try:
         _prepare(connection, path)
@@ -86,19 +87,9 @@ def in_memory() -> Connection:
     return connection
 
 
-def _make(path: Path, config: Config) -> None:
-    """The file appears with its tables in it: a load that is killed in its first moment leaves no half of a store."""
-    unfinished = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
-    try:
-        with translated(path), _opened(unfinished, 0, read_only=False, config=config) as connection:
-            _create(connection)
-        with suppress(FileExistsError):  # somebody else was faster
-            os.link(unfinished, path)
-    except OSError:  # a file system without links
-        if not path.exists():
-            os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def _make(unfinished: Path, path: Path, config: Config) -> None:
+    with translated(path), _opened(unfinished, 0, read_only=False, config=config) as connection:
+        _create(connection)
 
 
 def _close(connection: Connection, path: Path) -> None:

@@ -18,21 +18,22 @@ import duckdb
 
 from replaytool.errors import ReplaytoolError
 from replaytool.plan import Outcome, ResetPlan
+from replaytool.store.appearing import appearing
 
 _PATIENCE = 20.0
 _PAUSE = 0.005
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS applied (
+CREATE TABLE applied (
     plan_id VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, namespace VARCHAR, address VARCHAR NOT NULL,
     options JSON NOT NULL, written_at TIMESTAMP NOT NULL
 );
-CREATE SEQUENCE IF NOT EXISTS entry_seq;
-CREATE TABLE IF NOT EXISTS entry (
+CREATE SEQUENCE entry_seq;
+CREATE TABLE entry (
     seq BIGINT NOT NULL DEFAULT nextval('entry_seq'), plan_id VARCHAR NOT NULL, item_id VARCHAR NOT NULL,
     workflow_id VARCHAR NOT NULL, run_id VARCHAR NOT NULL, event_id INTEGER NOT NULL, state VARCHAR NOT NULL,
     attempt INTEGER NOT NULL, new_run_id VARCHAR, message VARCHAR, written_at TIMESTAMP NOT NULL
 );
-CREATE OR REPLACE VIEW items AS
+CREATE VIEW items AS
 SELECT * EXCLUDE (seq) FROM entry QUALIFY row_number() OVER (PARTITION BY plan_id, item_id ORDER BY seq DESC) = 1;
 """
 _COLUMNS = "item_id, workflow_id, run_id, event_id, state, attempt, new_run_id, message"
@@ -55,16 +56,13 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._prepared = False
 
     def open(self) -> None:
         """Hold the file for writing; it is made if it is not there."""
         if self._connection is None:
+            if not self.path.exists():
+                _make(self.path)
             self._connection = _connected(self.path, read_only=False)
-            if not self._prepared:
-                with _explained(self.path):
-                    self._connection.execute(_SCHEMA)
-                self._prepared = True
 
     def release(self) -> None:
         """Let go of the file; the next entry takes hold of it again."""
@@ -117,6 +115,12 @@ class Ledger:
         assert self._connection is not None
         with _explained(self.path):
             yield self._connection
+
+
+def _make(path: Path) -> None:
+    """Whoever is killed here must not leave a file in which nobody finds the tables."""
+    with appearing(path) as unfinished, _explained(path), duckdb.connect(str(unfinished)) as connection:
+        connection.execute(_SCHEMA)
 
 
 def _connected(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
