@@ -17,7 +17,7 @@ from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.history import Event
 from replaytool.replay.temporal.clock import nanoseconds
-from replaytool.replay.temporal.direct import Course, Told
+from replaytool.replay.temporal.course import Course, Told
 from replaytool.replay.temporal.kinds import BY_VARIANT, words
 from replaytool.replay.temporal.machines import Machine
 from replaytool.replay.temporal.machines_activity import Activity

@@ -74,7 +74,8 @@ class Tape:
         self.looks_ahead = not _AHEAD.isdisjoint(self.types)
         """Whether there is anything in it that the code knew before its event was written."""
         self._ends: dict[tuple[int, int], tuple[int, bool]] = {}
-        self._ascends = all(one.event_id < after.event_id for one, after in itertools.pairwise(self.heads))
+        ids = [event.event_id for event in self.heads]
+        self._ascends = ids == sorted(set(ids))
         self._completed = [place for place, name in enumerate(self.types) if name == TASK_COMPLETED]
         self._next_completed = 0
 

@@ -7,18 +7,15 @@ instance, which knows the line of each command; what that shows is judged as wha
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 import temporalio
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -31,20 +28,19 @@ from replaytool.replay.options import Options
 from replaytool.replay.temporal import callsite, lean, recorder
 from replaytool.replay.temporal.activations import Replay
 from replaytool.replay.temporal.alike import Likeness
-from replaytool.replay.temporal.astray import Astray, Parting
+from replaytool.replay.temporal.astray import Astray
+from replaytool.replay.temporal.course import Course
 from replaytool.replay.temporal.cutting import unknown
 from replaytool.replay.temporal.deadlock import DEADLOCK
 from replaytool.replay.temporal.decode import decode_with
 from replaytool.replay.temporal.initialize import Beginning
-from replaytool.replay.temporal.instance import Answer, Driven, Worker, worker_of
+from replaytool.replay.temporal.instance import Driven, Worker, worker_of
 from replaytool.replay.temporal.judge import Case, judge
-from replaytool.replay.temporal.machines import Fault
 from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.record import Record
 from replaytool.replay.temporal.releases import NEWEST, OLDEST, RELEASE, differs
 from replaytool.replay.temporal.runner import OFF, AsRecorded, recording
 from replaytool.replay.temporal.sandbox import SharedSandbox, entered, shared
-from replaytool.replay.temporal.says import Says
 from replaytool.replay.temporal.unseen import unseen
 from replaytool.verdict import Verdict
 
@@ -54,8 +50,6 @@ _LOOKS, _PATIENCE = 8, 2.0
 """How often, and for how many seconds, what the first pass met by luck is looked for."""
 _BOTTOM = Driven.activate.__code__
 """What is beneath this on a stack is not the run's."""
-_NAMED = re.compile(r"HistoryEvent\(id: (\d+)")
-_PREFIXES = {"nondeterminism": "[TMPRL1100] Nondeterminism error: ", "fatal": "Fatal error in workflow machines: "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +59,7 @@ class HandOver:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One activation and what the code said to it."""
-
-    activation: WorkflowActivation
-    answer: Answer
-    fault: Fault | None = None
-    """What went wrong when the answer was laid beside the record."""
+_PASSED = Verdict("ok", engine="direct")
 
 
 def replay(run: Run, code: Code, options: Options) -> Verdict | HandOver:
@@ -81,7 +68,10 @@ def replay(run: Run, code: Code, options: Options) -> Verdict | HandOver:
         return _elsewhere(lambda: replay(run, code, options))
     began = time.monotonic()
     outcome = _replayed(run, code, options)
-    return outcome if isinstance(outcome, HandOver) else replace(outcome, seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began
+    if outcome is _PASSED:
+        return Verdict("ok", engine="direct", seconds=seconds)
+    return outcome if isinstance(outcome, HandOver) else replace(outcome, seconds=seconds)
 
 
 def _elsewhere(call: Callable[[], T]) -> T:
@@ -150,7 +140,8 @@ def _judged(record: Record, workflow: type, code: Code, options: Options) -> Ver
     keeps = options.steps or options.snapshot is not None
     first = None if keeps else bench.first(record, workflow, options)
     if first is not None and bench.is_plain(record, first):
-        return Verdict("ok", engine="direct")
+        first.course.let_go()
+        return _PASSED
     verdict, second = _watched(record, bench, options, keeps)
     if first is None or bench.end_alike(record, first.course, second):
         return verdict
@@ -293,84 +284,6 @@ class First:
     course: Course
     reached_out: bool
     """Whether there are hazards to be told."""
-
-
-class Course:
-    """One run on its way: it can be stopped at any activation, and gone on with past a mismatch and past the end."""
-
-    def __init__(self, replay: Replay, driven: Driven, *, keep: bool = False) -> None:
-        self._keeps = keep
-        self.replay = replay
-        self.driven = driven
-        self.says = Says("ok")
-        self.is_plain = False
-        """Passed, with every task of the code's recorded and every check made."""
-        self.before: Callable[[WorkflowActivation], None] | None = None
-        """Called with each activation before the code is told of it."""
-        self.inside: Callable[[], AbstractContextManager[None]] = nullcontext
-        """Where to stay from the first activation on, instead of going in and out for each."""
-        self.is_brief = False
-        """Whether activations, but for the first, are only looked at, and need not be messages."""
-
-    def steps(self) -> Generator[Told]:
-        """Drive the run, activation by activation; the instance is torn down when this ends or is closed."""
-        try:
-            fault = self.replay.begin()
-            if fault is not None:
-                self.says = Says("history", _PREFIXES[fault.kind] + fault.message, self.replay.last_id + 1)
-                return
-            yield from self._told()
-        finally:
-            if not self._keeps:
-                self.driven.evict()
-
-    def _told(self) -> Iterator[Told]:
-        while (activation := self.replay.next_activation()) is not None:
-            if self.before is not None:
-                self.before(activation)
-            answer = self.driven.activate(activation)
-            self.replay.teller.is_brief = self.is_brief
-            fault = None if answer.failure is not None else self.replay.complete(answer.commands)
-            if answer.failure is not None or fault is not None:
-                self.says = self._said(answer, fault)
-                yield Told(activation, answer, fault)
-                return
-            if self.says.word == "ok" and (told := [one for one in self.partings if one.is_told]):
-                self.says = _says_of(told[0].fault, told[0].event_id)
-            yield Told(activation, answer)
-        line = self.replay.line
-        self.is_plain = (
-            not self.partings and not line.has_leftovers and not self.replay.flags.left_out and self.replay.is_told
-        )
-
-    @property
-    def partings(self) -> list[Parting]:
-        """Where the code left the record, if it was to go on; the first one is what would be told of the run."""
-        return self.replay.astray.partings if self.replay.astray else []
-
-    def _said(self, answer: Answer, fault: Fault | None) -> Says:
-        """Past the record's end the replayer hides whatever goes wrong, once it has told the code anything."""
-        if not self.replay.replaying:
-            return Says("ok")
-        return Says("code", answer.failure or "") if fault is None else _says_of(fault, self.replay.last_id + 1)
-
-    def go_on(self, tell: Callable[[Replay], None]) -> Told:
-        """Past the end of the record: tell the code something more, and take its answer."""
-        self.replay.replaying = False
-        tell(self.replay)
-        activation = self.replay.next_activation()
-        if activation is None:
-            raise AssertionError("nothing was told")
-        answer = self.driven.activate(activation)
-        return Told(activation, answer, self.replay.line.take(answer.commands))
-
-
-def _says_of(fault: Fault, event_id: int) -> Says:
-    named = _NAMED.search(fault.message)
-    text = _PREFIXES[fault.kind] + fault.message
-    if fault.kind == "nondeterminism":
-        return Says("nondeterminism", text, int(named[1]) if named else event_id)
-    return Says("history", text)
 
 
 _NO_RUN = Run("temporal", "", (), "", "", "", "")

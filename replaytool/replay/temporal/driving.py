@@ -10,7 +10,8 @@ from replaytool.replay import guard
 from replaytool.replay.code import Code
 from replaytool.replay.drift import Decode
 from replaytool.replay.options import Options
-from replaytool.replay.temporal.direct import Course, bench_of
+from replaytool.replay.temporal.course import Course
+from replaytool.replay.temporal.direct import bench_of
 from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.record import Record
 from replaytool.replay.temporal.sandbox import SharedSandbox, entered

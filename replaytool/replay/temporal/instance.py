@@ -217,9 +217,16 @@ class Driven:
         return found if hasattr(found, "_object") else None
 
     def evict(self) -> None:
-        """Tear the run's tasks down here and now: left to the garbage collector they would wake in another run."""
-        instance, self._instance = self._instance, None
+        """Tear the run's tasks down here and now: left to the garbage collector they would wake in another run.
+
+        What has no task left is only let go of, down to the workflow: it holds itself, and would stay for long.
+        """
+        instance, inner = self._instance, self.innermost
+        self._instance = None
         if instance is None:
+            return
+        if inner is not None and not getattr(inner, "_tasks", True):
+            inner.__dict__ = {"_deleting": True}  # so that it is silent about what nobody asked of its tasks
             return
         before = asyncio._get_running_loop()
         try:

@@ -12,14 +12,13 @@ from replaytool.replay import guard
 from replaytool.replay.code import Code
 from replaytool.replay.options import Options
 from replaytool.replay.temporal import callsite, direct, lean, recorder
+from replaytool.replay.temporal.course import Course
 from replaytool.replay.temporal.quiet import quiet, unhurried
 from replaytool.replay.temporal.sandbox import SharedSandbox
 
 
 @contextmanager
-def driven(
-    run: Run, code: Code, options: Options, tape: recorder.Tape, *, patient: bool = False
-) -> Iterator[direct.Course]:
+def driven(run: Run, code: Code, options: Options, tape: recorder.Tape, *, patient: bool = False) -> Iterator[Course]:
     """A run to be driven by the caller, written down on the tape; `patient` lets its code take its time."""
     bench = direct.bench_of(code, options)
     worker, *runners = bench.worker("walked")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from replaytool.history import Event, Run
 from replaytool.payloads import from_json
 from replaytool.replay.temporal.kinds import BY_EVENT, CLOSING, recorded_fields
 from replaytool.replay.temporal.values import seconds_of
-from replaytool.replay.temporal.whole import Read, heads, read_whole
+from replaytool.replay.temporal.whole import Read, heads, raws_of, read_whole
 from replaytool.verdict import Expected
 
 _TASK_ENDS = {"WorkflowTaskCompleted", "WorkflowTaskFailed", "WorkflowTaskTimedOut"}
@@ -31,10 +31,6 @@ class _Head(msgspec.Struct):
     eventTime: str | None = None
 
 
-class _History(msgspec.Struct):
-    events: list[msgspec.Raw]
-
-
 def to_bytes(run: Run) -> bytes:
     """The whole history as JSON, put together from the events without parsing any."""
     return b'{"events":[' + b",".join(event.raw for event in run.events) + b"]}"
@@ -42,11 +38,10 @@ def to_bytes(run: Run) -> bytes:
 
 def from_bytes(run: Run, history: bytes) -> Run:
     """The run with its events back in it."""
-    raws = msgspec.json.decode(history, type=_History).events
     records = read_whole(history)
     if records is None:
-        return replace(run, events=[_event(bytes(raw)) for raw in raws])
-    return replace(run, events=Read(raws, records))
+        return replace(run, events=[_event(bytes(raw)) for raw in raws_of(history)])
+    return replace(run, events=Read(records, partial(raws_of, history)))
 
 
 _head = msgspec.json.Decoder(_Head)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from replaytool.moments import Trouble
-from replaytool.replay.temporal import callsite, direct, recorder
+from replaytool.replay.temporal import callsite, recorder
+from replaytool.replay.temporal.course import Course, Told
 from replaytool.verdict import CallSite
 
 
-def trouble(told: direct.Told, course: direct.Course, tape: recorder.Tape) -> Trouble | None:
+def trouble(told: Told, course: Course, tape: recorder.Tape) -> Trouble | None:
     """What went wrong in this activation, if anything did; what comes before its event is still to be trusted."""
     if told.answer.failure is not None:
         return _failed(told, course, tape)
@@ -22,7 +23,7 @@ def trouble(told: direct.Told, course: direct.Course, tape: recorder.Tape) -> Tr
     return Trouble("unverified", told.fault.message, event_id, site)
 
 
-def _failed(told: direct.Told, course: direct.Course, tape: recorder.Tape) -> Trouble:
+def _failed(told: Told, course: Course, tape: recorder.Tape) -> Trouble:
     error = tape.current.error if tape.current else None
     site = callsite.of_exception(error) or (tape.current.kept_at if tape.current else None)
     last = course.replay.tape.heads[-1].event_id
@@ -33,7 +34,7 @@ def _failed(told: direct.Told, course: direct.Course, tape: recorder.Tape) -> Tr
     return Trouble("failed", what, event_id, site)
 
 
-def _site_of(asked: object, told: direct.Told, tape: recorder.Tape) -> CallSite | None:
+def _site_of(asked: object, told: Told, tape: recorder.Tape) -> CallSite | None:
     if tape.current is None:
         return None
     for command, site in zip(told.answer.commands, tape.current.sites, strict=False):

@@ -24,6 +24,7 @@ from replaytool.replay.options import Options
 from replaytool.replay.snapshots import Snapshots
 from replaytool.replay.temporal import direct, recorder
 from replaytool.replay.temporal.activations import Replay
+from replaytool.replay.temporal.course import Course, Told
 from replaytool.replay.temporal.looking import driven
 from replaytool.replay.temporal.produced import Translator
 from replaytool.replay.temporal.record import Record
@@ -64,11 +65,11 @@ class _Left:
 class _Step:
     """One activation that is over."""
 
-    told: direct.Told
+    told: Told
     task: CompletedTask | None
     """The task that it belongs to; None past the last completed one."""
     tape: recorder.Tape
-    course: direct.Course
+    course: Course
 
     @property
     def is_whole(self) -> bool:
@@ -256,7 +257,7 @@ class Walked:
         ):
             yield from steps
 
-    def _steps(self, course: direct.Course, tape: recorder.Tape, before: _Before | None) -> Generator[_Step]:
+    def _steps(self, course: Course, tape: recorder.Tape, before: _Before | None) -> Generator[_Step]:
         if before is not None:
             course.before = lambda activation: before(self._task_of(activation), tape)
         stay = ExitStack()

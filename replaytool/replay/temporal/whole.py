@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Union, overload
 
 import msgspec
@@ -135,17 +136,27 @@ _History: Any = msgspec.defstruct("_History", [("events", list[_any_event])], gc
 _decode = msgspec.json.Decoder(_History, strict=False).decode
 
 
+class _Raws(msgspec.Struct):
+    events: list[msgspec.Raw]
+
+
+_split = msgspec.json.Decoder(_Raws).decode
+
+
 class Read(Sequence[Event]):
     """Events with what was read of them, so that nobody reads them again; as events only where somebody asks."""
 
-    __slots__ = ("_raws", "records")
-
-    def __init__(self, raws: Sequence[msgspec.Raw], records: list[Any]) -> None:
-        self._raws = raws
+    def __init__(self, records: list[Any], split: Callable[[], Sequence[msgspec.Raw]]) -> None:
         self.records = records
+        self._split = split
+
+    @cached_property
+    def raws(self) -> Sequence[msgspec.Raw]:
+        """The text of each event; most replays never ask for it."""
+        return self._split()
 
     def __len__(self) -> int:
-        return len(self._raws)
+        return len(self.records)
 
     @overload
     def __getitem__(self, place: int) -> Event: ...
@@ -153,17 +164,18 @@ class Read(Sequence[Event]):
     def __getitem__(self, place: slice) -> Sequence[Event]: ...
     def __getitem__(self, place: int | slice) -> Event | Sequence[Event]:
         if isinstance(place, slice):
-            return Read(self._raws[place], self.records[place])
+            return Read(self.records[place], lambda: self.raws[place])
         head = self.records[place]
-        return Event(head.event_id, head.event_type, head.event_time, None, bytes(self._raws[place]))
+        return Event(head.event_id, head.event_type, head.event_time, None, bytes(self.raws[place]))
 
 
 def extended(events: Sequence[Event], more: Sequence[Event]) -> Sequence[Event]:
     """Both, one behind the other; what was read of the first ones stays read."""
-    read = read_whole(b'{"events":[' + b",".join(event.raw for event in more) + b"]}")
+    added = b'{"events":[' + b",".join(event.raw for event in more) + b"]}"
+    read = read_whole(added)
     if not isinstance(events, Read) or read is None:
         return [*events, *more]
-    return Read([*events._raws, *(msgspec.Raw(event.raw) for event in more)], [*events.records, *read])
+    return Read([*events.records, *read], lambda: [*events.raws, *raws_of(added)])
 
 
 def until(events: Sequence[Event], event_id: int) -> Sequence[Event]:
@@ -183,6 +195,11 @@ def records_of(events: Sequence[Event]) -> list[Any]:
         return events.records
     whole = b'{"events":[' + b",".join(event.raw for event in events) + b"]}"
     return read_whole(whole) or [None] * len(events)
+
+
+def raws_of(history: bytes) -> list[msgspec.Raw]:
+    """The text of each event, unread."""
+    return _split(history).events
 
 
 def read_whole(history: bytes) -> list[Any] | None:

@@ -21,7 +21,7 @@ from replaytool.formats.temporal_json import TemporalJson
 from replaytool.history import Event, Hints, Run
 from replaytool.replay.temporal import lean
 from replaytool.replay.temporal.activations import Replay
-from replaytool.replay.temporal.direct import Course
+from replaytool.replay.temporal.course import Course
 from replaytool.replay.temporal.initialize import Beginning
 from replaytool.replay.temporal.instance import Driven, Worker, worker_of
 from replaytool.replay.temporal.quiet import silent_runtime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import importlib
 import time
 from collections.abc import Iterator
@@ -153,6 +154,19 @@ def test_a_course_stops_where_it_is_told_to_and_tears_the_run_down(place: Path) 
         if told.activation.history_length >= 9:
             break
     assert seen == [3, 9]
+
+
+@pytest.mark.parametrize("sandbox", ["off", "shared"])
+def test_a_run_that_passed_is_gone_without_the_garbage_collector(place: Path, sandbox: str) -> None:
+    code = code_of(place, WORKFLOWS)
+    assert judged(a_run(), code, sandbox).verdict == "ok"
+    gc.collect()
+    gc.disable()
+    try:
+        assert judged(a_run(), code, sandbox).verdict == "ok"
+        assert gc.collect() < 10
+    finally:
+        gc.enable()
 
 
 def test_a_course_goes_on_past_the_end_of_the_record(place: Path) -> None:
