@@ -116,7 +116,9 @@ def _keep(store: Store, fingerprint: str, outcome: Outcome) -> None:
 
 def fingerprint_of(info: CodeInfo, plan: Plan) -> str:
     """The code, and what else a verdict depends on."""
-    options = f"{plan.engine} {plan.options.sandbox} {plan.options.guard} {sorted(plan.options.policy.items())}"
+    chosen = plan.options
+    parts = (plan.engine, chosen.sandbox, chosen.guard, chosen.every_mismatch, sorted(chosen.policy.items()))
+    options = " ".join(map(str, parts))
     return hashlib.sha256(f"{info.fingerprint}\n{options}".encode()).hexdigest()[:32]
 
 

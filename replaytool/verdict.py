@@ -155,6 +155,8 @@ class Verdict:
     next: tuple[Command, ...] = ()
     """What the code would ask for past the end of an open record."""
     divergence: Divergence | None = None
+    further: tuple[Divergence, ...] = ()
+    """What else does not fit behind the divergence, where somebody asked for it."""
     failure: Failure | None = None
     drift: tuple[Drift, ...] = ()
     hazards: tuple[Hazard, ...] = ()

@@ -53,6 +53,7 @@ def _shard(_: click.Context, parameter: click.Parameter, value: str | None) -> S
     "--memory", type=click.IntRange(0), default=1024, show_default=True, help="Megabytes for one run; 0: no bound."
 )
 @click.option("--repeat", type=click.IntRange(1), default=1, help="Replay each run so often, in varied conditions.")
+@click.option("--every-mismatch", is_flag=True, help="Go on past the first mismatch of a run: tell all that part.")
 @click.option("--guard/--no-guard", default=True, help="Refuse sockets, processes and writes in workflow code.")
 @click.option("--strict", is_flag=True, help="Drift fails too.")
 @click.option("--allow-unverified", is_flag=True, help="Runs that cannot be verified do not fail.")
@@ -133,7 +134,9 @@ def _plan(settings: Settings, given: dict[str, Any]) -> Plan:
         )
     folder = "" if given["workflows"] else str(settings.folder)
     spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)
-    choices = Options(sandbox=given["sandbox"], guard=given["guard"], policy=checked_policy(settings.drift))
+    choices = Options(
+        given["sandbox"], given["guard"], policy=checked_policy(settings.drift), every_mismatch=given["every_mismatch"]
+    )
     limits = Limits(given["jobs"], given["timeout"], given["memory"])
     use_known = not given["no_cache"]
     return Plan(spec, choices, limits, given["engine"], given["repeat"], use_known, shard=given["shard"])

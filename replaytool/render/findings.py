@@ -11,12 +11,13 @@ from replaytool.history import Payload
 from replaytool.render.source import in_repository
 from replaytool.replay.causes import findings
 from replaytool.text import counted, shortened, visible
-from replaytool.verdict import Cause, Checked, Command, Drift, Expected, Report
+from replaytool.verdict import Cause, Checked, Command, Drift, Expected, Report, Verdict
 
 Level = Literal["error", "warning", "note"]
 _ORDER: Mapping[Level, int] = {"error": 0, "warning": 1, "note": 2}
 _WIDEST = 120
 _MOST_DRIFTS = 20
+_MOST_FURTHER = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,23 @@ def sides(one: Checked) -> Iterator[tuple[str, str]]:
             yield " ", expected_line(match.expected)
         yield "-", expected_line(found.expected) if found.expected else f"event {found.event_id}: nothing"
         yield "+", command_line(found.actual) if found.actual else "nothing"
+    yield from _further(verdict)
     if verdict.failure is not None:
         yield "!", visible(f"event {verdict.failure.event_id}: {verdict.failure.type}: {verdict.failure.message}")
     for drift in verdict.drift[:_MOST_DRIFTS]:
         yield "-", drift_line(drift, drift.recorded)
         yield "+", drift_line(drift, drift.produced)
+
+
+def _further(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    """What parts behind the divergence, where somebody asked for it; with the line, as each has its own."""
+    for found in verdict.further[:_MOST_FURTHER]:
+        site = found.call_site
+        at = f" at {in_repository(site.file)}:{site.line}" if site else ""
+        yield "-", expected_line(found.expected) if found.expected else f"event {found.event_id}: nothing"
+        yield "+", command_line(found.actual) + visible(at) if found.actual else "nothing"
+    if len(verdict.further) > _MOST_FURTHER:
+        yield " ", f"… and {len(verdict.further) - _MOST_FURTHER} more; --format json lists all"
 
 
 def expected_line(expected: Expected) -> str:

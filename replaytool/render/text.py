@@ -27,6 +27,7 @@ from replaytool.verdict import (
 
 _MARKS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
 _MOST_DRIFTS = 8
+_MOST_FURTHER = 20
 _SHOWN_FIELDS = 4
 _MOST_REPAIRED = 20
 
@@ -64,6 +65,7 @@ def _finding(checked: Checked) -> Iterator[str]:
     verdict = checked.verdict
     if verdict.divergence is not None:
         yield from _divergence(verdict.divergence)
+        yield from _further(verdict.further)
     if verdict.failure is not None:
         yield visible(f"event {verdict.failure.event_id}: {verdict.failure.type}: {verdict.failure.message}")
     for drift in verdict.drift[:_MOST_DRIFTS]:
@@ -87,6 +89,17 @@ def _divergence(found: Divergence) -> Iterator[str]:
         yield visible(f"  differs in {', '.join(found.differing)}")
     if found.advice:
         yield visible(f"help: {found.advice}")
+
+
+def _further(found: Sequence[Divergence]) -> Iterator[str]:
+    if found:
+        yield f"behind it, {counted(len(found), 'more place')} in which they differ:"
+    for one in found[:_MOST_FURTHER]:
+        yield f"  - history: {_expected(one.expected) if one.expected else f'event {one.event_id}: nothing'}"
+        at = f" ({place(one.call_site)})" if one.call_site else ""
+        yield f"  + code:    {_command(one.actual) if one.actual else 'nothing'}{at}"
+    if len(found) > _MOST_FURTHER:
+        yield f"  … and {len(found) - _MOST_FURTHER} more; --format json lists all"
 
 
 def _nothing(found: Divergence) -> str:

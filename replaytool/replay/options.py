@@ -24,6 +24,8 @@ class Options:
     """Tell of hazards at all."""
     policy: Mapping[str, Level] = field(default_factory=lambda: dict(DEFAULT_POLICY))
     """What to do about differences inside matching commands, by field."""
+    every_mismatch: bool = False
+    """Go on past a divergence, and tell what else does not fit."""
     steps: bool = False
     """Keep what happened in each activation."""
     snapshot: Callable[[Any], Any] | None = None

@@ -6,13 +6,11 @@ instance, which knows the line of each command; what that shows is judged as wha
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import temporalio
@@ -28,7 +26,6 @@ from replaytool.replay.options import Options
 from replaytool.replay.temporal import callsite, lean, recorder
 from replaytool.replay.temporal.activations import Replay
 from replaytool.replay.temporal.alike import Likeness
-from replaytool.replay.temporal.astray import Astray
 from replaytool.replay.temporal.course import Course
 from replaytool.replay.temporal.cutting import unknown
 from replaytool.replay.temporal.deadlock import DEADLOCK
@@ -44,7 +41,6 @@ from replaytool.replay.temporal.sandbox import SharedSandbox, entered, shared
 from replaytool.replay.temporal.unseen import unseen
 from replaytool.verdict import Verdict
 
-T = TypeVar("T")
 SHARED = "shared"
 _LOOKS, _PATIENCE = 8, 2.0
 """How often, and for how many seconds, what the first pass met by luck is looked for."""
@@ -64,20 +60,12 @@ _PASSED = Verdict("ok", engine="direct")
 
 def replay(run: Run, code: Code, options: Options) -> Verdict | HandOver:
     """The verdict on one run, or why somebody else must give it."""
-    if asyncio._get_running_loop() is not None:
-        return _elsewhere(lambda: replay(run, code, options))
     began = time.monotonic()
     outcome = _replayed(run, code, options)
     seconds = time.monotonic() - began
     if outcome is _PASSED:
         return Verdict("ok", engine="direct", seconds=seconds)
     return outcome if isinstance(outcome, HandOver) else replace(outcome, seconds=seconds)
-
-
-def _elsewhere(call: Callable[[], T]) -> T:
-    """Call it on a thread of its own: where a loop is running, instances would take it away."""
-    with ThreadPoolExecutor(1, "replaytool-direct") as pool:
-        return pool.submit(call).result()
 
 
 def _replayed(run: Run, code: Code, options: Options) -> Verdict | HandOver:
@@ -117,13 +105,11 @@ def cannot_judge(run: Run, code: Code) -> HandOver | None:
     return None
 
 
-def course(run: Run, code: Code, options: Options, *, keep: bool = False, past_mismatches: bool = False) -> Course:
+def course(run: Run, code: Code, options: Options, *, keep: bool = False) -> Course:
     """A run to be driven by the caller, step by step; kept, it can be gone on with past the end of its record."""
     bench = bench_of(code, options)
     worker, *runners = bench.worker("plain")
-    begun = bench.begun(run, worker, *runners, keep=keep)
-    begun.replay.astray = Astray() if past_mismatches else None
-    return begun
+    return bench.begun(run, worker, *runners, keep=keep)
 
 
 def _plugin_replayer() -> Any:

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.replayable import WORKFLOWS
 from replaytool.replay.options import Options
 from replaytool.replay.temporal import direct
+from replaytool.replay.temporal.astray import Astray
 from replaytool.replay.temporal.course import Course, Told
 from tests.replay.temporal.oracle import quiet_process
 from tests.replay.temporal.test_direct import a_run, code_of
@@ -33,7 +34,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def driven(place: Path, source: str, *, past_mismatches: bool) -> tuple[Course, list[Told]]:
-    course = direct.course(a_run(steps=4), code_of(place, source), _OFF, past_mismatches=past_mismatches)
+    course = direct.course(a_run(steps=4), code_of(place, source), _OFF)
+    course.replay.astray = Astray() if past_mismatches else None
     return course, list(course.steps())
 
 

@@ -17,6 +17,7 @@ from temporalio.bridge.proto.workflow_activation import SignalWorkflow, Workflow
 
 from benchmarks.replayable import WORKFLOWS, history
 from replaytool.history import Run
+from replaytool.replay import replay
 from replaytool.replay.code import Code, CodeSpec
 from replaytool.replay.options import Options
 from replaytool.replay.temporal import direct, sdk
@@ -116,11 +117,12 @@ def test_code_that_does_not_yield_is_broken_off(place: Path) -> None:
     assert found.failure.call_site.function == "Steps.run"
 
 
-def test_it_works_where_a_loop_is_running(place: Path) -> None:
+@pytest.mark.parametrize("engine", ["auto", "direct", "sdk", "both"])
+def test_it_works_where_a_loop_is_running(place: Path, engine: str) -> None:
     code = code_of(place, WORKFLOWS)
 
     async def both() -> tuple[str, bool]:
-        word = judged(a_run(), code).verdict
+        word = replay(a_run(), code, Options(sandbox="off"), engine).verdict
         return word, asyncio.get_running_loop().is_running()
 
     assert asyncio.run(both()) == ("ok", True)
