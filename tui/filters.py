@@ -1,14 +1,16 @@
 """The filter line of the list of runs: the conditions of `replaytool runs`, written as words.
 
-`type:Loyalty status:Running build:v2 since:2026-01-01 until:… problem:blind where:event_count > 9`, and any other word
+`type:Loyalty status:Running build:v2 since:2h until:2026-01-01 problem:blind where:event_count > 9`, and any other word
 is looked for in ids, types and run keys.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from replaytool.errors import ReplaytoolError
+from replaytool.times import since_time
 
 CONDITIONS = {
     "workflow_type": "workflow_type = ?",
@@ -23,6 +25,7 @@ CONDITIONS = {
 """As the command line has them; a test holds the two together."""
 
 _WORDS = {"type": "workflow_type", **{name: name for name in CONDITIONS}}
+_MOMENTS = ("since", "until")
 _ANYWHERE = "(contains(lower(concat_ws(' ', workflow_id, run_id, workflow_type, run_key)), lower(?)))"
 _TOKEN = re.compile(r'\s*(?:(\w+):)?(?:"([^"]*)"|(\S+))')
 SORTS = ("started_at", "workflow_id", "workflow_type", "status", "event_count", "last_build", "verdict")
@@ -44,6 +47,7 @@ def condition(text: str) -> str:
         if word is not None and word not in _WORDS:
             raise ReplaytoolError(f"there is no filter {word!r}", f"filters: {', '.join(('type', *CONDITIONS))}, where")
         value = quoted if quoted is not None else bare
+        value = _moment(value) if word in _MOMENTS else value
         parts.append((CONDITIONS[_WORDS[word]] if word else _ANYWHERE).replace("?", _literal(value)))
         place = match.end()
     return " AND ".join(parts) or "true"
@@ -62,6 +66,10 @@ def query(text: str, sort: str, *, descending: bool) -> str:
 def word(name: str, value: str) -> str:
     """One condition as the line writes it."""
     return f'{name}:"{value}"' if re.search(r"\s", value) else f"{name}:{value}"
+
+
+def _moment(value: str) -> str:
+    return since_time(value, datetime.now(UTC)).replace(tzinfo=None).isoformat()
 
 
 def _literal(value: str) -> str:

@@ -160,7 +160,7 @@ def _option(name: str) -> str:
 def _moment(text: str) -> str:
     from datetime import UTC, datetime
 
-    from replaytool.sources.temporal_query import since_time
+    from replaytool.times import since_time
 
     return since_time(text, datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 

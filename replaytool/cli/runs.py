@@ -72,6 +72,6 @@ def _condition(where: str | None, filters: dict[str, str | None]) -> tuple[str, 
 
 
 def _moment(text: str) -> datetime:
-    from replaytool.sources.temporal_query import since_time
+    from replaytool.times import since_time
 
     return since_time(text, datetime.now(UTC)).replace(tzinfo=None)

@@ -23,8 +23,9 @@ from cryptography.x509.oid import NameOID
 from replaytool.errors import ReplaytoolError
 from replaytool.sources import temporal_client
 from replaytool.sources.temporal_options import ServerOptions, resolve
-from replaytool.sources.temporal_query import since_time, visibility_query
+from replaytool.sources.temporal_query import visibility_query
 from replaytool.sources.temporal_server import PullOptions, pull
+from replaytool.times import since_time
 from tests.devserver import DevServer
 
 SECRET = "tmprl_secret_of_many_letters"

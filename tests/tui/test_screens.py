@@ -38,10 +38,20 @@ def test_runs_are_filtered_sorted_and_turned_round(drive: Drive) -> None:
         assert listed(at) == ["order-2"]
         await at.press("slash", "x", "escape")
         assert at.screen.query_one("#filter").value == "status:failed build:v2 2"
-        for text, words in (("type:nobody", "no run fits"), ("hue:red", "no filter 'hue'"), ("where:nope", "failed")):
+        for text, words in (
+            ("type:nobody", "no run fits"),
+            ("hue:red", "no filter 'hue'"),
+            ("where:nope", "failed"),
+            ("since:1h", "no run fits"),
+            ("since:soon", "soon is no time"),
+            ('until:""', "is no time"),
+        ):
             at.screen.set_filter(text)
             await at.settle()
             assert words in at.text
+        at.screen.set_filter("since:2000-01-01 until:1s")
+        await at.settle()
+        assert len(listed(at)) == 3
         at.screen.set_filter("where:event_count > 9 AND workflow_id <> 'order-1'")
         await at.settle()
         assert listed(at) == ["order-2", "order-3"]
