@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
@@ -22,10 +23,19 @@ FORMAT_VERSION = 1
 _STORAGE = "v1.5.0"  # so that a DuckDB of the last year opens the file too
 _WAIT_TO_READ = 10.0
 _WAIT_TO_WRITE = 60.0
-_MEMORY = "192MB"
+_ROWS_TOGETHER = 60 * 1024
+"""Half of what is usual: a burst of full groups goes into the file as it comes, where a shorter one is copied first."""
+_LOCKED = ("Could not set lock", "different configuration", "Unique file handle conflict")
 
 Connection = duckdb.DuckDBPyConnection
-Config = dict[str, str | bool | int | float | list[str]]
+Opened = TypeVar("Opened")
+_WRITER: dict[str, str | bool | int | float | list[str]] = {
+    "storage_compatibility_version": _STORAGE,
+    "memory_limit": "192MB",
+    "threads": 1,  # a burst is too short for a second one to pay
+    "preserve_insertion_order": False,
+    "wal_autocheckpoint": "1KB",  # a burst goes into the tables at once, and not first into the log
+}
 
 
 @contextmanager
@@ -36,7 +46,7 @@ def reading(path: Path) -> Iterator[Connection]:
             f"there is no store at {path}",
             "make one with `replaytool load PATH…`, or name another with --store",
         )
-    connection = _opened(path, _WAIT_TO_READ, read_only=True, config={})
+    connection = _patiently(lambda: duckdb.connect(str(path), read_only=True), path, _WAIT_TO_READ)
     try:
         _check_version(connection, path)
         with translated(path):
@@ -52,18 +62,12 @@ def writing(path: Path) -> Iterator[Connection]:
         raise ReplaytoolError(
             f"cannot make the store {path}: there is no folder {path.parent}", "make the folder first"
         )
-    config: Config = {
-        "storage_compatibility_version": _STORAGE,
-        "memory_limit": _MEMORY,
-        "threads": 1,  # a burst is too short for a second one to pay
-        "preserve_insertion_order": False,
-        "wal_autocheckpoint": "1KB",  # a burst goes into the tables at once, and not first into the log
-    }
-    if not path.exists():
-        with appearing(path) as unfinished:
-            _make(unfinished, path, config)
-    connection = _opened(path, _WAIT_TO_WRITE, read_only=False, config=config)
+    connection = duckdb.connect(config=_WRITER | {"temp_directory": f"{path}.tmp"})
     try:
+        if not path.exists():
+            with appearing(path) as unfinished, translated(path):
+                _make(connection, unfinished)
+        _patiently(lambda: _attach(connection, path), path, _WAIT_TO_WRITE)
         _prepare(connection, path)
         with translated(path):
             yield connection
@@ -87,9 +91,18 @@ def in_memory() -> Connection:
     return connection
 
 
-def _make(unfinished: Path, path: Path, config: Config) -> None:
-    with translated(path), _opened(unfinished, 0, read_only=False, config=config) as connection:
-        _create(connection)
+def _make(connection: Connection, unfinished: Path) -> None:
+    _attach(connection, unfinished)
+    _create(connection)
+    connection.execute("USE memory")
+    connection.execute("DETACH store")
+
+
+def _attach(connection: Connection, path: Path) -> None:
+    """The file as the one that is written: only so can it be said how long its groups of rows are."""
+    name = str(path).replace("'", "''")
+    connection.execute(f"ATTACH '{name}' AS store (ROW_GROUP_SIZE {_ROWS_TOGETHER})")
+    connection.execute("USE store")
 
 
 def _close(connection: Connection, path: Path) -> None:
@@ -98,12 +111,12 @@ def _close(connection: Connection, path: Path) -> None:
         connection.close()
 
 
-def _opened(path: Path, patience: float, *, read_only: bool, config: Config) -> Connection:
+def _patiently(opened: Callable[[], Opened], path: Path, patience: float) -> Opened:
     deadline = time.monotonic() + patience
     pause = 0.01
     while True:
         try:
-            return duckdb.connect(str(path), read_only=read_only, config=config)
+            return opened()
         except duckdb.Error as error:
             if not _is_locked(error) or time.monotonic() > deadline:
                 raise _explained(error, path) from error
@@ -113,7 +126,7 @@ def _opened(path: Path, patience: float, *, read_only: bool, config: Config) -> 
 
 def _is_locked(error: duckdb.Error) -> bool:
     """By another process; or by another thread of this one, which has it open to read or to write."""
-    return "Could not set lock" in str(error) or "different configuration" in str(error)
+    return any(words in str(error) for words in _LOCKED)
 
 
 @contextmanager
@@ -126,6 +139,7 @@ def translated(path: Path) -> Iterator[None]:
         duckdb.FatalException,
         duckdb.InternalException,
         duckdb.OutOfMemoryException,
+        duckdb.TransactionException,
     ) as error:
         raise _explained(error, path) from error
 
