@@ -163,13 +163,17 @@ def _explained(error: duckdb.Error, path: Path) -> ReplaytoolError:
 
 
 def _prepare(connection: Connection, path: Path) -> None:
-    with translated(path):
-        if not connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall():
+    try:
+        _check_version(connection, path)
+    except ReplaytoolError:
+        with translated(path):
+            if connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall():
+                raise
             _create(connection)
-    _check_version(connection, path)
 
 
 def _create(connection: Connection) -> None:
+    connection.execute("PRAGMA disable_optimizer")  # looks for long at each of many statements that are but names
     connection.begin()
     for name in ("schema", "views", "comments"):
         connection.execute((resources.files(__package__) / f"{name}.sql").read_text(encoding="utf-8"))
@@ -181,6 +185,7 @@ def _create(connection: Connection) -> None:
     for key, value in meta.items():
         connection.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
     connection.commit()
+    connection.execute("PRAGMA enable_optimizer")
 
 
 def _check_version(connection: Connection, path: Path) -> None:

@@ -100,6 +100,19 @@ def test_a_store_that_is_in_use_is_waited_for(store: Store, monkeypatch: pytest.
     assert len(store.runs()) == 2
 
 
+def test_another_thread_of_this_process_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_WAIT_TO_READ", "_WAIT_TO_WRITE"):
+        monkeypatch.setattr(db, name, 0.05)
+    with store.writing() as writer:
+        writer.add([("b", one({"events": events(OTHER_RUN_ID)}))])
+        with pytest.raises(ReplaytoolError, match="in use by another process"):
+            store.runs()
+        with pytest.raises(ReplaytoolError, match="in use by another process"), store.writing():
+            pass
+    assert len(store.runs()) == 2
+    assert [path.name for path in _path(store).parent.iterdir()] == ["store.duckdb"]
+
+
 _REACHES_OUT = (
     "COPY runs TO '{folder}/out.csv'",
     "COPY runs TO '{folder}/out.parquet' (FORMAT parquet)",
