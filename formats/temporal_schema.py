@@ -91,7 +91,7 @@ class Field:
     def is_map(self) -> bool:
         """Whether it maps names to values."""
         kind = self.descriptor.message_type
-        return kind is not None and kind.GetOptions().map_entry
+        return kind is not None and _is_entry(kind)
 
     @property
     def is_duration(self) -> bool:
@@ -120,6 +120,11 @@ def schema(descriptor: Descriptor = HISTORY_EVENT) -> Message:
     return Message(descriptor.full_name, {letters(field.name): field for field in fields})
 
 
+def _is_entry(kind: Descriptor) -> bool:
+    """Whether fields of this kind are maps. Reading the options would import all that protobuf says of itself."""
+    return kind.has_options and set(kind.fields_by_name) == {"key", "value"}
+
+
 def _snake(pascal: str) -> str:
     return "".join("_" + char if char.isupper() else char for char in pascal)
 
@@ -145,7 +150,7 @@ def _struct_name(descriptor: Descriptor) -> str:
     return descriptor.full_name.replace(".", "_")
 
 
-def _struct(descriptor: Descriptor) -> ForwardRef:
+def _struct(descriptor: Descriptor) -> Any:
     name = _struct_name(descriptor)
     if not hasattr(_structs, name):
         setattr(_structs, name, None)  # a message may hold itself
@@ -159,7 +164,7 @@ def _struct(descriptor: Descriptor) -> ForwardRef:
             rename={f"{f.name}_": f.camelcase_name for f in descriptor.fields},
         )
         setattr(_structs, name, struct)
-    return ForwardRef(name)
+    return getattr(_structs, name) or ForwardRef(name)
 
 
 def _optional(kind: Any) -> Any:
@@ -167,7 +172,7 @@ def _optional(kind: Any) -> Any:
 
 
 def _field_type(field: FieldDescriptor) -> Any:
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    if field.message_type is not None and _is_entry(field.message_type):
         return dict[str, _value_type(field.message_type.fields_by_name["value"])]  # type: ignore[misc]
     kind = _value_type(field)
     return GenericAlias(list, (kind,)) if _repeated(field) else kind

@@ -13,6 +13,7 @@ from temporalio.client import WorkflowHistory
 
 from replaytool.formats.temporal_export import as_binary, as_json
 from replaytool.formats.temporal_proto import UNKNOWN
+from replaytool.formats.temporal_schema import HISTORY_EVENT, Field
 from replaytool.history import Run
 from tests.formats.samples import NORM, codes, event, events, one, payload, raw, read
 
@@ -319,3 +320,16 @@ def test_every_known_type_of_event_takes_the_fast_lane() -> None:
         run = one({"events": [events()[0], MessageToDict(known)]})
         assert codes(run) <= {"no-event-time", "blind"}
         assert run.events[1].event_type.lower() == kind.replace("_", "").lower()
+
+
+def test_maps_are_told_as_protobuf_tells_them() -> None:
+    kinds, seen = [HISTORY_EVENT], set()
+    while kinds:
+        kind = kinds.pop()
+        if kind.full_name not in seen:
+            seen.add(kind.full_name)
+            kinds += [field.message_type for field in kind.fields if field.message_type]
+            for field in kind.fields:
+                is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+                assert Field(field.name, field).is_map == is_map, field.full_name
+    assert "temporal.api.common.v1.Header.FieldsEntry" in seen
