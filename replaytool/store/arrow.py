@@ -15,7 +15,7 @@ import pyarrow as pa
 from replaytool.history import Event, Run
 
 _TEXT = pa.large_string()
-_TABLE_BYTES = 8 * 1024 * 1024
+_TABLE_BYTES = 2 * 1024 * 1024
 _AT_ONCE = 512
 _BUILD_SCHEMA = pa.schema(
     [
