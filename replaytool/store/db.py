@@ -92,6 +92,7 @@ def in_memory() -> Connection:
 
 
 def _make(connection: Connection, unfinished: Path) -> None:
+    """Detached at the end, so that all of it is in the file before the file gets its name."""
     _attach(connection, unfinished)
     _create(connection)
     connection.execute("USE memory")
