@@ -69,12 +69,8 @@ class Course:
                 self.says = self._said(answer, fault)
                 yield Told(activation, answer, fault)
                 return
-            if (
-                self.replay.astray
-                and self.says.word == "ok"
-                and (told := [one for one in self.partings if one.is_told])
-            ):
-                self.says = _says_of(told[0].fault, told[0].event_id)
+            if self.replay.astray and self.says.word == "ok":
+                self.says = self._parted()
             yield Told(activation, answer)
         line = self.replay.line
         self.is_plain = (
@@ -85,6 +81,10 @@ class Course:
     def partings(self) -> list[Parting]:
         """Where the code left the record, if it was to go on; the first one is what would be told of the run."""
         return self.replay.astray.partings if self.replay.astray else []
+
+    def _parted(self) -> Says:
+        told = next((one for one in self.partings if one.is_told), None)
+        return Says("ok") if told is None else _says_of(told.fault, told.event_id)
 
     def _said(self, answer: Answer, fault: Fault | None) -> Says:
         """Past the record's end the replayer hides whatever goes wrong, once it has told the code anything."""
