@@ -138,7 +138,7 @@ def write(mix: Mix, folder: Path, scale: float, *, as_list: bool = False) -> int
 
 def _batches(mix: Mix, seeds: Iterator[int]) -> Iterator[Iterator[str]]:
     for first in seeds:
-        rest = (seed for seed, _ in zip(seeds, range(mix.per_file - 1), strict=False))
+        rest = (seed for _, seed in zip(range(mix.per_file - 1), seeds, strict=False))
         yield (mix.spelled(histories.history(seed, mix.shape)) for seed in _chained(first, rest))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import BinaryIO
 
+import msgspec
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 from temporalio.api.export.v1 import WorkflowExecution
@@ -101,11 +102,17 @@ def _as_json(event: HistoryEvent, data: bytes, gathered: EventList) -> dict[str,
     known = HistoryEvent()
     known.CopyFrom(event)
     known.DiscardUnknownFields()
-    result = MessageToDict(event)
+    result = _in_order(MessageToDict(event))
     if known.ByteSize() != event.ByteSize():
         result[UNKNOWN] = base64.b64encode(data).decode()
         gathered.note(Problem("unknown-field", "fields that the installed SDK does not know", event.event_id))
     return result
+
+
+def _in_order(event: dict[str, object]) -> dict[str, object]:
+    """Protobuf hands out maps in another order in each process; a run must be the same whoever reads it."""
+    ordered: dict[str, object] = msgspec.json.decode(msgspec.json.encode(event, order="sorted"))
+    return ordered
 
 
 def _begins_history(head: bytes) -> bool:

@@ -333,3 +333,10 @@ def test_maps_are_told_as_protobuf_tells_them() -> None:
                 is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
                 assert Field(field.name, field).is_map == is_map, field.full_name
     assert "temporal.api.common.v1.Header.FieldsEntry" in seen
+
+
+def test_a_binary_history_is_the_same_run_whichever_process_reads_it() -> None:
+    memo = {"fields": {name: payload(name) for name in "hgfedcba"}}
+    run = _with(1, memo=memo)
+    known = read(as_binary(run.events))[0]
+    assert [*_attributes(known, 1)["memo"]["fields"]] == sorted("abcdefgh")
