@@ -154,9 +154,10 @@ def test_foreign_queries_reach_nothing_but_the_store(tmp_path: Path, store: Stor
 
 
 def test_files_can_be_allowed(tmp_path: Path, store: Store) -> None:
-    for query in (f"COPY runs TO '{tmp_path}/out.csv'", f"SELECT * FROM '{tmp_path}/out.csv'"):
-        with store.foreign_query(query, allow_files=True) as batches:
-            assert batches.read_all().num_rows == 1
+    with store.foreign_query(f"COPY runs TO '{tmp_path}/out.csv'", allow_files=True) as batches:
+        batches.read_all()  # a count, or nothing: that is each DuckDB's own affair
+    with store.foreign_query(f"SELECT * FROM '{tmp_path}/out.csv'", allow_files=True) as batches:
+        assert batches.read_all().num_rows == 1
 
 
 def test_foreign_queries_answer(store: Store) -> None:
