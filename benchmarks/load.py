@@ -56,11 +56,11 @@ MIXES = (
     Mix("tctl's names", 60, Shape(100), histories.pascal_case, is_target=False, against_duckdb=False),
 )
 GIGABYTE = (
-    Mix("many small", 8000, Shape(30)),
+    Mix("many small", 11_000, Shape(30)),
     Mix("50 MB each", 20, Shape(16500)),
     Mix("one file of JSON lines", 12000, Shape(27), per_file=12000),
     Mix("one list of histories", 12000, Shape(27), per_file=12000),
-    Mix("half as many small", 4000, Shape(30)),
+    Mix("half as many small", 5500, Shape(30)),
 )
 
 

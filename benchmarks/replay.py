@@ -20,7 +20,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -63,6 +63,8 @@ LOADS = (
     Load("signals", "Signals", 1000),
 )
 QUICK = LOADS[:2]
+_SECONDS = 20.0
+"""For each load; a round that has begun is ended."""
 
 
 def read(text: str) -> Run:
@@ -106,15 +108,17 @@ class Time:
     processor: float
 
 
-def timed(call: Callable[[], Any], best_of: int) -> Time:
-    """The best of some tries: what the machine does beside it only ever adds time."""
-    found = []
-    for _ in range(best_of):
-        gc.collect()
-        wall, processor = time.perf_counter(), time.process_time()
-        call()
-        found.append(Time(time.perf_counter() - wall, time.process_time() - processor))
-    return Time(min(one.wall for one in found), min(one.processor for one in found))
+def timed(calls: Sequence[Callable[[], Any]], seconds: float) -> list[Time]:
+    """The best of some tries of each, by turns: what the machine does beside them only ever adds time."""
+    found: list[list[Time]] = [[] for _ in calls]
+    end = time.perf_counter() + seconds
+    while not found[0] or time.perf_counter() < end:
+        for tries, call in zip(found, calls, strict=True):
+            gc.collect()
+            wall, processor = time.perf_counter(), time.process_time()
+            call()
+            tries.append(Time(time.perf_counter() - wall, time.process_time() - processor))
+    return [Time(min(one.wall for one in tries), min(one.processor for one in tries)) for tries in found]
 
 
 def measure(load: Load, code: Code, module: ModuleType) -> dict[str, Any]:
@@ -124,14 +128,18 @@ def measure(load: Load, code: Code, module: ModuleType) -> dict[str, Any]:
     given = [(replace(run, events=()), to_bytes(run)) for run in runs]
     events = sum(len(run.events) for run in runs)
     del runs
-    tries = 1 if events > 20_000 else 3
     sdk(texts[:1], module, sandboxed=False)  # whatever is done only once is done now
     ours(given[:1], code, "shared")
     ours(given[:1], code, "off")
-    their_box = timed(lambda: sdk(texts, module, sandboxed=True), tries)
-    their_bare = timed(lambda: sdk(texts, module, sandboxed=False), tries)
-    box = timed(lambda: ours(given, code, "shared"), tries + 2)
-    bare = timed(lambda: ours(given, code, "off"), tries + 2)
+    their_box, their_bare, box, bare = timed(
+        [
+            lambda: sdk(texts, module, sandboxed=True),
+            lambda: sdk(texts, module, sandboxed=False),
+            lambda: ours(given, code, "shared"),
+            lambda: ours(given, code, "off"),
+        ],
+        _SECONDS,
+    )
     return {
         "load": load.name,
         "histories": load.count,

@@ -29,6 +29,7 @@ from replaytool.replay.temporal import direct
 from replaytool.replay.temporal.record import from_bytes, to_bytes
 from replaytool.replay.temporal.walked import Walked
 
+_SECONDS = 20.0
 _RATIO, _MEGABYTES, _STEP = 2.5, 500, 0.05
 _STATE = """
 
@@ -89,11 +90,12 @@ def recorded(one: Given) -> Walked:
     return walked
 
 
-def ratio(one: Given, tries: int) -> float:
+def ratio(one: Given, long: float) -> float:
     """Processor time of the one by that of the other."""
     bare(one)
     recorded(one)
-    return timed(lambda: recorded(one), tries).processor / timed(lambda: bare(one), tries).processor
+    with_states, without = timed([lambda: recorded(one), lambda: bare(one)], long)
+    return with_states.processor / without.processor
 
 
 def slowest_step(walked: Walked) -> float:
@@ -145,7 +147,7 @@ def main() -> int:
         for state, what in ((False, "little state"), (True, "a state that grows")):
             one = given(Path(name), steps, state=state)
             events = f"{6 * steps + 5:,} events, {what}"
-            holds.append(row(f"{events}: recording by bare replay", ratio(one, 3), _RATIO, "x"))
+            holds.append(row(f"{events}: recording by bare replay", ratio(one, _SECONDS), _RATIO, "x"))
             holds.append(row(f"{events}: memory", remember(steps, Path(name), state=state), _MEGABYTES, "MB"))
             walked = recorded(one)
             holds.append(row(f"{events}: the slowest step", slowest_step(walked) * 1000, _STEP * 1000, "ms"))
