@@ -3,7 +3,10 @@
 import re
 import unicodedata
 
-_PLAIN = re.compile(r"[\x20-\x7e\xa0-\u01ff\u0370-\u05ff\u3040-\u9fff\uac00-\ud7a3]*")
+_PLAIN = re.compile(
+    r"[\x20-\x7e\xa0-\xac\xae-\u01ff\u0391-\u03a1\u03a3-\u052f\u3041-\u3096\u3099-\u30ff\u4e00-\u9fef\uac00-\ud7a3]*"
+)
+"""What most text is made of; nothing in it is hidden, so such text need not be looked at by the letter."""
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from replaytool.render.rows import OUTPUTS, cell, table
+from replaytool.text import visible
 
 AT = datetime.datetime(2026, 1, 2, 3, 4, 5, 678900)
 
@@ -77,3 +78,9 @@ def test_columns_stay_aligned_whatever_the_text(rows: list[tuple[str, int | None
     assert len(lines) == len(rows) + 1
     assert all(cell_len(line) <= max(60, 4) + 2 + 80 for line in lines)
     assert not any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") for line in lines for char in line)
+
+
+def test_every_hidden_character_is_spelled_out() -> None:
+    hidden = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    every = [chr(number) for number in range(0x30000)]
+    assert [char for char in every if (visible(char) == char) != (unicodedata.category(char) not in hidden)] == []
