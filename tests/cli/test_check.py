@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from benchmarks.replayable import WORKFLOWS, history
 from tests.conftest import FIXTURES, Call
 
 ORDER = FIXTURES / "activities_in_sequence"
@@ -224,3 +225,21 @@ def test_where_reports_go_is_looked_at_before_the_work(call: Call, tmp_path: Pat
     assert (result.code, result.out) == (2, "")
     assert says in result.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_mismatch_is_told_in_every_form_and_asks_anew(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "wf.py").write_text(
+        WORKFLOWS.replace('activity("score_trip"', 'activity("score_trip" if step % 2 else "other"', 1)
+    )
+    (tmp_path / "run.json").write_text(history("Steps", 6))
+    assert call("load", "run.json", "--store", "runs.duckdb").code == 0
+    plain = ("check", "--store", "runs.duckdb", "-w", "wf.py")
+    assert "behind it" not in call(*plain).out
+    text = call(*plain, "--every-mismatch").out
+    assert "behind it, 2 more places in which they differ:" in text
+    assert "history: event 29: ActivityTaskScheduled score_trip" in text
+    assert "(wf.py:16 in Steps.run)" in text
+    report = call(*plain, "--every-mismatch", "--format", "json").json
+    jsonschema.validate(report, SCHEMA)
+    assert [one["event_id"] for one in report["runs"][0]["further"]] == [17, 29]
+    assert "event 29" in call(*plain, "--every-mismatch", "--format", "markdown").out

@@ -8,14 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import jsonschema
 import pytest
 
-from benchmarks.replayable import WORKFLOWS, history
+from benchmarks.replayable import WORKFLOWS
 from replaytool.replay import Options, replay
 from replaytool.replay.temporal.further import with_further
-from tests.cli.test_check import SCHEMA
-from tests.conftest import Call
 from tests.replay.temporal.oracle import quiet_process
 from tests.replay.temporal.test_direct import a_run, code_of
 
@@ -84,19 +81,3 @@ def test_a_history_that_is_left_to_the_sdk_says_so(place: Path) -> None:
     told = with_further(verdict, replace(run, events=events), code, Options(sandbox="off", every_mismatch=True))
     assert told.further == ()
     assert "what parts behind event 5 is not told" in told.notes[-1]
-
-
-def test_the_command_tells_it_in_every_form_and_asks_anew(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "wf.py").write_text(_RENAMED)
-    (tmp_path / "run.json").write_text(history("Steps", 6))
-    assert call("load", "run.json", "--store", "runs.duckdb").code == 0
-    plain = ("check", "--store", "runs.duckdb", "-w", "wf.py")
-    assert "behind it" not in call(*plain).out
-    text = call(*plain, "--every-mismatch").out
-    assert "behind it, 2 more places in which they differ:" in text
-    assert "history: event 29: ActivityTaskScheduled score_trip" in text
-    assert "(wf.py:16 in Steps.run)" in text
-    report = call(*plain, "--every-mismatch", "--format", "json").json
-    jsonschema.validate(report, SCHEMA)
-    assert [one["event_id"] for one in report["runs"][0]["further"]] == [17, 29]
-    assert "event 29" in call(*plain, "--every-mismatch", "--format", "markdown").out
