@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +11,11 @@ from replaytool.replay.options import Options
 from replaytool.replay.temporal import direct
 from replaytool.replay.temporal.astray import Astray
 from replaytool.replay.temporal.course import Course, Told
-from tests.replay.temporal.oracle import quiet_process
 from tests.replay.temporal.test_direct import a_run, code_of
 
 _CALL = '            total += await workflow.execute_activity("score_trip"'
 _LONG, _QUICK = "LONG = timedelta(seconds=30)\n", 'QUICK = {"start_to_close_timeout": LONG}\n'
 _OFF = Options(sandbox="off")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quiet() -> None:
-    quiet_process()
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    importlib.invalidate_caches()
 
 
 def driven(place: Path, source: str, *, past_mismatches: bool) -> tuple[Course, list[Told]]:

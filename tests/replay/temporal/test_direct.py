@@ -7,7 +7,6 @@ import dataclasses
 import gc
 import importlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from replaytool.replay.options import Options
 from replaytool.replay.temporal import direct, sdk
 from replaytool.replay.temporal.direct import HandOver
 from replaytool.verdict import Verdict
-from tests.replay.temporal.oracle import quiet_process, run_of
+from tests.replay.temporal.oracle import run_of
 
 _LEAKING = WORKFLOWS.replace("LONG = timedelta(seconds=30)", "LONG = timedelta(seconds=30)\nSEEN = []").replace(
     "        total = 0\n        for step in range(steps):\n            total += await workflow.execute_activity",
@@ -32,18 +31,6 @@ _LEAKING = WORKFLOWS.replace("LONG = timedelta(seconds=30)", "LONG = timedelta(s
 )
 _SPINNING = WORKFLOWS.replace("        total = 0\n", "        while True:\n            pass\n")
 _counter = iter(range(1000))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quiet() -> None:
-    quiet_process()
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    importlib.invalidate_caches()
 
 
 def code_of(place: Path, source: str) -> Code:

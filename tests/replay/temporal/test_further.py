@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,25 +11,12 @@ import pytest
 from benchmarks.replayable import WORKFLOWS
 from replaytool.replay import Options, replay
 from replaytool.replay.temporal.further import with_further
-from tests.replay.temporal.oracle import quiet_process
 from tests.replay.temporal.test_direct import a_run, code_of
 
 _CALL = '            total += await workflow.execute_activity("score_trip"'
 _RENAMED = WORKFLOWS.replace('activity("score_trip"', 'activity("score_trip" if step % 2 else "other"', 1)
 _SLEEP = "            if step in (1, 3):\n                await asyncio.sleep(5)\n"
 _LONGER = WORKFLOWS.replace(_CALL, _SLEEP + _CALL, 1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quiet() -> None:
-    quiet_process()
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    importlib.invalidate_caches()
 
 
 @pytest.mark.parametrize("engine", ["auto", "direct", "sdk", "both"])
