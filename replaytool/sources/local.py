@@ -20,7 +20,7 @@ from replaytool.sources.compressed import unwrapped
 from replaytool.sources.names import Pattern, hints_from_name, is_pattern, split_pattern
 from replaytool.text import visible
 
-BESIDE = (".py", ".pyi", ".pyc", ".md", ".rst", ".toml", ".cfg", ".html", ".png", ".svg")
+BESIDE = (".py", ".pyi", ".pyc", ".md", ".rst", ".toml", ".cfg", ".html", ".png", ".svg", ".duckdb", ".wal")
 """What people keep beside histories. A folder's walk passes it over; named or matched by a pattern it is offered."""
 
 

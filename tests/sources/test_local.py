@@ -53,7 +53,15 @@ def test_a_folder_is_walked_in_order_without_what_is_hidden_or_empty(tmp_path: P
 
 
 def test_code_and_documentation_beside_histories_are_offered_only_by_name(tmp_path: Path) -> None:
-    write(tmp_path, "a.json", "README.md", "workflow.py", "deep/__pycache__/workflow.pyc")
+    write(
+        tmp_path,
+        "a.json",
+        "README.md",
+        "workflow.py",
+        "replaytool.duckdb",
+        "replaytool.duckdb.wal",
+        "deep/__pycache__/workflow.pyc",
+    )
     assert relative(tmp_path, names(tmp_path)) == ["a.json"]
     assert relative(tmp_path, names(tmp_path / "workflow.py", f"{tmp_path}/*.md")) == ["workflow.py", "README.md"]
     (tmp_path / "a.json").unlink()
