@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.replayable import WORKFLOWS, history
+from benchmarks.replayable_histories import WORKFLOWS, history
 
 _MODULE = "replay_bench_workflows"
 PLAIN = f"""

@@ -22,10 +22,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import histories, queries
-from benchmarks.histories import Shape
+from benchmarks import queries
+from benchmarks import synthetic_histories as histories
+from benchmarks.synthetic_histories import Shape
 
-_MEASURE = Path(__file__).with_name("measure.py")
+_MEASURE = Path(__file__).with_name("measure_once.py")
 _MEGABYTE = 1_000_000
 
 

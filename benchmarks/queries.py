@@ -9,7 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from replaytool.store import Store, db
+from replaytool.store import Store
+from replaytool.store import connections as db
 
 _RUNS = 200_000
 _EVENTS_EACH = 50

@@ -30,14 +30,14 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from benchmarks.replayable import WORKFLOWS, history
-from replaytool.formats.temporal_json import TemporalJson
-from replaytool.history import Hints, Run
-from replaytool.replay.code import Code, CodeSpec
+from benchmarks.replayable_histories import WORKFLOWS, history
+from replaytool.engines.temporal.replay import direct
+from replaytool.engines.temporal.replay.recorded_commands import from_bytes, to_bytes
+from replaytool.engines.temporal.sdk.quiet_runtime import quiet, unhurried
+from replaytool.formats.temporal.json_files import TemporalJson
+from replaytool.model.history import Hints, Run
+from replaytool.replay.code.user_code import Code, CodeSpec
 from replaytool.replay.options import Options
-from replaytool.replay.temporal import direct
-from replaytool.replay.temporal.quiet import quiet, unhurried
-from replaytool.replay.temporal.record import from_bytes, to_bytes
 
 
 @dataclass(frozen=True)

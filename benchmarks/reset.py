@@ -28,22 +28,23 @@ from typing import Any
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
-from benchmarks import histories, replayable
+from benchmarks import replayable_histories as replayable
+from benchmarks import synthetic_histories as histories
 from replaytool import ingest
-from replaytool.plan import ResetPlan, dumps, read, sealed, totals
-from replaytool.replay import CodeSpec
-from replaytool.replay.pool import Limits
+from replaytool.engines import CodeSpec
+from replaytool.engines.temporal.reset.points import Rule
+from replaytool.engines.temporal.server.options import ServerOptions
+from replaytool.engines.temporal.server.pull import PullOptions, pull
+from replaytool.model.reset_plan import ResetPlan, dumps, read, sealed, totals
 from replaytool.reset import planner
 from replaytool.reset.apply import Settings, apply
-from replaytool.reset.outlook import Wanted, with_outlook
-from replaytool.reset.points import Rule
 from replaytool.reset.selection import Choice
+from replaytool.reset.simulate_plan import Wanted, with_outlook
 from replaytool.sources import open_sources
-from replaytool.sources.temporal_options import ServerOptions
-from replaytool.sources.temporal_server import PullOptions, pull
 from replaytool.store import Store
-from tests.devserver import DevServer, dev_server
-from tests.reset.world import at_rest, history, loyalty, until
+from replaytool.workers.pool import Limits
+from tests.reset.support.riders import at_rest, history, loyalty, until
+from tests.support.dev_server import DevServer, dev_server
 
 CONCURRENCY = 10
 SHAPE = histories.Shape(steps=9)

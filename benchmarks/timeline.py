@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.replay import read, timed
-from benchmarks.replayable import WORKFLOWS, history
-from replaytool.history import Run
-from replaytool.replay.code import Code, CodeSpec, load
-from replaytool.replay.expressions import parse
+from benchmarks.replayable_histories import WORKFLOWS, history
+from replaytool.engines.temporal.debug.run_states import Walked
+from replaytool.engines.temporal.replay import direct
+from replaytool.engines.temporal.replay.recorded_commands import from_bytes, to_bytes
+from replaytool.model.history import Run
+from replaytool.replay.code.user_code import Code, CodeSpec, load
+from replaytool.replay.inspect_state.expressions import parse
 from replaytool.replay.options import Options
-from replaytool.replay.temporal import direct
-from replaytool.replay.temporal.record import from_bytes, to_bytes
-from replaytool.replay.temporal.walked import Walked
 
 _SECONDS = 20.0
 _RATIO, _MEGABYTES, _STEP = 2.5, 500, 0.05

@@ -16,16 +16,17 @@ from typing import Any
 
 import duckdb
 
-from benchmarks import histories, replayable
+from benchmarks import replayable_histories as replayable
+from benchmarks import synthetic_histories as histories
 from replaytool import config, ingest
 from replaytool.session import Session
 from replaytool.tui.app import ReplayApp
-from replaytool.tui.debugger import Debugger
-from replaytool.tui.grid import Grid
-from replaytool.tui.runs import Runs
+from replaytool.tui.debugger.screen import Debugger
+from replaytool.tui.screens.runs import Runs
+from replaytool.tui.widgets.table import Grid
 
-_STEPS = 7_385  # of benchmarks.histories: about 50,000 events
-_CODED = 8_300  # of benchmarks.replayable: about 50,000 events
+_STEPS = 7_385  # of benchmarks.synthetic_histories: about 50,000 events
+_CODED = 8_300  # of benchmarks.replayable_histories: about 50,000 events
 _RUNS = 100_000
 _WALK = 60
 

@@ -8,9 +8,9 @@ both know a file: the stricter one comes first.
 from __future__ import annotations
 
 from replaytool.formats.base import HEAD_SIZE, Format, Unreadable
-from replaytool.formats.foreign import FOREIGN
-from replaytool.formats.temporal_json import TemporalJson
-from replaytool.formats.temporal_proto import TemporalProto
+from replaytool.formats.temporal.json_files import TemporalJson
+from replaytool.formats.temporal.proto_files import TemporalProto
+from replaytool.formats.unsupported import FOREIGN
 
 FORMATS: tuple[Format, ...] = (*FOREIGN, TemporalProto(), TemporalJson())
 

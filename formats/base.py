@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-from replaytool.history import Hints, Run
+from replaytool.model.history import Hints, Run
 
 HEAD_SIZE = 64 * 1024
 

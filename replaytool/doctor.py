@@ -11,14 +11,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from replaytool import __version__, payloads
+from replaytool import __version__
 from replaytool.config import Settings
+from replaytool.engines import CodeSpec
+from replaytool.engines.temporal.events import payloads
+from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
 from replaytool.errors import ReplaytoolError
-from replaytool.replay import CodeSpec
-from replaytool.replay.pool import code_info
-from replaytool.replay.temporal.releases import NEWEST, OLDEST
 from replaytool.store import Store
 from replaytool.text import counted
+from replaytool.workers.pool import code_info
 
 LIBRARIES = ("temporalio", "duckdb", "pyarrow", "textual", "rich", "click", "msgspec", "deepdiff")
 PROGRAMS = {

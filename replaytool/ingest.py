@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 from replaytool.errors import ReplaytoolError
 from replaytool.formats import HEAD_SIZE, Unreadable, detect
-from replaytool.history import Run
+from replaytool.model.history import Run
 from replaytool.sources import Source
 from replaytool.store import Store
 

@@ -15,10 +15,10 @@ import pytest
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr
 
-    from replaytool.replay import CodeSpec
-    from replaytool.single import Judge
+    from replaytool.check.single_history import Judge
+    from replaytool.engines import CodeSpec
+    from replaytool.model.verdict import CallSite, Report
     from replaytool.sources import Source
-    from replaytool.verdict import CallSite, Report
 
 HISTORIES, WORKFLOWS, FAIL_ON = "replay_histories", "replay_workflows", "replay_fail_on"
 Replay = Callable[..., Awaitable["Report"]]
@@ -55,7 +55,7 @@ def replay(_judges: _Judges) -> Replay:
     """
 
     async def replayed(recorded: Any, *workflows: Any) -> Report:
-        from replaytool.single import just_recorded
+        from replaytool.check.single_history import just_recorded
 
         history = await recorded.fetch_history() if hasattr(recorded, "fetch_history") else recorded
         judge = _judges.judge(tuple(_place(one) for one in workflows))
@@ -94,7 +94,7 @@ class _Judges:
 
     def __init__(self, config: pytest.Config) -> None:
         from replaytool import config as configuration
-        from replaytool.check import exit_on
+        from replaytool.check.check_runs import exit_on
 
         self.folder = config.rootpath
         self.workflows = tuple(config.getini(WORKFLOWS))
@@ -104,9 +104,9 @@ class _Judges:
 
     def judge(self, workflows: tuple[str, ...] = ()) -> Judge:
         """The judge for this code, or for the code that is configured."""
-        from replaytool.replay import Options
-        from replaytool.replay.drift import checked_policy
-        from replaytool.single import Judge
+        from replaytool.check.single_history import Judge
+        from replaytool.engines import Options
+        from replaytool.replay.compare.drift import checked_policy
 
         if workflows not in self._found:
             options = Options(policy=checked_policy(self.settings.drift))
@@ -114,8 +114,8 @@ class _Judges:
         return self._found[workflows]
 
     def _spec(self, workflows: tuple[str, ...]) -> CodeSpec:
+        from replaytool.engines import CodeSpec
         from replaytool.errors import ReplaytoolError
-        from replaytool.replay import CodeSpec
 
         named = workflows or self.workflows
         folder = self.folder if named else self.settings.folder
@@ -168,7 +168,7 @@ class _Histories:
         report = yield
         site = call.excinfo.value.call_site if call.excinfo and isinstance(call.excinfo.value, DoesNotFollow) else None
         if site is not None and isinstance(item, _HistoryItem):
-            from replaytool.render.source import relative
+            from replaytool.render.code_frame import relative
 
             report.location = (relative(site.file), site.line - 1, report.location[2])
         return report
@@ -240,7 +240,7 @@ def _shown(failure: DoesNotFollow) -> TerminalRepr:
     """In the form whose place and headline reach the summary, annotations and, through xdist, another process."""
     from _pytest._code.code import ReprExceptionInfo, ReprFileLocation, ReprTracebackNative
 
-    from replaytool.render.source import relative
+    from replaytool.render.code_frame import relative
 
     site = failure.call_site
     crash = ReprFileLocation(relative(site.file), site.line, failure.headline) if site else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "temporal"
+
+
+@pytest.fixture(autouse=True)
+def no_callbacks_of_test_tools() -> Iterator[None]:
+    """Remove the test tools' own garbage collection callbacks: they read the clock while replayed code runs."""
+    kept, gc.callbacks[:] = gc.callbacks[:], []
+    yield
+    gc.callbacks[:] = kept
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.ci import ROOT, action, blocks, shell
+from tests.support.ci_services import ROOT, action, blocks, shell
 from tests.test_pytest_plugin import broken
 
 INSTALLED = {"install": "", "python": sys.executable}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from replaytool.cli.demo import prepare
-from tests.devserver import DevServer, executable
-from tests.docs import Command, commands, loyalty, perform, riders_on_a_server
+from tests.support.dev_server import DevServer, executable
+from tests.support.doc_commands import Command, commands, loyalty, perform, riders_on_a_server
 from tests.test_docs import PAGES
 
 COMMANDS = [command for page in PAGES for command in commands(page)]

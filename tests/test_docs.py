@@ -13,19 +13,19 @@ import pytest
 from replaytool.cli import COMMANDS
 from replaytool.config import Settings
 from replaytool.formats import FORMATS
-from replaytool.store import db
+from replaytool.store import connections as db
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
 def test_the_cli_reference_is_what_help_says() -> None:
-    spec = importlib.util.spec_from_file_location("cli_reference", ROOT / "docs" / "cli_reference.py")
+    spec = importlib.util.spec_from_file_location("cli_reference", ROOT / "docs" / "tools" / "cli_reference.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "cli.md").read_text() == module.reference(), "run: python docs/cli_reference.py"
+    assert (ROOT / "docs" / "cli.md").read_text() == module.reference(), "run: python docs/tools/cli_reference.py"
 
 
 def test_every_format_and_command_is_documented() -> None:
@@ -62,7 +62,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(("picture", "shows"), [("check.svg", "diverged:"), ("debugger.svg", "code/v2.py:67")])
 def test_pictures_show_the_program_and_nothing_of_the_machine_that_made_them(picture: str, shows: str) -> None:
     text = (ROOT / "docs" / "pictures" / picture).read_text()
-    assert shows in text, "run: python docs/pictures.py"
+    assert shows in text, "run: python docs/tools/pictures.py"
     assert re.findall(r"/tmp|/home|/root|/Users", text) == []
     assert f"docs/pictures/{picture}" in (ROOT / "README.md").read_text()
 

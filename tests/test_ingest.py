@@ -11,11 +11,11 @@ from typing import BinaryIO
 import pytest
 
 from replaytool import ingest
-from replaytool.history import Hints
 from replaytool.ingest import BadFile, Observer
+from replaytool.model.history import Hints
 from replaytool.sources import Source
 from replaytool.store import Store
-from tests.formats.samples import events
+from tests.formats.sample_histories import events
 
 
 def _history(name: str, count: int = 8) -> bytes:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.conftest import FIXTURES
-from tests.devserver import executable
+from tests.support.dev_server import executable
 
 CASE = FIXTURES / "activities_in_sequence"
 CONFIGURED = """

@@ -13,22 +13,26 @@ from textual.binding import Binding, BindingType
 from textual.filter import Monochrome, NoColor
 
 from replaytool.errors import ReplaytoolError
-from replaytool.session_reset import Wanted
+from replaytool.session.resets import Wanted
 from replaytool.text import visible
-from replaytool.tui import base, checking, keys, place, reset_panes
-from replaytool.tui.breakpoints import Breakpoint, parse
-from replaytool.tui.builds import Builds
-from replaytool.tui.causes import Causes
-from replaytool.tui.debugger import Debugger
-from replaytool.tui.desk import Desk, away
-from replaytool.tui.dialogs import Choice, Page
-from replaytool.tui.resets import Reset
-from replaytool.tui.runs import Runs
-from replaytool.tui.sql import Sql
+from replaytool.tui import keys
+from replaytool.tui import saved_place as place
+from replaytool.tui.debugger.breakpoints import Breakpoint, parse
+from replaytool.tui.debugger.screen import Debugger
+from replaytool.tui.dialogs import check as checking
+from replaytool.tui.dialogs.prompts import Choice, Page
+from replaytool.tui.screens import base
+from replaytool.tui.screens.builds import Builds
+from replaytool.tui.screens.causes import Causes
+from replaytool.tui.screens.reset import Reset
+from replaytool.tui.screens.runs import Runs
+from replaytool.tui.screens.sql import Sql
+from replaytool.tui.session_worker import Desk, away
+from replaytool.tui.text import reset_plan as reset_panes
 
 if TYPE_CHECKING:
+    from replaytool.model.verdict import Report
     from replaytool.session import CodeMap, Session
-    from replaytool.verdict import Report
 
 SCREENS_BY_KEY: Mapping[str, type[base.Base]] = {"runs": Runs, "builds": Builds, "sql": Sql, "causes": Causes}
 

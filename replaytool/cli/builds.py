@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from replaytool.cli import options, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
-from replaytool.render.rows import as_json as json_line
-from replaytool.render.rows import table
+from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import table
 
 
 @click.command

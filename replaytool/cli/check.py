@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import options, reports, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
+from replaytool.cli.shared import report_output as reports
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
 
 if TYPE_CHECKING:
-    from replaytool.check import Plan, Progress
+    from replaytool.check.check_runs import Plan, Progress
     from replaytool.config import Settings
-    from replaytool.verdict import Shard, Verdict
+    from replaytool.model.verdict import Shard, Verdict
 
 _ENGINES = ("auto", "direct", "sdk", "both")
 _SANDBOXES = ("shared", "per-run", "off")
@@ -24,7 +26,7 @@ _SANDBOXES = ("shared", "per-run", "off")
 def _shard(_: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
     if value is None:
         return None
-    from replaytool.verdict import Shard
+    from replaytool.model.verdict import Shard
 
     number, _slash, of = value.partition("/")
     if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
@@ -89,7 +91,7 @@ def command(
       replaytool check histories/ --workflows app.workflows
       replaytool check --workflows app/ --where "status = 'Running'" --format json:report.json
     """
-    from replaytool.check import exit_on
+    from replaytool.check.check_runs import exit_on
 
     if given["impacted"] and (not given["base"] or given["repeat"] > 1):
         raise ReplaytoolError("--impacted needs --base, and goes with no --repeat", "say --base REF: what has changed?")
@@ -122,10 +124,10 @@ def _condition(where: str | None, workflow_type: str | None) -> str:
 
 
 def _plan(settings: Settings, given: dict[str, Any]) -> Plan:
-    from replaytool.check import Plan
-    from replaytool.replay import CodeSpec, Options
-    from replaytool.replay.drift import checked_policy
-    from replaytool.replay.pool import Limits
+    from replaytool.check.check_runs import Plan
+    from replaytool.engines import CodeSpec, Options
+    from replaytool.replay.compare.drift import checked_policy
+    from replaytool.workers.pool import Limits
 
     workflows = given["workflows"] or settings.workflows
     if not workflows:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import debug_telling as telling
-from replaytool.cli import options, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, ReplaytoolError
-from replaytool.render.rows import as_json as json_line
+from replaytool.render import debug as telling
+from replaytool.render.tables import as_json as json_line
 from replaytool.text import visible
 
 if TYPE_CHECKING:
-    from replaytool.moments import Progress
+    from replaytool.debug.time_travel import Walk
+    from replaytool.model.debug_state import Progress
     from replaytool.session import CodeMap, Session
-    from replaytool.walk import Walk
 
 _NO_CODE = "give --workflows MODULE-OR-PATH, --code BUILD=MODULE-OR-PATH or --git"
 
@@ -160,7 +161,8 @@ class _Answer:
 
 
 def _at(work: Session, run: str, walk: Walk | None, asked: _Asked) -> _Answer:
-    from replaytool import payloads, timeline
+    from replaytool.debug import timeline
+    from replaytool.engines.temporal.events import payloads
 
     row, events = work.history(run)
     line = timeline.read(events, payloads.decoder(work.settings).readable)

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import options, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
-from replaytool.render.rows import as_json as json_line
-from replaytool.render.rows import cell
+from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import cell
 from replaytool.text import shortened, visible
 
 if TYPE_CHECKING:
-    from replaytool.compare import Pair
-    from replaytool.deeds import Deed
+    from replaytool.debug.compare_runs import Pair
+    from replaytool.engines.temporal.events.labels import Deed
 
 
 @click.command

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from replaytool import config
-from replaytool.cli import options
+from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, ReplaytoolError
-from replaytool.render.rows import as_json as json_line
+from replaytool.render.tables import as_json as json_line
 from replaytool.text import visible
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from replaytool.cli import options, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
 from replaytool.errors import ReplaytoolError
-from replaytool.formats.temporal_export import EXPORTS
+from replaytool.formats.temporal.export import EXPORTS
 from replaytool.session import open_output
 
 _ENDINGS = {"json": ".json", "binary": ".binpb"}

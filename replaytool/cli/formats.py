@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from replaytool.cli import options
+from replaytool.cli.shared import options
 from replaytool.formats import FORMATS
-from replaytool.formats.foreign import FOREIGN
-from replaytool.render.rows import as_json as json_line
-from replaytool.render.rows import table
+from replaytool.formats.unsupported import FOREIGN
+from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import table
 
 
 @click.command

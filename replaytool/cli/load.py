@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replaytool.cli import options, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
-from replaytool.render.rows import as_json as json_line
+from replaytool.render.tables import as_json as json_line
 from replaytool.text import counted
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from replaytool.cli import reports
+from replaytool.cli.shared import report_output as reports
 
 
 @click.command
@@ -23,7 +23,7 @@ def command(ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, 
       replaytool merge shard-*.json
       replaytool merge shard-1.json shard-2.json --format html:report.html --format junit:report.xml
     """
-    from replaytool.merge import merged, read
+    from replaytool.check.merge_reports import merged, read
 
     outputs = reports.outputs(formats)
     reports.probe(outputs, **gate)

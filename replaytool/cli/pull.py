@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import load, options, session
+from replaytool.cli import load, session
+from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
-from replaytool.render.rows import as_json as json_line
+from replaytool.render.tables import as_json as json_line
 from replaytool.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from replaytool.sources.temporal_server import PullOptions
+    from replaytool.engines.temporal.server.pull import PullOptions
 
 _SERVER = (
     click.option("--address", metavar="HOST:PORT", help="The server (default: TEMPORAL_ADDRESS or localhost:7233)."),
@@ -75,7 +76,7 @@ def command(ctx: click.Context, /, skip_bad: bool, decode: bool, as_json: bool, 
       replaytool pull --profile prod --limit 1000
       replaytool pull -w order-17
     """
-    from replaytool.sources.temporal_server import Tally
+    from replaytool.engines.temporal.server.pull import Tally
 
     wanted, settings = _split(given)
     tally = Tally()
@@ -95,8 +96,8 @@ def _split(given: dict[str, Any]) -> tuple[PullOptions, dict[str, Any]]:
     """What belongs to the pull, and what to the session."""
     from dataclasses import fields
 
-    from replaytool.sources.temporal_options import ServerOptions
-    from replaytool.sources.temporal_server import PullOptions
+    from replaytool.engines.temporal.server.options import ServerOptions
+    from replaytool.engines.temporal.server.pull import PullOptions
 
     server = ServerOptions(**{one.name: given.pop(one.name) for one in fields(ServerOptions)})
     names = {one.name for one in fields(PullOptions)} & given.keys()

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import click
 
-from replaytool.cli import options, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
-from replaytool.render.rows import as_json as json_line
-from replaytool.render.rows import table
+from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import table
 from replaytool.text import counted
 
 _COLUMNS = (
@@ -72,6 +73,6 @@ def _condition(where: str | None, filters: dict[str, str | None]) -> tuple[str, 
 
 
 def _moment(text: str) -> datetime:
-    from replaytool.times import since_time
+    from replaytool.time_parsing import since_time
 
     return since_time(text, datetime.now(UTC)).replace(tzinfo=None)

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from replaytool.cli import code, options, session
+from replaytool.cli import session
+from replaytool.cli.shared import code_options as code
+from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, NOTHING
-from replaytool.render import scrubbed as render
-from replaytool.render.rows import as_json as json_line
+from replaytool.render import scrub as render
+from replaytool.render.tables import as_json as json_line
 
 _RULES = "key:NAME, path:PATTERN, match:REGEX, type:text or type:number. Repeatable."
 
@@ -50,7 +52,7 @@ def command(
       replaytool scrub exported/ --workflows app/workflows.py -o tests/histories
       replaytool scrub exported/ -w app/ --only key:email --only 'match:[0-9]{16}' --keep key:currency
     """
-    from replaytool.corpus.rules import parsed
+    from replaytool.corpus.scrub.rules import parsed
 
     parsed(only, keep)
     work = session(ctx, **{name: given[name] for name in code.SESSION})

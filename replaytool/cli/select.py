@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from replaytool.cli import code, options, session
+from replaytool.cli import session
+from replaytool.cli.shared import code_options as code
+from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
 from replaytool.render import corpus as render
-from replaytool.render.rows import as_json as json_line
+from replaytool.render.tables import as_json as json_line
 
 
 @click.command

@@ -6,9 +6,10 @@ import json
 
 import click
 
-from replaytool.cli import options, session
-from replaytool.render.rows import as_json as json_line
-from replaytool.render.rows import cell, table
+from replaytool.cli import session
+from replaytool.cli.shared import options
+from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import cell, table
 from replaytool.text import visible
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import code, options, session
+from replaytool.cli import session
+from replaytool.cli.shared import code_options as code
+from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
-from replaytool.render.rows import as_json as json_line
+from replaytool.render.tables import as_json as json_line
 from replaytool.text import visible
 
 if TYPE_CHECKING:
-    from replaytool.simulate import Decision, Simulation
+    from replaytool.engines.temporal.simulate.simulation import Decision, Simulation
 
 
 @click.command
@@ -55,8 +57,8 @@ def command(
       replaytool simulate order-7 --workflows app/ --set 'event:12.result={"ok": false}' --drop event:30
       replaytool simulate order-7 --workflows app/ --from 20 --insert 'signal:trip=5' --set 'event:26.failure=no money'
     """
-    from replaytool.edits import Edits
-    from replaytool.whatif import Question, what_if
+    from replaytool.engines.temporal.simulate.history_edits import Edits
+    from replaytool.simulate.what_if import Question, what_if
 
     work = session(ctx, **{name: given[name] for name in code.SESSION})
     plan = code.needed(work.settings, given)

@@ -6,9 +6,10 @@ import sys
 
 import click
 
-from replaytool.cli import options, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
 from replaytool.errors import ReplaytoolError
-from replaytool.render.rows import OUTPUTS
+from replaytool.render.tables import OUTPUTS
 
 
 @click.command

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from replaytool.cli import options, session
+from replaytool.cli import session
+from replaytool.cli.shared import options
 
 
 @click.command

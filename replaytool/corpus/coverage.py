@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from replaytool.corpus.gather import Corpus
-from replaytool.corpus.lines import Branch, Source, Thing
-from replaytool.corpus.things import WITH, WITHOUT
+from replaytool.corpus.history_features import WITH, WITHOUT
+from replaytool.corpus.source_lines import Branch, Source, Thing
 
 
 @dataclass(frozen=True, slots=True)

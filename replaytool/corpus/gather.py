@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from replaytool.check import Plan, works_of
-from replaytool.corpus import things
-from replaytool.corpus.lines import Source, Thing, sources
-from replaytool.replay.pool import do_all
-from replaytool.replay.reached import REACH, Reached
+from replaytool.check.check_runs import Plan, works_of
+from replaytool.corpus import history_features as things
+from replaytool.corpus.source_lines import Source, Thing, sources
+from replaytool.model.verdict import CodeInfo
 from replaytool.store import RunRow, Store
-from replaytool.verdict import CodeInfo
+from replaytool.workers.coverage_job import REACH, Reached
+from replaytool.workers.pool import do_all
 
 Progress = Callable[[str], None]
 

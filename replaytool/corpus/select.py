@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from replaytool.corpus.lines import Thing
+from replaytool.corpus.source_lines import Thing
 
 Things = frozenset[Thing]
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 
-from replaytool.verdict import Report
+from replaytool.model.verdict import Report
 
 RENDERERS: Mapping[str, str] = {
-    "text": "replaytool.render.text",
-    "json": "replaytool.render.report_json",
-    "jsonl": "replaytool.render.report_jsonl",
-    "junit": "replaytool.render.junit",
-    "sarif": "replaytool.render.sarif",
-    "github": "replaytool.render.github",
-    "gitlab": "replaytool.render.gitlab",
-    "markdown": "replaytool.render.markdown",
-    "html": "replaytool.render.html",
+    "text": "replaytool.render.report.text",
+    "json": "replaytool.render.report.json_report",
+    "jsonl": "replaytool.render.report.jsonl_report",
+    "junit": "replaytool.render.report.junit",
+    "sarif": "replaytool.render.report.sarif",
+    "github": "replaytool.render.report.github",
+    "gitlab": "replaytool.render.report.gitlab",
+    "markdown": "replaytool.render.report.markdown",
+    "html": "replaytool.render.report.html",
 }
 
 

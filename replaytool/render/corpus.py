@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from replaytool.render.source import relative
+from replaytool.render.code_frame import relative
 from replaytool.text import visible
 
 if TYPE_CHECKING:
     from replaytool.corpus.coverage import Coverage, FileCoverage
-    from replaytool.corpus.lines import Thing
-    from replaytool.session_corpus import Chosen
+    from replaytool.corpus.source_lines import Thing
+    from replaytool.session.corpora import Chosen
 
 _SORTS = {
     "type": ("workflow type", "workflow types"),

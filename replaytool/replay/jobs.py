@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from replaytool.history import Run
-from replaytool.replay import Code, Options, replay
-from replaytool.verdict import Verdict
+from replaytool.model.history import Run
+from replaytool.replay.code.user_code import Code
+from replaytool.replay.options import Options
 
 T = TypeVar("T")
-NO_MEMORY = "the code ran out of memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +55,3 @@ def named(name: str) -> Job[Any]:
     module, _, attribute = name.partition(":")
     found: Job[Any] = getattr(importlib.import_module(module), attribute)
     return found
-
-
-def _replay(asked: Asked) -> Verdict:
-    from replaytool.replay.temporal.record import from_bytes
-
-    run = from_bytes(asked.run, asked.history)
-    verdict = replay(run, asked.code, asked.options, asked.argument.get("engine", "auto"))
-    if verdict.failure is not None and verdict.failure.type == "MemoryError":
-        failure = replace(verdict.failure, message=NO_MEMORY)
-        return replace(verdict, verdict="crashed", reason=NO_MEMORY, failure=failure)
-    return verdict
-
-
-REPLAY: Job[Verdict] = Job(
-    name="replaytool.replay.jobs:REPLAY",
-    answer=Verdict,
-    work=_replay,
-    crashed=lambda reason, seconds: Verdict("crashed", reason, seconds=seconds),
-    fault=lambda reason, place: Verdict("unverified", reason, notes=(place,)),
-    is_last=lambda one: one.verdict == "crashed" or (one.failure is not None and one.failure.type == "Deadlock"),
-    is_shaky=lambda one: one.verdict == "crashed" or one.failure is not None,
-)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from replaytool.replay.drift import DEFAULT_POLICY, Level
+from replaytool.replay.compare.drift import DEFAULT_POLICY, Level
 
 PER_RUN, SHARED, OFF = "per-run", "shared", "off"
 SANDBOXES = (SHARED, PER_RUN, OFF)

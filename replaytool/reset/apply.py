@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from replaytool.engines.temporal.reset.first_task import first_task
+from replaytool.engines.temporal.reset.hazards import PIN_SOLVES
+from replaytool.engines.temporal.reset.server_calls import How, Poller, Server
+from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.errors import FINDINGS, ReplaytoolError
-from replaytool.plan import DONE, Outcome, ResetItem, ResetPlan
-from replaytool.reset.journal import Journal
+from replaytool.model.reset_plan import DONE, Outcome, ResetItem, ResetPlan
+from replaytool.reset.apply_item import Steps
+from replaytool.reset.ledger_writer import Journal
 from replaytool.reset.lock import held
-from replaytool.reset.server import How, Poller, Server
-from replaytool.reset.steps import Steps
-from replaytool.reset.traps import PIN_SOLVES
-from replaytool.reset.watch import first_task
-from replaytool.sources.temporal_options import ServerOptions
 from replaytool.store.ledger import Ledger, beside
 
 _POLL = 0.2

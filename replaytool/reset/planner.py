@@ -7,7 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from replaytool import __version__
-from replaytool.plan import (
+from replaytool.engines.temporal.reset.effects import effects, has_random_id
+from replaytool.engines.temporal.reset.hazards import TRAPS, Case, child_state
+from replaytool.engines.temporal.reset.points import NotFound, Rule, find, refuse_hash
+from replaytool.engines.temporal.reset.run_chain import Line, lines
+from replaytool.engines.temporal.reset.run_facts import Record
+from replaytool.engines.temporal.simulate.simulation import Simulation
+from replaytool.model.reset_plan import (
     BLOCK,
     ChildAgain,
     PlanWarning,
@@ -19,17 +25,11 @@ from replaytool.plan import (
     sealed,
     totals,
 )
+from replaytool.model.token_usage import Prices, table
 from replaytool.reset import selection
-from replaytool.reset.effects import effects, has_random_id
 from replaytool.reset.foresight import as_planned, warnings_of
-from replaytool.reset.lines import Line, lines
-from replaytool.reset.points import NotFound, Rule, find, refuse_hash
-from replaytool.reset.records import Record
 from replaytool.reset.selection import Choice
-from replaytool.reset.traps import TRAPS, Case, child_state
-from replaytool.simulate import Simulation
 from replaytool.store import Store
-from replaytool.usage import Prices, table
 
 Children = Mapping[str, tuple[str | None, str]]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from replaytool.engines.temporal.reset.run_facts import Record, record
 from replaytool.errors import NOTHING, ReplaytoolError
-from replaytool.history import Event
-from replaytool.reset.records import Record, record
+from replaytool.model.history import Event
 from replaytool.store import Store
 
 _AT_ONCE = 400

@@ -9,18 +9,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replaytool.history import Run
-from replaytool.payloads import Decoder
-from replaytool.plan import DONE, Outcome, ResetItem, ResetPlan
+from replaytool.engines.temporal.events.payloads import Decoder
+from replaytool.engines.temporal.reset.effects import effects
+from replaytool.engines.temporal.reset.first_task import FirstTask, first_task
+from replaytool.engines.temporal.reset.run_facts import Record
+from replaytool.engines.temporal.reset.server_calls import How, Server, carries
+from replaytool.engines.temporal.server.options import ServerOptions
+from replaytool.model.history import Run
+from replaytool.model.reset_plan import DONE, Outcome, ResetItem, ResetPlan
 from replaytool.reset.apply import taken
-from replaytool.reset.became import answered_otherwise, held_otherwise, incomparable, ran_otherwise
-from replaytool.reset.effects import effects
-from replaytool.reset.outlook import Wanted
-from replaytool.reset.records import Record
-from replaytool.reset.server import How, Server, carries
-from replaytool.reset.steps import Steps
-from replaytool.reset.watch import FirstTask, first_task
-from replaytool.sources.temporal_options import ServerOptions
+from replaytool.reset.apply_item import Steps
+from replaytool.reset.simulate_plan import Wanted
+from replaytool.reset.simulation_check import answered_otherwise, held_otherwise, incomparable, ran_otherwise
 from replaytool.store.ledger import Ledger, beside
 
 if TYPE_CHECKING:

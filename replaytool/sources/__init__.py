@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from replaytool.errors import ReplaytoolError
-from replaytool.sources import local, objects
+from replaytool.sources import local
+from replaytool.sources import object_store as objects
 from replaytool.sources.base import BrokenStream, Source, Unavailable
-from replaytool.sources.names import hints_from_name
+from replaytool.sources.file_names import hints_from_name
 from replaytool.sources.output import open_output, probe_output
 from replaytool.text import visible
 

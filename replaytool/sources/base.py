@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from replaytool.history import Hints
+from replaytool.model.history import Hints
 
 
 @dataclass(frozen=True, slots=True)

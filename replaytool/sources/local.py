@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from replaytool.errors import NOTHING, USAGE, ReplaytoolError
-from replaytool.history import Hints
+from replaytool.model.history import Hints
 from replaytool.sources.base import Source
 from replaytool.sources.compressed import unwrapped
-from replaytool.sources.names import Pattern, hints_from_name, is_pattern, split_pattern
+from replaytool.sources.file_names import Pattern, hints_from_name, is_pattern, split_pattern
 from replaytool.text import visible
 
 BESIDE = (".py", ".pyi", ".pyc", ".md", ".rst", ".toml", ".cfg", ".html", ".png", ".svg", ".duckdb", ".wal")

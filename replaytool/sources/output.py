@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import BinaryIO, cast
 
 from replaytool.errors import ReplaytoolError
-from replaytool.sources.buckets import Place, connect, explained
 from replaytool.sources.local import path_of_uri
+from replaytool.sources.object_store_clients import Place, connect, explained
 from replaytool.text import visible
 
 _OBJECTS = re.compile(r"(s3|gs|az|abfss?)://", re.IGNORECASE)

@@ -13,9 +13,11 @@ import duckdb
 import pyarrow as pa
 
 from replaytool.errors import ReplaytoolError
-from replaytool.history import Event, Run
-from replaytool.store import db, reaches, verdicts, writer
-from replaytool.store.db import is_store
+from replaytool.model.history import Event, Run
+from replaytool.store import connections as db
+from replaytool.store import line_coverage as reaches
+from replaytool.store import verdicts, writer
+from replaytool.store.connections import is_store
 from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, Added
 
 __all__ = ["GROWN", "NEW", "SAME", "SHORTER", "Added", "RunRow", "Store", "is_store"]

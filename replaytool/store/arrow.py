@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from replaytool.history import Event, Run
+from replaytool.model.history import Event, Run
 
 _TEXT = pa.large_string()
 _TABLE_BYTES = 2 * 1024 * 1024

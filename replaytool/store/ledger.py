@@ -17,8 +17,8 @@ from typing import Any
 import duckdb
 
 from replaytool.errors import ReplaytoolError
-from replaytool.plan import Outcome, ResetPlan
-from replaytool.store.appearing import appearing
+from replaytool.model.reset_plan import Outcome, ResetPlan
+from replaytool.store.atomic_file import appearing
 
 _PATIENCE = 20.0
 _PAUSE = 0.005

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from replaytool.store.db import Connection
+from replaytool.store.connections import Connection
 
 _TEXT = pa.large_string()
 _SCHEMA = pa.schema(

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import msgspec
 import pyarrow as pa
 
-from replaytool.history import Event, Problem, Run
+from replaytool.model.history import Event, Problem, Run
 from replaytool.store.arrow import StoredRun, build_table, event_tables, problem_table, run_table
-from replaytool.store.db import Connection
+from replaytool.store.connections import Connection
 
 NEW, GROWN, SAME, SHORTER = "new", "grown", "same", "shorter"
 

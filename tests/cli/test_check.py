@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from benchmarks.replayable import WORKFLOWS, history
+from benchmarks.replayable_histories import WORKFLOWS, history
 from tests.conftest import FIXTURES, Call
 
 ORDER = FIXTURES / "activities_in_sequence"

@@ -13,7 +13,7 @@ import pytest
 from replaytool.cli import COMMANDS
 from replaytool.cli.completion import SHELLS
 from tests.conftest import Call
-from tests.devserver import executable
+from tests.support.dev_server import executable
 
 BIN = Path(sys.executable).parent
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.conftest import FIXTURES, Call
-from tests.corpus.sleeper import history
+from tests.corpus.sleeper_run import history
 
 CODE = """
 from datetime import timedelta

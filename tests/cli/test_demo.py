@@ -11,7 +11,7 @@ import pytest
 
 from replaytool.cli.demo import STORY
 from tests.conftest import Call
-from tests.devserver import executable
+from tests.support.dev_server import executable
 
 
 def test_the_demo_does_what_it_tells(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import FIXTURES, Call
-from tests.corpus.sleeper import history
-from tests.testgit import git
+from tests.corpus.sleeper_run import history
+from tests.support.git_repository import git
 
 ORDER = FIXTURES / "activities_in_sequence"
 SLEEPER = """

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Call
-from tests.devserver import DevServer, dev_server
-from tests.sources.workload import populate
+from tests.engines.temporal.server.workload import populate
+from tests.support.dev_server import DevServer, dev_server
 
 pytestmark = pytest.mark.server
 

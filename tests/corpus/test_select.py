@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from replaytool.corpus.lines import Thing
 from replaytool.corpus.select import Things, select
+from replaytool.corpus.source_lines import Thing
 from tests.conftest import FIXTURES, Call
-from tests.corpus import mixed
+from tests.corpus import mixed_histories as mixed
 
 
 def made(*sets: str) -> dict[str, Things]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.differential import comparisons, run
+from tests.drills.differential_drill import comparisons, run
 from tests.drills.programs.recording import record
 
 RECORDED = Path(__file__).with_name("programs") / "recorded"

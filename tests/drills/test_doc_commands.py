@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import loyalty
+from tests.support.doc_commands import loyalty
 from tests.test_doc_commands import assert_they_end_as_said, of
 
 pytestmark = pytest.mark.drill

@@ -10,7 +10,7 @@ import pytest
 
 from replaytool.render import render
 from tests.conftest import FIXTURES, Call
-from tests.render.test_reports import hostile
+from tests.render.report.test_reports import hostile
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (

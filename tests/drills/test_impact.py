@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.impact import drill
+from tests.drills.impact_drill import drill
 
 FEW = ("loyalty", "patches", "saga_with_compensation", "timer_races_signal", "updates")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.histories import Shape, history
+from benchmarks.synthetic_histories import Shape, history
 from replaytool import ingest
 from replaytool.errors import ReplaytoolError
 from replaytool.sources import open_sources

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ci import ROOT, blocks, shell
+from tests.support.ci_services import ROOT, blocks, shell
 from tests.test_pytest_plugin import broken
 
 pytestmark = pytest.mark.drill

@@ -11,10 +11,10 @@ import pytest
 from google.protobuf import json_format
 from temporalio.api.history.v1 import History
 
-from replaytool.sources.temporal_options import ServerOptions
-from replaytool.sources.temporal_server import PullOptions, Tally, pull
-from tests.devserver import DevServer, dev_server
-from tests.sources.workload import populate
+from replaytool.engines.temporal.server.options import ServerOptions
+from replaytool.engines.temporal.server.pull import PullOptions, Tally, pull
+from tests.engines.temporal.server.workload import populate
+from tests.support.dev_server import DevServer, dev_server
 
 pytestmark = [pytest.mark.server, pytest.mark.drill]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.recovery import killed, recovery
+from tests.drills.recovery_drill import killed, recovery
 
 pytestmark = pytest.mark.server
 

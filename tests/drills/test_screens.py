@@ -21,7 +21,7 @@ import pytest
 from textual.widgets import Input, TextArea
 
 from tests.conftest import FIXTURES
-from tests.tui import recordings
+from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 from tests.tui.conftest import drive as drive
 from tests.tui.conftest import state as state

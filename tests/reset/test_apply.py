@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
+from replaytool.engines.temporal.reset.server_calls import AnswerLost, How, Server
+from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.errors import ReplaytoolError
-from replaytool.plan import ResetPlan, dumps, read, sealed
-from replaytool.reset import official
+from replaytool.model.reset_plan import ResetPlan, dumps, read, sealed
+from replaytool.reset import cli_commands as official
 from replaytool.reset.apply import check_age
-from replaytool.reset.server import AnswerLost, How, Server
-from replaytool.sources.temporal_options import ServerOptions
 from replaytool.store.ledger import Ledger, beside
-from tests.devserver import DevServer, dev_server
-from tests.reset.scene import Scene, run
-from tests.reset.world import replaytool, until
+from tests.reset.support.riders import replaytool, until
+from tests.reset.support.scene import Scene, run
+from tests.support.dev_server import DevServer, dev_server
 
 pytestmark = pytest.mark.server
 Reset = Callable[..., Awaitable[str]]

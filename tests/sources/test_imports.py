@@ -8,7 +8,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["replaytool.sources", "replaytool.sources.temporal_server", "replaytool.cli.pull"])
+@pytest.mark.parametrize(
+    "module", ["replaytool.sources", "replaytool.engines.temporal.server.pull", "replaytool.cli.pull"]
+)
 def test_nothing_heavy_is_imported_early(module: str) -> None:
     code = f"import sys, {module}; print([name for name in ('pyarrow', 'temporalio', 'duckdb') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -13,7 +13,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from replaytool.errors import ReplaytoolError
-from replaytool.sources import Source, buckets, open_output, open_sources
+from replaytool.sources import Source, open_output, open_sources
+from replaytool.sources import object_store_clients as buckets
 
 KEYS = ["runs/a.json", "runs/b.json.gz", "runs/deep/c.json", "runs/.hidden/d.json", "other/e.txt"]
 

@@ -14,8 +14,9 @@ import duckdb
 import pytest
 
 from replaytool.errors import ReplaytoolError
-from replaytool.store import Store, db
-from tests.formats.samples import OTHER_RUN_ID, events, one
+from replaytool.store import Store
+from replaytool.store import connections as db
+from tests.formats.sample_histories import OTHER_RUN_ID, events, one
 from tests.store.test_loading import VIEWS
 
 

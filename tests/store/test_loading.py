@@ -11,11 +11,11 @@ import pytest
 
 from replaytool import ingest
 from replaytool.errors import ReplaytoolError
-from replaytool.history import Run
+from replaytool.model.history import Run
 from replaytool.sources import open_sources
 from replaytool.store import GROWN, NEW, SAME, SHORTER, Store
 from tests.conftest import FIXTURES
-from tests.formats.samples import OTHER_RUN_ID, events, one, payload
+from tests.formats.sample_histories import OTHER_RUN_ID, events, one, payload
 
 VIEWS = (
     *("runs", "events", "activities", "tasks", "signals", "updates", "timers", "children", "markers", "builds"),

@@ -16,10 +16,11 @@ from textual.pilot import Pilot
 
 from replaytool import config
 from replaytool.session import Session
-from replaytool.tui import debugger, replaying
 from replaytool.tui.app import ReplayApp
-from replaytool.tui.painter import Pane
-from tests.tui import recordings
+from replaytool.tui.debugger import replay_side as replaying
+from replaytool.tui.debugger import screen as debugger
+from replaytool.tui.widgets.line_list import Pane
+from tests.tui import recorded_stores as recordings
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 

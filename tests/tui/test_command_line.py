@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from replaytool import plan
 from replaytool.cli import debug, tui
 from replaytool.errors import ReplaytoolError
+from replaytool.model import reset_plan as plan
 from tests.conftest import FIXTURES
-from tests.tui import recordings
+from tests.tui import recorded_stores as recordings
 
 LOYALTY = FIXTURES / "loyalty"
 PATIENCE = 60

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import FIXTURES
-from tests.tui import recordings
+from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FIXTURES
-from tests.testgit import git
-from tests.tui import recordings
+from tests.support.git_repository import git
+from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 
 LOYALTY = FIXTURES / "loyalty"

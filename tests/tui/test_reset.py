@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from replaytool import plan
+from replaytool.model import reset_plan as plan
 from tests.conftest import FIXTURES
-from tests.devserver import DevServer, dev_server
-from tests.reset.scene import Scene, run
-from tests.tui import recordings
+from tests.reset.support.scene import Scene, run
+from tests.support.dev_server import DevServer, dev_server
+from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 
 

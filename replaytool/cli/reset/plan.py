@@ -1,0 +1,186 @@
+"""`replaytool reset plan`: what to reset, to where, and what that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaytool.cli import session
+from replaytool.cli.pull import server_options
+from replaytool.cli.reset import simulate as reset_simulate
+from replaytool.cli.reset import state_points as reset_looking
+from replaytool.cli.reset.options import how as how_options
+from replaytool.cli.reset.options import taken_how, taken_server
+from replaytool.cli.shared import code_options as code
+from replaytool.cli.shared import options
+from replaytool.errors import NOTHING, ReplaytoolError
+from replaytool.render import reset as reset_telling
+from replaytool.text import visible
+
+if TYPE_CHECKING:
+    from replaytool.engines.temporal.reset.points import Rule
+    from replaytool.engines.temporal.reset.server_calls import How
+    from replaytool.engines.temporal.server.options import ServerOptions
+    from replaytool.model.reset_plan import ResetPlan
+    from replaytool.reset.planner import Draft
+
+
+@click.command("plan")
+@click.option("--build", metavar="BUILD", help="Back to before this build did anything.")
+@click.option("--entry", type=click.IntRange(1), default=1, metavar="N", help="With --build: its N-th coming.")
+@click.option("--tasks-only", is_flag=True, help="With --build: leave out activities that it ran.")
+@click.option("--time", "at", metavar="TIME", help="Back to this time: 2h, 3d ago, or ISO 8601 (UTC).")
+@click.option("--event", type=click.IntRange(1), metavar="N", help="Back to before this event.")
+@click.option("--before-activity", metavar="TYPE", help="Back to before the first activity of this type.")
+@click.option("--first-task", is_flag=True, help="Back to the first workflow task.")
+@click.option("--last-task", is_flag=True, help="Back to the last workflow task.")
+@click.option("--last-continued-as-new", is_flag=True, help="Back into the run before, to where it continued as new.")
+@click.option("--state-changed", metavar="EXPR", help="Back to just before the state changed so that this holds.")
+@click.option("--latest-clean", is_flag=True, help="Back to the latest point from which --workflows replays cleanly.")
+@click.option("--where", metavar="SQL", help="Only workflows with a run for which this holds over the view `runs`.")
+@click.option("--where-state", metavar="EXPR", help="Only workflows with a run at whose end this holds.")
+@click.option("--only-diverged", is_flag=True, help="Only workflows with a run that the last check called diverged.")
+@click.option("--only-stuck", is_flag=True, help="Only workflows with a run that the last check called stuck.")
+@click.option("--code", "by_build", multiple=True, metavar="BUILD=CODE", help="The code that a build had. Repeatable.")
+@click.option(
+    "--ids", "ids_file", metavar="FILE", type=click.File(encoding="utf-8"), help="Only these: an id on each line."
+)
+@click.option("--skip", multiple=True, metavar="ID", help="Not this workflow or run. Repeatable.")
+@click.option("--include", multiple=True, metavar="ID", help="This workflow although a warning blocks it. Repeatable.")
+@click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query when simulating. Repeatable.")
+@click.option("-o", "--output", metavar="FILE", help="Write the plan here, as JSON.")
+@click.option("--emit-cli", is_flag=True, help="Print the official `temporal workflow reset` commands.")
+@how_options
+@code.replaying
+@server_options
+@options.as_json
+@options.store
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Plan resets from the loaded histories: the points, what is undone, what comes back, what runs again.
+
+    With --workflows each kept part is replayed with that code, and what becomes of the workflow is simulated from what
+    was recorded: its state, what really runs again, and where the record knows no answer. No server is contacted
+    without --address. A warning that blocks keeps a workflow out unless --include names it.
+
+    \b
+    Examples:
+      replaytool reset plan --build v2 --workflows app/ -o plan.json
+      replaytool reset plan --build v2 --where "status = 'Running'" --address localhost:7233 -o plan.json
+      replaytool reset plan --before-activity charge_card --ids affected.txt --emit-cli
+      replaytool reset plan --state-changed "points == 0 and trips" --code v2=old/wf.py --workflows app/wf.py
+    """
+    from replaytool.model.reset_plan import dumps
+    from replaytool.reset import planner
+    from replaytool.reset.selection import Choice
+
+    how, server = taken_how(given), taken_server(given)
+    rule = _rule(given)
+    build = rule.value if rule.kind == "build" else None
+    choice = Choice(build, given["where"], _ids(given["ids_file"]), given["skip"], server.namespace)
+    work = session(ctx, **{name: given[name] for name in code.SESSION})
+    rule, choice = reset_looking.looked(work, given, rule, choice)
+    made = planner.draft(work.store, planner.Request(rule, choice, frozenset(given["include"]), work.settings.prices))
+    plan = _finished(made, server, _foresee(work, given, how.exclude))
+    _tell_unknown(work, plan, given)
+    if given["output"]:
+        from replaytool.session import open_output
+
+        with open_output(given["output"]) as stream:
+            stream.write(dumps(plan).encode("ascii"))
+    if given["as_json"]:
+        click.echo(dumps(plan), nl=False)
+    elif given["emit_cli"]:
+        _emit(plan, how, server.address)
+    else:
+        reset_telling.tell_plan(plan, given["output"])
+    if not plan.items:
+        ctx.exit(NOTHING)
+
+
+def _tell_unknown(work: Any, plan: ResetPlan, given: dict[str, Any]) -> None:
+    """A slip in an id must be seen: what was not to be reset would be."""
+    from replaytool.reset.selection import not_loaded
+
+    for one in not_loaded(work.store, given["skip"]) if given["skip"] else ():
+        options.say(visible(f"--skip {one}: nothing is loaded under this id"))
+    for one in dict.fromkeys(given["include"]):
+        if one not in {item.workflow_id for item in plan.items}:
+            options.say(visible(f"--include {one}: the plan has no workflow of this id"))
+
+
+def _finished(made: Draft, server: ServerOptions, foresee: Callable[[Draft], Draft]) -> ResetPlan:
+    from replaytool.reset import planner
+    from replaytool.reset import server_checks as online
+
+    return planner.finished(foresee(made)) if server.address is None else online.planned(made, server, foresee)
+
+
+def _foresee(work: Any, given: dict[str, Any], exclude: tuple[str, ...]) -> Callable[[Draft], Draft]:
+    """Simulate a draft's cases, where code is named."""
+    from replaytool.reset.simulate_plan import with_outlook
+
+    wanted = reset_simulate.wanted(work.settings, given, exclude)
+    if wanted is None:
+        if given["queries"]:
+            raise ReplaytoolError("--query is about simulating, and no workflow code was named", "give --workflows")
+        return lambda made: made
+
+    def foresee(made: Draft) -> Draft:
+        with code.progress("simulating") as (_, told):
+            return with_outlook(work.store, made, wanted, told)
+
+    return foresee
+
+
+_RULES = (
+    "build", "at", "event", "before_activity", "first_task", "last_task", "last_continued_as_new", "state_changed",
+    "latest_clean",
+)  # fmt: skip
+
+
+def _rule(given: dict[str, Any]) -> Rule:
+    from replaytool.engines.temporal.reset.points import Rule
+
+    found = [name for name in _RULES if given[name]]
+    if len(found) != 1:
+        raise ReplaytoolError(
+            "say where to go back to, once" if not found else f"{' and '.join(map(_option, found))} exclude each other",
+            "--build, --time, --event, --before-activity, --first-task, --last-task, --last-continued-as-new, "
+            "--state-changed or --latest-clean",
+        )
+    name, value = found[0], given[found[0]]
+    if name != "build" and (given["entry"] != 1 or given["tasks_only"]):
+        raise ReplaytoolError("--entry and --tasks-only are about a build", "give --build as well")
+    if name == "at":
+        return Rule("time", _moment(value))
+    return Rule(name, "" if value is True else str(value), given["entry"], given["tasks_only"])
+
+
+def _option(name: str) -> str:
+    return "--time" if name == "at" else "--" + name.replace("_", "-")
+
+
+def _moment(text: str) -> str:
+    from datetime import UTC, datetime
+
+    from replaytool.time_parsing import since_time
+
+    return since_time(text, datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _ids(file: Any) -> tuple[str, ...] | None:
+    if file is None:
+        return None
+    lines = (line.strip() for line in file)
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def _emit(plan: ResetPlan, how: How, address: str | None) -> None:
+    from replaytool.reset.cli_commands import commands
+
+    click.echo(f"# plan {plan.id}: run each of these once; a second call resets again, and loses what came between")
+    for line in commands(plan, how, address):
+        click.echo(line)

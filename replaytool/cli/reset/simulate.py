@@ -1,0 +1,114 @@
+"""`replaytool reset simulate`: what becomes of the workflows of a plan, with whatever code is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaytool.cli import session
+from replaytool.cli.shared import code_options as code
+from replaytool.cli.shared import options
+from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
+from replaytool.render import reset as reset_telling
+from replaytool.text import counted
+
+if TYPE_CHECKING:
+    from replaytool.config import Settings
+    from replaytool.engines.temporal.simulate.simulation import Simulation
+    from replaytool.model.reset_plan import ResetItem
+    from replaytool.reset.simulate_plan import Wanted
+
+
+@click.command("simulate")
+@click.argument("target", metavar="PLAN|RUN")
+@click.option("--event", type=click.IntRange(1), metavar="N", help="For a run: back to before this event.")
+@click.option("--build", metavar="BUILD", help="For a run: back to before this build did anything.")
+@click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query in the end. Repeatable.")
+@click.option("--exclude", metavar="LIST", default="", help="Do not bring back: signals,updates.")
+@code.replaying
+@options.as_json
+@options.store
+@click.pass_context
+def command(
+    ctx: click.Context, /, target: str, event: int | None, build: str | None, exclude: str, as_json: bool, **given: Any
+) -> None:
+    """Simulate resets: what each workflow becomes, what really runs again, and where the record knows no answer.
+
+    PLAN is a plan's file; RUN a loaded run, with --event or --build. Nothing is contacted, and no activity is run.
+    Exits with 1 where a kept part does not replay or a workflow would stand still.
+
+    \b
+    Examples:
+      replaytool reset simulate plan.json --workflows app/ --query standing
+      replaytool reset simulate loyalty-rider-08 --build v2 --workflows app/
+    """
+    from replaytool.reset.simulate_plan import of_plan
+
+    work = session(ctx, **{name: given[name] for name in code.SESSION})
+    how = wanted(work.settings, given, tuple(part for part in exclude.split(",") if part))
+    if how is None:
+        code.needed(work.settings, given)
+        return
+    plan = _plan(work, target, event, build)
+    with code.progress("simulating") as (_, told):
+        found = of_plan(work.store, plan, how, told)
+    rows = [_row(item, found[item.id]) for item in plan.items if item.id in found]
+    missing = len(plan.items) - len(rows)
+    names = tuple(rows[0]) if rows else ("workflow_id",)
+    reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], None, as_json=as_json)
+    if missing:
+        options.say(f"not simulated: {counted(missing, 'workflow')} whose runs are not in the store")
+    if not rows:
+        ctx.exit(NOTHING)
+    if missing or any(is_finding(one) for one in found.values()):
+        ctx.exit(FINDINGS)
+
+
+def wanted(settings: Settings, given: dict[str, Any], exclude: tuple[str, ...]) -> Wanted | None:
+    """How to simulate; None where no code is named anywhere."""
+    from replaytool.reset.simulate_plan import Wanted
+
+    plan = code.plan(settings, given)
+    if plan is None:
+        return None
+    return Wanted(plan.spec, plan.options, plan.limits, tuple(given["queries"]), exclude)
+
+
+def is_finding(one: Simulation) -> bool:
+    """Whether a person has to look at it before anything is reset."""
+    return bool(one.stopped) or one.status == "Failed" or one.prefix_verdict not in ("ok", "drift")
+
+
+def _plan(work: Any, target: str, event: int | None, build: str | None) -> Any:
+    from replaytool.engines.temporal.reset.points import Rule
+    from replaytool.model.reset_plan import read
+    from replaytool.reset import planner
+    from replaytool.reset.selection import Choice
+
+    if event is None and build is None:
+        if not Path(target).is_file():
+            raise ReplaytoolError(f"there is no plan {target}", "for a run say where to go back to: --event or --build")
+        return read(Path(target))
+    if event is not None and build is not None:
+        raise ReplaytoolError("--event and --build exclude each other", "give one of them")
+    rule = Rule("build", build) if build is not None else Rule("event", str(event))
+    row = work.find(target)
+    made = planner.finished(planner.draft(work.store, planner.Request(rule, Choice(ids=(row.run_key,)))))
+    if not made.items:
+        reason = made.skipped[0].reason if made.skipped else "it cannot be reset"
+        raise ReplaytoolError(f"nothing to simulate: {reason}", "`replaytool reset points RUN` lists points", NOTHING)
+    return made
+
+
+def _row(item: ResetItem, found: Simulation) -> dict[str, Any]:
+    from replaytool.reset.foresight import as_planned
+
+    head = {
+        "workflow_id": item.workflow_id,
+        "run_id": item.run_id,
+        "event_id": item.point.event_id,
+        "prefix_verdict": found.prefix_verdict,
+    }
+    return {**head, **as_planned(found)}

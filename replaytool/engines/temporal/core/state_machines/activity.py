@@ -1,0 +1,170 @@
+"""The machine of an activity that a worker runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio.bridge.proto.activity_result import ActivityResolution, Cancellation, Failure, Success
+from temporalio.bridge.proto.workflow_activation import ResolveActivity, WorkflowActivationJob
+from temporalio.bridge.proto.workflow_commands import ActivityCancellationType
+
+from replaytool.engines.temporal.core import failures
+from replaytool.engines.temporal.core.sdk_flags import CHECK_IDS_AND_TYPES
+from replaytool.engines.temporal.core.state_machines.base import ABANDON, CANCEL, SENT, Core, Fault, Machine, table
+
+_ABANDONS = ActivityCancellationType.ABANDON
+_TRIES = ActivityCancellationType.TRY_CANCEL
+_WAITS = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+_CLOSED = frozenset({"Completed", "Canceled", "Failed", "TimedOut"})
+
+
+class Activity(Machine):
+    """An activity: id and type are compared, arguments and options are not."""
+
+    __slots__ = ()
+    NAME = "ActivityMachine"
+    REFUSES = "Activity machine does not handle this event: "
+    HANDLES = frozenset(
+        [
+            "ActivityTaskScheduled",
+            "ActivityTaskStarted",
+            "ActivityTaskCompleted",
+            "ActivityTaskFailed",
+            "ActivityTaskTimedOut",
+            "ActivityTaskCancelRequested",
+            "ActivityTaskCanceled",
+        ]
+    )
+    FIRST = "ScheduleCommandCreated"
+
+    def cancel(self, core: Core, reason: str = "") -> Fault | None:
+        """Cancelling what is over is not an error."""
+        if self.state in _CLOSED:
+            return None
+        return self._trigger(core, ABANDON if self.attrs.cancellation_type == _ABANDONS else CANCEL)
+
+
+def _scheduled(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    if not core.flags.checks(CHECK_IDS_AND_TYPES, in_last=core.in_last):
+        return None
+    for what, recorded, produced in (
+        ("id", record.activity_id, machine.attrs.activity_id),
+        ("type", record.activity_type.name, machine.attrs.activity_type),
+    ):
+        if recorded != produced:
+            text = f"Activity {what} of scheduled event '{recorded}' does not match activity {what} of activity command"
+            return Fault("nondeterminism", f"{text} '{produced}'")
+    return None
+
+
+def _resolve(machine: Any, core: Core, result: ActivityResolution) -> None:
+    core.tell(WorkflowActivationJob(resolve_activity=ResolveActivity(seq=machine.seq, result=result)))
+
+
+def _resolve_cancelled(machine: Any, core: Core, record: Any = None) -> None:
+    cause = failures.canceled(record.details if record else None)
+    info = {"identity": record.identity if record else "", "retry_state": failures.CANCEL_REQUESTED}
+    failure = failures.activity("Activity cancelled", machine.attrs, record, cause, **info)
+    _resolve(machine, core, ActivityResolution(cancelled=Cancellation(failure=failure)))
+
+
+def _completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    values = record.result
+    if values is None:
+        _resolve(machine, core, ActivityResolution(completed=Success()))
+    elif len(values.payloads) == 1:
+        job = WorkflowActivationJob()
+        told = job.resolve_activity
+        told.seq = machine.seq
+        values.payloads[0].write(told.result.completed.result)
+        core.tell(job)
+    else:
+        return Fault("fatal", f"Not exactly one payload in activity result ({len(values.payloads)})")
+    return None
+
+
+def _failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    info = {"identity": record.identity, "retry_state": failures.retry_state(record.retry_state)}
+    cause = failures.recorded(record.failure)
+    failure = failures.activity("Activity task failed", machine.attrs, record, cause, **info)
+    _resolve(machine, core, ActivityResolution(failed=Failure(failure=failure)))
+
+
+def _timed_out(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    state, cause = failures.retry_state(record.retry_state), failures.recorded(record.failure)
+    failure = failures.activity("Activity task timed out", machine.attrs, record, cause, retry_state=state)
+    _resolve(machine, core, ActivityResolution(failed=Failure(failure=failure)))
+
+
+def _canceled(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    _resolve_cancelled(machine, core, record)
+
+
+def _unless_told(action: Any) -> Any:
+    """Under TRY_CANCEL the workflow was told when it cancelled, and is told nothing more."""
+
+    def act(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+        if machine.attrs.cancellation_type == _TRIES:
+            return None
+        fault: Fault | None = action(machine, core, record, event_id)
+        return fault
+
+    return act
+
+
+def _cancel_sent(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    core.ask(machine, "request_cancel_activity")
+    if machine.attrs.cancellation_type != _WAITS:
+        _resolve_cancelled(machine, core)
+
+
+def _dropped(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    machine.is_dropped = True
+    _resolve_cancelled(machine, core)
+
+
+def _abandoned(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    _resolve_cancelled(machine, core)
+
+
+def _after_abandon(word: str) -> Any:
+    def act(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+        if machine.attrs.cancellation_type == _ABANDONS:
+            return None
+        text = f"Non-Abandon cancel mode activities cannot be {word} after being cancelled"
+        return Fault("nondeterminism", text)
+
+    return act
+
+
+_SENT, _RECORDED = "ScheduleCommandCreated", "ScheduledEventRecorded"
+_CANCELLING, _CANCELLED = "ScheduledActivityCancelCommandCreated", "ScheduledActivityCancelEventRecorded"
+_STARTED_CANCELLING, _STARTED_CANCELLED = "StartedActivityCancelCommandCreated", "StartedActivityCancelEventRecorded"
+
+Activity.TABLE = table(
+    (_SENT, SENT, _SENT),
+    (_SENT, "ActivityTaskScheduled", _RECORDED, _scheduled),
+    (_SENT, f"{CANCEL}, {ABANDON}", "Canceled", _dropped),
+    (_RECORDED, "ActivityTaskStarted", "Started"),
+    (_RECORDED, "ActivityTaskTimedOut", "TimedOut", _timed_out),
+    (_RECORDED, CANCEL, _CANCELLING, _cancel_sent),
+    (_RECORDED, ABANDON, "Canceled", _abandoned),
+    ("Started", "ActivityTaskCompleted", "Completed", _completed),
+    ("Started", "ActivityTaskFailed", "Failed", _failed),
+    ("Started", "ActivityTaskTimedOut", "TimedOut", _timed_out),
+    ("Started", CANCEL, _STARTED_CANCELLING, _cancel_sent),
+    ("Started", ABANDON, "Canceled", _abandoned),
+    (_CANCELLING, SENT, _CANCELLING),
+    (_CANCELLING, "ActivityTaskCancelRequested", _CANCELLED),
+    (_CANCELLED, "ActivityTaskCanceled", "Canceled", _unless_told(_canceled)),
+    (_CANCELLED, "ActivityTaskStarted", _STARTED_CANCELLED),
+    (_CANCELLED, "ActivityTaskTimedOut", "TimedOut", _unless_told(_timed_out)),
+    (_STARTED_CANCELLING, SENT, _STARTED_CANCELLING),
+    (_STARTED_CANCELLING, "ActivityTaskCancelRequested", _STARTED_CANCELLED),
+    (_STARTED_CANCELLED, "ActivityTaskCompleted", "Completed", _unless_told(_completed)),
+    (_STARTED_CANCELLED, "ActivityTaskFailed", "Failed", _unless_told(_failed)),
+    (_STARTED_CANCELLED, "ActivityTaskTimedOut", "TimedOut", _unless_told(_timed_out)),
+    (_STARTED_CANCELLED, "ActivityTaskCanceled", "Canceled", _unless_told(_canceled)),
+    ("Canceled", "ActivityTaskStarted", "Canceled", _after_abandon("started")),
+    ("Canceled", "ActivityTaskCompleted", "Canceled", _after_abandon("completed")),
+)

@@ -1,0 +1,74 @@
+"""What a workflow's coroutines wait at: the user's lines, innermost first, with the variables of their functions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from types import CoroutineType, FrameType, GeneratorType
+from typing import Any, Literal
+
+from replaytool.engines.temporal.sdk.recorder import RecordingInstance
+from replaytool.model.debug_state import Frame, Line
+from replaytool.replay import call_site as callsite
+from replaytool.replay.inspect_state.snapshots import Snapshots
+
+_DEEPEST = 60
+_KINDS: dict[str, Literal["signal", "update"]] = {"signal: ": "signal", "update: ": "update"}
+
+
+def frames(instance: RecordingInstance, snapshots: Snapshots) -> tuple[Frame, ...]:
+    """The coroutines that wait in the user's code: main first, then handlers, then tasks."""
+    found = []
+    for number, (task, begun_at) in enumerate(instance.waiting_tasks()):
+        lines = tuple(_line(frame, (number, depth), snapshots) for depth, frame in enumerate(users(task.get_coro())))
+        if lines:
+            found.append(_frame(instance, task, lines, begun_at))
+    return tuple(sorted(found, key=lambda frame: _ORDER.index(frame.kind)))
+
+
+_ORDER = ("main", "signal", "update", "task")
+
+
+def _frame(instance: RecordingInstance, task: Any, lines: tuple[Line, ...], begun_at: Any) -> Frame:
+    if task is instance._primary_task:
+        return Frame("main", instance._info.workflow_type, lines)
+    called = task.get_name().partition(" (workflow: ")[0]
+    for prefix, kind in _KINDS.items():
+        if called.startswith(prefix):
+            return Frame(kind, called.removeprefix(prefix), lines)
+    return Frame("task", lines[-1].function, lines, begun_at)
+
+
+def _line(frame: FrameType, whose: tuple[int, int], snapshots: Snapshots) -> Line:
+    code = frame.f_code
+    held = snapshots.named(whose, code.co_name, variables(frame))
+    return Line(callsite.shown_path(code.co_filename), frame.f_lineno, callsite.name_of(code), held)
+
+
+def variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
+    """What a function's names stand for just now."""
+    return ((name, value) for name, value in frame.f_locals.items() if name != "self" and name[:1] not in ".@")
+
+
+def main_variables(instance: RecordingInstance) -> dict[str, Any]:
+    """The live variables of the main coroutine; where two of its functions have the same name, the inner one's."""
+    task = instance._primary_task
+    if task is None:
+        return {}
+    inner_last = reversed(list(users(task.get_coro())))
+    return dict(itertools.chain.from_iterable(variables(frame) for frame in inner_last))
+
+
+def users(coroutine: Any) -> Iterator[FrameType]:
+    """The frames of the user's functions down the chain of what is awaited, the innermost first."""
+    found: list[FrameType] = []
+    for _ in range(_DEEPEST):
+        if type(coroutine) is CoroutineType:
+            frame, coroutine = coroutine.cr_frame, coroutine.cr_await
+        elif type(coroutine) is GeneratorType:
+            frame, coroutine = coroutine.gi_frame, coroutine.gi_yieldfrom
+        else:
+            break
+        if frame is not None and callsite.is_user(frame.f_code):
+            found.append(frame)
+    return reversed(found)

@@ -1,0 +1,44 @@
+"""What breaks a walked replay off, in words: the code fails in a task, or the record does not hold what it asks for."""
+
+from __future__ import annotations
+
+from replaytool.engines.temporal.replay.stepper import Course, Told
+from replaytool.engines.temporal.sdk import recorder
+from replaytool.model.debug_state import Trouble
+from replaytool.model.verdict import CallSite
+from replaytool.replay import call_site as callsite
+
+
+def trouble(told: Told, course: Course, tape: recorder.Tape) -> Trouble | None:
+    """What went wrong in this activation, if anything did; what comes before its event is still to be trusted."""
+    if told.answer.failure is not None:
+        return _failed(told, course, tape)
+    if told.fault is None:
+        return None
+    replay = course.replay
+    event_id = course.says.event_id or replay.last_id + 1
+    refused = replay.line.refused
+    site = _site_of(refused.command if refused is not None else None, told, tape)
+    if told.fault.kind == "nondeterminism":
+        return Trouble("diverged", told.fault.message, event_id, site)
+    return Trouble("unverified", told.fault.message, event_id, site)
+
+
+def _failed(told: Told, course: Course, tape: recorder.Tape) -> Trouble:
+    error = tape.current.error if tape.current else None
+    site = callsite.of_exception(error) or (tape.current.kept_at if tape.current else None)
+    last = course.replay.tape.heads[-1].event_id
+    event_id = min(told.activation.history_length + 1, last)
+    if told.answer.is_deadlock:
+        return Trouble("failed", "the code does not yield", event_id, site)
+    what = f"{type(error).__name__}: {error}" if error else told.answer.failure or ""
+    return Trouble("failed", what, event_id, site)
+
+
+def _site_of(asked: object, told: Told, tape: recorder.Tape) -> CallSite | None:
+    if tape.current is None:
+        return None
+    for command, site in zip(told.answer.commands, tape.current.sites, strict=False):
+        if command is asked:
+            return site
+    return None

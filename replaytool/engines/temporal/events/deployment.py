@@ -1,0 +1,110 @@
+"""How runs stand to a deployment: what an open one waits for, and which build worker versioning keeps it on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from replaytool.model.verdict import Subject
+from replaytool.store import RunRow, Store
+
+_MOST_WAITS = 3
+_IDLE = "a signal, an update or a condition"
+_WAITS = """
+WITH wanted AS (SELECT unnest(?) AS run_key),
+nexus AS (
+    SELECT
+        run_key, event_type, event_id, raw -> '$.nexusOperationScheduledEventAttributes' AS a,
+        TRY_CAST(
+            raw ->> ('$.' || lower(event_type[1]) || substr(event_type, 2) || 'EventAttributes.scheduledEventId')
+            AS INTEGER
+        ) AS scheduled_id
+    FROM events JOIN wanted USING (run_key) WHERE event_type LIKE 'NexusOperation%'
+)
+SELECT run_key, 'a workflow task' AS what FROM wanted JOIN (
+    SELECT run_key, arg_max(outcome, scheduled_event_id) AS outcome FROM tasks GROUP BY run_key
+) USING (run_key) WHERE outcome <> 'Completed'
+UNION SELECT run_key, 'activity ' || activity_type FROM activities JOIN wanted USING (run_key)
+    WHERE outcome IN ('Scheduled', 'Started')
+UNION SELECT run_key, 'a timer' FROM timers JOIN wanted USING (run_key) WHERE outcome = 'Started'
+UNION SELECT run_key, 'child ' || workflow_type FROM children JOIN wanted USING (run_key)
+    WHERE outcome IN ('Initiated', 'Started')
+UNION SELECT run_key, 'nexus ' || (a ->> '$.operation') FROM nexus AS opened
+    WHERE event_type = 'NexusOperationScheduled' AND NOT EXISTS (
+        SELECT 1 FROM nexus AS closed WHERE closed.run_key = opened.run_key AND closed.scheduled_id = opened.event_id
+        AND closed.event_type IN (
+            'NexusOperationCompleted', 'NexusOperationFailed', 'NexusOperationCanceled', 'NexusOperationTimedOut'
+        )
+    )
+ORDER BY ALL
+"""
+_VERSIONING = """
+SELECT
+    run_key,
+    arg_max(raw ->> '$.workflowTaskCompletedEventAttributes', event_id)
+        FILTER (event_type = 'WorkflowTaskCompleted') AS task,
+    arg_max(
+        coalesce(
+            raw ->> '$.workflowExecutionOptionsUpdatedEventAttributes',
+            raw ->> '$.workflowExecutionStartedEventAttributes'
+        ), event_id
+    ) FILTER (event_type <> 'WorkflowTaskCompleted' AND contains(CAST(raw AS VARCHAR), 'ersioningOverride')) AS override
+FROM events
+WHERE run_key IN (SELECT unnest(?))
+    AND event_type IN ('WorkflowTaskCompleted', 'WorkflowExecutionOptionsUpdated', 'WorkflowExecutionStarted')
+GROUP BY run_key
+"""
+
+
+def subjects(store: Store, rows: Sequence[RunRow]) -> dict[str, Subject]:
+    """Which runs these are, and how they stand, by run key."""
+    if not rows:
+        return {}
+    waits = _waits(store, [row.run_key for row in rows if row.status == "Running"])
+    pins = _pins(store, [row.run_key for row in rows])
+    return {row.run_key: _subject(row, waits.get(row.run_key, ""), pins.get(row.run_key)) for row in rows}
+
+
+def _subject(row: RunRow, waits_for: str, pinned_to: str | None) -> Subject:
+    return Subject(
+        row.run_key, row.source, row.workflow_id, row.run_id, row.workflow_type, row.event_count,
+        f"{row.started_at.isoformat(timespec='microseconds')}Z" if row.started_at else None,
+        row.status, waits_for, pinned_to,
+    )  # fmt: skip
+
+
+def _waits(store: Store, run_keys: Sequence[str]) -> dict[str, str]:
+    found: dict[str, list[str]] = {key: [] for key in run_keys}
+    for row in store.query(_WAITS, [list(run_keys)]) if run_keys else ():
+        found[row["run_key"]].append(row["what"])
+    return {key: _said(whats) for key, whats in found.items()}
+
+
+def _said(whats: Sequence[str]) -> str:
+    """A run that waits for many kinds of things at once stands for itself in any case."""
+    more = " and more" if len(whats) > _MOST_WAITS else ""
+    return " and ".join(whats[:_MOST_WAITS]) + more if whats else _IDLE
+
+
+def _pins(store: Store, run_keys: Sequence[str]) -> dict[str, str]:
+    rows = store.query(_VERSIONING, [list(run_keys)])
+    builds = {row["run_key"]: pinned_to(_parsed(row["task"]), _parsed(row["override"])) for row in rows}
+    return {key: build for key, build in builds.items() if build is not None}
+
+
+def _parsed(text: str | None) -> Mapping[str, Any]:
+    found = json.loads(text) if text else {}
+    return found if isinstance(found, dict) else {}
+
+
+def pinned_to(task: Mapping[str, Any], override: Mapping[str, Any]) -> str | None:
+    """The build that a run stays on, by its last completed task and the last override.
+
+    A run with an override is one that somebody moves between builds: it may meet any code.
+    """
+    if override.get("versioningOverride") and not override.get("unsetVersioningOverride"):
+        return None
+    version = task.get("deploymentVersion") or task.get("workerVersion") or {}
+    is_pinned = str(task.get("versioningBehavior", "")).endswith("_PINNED")
+    return version.get("buildId") if is_pinned else None

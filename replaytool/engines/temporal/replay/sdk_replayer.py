@@ -1,0 +1,137 @@
+"""The SDK's own replayer, watched: the truth about what a worker would do."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+from temporalio.client import WorkflowHistory
+from temporalio.converter import DataConverter
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from replaytool.engines.temporal.replay.plain_values import decode_with
+from replaytool.engines.temporal.replay.recorded_commands import Record, to_bytes
+from replaytool.engines.temporal.replay.verdicts import Case, judge
+from replaytool.engines.temporal.sdk import recorder
+from replaytool.engines.temporal.sdk.quiet_runtime import quiet, silent_runtime
+from replaytool.engines.temporal.sdk.recording_runner import OFF, AsRecorded, nondeterminism_is_told, recording
+from replaytool.engines.temporal.sdk.replayer_errors import Says, understood
+from replaytool.model.history import Run
+from replaytool.model.verdict import Verdict
+from replaytool.replay import call_site as callsite
+from replaytool.replay.code.user_code import Code
+from replaytool.replay.compare.drift import Level
+from replaytool.replay.isolation import side_effects as guard
+from replaytool.replay.options import Options
+
+_NOTICE = 0.2
+_WINDING_UP = 2.0
+_LONG, _HOPELESS = 1.5, 6.0
+"""Seconds: when to look where the code is, and when it is certain that it cannot be broken off."""
+
+
+def replay(run: Run, code: Code, options: Options) -> Verdict:
+    """The verdict on one run."""
+    began = time.monotonic()
+    verdict = _replay(Record(run), code, options)
+    return replace(verdict, seconds=time.monotonic() - began)
+
+
+def _replay(record: Record, code: Code, options: Options) -> Verdict:
+    malformed = record.malformed()
+    if malformed:
+        return Verdict("unverified", f"the history is malformed: {malformed}")
+    workflow = code.workflow(record.run.workflow_type)
+    if workflow is None:
+        known = ", ".join(code.definitions) or "none"
+        return Verdict("unverified", f"no code for workflow type {record.run.workflow_type!r} (there is: {known})")
+    callsite.claim(code.roots)
+    tape = _tape(code, options)
+    says = _said(record.run, workflow, code, options, tape)
+    converter = code.settings.get("data_converter") or DataConverter.default
+    return judge(Case(record, tape, says, decode_with(converter), _policy(code, options), steps=_keeps_steps(options)))
+
+
+def _keeps_steps(options: Options) -> bool:
+    return options.steps or options.snapshot is not None
+
+
+def _tape(code: Code, options: Options) -> recorder.Tape:
+    converter = code.settings.get("data_converter")
+    watch = guard.Watch(callsite.of_stack, options.guard) if options.watch or options.guard else None
+    return recorder.Tape(
+        snapshot=options.snapshot,
+        copies=bool(code.settings.get("plugins")) or (converter is not None and converter.payload_codec is not None),
+        guard=watch,
+    )
+
+
+def _policy(code: Code, options: Options) -> dict[str, Level]:
+    """Without the interceptors that write headers, their absence says nothing."""
+    settings = code.settings
+    own: dict[str, Level] = {} if settings.get("interceptors") or settings.get("plugins") else {"header": "ignore"}
+    return {**own, **options.policy}
+
+
+def _said(run: Run, workflow: type, code: Code, options: Options, tape: recorder.Tape) -> Says:
+    settings = dict(code.settings)
+    runner = AsRecorded(recording(settings.get("workflow_runner"), options.sandbox), run)
+    outside = AsRecorded(recording(settings.get("unsandboxed_workflow_runner"), OFF), run)
+    settings |= {"workflow_runner": runner, "unsandboxed_workflow_runner": outside, "workflows": [workflow]}
+    settings.setdefault("runtime", silent_runtime())
+    if run.namespace:
+        settings.setdefault("namespace", run.namespace)
+    history = WorkflowHistory.from_json(run.workflow_id or "", to_bytes(run).decode("utf-8", "surrogatepass"))
+    failure: BaseException | None
+    recorder.use(tape)
+    try:
+        with quiet(), nondeterminism_is_told():
+            failure = _run(settings, history, tape)
+    except SystemExit as left:
+        failure = RuntimeError(f"4: SystemExit: {left.code}")
+    finally:
+        recorder.use(None)
+    for error in runner.errors + outside.errors:
+        failure = failure or RuntimeError(f"4: {type(error).__name__}: {error}")
+    return understood(failure, isinstance(failure, NondeterminismError), tape.evicted_at)
+
+
+def _run(settings: dict[str, Any], history: WorkflowHistory, tape: recorder.Tape) -> BaseException | None:
+    """What the replayer answers. Code that nothing can break off keeps the loop: it is left behind, never closed."""
+    loop = asyncio.new_event_loop()
+    hopeless = False
+    try:
+        failure, hopeless = loop.run_until_complete(_drive(Replayer(**settings), history, tape))
+        return failure
+    finally:
+        if not hopeless and loop.run_until_complete(_wound_up(loop)):
+            loop.close()
+
+
+async def _drive(
+    replayer: Replayer, history: WorkflowHistory, tape: recorder.Tape
+) -> tuple[BaseException | None, bool]:
+    replaying = asyncio.create_task(replayer.replay_workflow(history, raise_on_replay_failure=False))
+    while not (await asyncio.wait([replaying], timeout=_NOTICE))[0]:
+        if _watch(tape) > _HOPELESS:
+            return RuntimeError("4: Potential deadlock detected: the code does not yield"), True
+    return replaying.result().replay_failure, False
+
+
+async def _wound_up(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the replayer came to its end; after code that ends the process it may wait for ever."""
+    return bool((await asyncio.wait([asyncio.create_task(loop.shutdown_asyncgens())], timeout=_WINDING_UP))[0])
+
+
+def _watch(tape: recorder.Tape) -> float:
+    """How long the activation that goes on has been going on; where it is, when that is long."""
+    current = tape.current
+    if current is None or current.done:
+        return 0.0
+    age = time.monotonic() - current.began
+    if age > _LONG:
+        current.kept_at = callsite.of_thread(current.thread) or current.kept_at
+    return age

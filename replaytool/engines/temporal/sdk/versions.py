@@ -1,0 +1,34 @@
+"""What older releases of the SDK do otherwise than the direct engine, which follows the newest: `sdk` replays that.
+
+Each row is what a record shows of it, and the first release that does as the direct engine does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import temporalio
+
+from replaytool.engines.temporal.core.state_machines.local_activity import LOCAL_ACTIVITY
+from replaytool.model.history import Event
+
+OLDEST, NEWEST = (1, 20), (1, 35)
+"""The releases that the direct engine was compared with."""
+RELEASE = tuple(int(part) for part in temporalio.__version__.split(".")[:2])
+
+_SINCE = (
+    ("MarkerRecorded", LOCAL_ACTIVITY, (1, 34), "the results of local activities come in one activation"),
+    ("RequestCancelExternalWorkflowExecutionInitiated", "", (1, 32), "a child that is cancelled may not complete"),
+    ("NexusOperationScheduled", "", (1, 35), "the names of Nexus operations are not compared"),
+)
+
+
+def differs(events: Iterable[Event], release: tuple[int, ...] = RELEASE) -> str:
+    """Why the installed release does not replay these events as the direct engine does, or ""."""
+    rows = [(kind, text.encode(), why) for kind, text, since, why in _SINCE if release < since]
+    if rows:
+        for event in events:
+            for kind, text, why in rows:
+                if event.event_type == kind and text in event.raw:
+                    return f"with temporalio {temporalio.__version__} {why}"
+    return ""

@@ -1,0 +1,214 @@
+"""What `debug` prints: the recorded and the replayed side of one event, and the answers to questions about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from replaytool.render.tables import cell
+from replaytool.text import shortened
+
+if TYPE_CHECKING:
+    from replaytool.debug.timeline import Pending, State
+    from replaytool.model.debug_state import Blame, Found, Frame, Issued, Moment, Part, Trouble, Value, Watched
+    from replaytool.model.verdict import CallSite
+
+_WIDE = 100
+
+
+def recorded(row: Any, state: State) -> Iterator[str]:
+    """What the record says about an event."""
+    yield f"{row.workflow_type} {row.workflow_id or '-'} ({row.run_key}), {state.status}"
+    yield f"event {state.event_id}: {state.event_type} {state.name}".rstrip() + f", {state.event_time or 'no time'}"
+    yield f"build: {state.build_id or 'not recorded'}"
+    if state.task is not None:
+        cause = f" ({state.task.cause})" if state.task.cause and state.task_status == state.task.outcome else ""
+        yield f"task: {state.task.ordinal}, {state.task_status}{cause}"
+    if state.issued_by:
+        yield f"asked for by the task that completed at {state.issued_by}"
+    if state.consumed_by:
+        yield f"seen by the task that completed at {state.consumed_by}"
+    yield from _section("waiting for", [_work(one) for one in state.pending])
+    yield from _section("signals", [_signal(one, state.event_id) for one in state.signals])
+    yield from _section("updates", [_work(one) for one in state.updates])
+    for title, values in (("search attributes", state.search_attributes), ("memo", state.memo)):
+        yield from _section(title, [f"{key}: {shortened(cell(value), _WIDE)}" for key, value in values.items()])
+
+
+def replayed(header: str, moment: Moment, parts: Sequence[Part]) -> Iterator[str]:
+    """What the code made of the run by then."""
+    yield f"replayed with {header}"
+    yield from _section("where builds' states part", [_part(one) for one in parts])
+    if moment.trouble is not None:
+        yield _trouble(moment.trouble)
+    if moment.task and moment.state.type:
+        yield f"state left by task {moment.task} (event {moment.task_event_id}), {moment.code}:"
+        yield from (f"  {item.label}: {item.value.text}" for item in moment.state.items)
+    yield from _section("waits at", [line for one in moment.frames for line in _frame(one)])
+    yield from _section("asked for in this task", [_issued(one) for one in moment.commands])
+    yield from _section("would ask for next", [_issued(one) for one in moment.next])
+    if moment.pending_until and moment.pending_until > moment.event_id:
+        yield f"the code has not seen this event yet: it will in the task that completed at {moment.pending_until}"
+
+
+def found(answer: Found) -> Iterator[str]:
+    """Where an expression held first."""
+    if answer.event_id is None:
+        yield f"{answer.expression}: holds at no step" + (f" ({answer.error})" if answer.error else "")
+    else:
+        build = f" by build {answer.build_id}" if answer.build_id else ""
+        yield f"{answer.expression}: holds first after the task that completed at event {answer.event_id}{build}"
+        if answer.call_site is not None:
+            yield f"  made so at {_site(answer.call_site)}"
+        yield f"  did not hold at event {answer.last_false}" if answer.last_false else "  from the first step on"
+        yield f"  holds until event {answer.until}"
+    if answer.trouble is not None:
+        yield _trouble(answer.trouble)
+
+
+def blamed(answer: Blame) -> Iterator[str]:
+    """What last changed a value."""
+    if answer.event_id is None:
+        yield f"{answer.path}: {answer.error or 'leads to nothing'}"
+    else:
+        build = f" by build {answer.build_id}" if answer.build_id else ""
+        went = f"from {_short(answer.before)} to {_short(answer.after)}"
+        yield f"{answer.path}: went {went} in the task that completed at event {answer.event_id}{build}"
+        if answer.call_site is not None:
+            yield f"  by {_site(answer.call_site)}"
+        if answer.ran_at not in (None, answer.event_id):
+            yield f"  this line ran where {answer.build_id or 'this code'} replayed the task of event {answer.ran_at}"
+    if answer.trouble is not None:
+        yield _trouble(answer.trouble)
+
+
+def watched(answer: Watched) -> Iterator[str]:
+    """An expression at every step at which it changed."""
+    yield f"{answer.expression}:"
+    for step in answer.changes:
+        build = f" ({step.build_id})" if step.build_id else ""
+        yield f"  event {step.event_id}{build}: {_short(step.value) if step.value is not None else step.error}"
+    if answer.trouble is not None:
+        yield _trouble(answer.trouble)
+
+
+def moment_json(header: str, moment: Moment) -> dict[str, Any]:
+    """The replayed side as `debug --json` writes it beside the recorded one."""
+    main = next((one for one in moment.frames if one.kind == "main"), None)
+    return {
+        "state": moment.state.plain(),
+        "locals": {key: value for line in reversed(main.lines) for key, value in line.locals.plain().items()}
+        if main
+        else {},
+        "frames": [_frame_json(one) for one in moment.frames],
+        "commands": msgspec.to_builtins(moment.commands),
+        "command": msgspec.to_builtins(moment.command),
+        "next": msgspec.to_builtins(moment.next),
+        "pending_until": moment.pending_until,
+        "replayed": {
+            "with": header,
+            "code": moment.code,
+            "build_id": moment.build_id,
+            "task_event_id": moment.task_event_id,
+            "trouble": msgspec.to_builtins(moment.trouble),
+        },
+    }
+
+
+def answer_json(answer: Found | Blame) -> dict[str, Any]:
+    """An answer with its values as plain JSON."""
+    plain: dict[str, Any] = msgspec.to_builtins(answer)
+    for side in ("before", "after"):
+        if side in plain:
+            value: Value | None = getattr(answer, side)
+            plain[side] = None if value is None else value.plain()
+    return plain
+
+
+def watch_json(answer: Watched) -> list[dict[str, Any]]:
+    """Every step of a watched expression."""
+    return [
+        {
+            "expression": answer.expression,
+            "event_id": step.event_id,
+            "build_id": step.build_id,
+            "value": None if step.value is None else step.value.plain(),
+            **({"error": step.error} if step.error else {}),
+        }
+        for step in answer.steps
+    ]
+
+
+def part_json(part: Part) -> dict[str, Any]:
+    """Where builds' states part."""
+    changes = [
+        {"path": one.path, "before": one.before and one.before.plain(), "after": one.after and one.after.plain()}
+        for one in part.changes
+    ]
+    return {**msgspec.to_builtins(part), "changes": changes, "words": part.words}
+
+
+def _frame_json(frame: Frame) -> dict[str, Any]:
+    lines = [
+        {"file": one.file, "line": one.line, "function": one.function, "locals": one.locals.plain()}
+        for one in frame.lines
+    ]
+    return {
+        "kind": frame.kind,
+        "name": frame.name,
+        "call_site": msgspec.to_builtins(frame.call_site),
+        "locals": frame.locals.plain(),
+        "lines": lines,
+        "begun_at": msgspec.to_builtins(frame.begun_at),
+    }
+
+
+def _frame(frame: Frame) -> Iterator[str]:
+    yield f"{frame.kind} {frame.name}"
+    for one in frame.lines:
+        held = ", ".join(f"{item.label}={item.value.text}" for item in one.locals.items)
+        yield f"  {one.file}:{one.line} in {one.function}" + (f": {shortened(held, _WIDE)}" if held else "")
+
+
+def _issued(one: Issued) -> str:
+    event = f"event {one.event_id}" if one.event_id else "not in the record"
+    return f"{one.kind} {one.name}".rstrip() + f", {event}" + (f", at {_site(one.call_site)}" if one.call_site else "")
+
+
+def _part(part: Part) -> str:
+    since = f" (from event {part.parted_at} on)" if part.parted_at != part.event_id else ""
+    return f"event {part.event_id}: {part.words}{since}"
+
+
+def _trouble(trouble: Trouble) -> str:
+    at = f" at event {trouble.event_id}" if trouble.event_id else ""
+    site = f" ({_site(trouble.call_site)})" if trouble.call_site else ""
+    return f"{trouble.kind}{at}: {trouble.message}{site}"
+
+
+def _site(site: CallSite) -> str:
+    return f"{site.file}:{site.line} in {site.function}"
+
+
+def _short(value: Value | None) -> str:
+    return "nothing" if value is None else value.text
+
+
+def _section(title: str, rows: list[str]) -> Iterator[str]:
+    if rows:
+        yield f"{title}:"
+        yield from (f"  {row}" for row in rows)
+
+
+def _work(one: Pending) -> str:
+    key = f" #{one.key}" if one.key and one.key != one.name else ""
+    attempt = "attempt " if one.kind == "activity" else ""
+    note = f", {attempt}{one.note}" if one.note else ""
+    return f"{one.kind} {one.name}{key}, {one.status}{note}, since event {one.since}"
+
+
+def _signal(one: Any, event_id: int) -> str:
+    handled = f"handled at {one.handled_by}" if one.handled_at(event_id) else "not handled yet"
+    return f"{one.kind} {one.name}, event {one.event_id}, {handled}"

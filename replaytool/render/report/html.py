@@ -1,0 +1,167 @@
+"""One page that is complete in itself: it opens from a disk, asks no network for anything, and runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from importlib.resources import files
+
+from replaytool.model.blast_radius import Share
+from replaytool.model.verdict import WORDS, CallSite, Checked, Divergence, Report
+from replaytool.render.code_frame import excerpt, in_repository
+from replaytool.render.report.summary import Told, look, name, shown, sides, told
+from replaytool.render.run_chart import svg
+from replaytool.text import counted, visible
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_MOST_RUNS = 200
+_MOST_SHARES = 20
+_SIDES = {"-": "history", "+": "code", " ": "same", "!": "wrong"}
+
+
+def render(report: Report) -> str:
+    """The whole page."""
+    style = files("replaytool.render.report").joinpath("report.css").read_text(encoding="utf-8")
+    return "\n".join(
+        [
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>replaytool: {escape(report.blast_radius().sentence())}</title>",
+            f"<style>\n{style}</style>\n</head>\n<body>\n<main>",
+            *_head(report),
+            *(line for number, one in enumerate(told(report)) for line in _cause(one, opened=number < 3)),
+            *_repaired(report),
+            *_hazards(report),
+            "</main>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def text(value: str) -> str:
+    """Text of others: control characters shown, nothing in it markup."""
+    return escape(visible(value))
+
+
+def _head(report: Report) -> Iterator[str]:
+    radius, counts = report.blast_radius(), report.summary()
+    state = "bad" if any(report.fails(one) for one in report.runs) else "good"
+    yield f'<header class="{state}"><h1>{escape(radius.sentence())}</h1>'
+    cut = " · interrupted: this is what was known" if not report.complete else ""
+    modules = ", ".join(text(module) for module in report.code.modules[:10]) or "no code"
+    yield f"<p>{modules} · {counted(counts['events'], 'event')} · {report.seconds:.1f} s{cut}</p></header>"
+    if report.base is not None:
+        trouble = f", which could not be asked: {text(report.base.trouble)}" if report.base.trouble else ""
+        at = f"<code>{text(report.base.ref)}</code> at <code>{text(report.base.commit[:12])}</code>"
+        yield f'<p class="place">compared with {at}{trouble}</p>'
+    yield '<ul class="counts">'
+    yield from (f'<li class="{word}"><b>{counts[word]:,}</b> {word}</li>' for word in WORDS if counts[word])
+    yield "</ul>"
+    if radius.broken:
+        yield '<section class="shares">'
+        yield from _shares("Workflow type", radius.by_type)
+        yield from _shares("Waits for", radius.by_wait)
+        yield "</section>"
+
+
+def _shares(title: str, shares: Sequence[Share]) -> Iterator[str]:
+    if not shares:
+        return
+    yield f"<table><thead><tr><th>{title}</th><th>runs</th><th>open</th><th>broken</th><th>still open</th></tr></thead>"
+    for share in shares[:_MOST_SHARES]:
+        cells = "".join(f"<td>{number:,}</td>" for number in (share.runs, share.open, share.broken, share.broken_open))
+        yield f"<tr><td>{text(share.name)}</td>{cells}</tr>"
+    yield "</table>"
+
+
+def _cause(one: Told, *, opened: bool) -> Iterator[str]:
+    verdict = one.example.verdict
+    yield f'<details class="cause {one.level}"{" open" if opened else ""}><summary>'
+    yield f'<span class="word">{one.cause.verdict}</span> {text(one.cause.message)}'
+    yield f" <i>{escape(one.count)}</i></summary>"
+    site = one.cause.call_site
+    if site is not None:
+        yield f'<p class="place">{_place(site)}</p>'
+        yield from _code(excerpt(site))
+        yield from (f'<p class="place">awaited at {_place(up)}</p>' for up in site.chain)
+    yield '<div class="sides">'
+    lines = list(sides(one.example)) or [(" ", visible(verdict.reason))]
+    yield from (f'<pre class="{_SIDES[mark]}">{mark} {escape(line)}</pre>' for mark, line in lines)
+    yield "</div>"
+    if verdict.divergence is not None:
+        yield from _fields(verdict.divergence)
+        if verdict.divergence.advice:
+            yield f'<p class="advice">{text(verdict.divergence.advice)}</p>'
+    if one.cause.timeline is not None:
+        yield f"<figure>{svg(one.cause.timeline, *_mark(one))}<figcaption>{_caption(one)}</figcaption></figure>"
+    yield from _runs(one)
+    yield "</details>"
+
+
+def _place(site: CallSite) -> str:
+    place = f"{in_repository(site.file)}:{site.line}"
+    return f"<code>{text(place)}</code> in <code>{text(site.function)}</code>"
+
+
+def _code(lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        marked = [f"<mark>{escape(line)}</mark>" if " > " in line[:9] else escape(line) for line in lines[1:-1]]
+        yield '<pre class="code">' + "\n".join(marked) + "</pre>"
+
+
+def _fields(found: Divergence) -> Iterator[str]:
+    """Both sides field by field, where both are of one kind."""
+    if found.expected is None or found.actual is None or not found.differing:
+        return
+    yield '<table class="fields"><thead><tr><th>field</th><th>history</th><th>code</th></tr></thead>'
+    for key in found.differing:
+        pair = (found.expected.fields.get(key, ""), found.actual.fields.get(key, ""))
+        cells = "".join(f"<td><code>{text(shown(value))}</code></td>" for value in pair)
+        yield f"<tr><td>{text(key)}</td>{cells}</tr>"
+    yield "</table>"
+
+
+def _caption(one: Told) -> str:
+    timeline = one.cause.timeline
+    omitted = f" {timeline.omitted:,} more lanes are left out." if timeline and timeline.omitted else ""
+    said = f"{one.example.subject.workflow_type} {name(one.example)}, by event; thin lines are workflow tasks."
+    return f"{text(said)}{omitted} Look: <code>{text(look(one.example))}</code>"
+
+
+def _mark(one: Told) -> tuple[int | None, str]:
+    """Where to look in the picture, and why there."""
+    return one.example.verdict.event_id, "here they part" if one.example.verdict.divergence else "here it fails"
+
+
+def _runs(one: Told) -> Iterator[str]:
+    yield f"<details><summary>{escape(one.count)}</summary><table><thead><tr><th>workflow</th><th>type</th>"
+    yield "<th>status</th><th>waits for</th><th>run key</th></tr></thead>"
+    for run in one.runs[:_MOST_RUNS]:
+        subject = run.subject
+        cells = (name(run), subject.workflow_type, subject.status, subject.waits_for, subject.run_key)
+        yield "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in cells) + "</tr>"
+    yield "</table>"
+    if len(one.runs) > _MOST_RUNS:
+        yield f"<p>… and {len(one.runs) - _MOST_RUNS:,} more; the JSON report has all.</p>"
+    yield "</details>"
+
+
+def _repaired(report: Report) -> Iterator[str]:
+    if repaired := report.repaired():
+        yield '<details class="cause repaired">'
+        yield f"<summary>The change repairs {counted(len(repaired), 'run')}</summary><ul>"
+        yield from (f"<li>{_named(one)}: {one.base} before</li>" for one in repaired[:_MOST_RUNS])
+        yield "</ul></details>"
+
+
+def _named(one: Checked) -> str:
+    return f"{text(one.subject.workflow_type)} <code>{text(name(one))}</code>"
+
+
+def _hazards(report: Report) -> Iterator[str]:
+    found = sorted({(hazard.what, hazard.detail) for one in report.runs for hazard in one.verdict.hazards})
+    if found:
+        yield '<details class="cause warning"><summary>The code reached for the world outside</summary><ul>'
+        yield from (f"<li><code>{text(f'{what} {detail}')}</code></li>" for what, detail in found[:_MOST_RUNS])
+        yield "</ul></details>"

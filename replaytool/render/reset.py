@@ -1,0 +1,184 @@
+"""What `replaytool reset` tells: a plan, the progress and the result of an apply, rows for people and programs."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import table
+from replaytool.text import counted, visible
+
+if TYPE_CHECKING:
+    from replaytool.model.reset_plan import ResetPlan
+    from replaytool.reset.apply import Applied, Tally
+
+NOT_SIMULATED = "not simulated: --workflows CODE replays what is kept and tells what becomes of each workflow"
+
+
+def tell_plan(plan: ResetPlan, output: str | None) -> None:
+    """A plan as a table, its warnings below, its sums at the end."""
+    columns: dict[str, list[Any]] = {
+        "workflow_id": [item.workflow_id for item in plan.items],
+        "run_id": [item.run_id for item in plan.items],
+        "event": [item.point.event_id for item in plan.items],
+        "why_there": [item.point.rule for item in plan.items],
+        "undone": [item.undone_events for item in plan.items],
+        "signals": [item.reapplied["signals"] for item in plan.items],
+        "updates": [item.reapplied["updates"] for item in plan.items],
+        "again": [sum(item.repeats.values()) for item in plan.items],
+        **(_foreseen(plan) if plan.code is not None else {}),
+        "taken": ["yes" if item.included else "BLOCKED" for item in plan.items],
+    }
+    if plan.items:
+        click.echo(table(tuple(columns), zip(*columns.values(), strict=True)), nl=False)
+    for one in plan.skipped:
+        click.echo(visible(f"left out: {one.workflow_id or one.run_id or 'a run'}: {one.reason}"))
+    for text in _grouped_warnings(plan):
+        click.echo(visible(text))
+    total = plan.totals
+    again = ", ".join(f"{visible(name)} ({count:,})" for name, count in total["repeats"].items()) or "none"
+    back = f"{counted(total['signals'], 'signal')} and {counted(total['updates'], 'update')}"
+    click.echo(
+        f"{counted(total['items'], 'workflow')}, {total['blocked']:,} of them blocked; "
+        f"what comes back: {back}; activities that run again: {again}"
+    )
+    for text in (*_inputs(plan), *_spending(plan), _simulated(plan)):
+        click.echo(visible(text))
+    if output:
+        click.echo(visible(f"plan {plan.id} written to {output}"))
+
+
+def _foreseen(plan: ResetPlan) -> dict[str, list[Any]]:
+    found = [item.simulation or {} for item in plan.items]
+    return {
+        "kept_part": [item.prefix_verdict for item in plan.items],
+        "exact": [one.get("exact") for one in found],
+        "assumed": [one.get("assumed") for one in found],
+        "becomes": [one.get("state") for one in found],
+    }
+
+
+def _simulated(plan: ResetPlan) -> str:
+    if plan.code is None:
+        return NOT_SIMULATED
+    found = [item.simulation or {} for item in plan.items]
+    whole = sum(not one.get("stopped") for one in found)
+    exact, assumed = (sum(one.get(name) or 0 for one in found) for name in ("exact", "assumed"))
+    return (
+        f"simulated with {', '.join(plan.code['modules'])}: {whole:,} of {len(found):,} to their end; "
+        f"{exact:,} answers to the same input, {assumed:,} assumed"
+    )
+
+
+def _inputs(plan: ResetPlan) -> Iterator[str]:
+    """Whether the activities get what they got, as far as simulating tells."""
+    found: dict[str, Counter[str]] = {}
+    for item in plan.items:
+        for name, counts in (item.repeats_inputs or {}).items() if item.included else ():
+            found.setdefault(name, Counter()).update(counts)
+    if found:
+        told = (f"{name} {one['same']:,} the same, {one['changed']:,} changed" for name, one in sorted(found.items()))
+        yield f"their inputs, simulated: {'; '.join(told)}"
+
+
+def _spending(plan: ResetPlan) -> Iterator[str]:
+    """What the activities that run again have cost, model by model."""
+    for name, models in plan.totals.get("repeats_usage", {}).items():
+        for model, row in models.items():
+            cost = row["cost"]
+            price = (
+                "n/a: [tool.replaytool.prices] has no price" if cost is None else f"{cost:.12f}".rstrip("0").rstrip(".")
+            )
+            yield (
+                f"{name} spent, by the record, with model {model}: {row['calls']:,} calls, {row['input']:,} tokens in "
+                f"({row['cached']:,} of them cached), {row['output']:,} out; cost {price}"
+            )
+
+
+def _grouped_warnings(plan: ResetPlan) -> Iterator[str]:
+    """Equal warnings once, with the number of their workflows and one example."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for item in plan.items:
+        for one in item.warnings:
+            found.setdefault((one.level, one.code), []).append((item.workflow_id, one.message))
+    for (level, code), examples in sorted(found.items()):
+        workflow_id, message = examples[0]
+        yield f"{level}: {code} in {counted(len({name for name, _ in examples}), 'workflow')}; {workflow_id}: {message}"
+
+
+@contextlib.contextmanager
+def watching(tally: Tally) -> Iterator[None]:
+    """Tell how far it is: a line that changes on a terminal, a line every ten seconds elsewhere."""
+    over = threading.Event()
+    on_terminal = sys.stderr.isatty()
+
+    def tell() -> None:
+        started = time.monotonic()
+        while not over.wait(0.2 if on_terminal else 10):
+            line = f"{_progress(tally)} in {time.monotonic() - started:.0f} s"
+            print(
+                f"\r\x1b[K{line}" if on_terminal else line, end="" if on_terminal else "\n", file=sys.stderr, flush=True
+            )
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        if on_terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _progress(tally: Tally) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
+    return f"{tally.phase}: {sum(tally.states.values())} of {tally.total}" + (f" ({counts})" if counts else "")
+
+
+def tell_applied(applied: Applied, *, as_json: bool) -> None:
+    """What an apply did, and what it did not."""
+    tally = applied.tally
+    counts = dict(sorted(tally.states.items()))
+    if as_json:
+        whole = {"total": tally.total, "done_before": tally.before, "states": counts, "stopped": applied.stopped}
+        click.echo(json_line(whole).decode())
+        return
+    for one in applied.outcomes:
+        if one.state != "done":
+            click.echo(visible(f"{one.state}: {one.workflow_id} (run {one.run_id}): {one.message}"))
+    done = counts.get("done", 0)
+    told = f"{done:,} of {counted(tally.total, 'workflow')}"
+    click.echo(f"reset: {told}, {tally.before:,} of them by an earlier call")
+    if applied.stopped:
+        click.echo(visible(f"stopped: {applied.stopped}; the same command goes on from here"))
+
+
+def tell_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], csv_file: str | None, *, as_json: bool) -> None:
+    """Rows as a table or as JSON, and as CSV in a file where one is named."""
+    found = [list(row) for row in rows]
+    if csv_file:
+        from replaytool.session import open_output
+
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(
+            [json_line(cell).decode() if isinstance(cell, dict | list) else cell for cell in row] for row in found
+        )
+        with open_output(csv_file) as stream:
+            stream.write(text.getvalue().encode("utf-8"))
+    if as_json:
+        click.echo(json_line([dict(zip(names, row, strict=True)) for row in found]).decode())
+    else:
+        click.echo(table(names, found, widest=None), nl=False)

@@ -1,0 +1,110 @@
+"""What becomes of the workflows of a plan with the right code, each of them simulated in a child of the pool."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+
+from replaytool.engines import CodeSpec, Options
+from replaytool.engines.temporal.reset.hazards import Case
+from replaytool.engines.temporal.simulate.simulation import JOB, Ask, Simulation
+from replaytool.model.reset_plan import ResetPlan
+from replaytool.reset.planner import Draft
+from replaytool.store import RunRow, Store
+from replaytool.store.read_histories import Histories
+from replaytool.workers.pool import Answers, Limits, Work, do_all
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """With which code, and how."""
+
+    spec: CodeSpec
+    options: Options = field(default_factory=Options)
+    limits: Limits = field(default_factory=Limits)
+    queries: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    """What the resets will be told not to bring back."""
+
+
+Progress = Callable[[str], None]
+
+
+def with_outlook(
+    store: Store,
+    made: Draft,
+    wanted: Wanted,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Draft:
+    """The draft with what becomes of each of its cases; of those that were through when somebody set `stop`."""
+    asks = {case.base.run_key: _asked(case, wanted) for case in made.cases}
+    chains = {case.base.run_key: (case.base.run_key, *(run.run_key for run in case.later)) for case in made.cases}
+    done = simulate_all(store, asks, chains, wanted, progress, stop)
+    code: dict[str, object] = {
+        "modules": list(done.code.modules),
+        "fingerprint": done.code.fingerprint,
+        "workflows": list(wanted.spec.workflows),
+        "queries": list(wanted.queries),
+    }
+    return replace(made, outlook=done.found, code=code)
+
+
+def _asked(case: Case, wanted: Wanted) -> Ask:
+    statuses = {workflow_id: status for workflow_id, (_, status) in case.children.items()}
+    return Ask(case.point.event_id, True, wanted.queries, wanted.exclude, statuses, tuple(sorted(case.bad)))
+
+
+def of_plan(store: Store, plan: ResetPlan, wanted: Wanted, progress: Progress | None = None) -> dict[str, Simulation]:
+    """The same for a plan that was written already, by the ids of its items; what is not loaded is left out."""
+    ids = sorted({run_id for item in plan.items for run_id in (item.run_id, *item.undone_runs)})
+    keys = {row.run_id: row.run_key for row in store.runs("list_contains(?, run_id)", [ids])}
+    items = [item for item in plan.items if all(one in keys for one in (item.run_id, *item.undone_runs))]
+    chains = {item.id: tuple(keys[one] for one in (item.run_id, *item.undone_runs)) for item in items}
+    bad = tuple(sorted(plan.bad_builds()))
+    asks = {
+        item.id: Ask(
+            item.point.event_id,
+            True,
+            wanted.queries,
+            wanted.exclude,
+            {child.workflow_id: child.state for child in item.children_again},
+            bad,
+        )
+        for item in items
+    }
+    return simulate_all(store, asks, chains, wanted, progress).found
+
+
+def simulate_all(
+    store: Store,
+    asks: Mapping[str, Ask],
+    chains: Mapping[str, Sequence[str]],
+    wanted: Wanted,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> Answers[Simulation]:
+    """Simulate each of them, with the runs that it is made from by their keys."""
+    keys = sorted({key for chain in chains.values() for key in chain})
+    rows = {row.run_key: row for row in store.runs("run_key IN (SELECT unnest(?))", [keys])}
+    histories = Histories(store, {key: row.history_bytes for key, row in rows.items()})
+    works = [_work(store, name, ask, [rows[key] for key in chains[name]], histories) for name, ask in asks.items()]
+
+    def told(key: str, _: Simulation) -> None:
+        if progress:
+            progress(key)
+
+    return do_all(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=told, stop=stop)
+
+
+def _work(store: Store, name: str, ask: Ask, rows: Sequence[RunRow], histories: Histories) -> Work:
+    base, *later = [store.run(row, with_events=False) for row in rows]
+
+    def history() -> bytes:
+        return b"[" + b",".join(histories.take(row.run_key) for row in rows) + b"]"
+
+    argument = {"ask": msgspec.to_builtins(ask), "later": msgspec.to_builtins(later)}
+    return Work(name, base, sum(row.history_bytes for row in rows), history, argument)

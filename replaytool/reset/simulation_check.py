@@ -1,0 +1,100 @@
+"""What came of a workflow, beside what the plan had simulated: queries, state, what ran again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from replaytool.engines.temporal.debug.final_states import JOB
+from replaytool.engines.temporal.reset.server_calls import Server
+from replaytool.model.history import Payload, Run
+from replaytool.model.reset_plan import ResetItem
+from replaytool.replay.inspect_state.json_state import plain
+from replaytool.reset.simulate_plan import Wanted
+from replaytool.workers.pool import do_all, work_of
+
+if TYPE_CHECKING:
+    from temporalio.api.history.v1 import HistoryEvent
+
+    from replaytool.engines.temporal.events.payloads import Decoder
+
+_SENT = {"workflow_execution_signaled_event_attributes", "workflow_execution_update_accepted_event_attributes"}
+
+
+def incomparable(
+    item: ResetItem, events: Sequence[HistoryEvent], later: Sequence[HistoryEvent], *, grown: bool
+) -> str | None:
+    """Why what came of it cannot be what was simulated; None where it has to be. `later` is another run behind it."""
+    found = item.simulation
+    if found is None:
+        return "nothing was simulated"
+    if found["stopped"]:
+        return f"the simulation went only as far as the record does: {found['stopped']}"
+    if grown:
+        return "more had been sent until the reset than when it was planned"
+    count = _sent_since(events, item.point.event_id) + sum(one.WhichOneof("attributes") in _SENT for one in later)
+    return f"{count} signals and updates were sent since" if count else None
+
+
+def _sent_since(events: Sequence[HistoryEvent], point: int) -> int:
+    """What came after the part that the reset brought back; what that part admits is accepted later."""
+    is_back, admitted, count = True, set(), 0
+    for event in events:
+        kind = event.WhichOneof("attributes") or ""
+        if event.event_id <= point:
+            continue
+        if kind == "workflow_execution_update_admitted_event_attributes" and is_back:
+            admitted.add(event.workflow_execution_update_admitted_event_attributes.request.meta.update_id)
+        is_back = is_back and kind != "workflow_task_scheduled_event_attributes"
+        if is_back or kind not in _SENT:
+            continue
+        accepted = event.workflow_execution_update_accepted_event_attributes.protocol_instance_id
+        count += kind.startswith("workflow_execution_signaled") or accepted not in admitted
+    return count
+
+
+def ran_otherwise(item: ResetItem, ran: Mapping[str, int]) -> Iterator[str]:
+    """Where other activities ran again than were simulated."""
+    expected = (item.simulation or {})["again"]
+    for name in sorted({*expected, *ran}):
+        if expected.get(name, 0) != ran.get(name, 0):
+            yield f"activity {name} ran again {ran.get(name, 0)} times, and not {expected.get(name, 0)} as simulated"
+
+
+async def answered_otherwise(server: Server, item: ResetItem, decoder: Decoder) -> tuple[list[str], list[str]]:
+    """Differences between answers to queries and the simulated ones, and notes on what could not be asked."""
+    differences: list[str] = []
+    notes: list[str] = []
+    found = item.simulation or {}
+    for name, expected in found["queries"].items():
+        payload, trouble = await server.queried(item.workflow_id, name)
+        if trouble is not None:
+            notes.append(f"query {name} was not answered: {trouble}")
+            continue
+        answer = _value(payload, decoder)
+        if answer != expected:
+            text = f"query {name} answers {answer!r}, and not {expected!r} as simulated"
+            (notes if found["varies"] else differences).append(text)
+    return differences, notes
+
+
+def _value(payload: Payload | None, decoder: Decoder) -> Any:
+    return plain(decoder.values([payload])[0]) if payload is not None else None
+
+
+def held_otherwise(runs: Mapping[str, Run], items: Mapping[str, ResetItem], wanted: Wanted) -> dict[str, list[str]]:
+    """Differences between the states of the server's runs and the simulated ones, by the items' ids."""
+    works = [work_of(item_id, run) for item_id, run in runs.items()]
+    done = do_all(JOB, works, wanted.spec, wanted.options, wanted.limits)
+    return {key: list(_differing(items[key], one.state, one.trouble)) for key, one in done.found.items()}
+
+
+def _differing(item: ResetItem, state: dict[str, Any] | None, trouble: str | None) -> Iterator[str]:
+    found = item.simulation or {}
+    expected, varies = found["state"] or {}, set(found["varies"])
+    if trouble is not None or state is None:
+        yield f"its state cannot be told: {trouble or 'the run has no workflow yet'}"
+        return
+    for name in sorted({*expected, *state} - varies):
+        if expected.get(name) != state.get(name):
+            yield f"{name} is {state.get(name)!r}, and not {expected.get(name)!r} as simulated"

@@ -1,0 +1,127 @@
+"""Points and workflows that only replaying finds: where the state changed, how far code follows, what holds at last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from replaytool.engines import CodeSpec, Options
+from replaytool.engines.temporal.debug.final_states import JOB, Stand
+from replaytool.engines.temporal.reset.run_facts import Record
+from replaytool.errors import ReplaytoolError
+from replaytool.replay.code.builds import CodeMap
+from replaytool.replay.inspect_state.expressions import parse
+from replaytool.store import Store
+from replaytool.store.read_histories import Histories
+from replaytool.workers.pool import Limits, Work, do_all
+
+NO_CODE = "give --workflows MODULE-OR-PATH, or --code BUILD=MODULE-OR-PATH for each build"
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """With which code of which build, and how."""
+
+    code: CodeMap
+    options: Options = field(default_factory=Options)
+    limits: Limits = field(default_factory=Limits)
+    progress: Callable[[str], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found of the runs by their keys."""
+
+    points: Mapping[str, int]
+    """The completed workflow task that is meant."""
+    troubles: Mapping[str, str]
+    """Why there is none where that is nobody's choice."""
+
+
+def changes(store: Store, records: Sequence[Record], text: str, looking: Looking) -> Seen:
+    """The first task of each run after which the expression holds, as the code of each task's build sees it."""
+    parse(text)
+    points: dict[str, int] = {}
+    troubles: dict[str, str] = {}
+    by_run = _by_build(store, records, {"where": text}, looking)
+    for one in records:
+        held = _held(one, by_run.get(one.run_key, {}))
+        before = False
+        for task, holds in held:
+            if holds and not before:
+                points[one.run_key] = task
+                break
+            before = holds
+        else:
+            trouble = next((stand.trouble or stand.unsure for stand in by_run.get(one.run_key, {}).values()), "")
+            if trouble:
+                troubles[one.run_key] = trouble
+    return Seen(points, troubles)
+
+
+def holding(store: Store, records: Sequence[Record], text: str, looking: Looking) -> frozenset[str]:
+    """The keys of the runs at whose end the expression holds, as the code of the last task's build sees it."""
+    parse(text)
+    by_run = _by_build(store, records, {"where": text}, looking)
+    held = {one.run_key: _held(one, by_run.get(one.run_key, {})) for one in records}
+    return frozenset(key for key, found in held.items() if found and found[-1][1])
+
+
+def clean(store: Store, records: Sequence[Record], looking: Looking) -> Seen:
+    """The latest task of each run up to which the new code follows the record."""
+    if looking.code.default is None:
+        raise ReplaytoolError("no new code was named", "give --workflows MODULE-OR-PATH")
+    found = _stands(store, [one.run_key for one in records], looking.code.default, {"clean": True}, looking)
+    points = {key: one.clean for key, one in found.items() if one.clean is not None}
+    return Seen(points, {key: one.trouble for key, one in found.items() if one.trouble})
+
+
+def _held(record: Record, stands: Mapping[str | None, Stand]) -> list[tuple[int, bool]]:
+    """Whether it holds after each task, by the code of the build that completed it."""
+    answers = {build: dict(stand.holds) for build, stand in stands.items()}
+    held: list[tuple[int, bool]] = []
+    for task in record.tasks:
+        of_build = answers.get(task.build_id, answers.get(None, {}))
+        if task.event_id in of_build:
+            held.append((task.event_id, of_build[task.event_id]))
+    return held
+
+
+def _by_build(
+    store: Store, records: Sequence[Record], argument: dict[str, object], looking: Looking
+) -> dict[str, dict[str | None, Stand]]:
+    code = looking.code
+    found: dict[str, dict[str | None, Stand]] = {one.run_key: {} for one in records}
+    specs: list[tuple[str | None, CodeSpec]] = [*code.builds.items()]
+    if code.default is not None:
+        specs.append((None, code.default))
+    for build, spec in specs:
+        keys = [one.run_key for one in records if _is_asked(one, build, code)]
+        for key, stand in _stands(store, keys, spec, argument, looking).items():
+            found[key][build] = stand
+    return found
+
+
+def _is_asked(record: Record, build: str | None, code: CodeMap) -> bool:
+    builds = {task.build_id for task in record.tasks}
+    return build in builds if build is not None else not builds <= set(code.builds)
+
+
+def _stands(
+    store: Store, keys: Iterable[str], spec: CodeSpec, argument: dict[str, object], looking: Looking
+) -> dict[str, Stand]:
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    rows = {row.run_key: row for row in store.runs("run_key IN (SELECT unnest(?))", [wanted])}
+    histories = Histories(store, {key: row.history_bytes for key, row in rows.items()})
+
+    def work(key: str) -> Work:
+        row = rows[key]
+        return Work(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
+
+    def told(key: str, _: Stand) -> None:
+        if looking.progress:
+            looking.progress(key)
+
+    return do_all(JOB, map(work, wanted), spec, looking.options, looking.limits, argument, told).found

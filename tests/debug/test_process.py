@@ -1,0 +1,103 @@
+"""What a run or a question breaks in a walk's child is an answer, and the next question is answered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from replaytool.debug.process.messages import At, Evaluate, Evaluated
+from replaytool.debug.process.parent import Place, Walker
+from replaytool.debug.time_travel import Walk
+from replaytool.engines import CodeSpec
+from replaytool.engines.temporal.replay.recorded_commands import to_bytes
+from replaytool.errors import ReplaytoolError
+from replaytool.model.debug_state import Moment
+from replaytool.model.history import Run
+from replaytool.replay.code.builds import CodeMap
+from tests.support.histories import FIXTURES, bent, events, recorded
+
+CASE = "activities_in_sequence"
+NASTY = {
+    "Exits": ("os._exit(7)", "crashed", "exit code 7"),
+    "Segfaults": ("ctypes.string_at(0)", "crashed", "signal 11"),
+    "Loops": ("while True: pass", "failed", "does not yield"),
+    "Raises": ("raise KeyError('total')", "failed", "KeyError: 'total'"),
+}
+HEAD = "import ctypes, os\nfrom temporalio import workflow\n"
+BODY = """
+@workflow.defn(name={name!r}, sandboxed=False)
+class {name}:
+    @workflow.run
+    async def run(self, item: str, cents: int) -> list[str]:
+        {line}
+"""
+
+
+def walk(run: Run, spec: CodeSpec) -> Walk:
+    return Walk(run, to_bytes(run), CodeMap(spec))
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory: pytest.TempPathFactory) -> CodeSpec:
+    folder = tmp_path_factory.mktemp("nasty")
+    (folder / "nasty.py").write_text(HEAD + "".join(BODY.format(name=key, line=NASTY[key][0]) for key in NASTY))
+    return CodeSpec(("nasty.py",), folder=str(folder))
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_code_that_crashes_hangs_or_raises_is_an_answer(name: str, nasty: CodeSpec) -> None:
+    _, kind, message = NASTY[name]
+    with walk(bent(events(CASE), name), nasty) as found:
+        for trouble in (found.at(5).trouble, found.watch("self").trouble, found.find("self").trouble):
+            assert trouble is not None
+            assert (trouble.kind, message in trouble.message) == (kind, True), trouble.message
+        assert found.parts() == ()
+        assert found.blame("self").event_id is None
+
+
+@pytest.fixture
+def walker() -> Iterator[Walker]:
+    run = recorded("loyalty", "history-rider-02.json")
+    spec = CodeSpec(("builds/v1.py",), folder=str(FIXTURES / "loyalty"))
+    found = Walker(Place(spec, str(Path.cwd()), seconds=5), replace(run), to_bytes(run), {})
+    yield found
+    found.close()
+
+
+def points(walker: Walker) -> object:
+    moment, trouble = walker.ask(At(24), Moment)
+    assert trouble is None
+    assert moment is not None
+    return moment.state["points"].scalar
+
+
+def test_a_question_that_nothing_can_break_off_costs_the_child_and_not_the_walk(walker: Walker) -> None:
+    assert points(walker) == 70
+    answer, trouble = walker.ask(Evaluate("9**9**9"), Evaluated)
+    assert answer is None
+    assert trouble is not None
+    assert (trouble.kind, "without a word" in trouble.message) == ("crashed", True)
+    assert points(walker) == 70
+
+
+def test_a_question_can_be_cancelled_from_another_thread(walker: Walker) -> None:
+    assert points(walker) == 70
+    canceller = threading.Timer(1, walker.cancel)
+    canceller.start()
+    began = time.monotonic()
+    _, trouble = walker.ask(Evaluate("[one for one in range(10**9)]"), Evaluated)  # a second for each of 12 tasks
+    assert trouble is not None
+    assert trouble.kind == "cancelled"
+    assert time.monotonic() - began < 60
+    assert points(walker) == 70
+
+
+def test_a_closed_walk_says_so(walker: Walker) -> None:
+    walker.close()
+    with pytest.raises(ReplaytoolError, match="closed"):
+        points(walker)

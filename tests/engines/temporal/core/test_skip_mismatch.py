@@ -1,0 +1,57 @@
+"""Going on past a mismatch: the first one is the one that is told, and what fits behind it is matched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.replayable_histories import WORKFLOWS
+from replaytool.engines.temporal.core.skip_mismatch import Astray
+from replaytool.engines.temporal.replay import direct
+from replaytool.engines.temporal.replay.stepper import Course, Told
+from replaytool.replay.options import Options
+from tests.engines.temporal.replay.test_direct import a_run, code_of
+
+_CALL = '            total += await workflow.execute_activity("score_trip"'
+_LONG, _QUICK = "LONG = timedelta(seconds=30)\n", 'QUICK = {"start_to_close_timeout": LONG}\n'
+_OFF = Options(sandbox="off")
+
+
+def driven(place: Path, source: str, *, past_mismatches: bool) -> tuple[Course, list[Told]]:
+    course = direct.course(a_run(steps=4), code_of(place, source), _OFF)
+    course.replay.astray = Astray() if past_mismatches else None
+    return course, list(course.steps())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parted_at"),
+    [
+        ("", "", []),
+        ('activity("score_trip"', 'activity("other"', [5, 11, 17, 23]),
+        (_CALL, "            if step == 1:\n                continue\n" + _CALL, [23]),
+        (_CALL, "            if step == 1:\n                workflow.start_activity('x', **QUICK)\n" + _CALL, [11, 29]),
+        (_CALL, "            if step == 1:\n                asyncio.ensure_future(asyncio.sleep(5))\n"
+         "                await asyncio.sleep(0)\n" + _CALL, [11]),
+        (_CALL, "            if step == 2:\n                await asyncio.sleep(5)\n" + _CALL, [17, 23, 29]),
+    ],
+    ids=["nothing changed", "another name", "one less", "one more of the kind", "one more beside", "waits for more"],
+)  # fmt: skip
+def test_each_parting_is_told_and_the_first_is_the_verdict(
+    place: Path, old: str, new: str, parted_at: list[int]
+) -> None:
+    source = (WORKFLOWS.replace(old, new, 1) if old else WORKFLOWS).replace(_LONG, _LONG + _QUICK)
+    whole, steps = driven(place, source, past_mismatches=True)
+    first, fewer = driven(place, source, past_mismatches=False)
+    assert [one.event_id for one in whole.partings] == parted_at
+    assert whole.is_plain == (not parted_at)
+    assert (whole.says.word, whole.says.event_id) == (first.says.word, first.says.event_id)
+    assert first.partings == []
+    assert len(steps) >= len(fewer)
+
+
+def test_code_with_another_name_for_its_activity_comes_to_its_end(place: Path) -> None:
+    course, steps = driven(place, WORKFLOWS.replace('activity("score_trip"', 'activity("other"'), past_mismatches=True)
+    assert steps[-1].answer.commands[0].HasField("complete_workflow_execution")
+    assert course.replay.last_id == course.replay.tape.heads[-1].event_id
+    assert [one.command.schedule_activity.activity_type for one in course.partings if one.command] == ["other"] * 4

@@ -1,0 +1,74 @@
+"""The engines by name: who is believed, who confirms, and what is left to whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from replaytool.engines import Code, CodeSpec, Options, load, replay
+from replaytool.errors import ReplaytoolError
+from replaytool.model.verdict import Verdict
+from tests.conftest import FIXTURES
+from tests.support.histories import recorded
+
+pytestmark = pytest.mark.oldest
+ORDER = FIXTURES / "activities_in_sequence"
+
+
+@pytest.fixture
+def good() -> Code:
+    return load(CodeSpec((str(ORDER / "workflow.py"),)))
+
+
+def test_a_good_word_of_ours_needs_no_confirming(good: Code) -> None:
+    verdict = replay(recorded(ORDER.name), good, engine="auto")
+    assert (verdict.verdict, verdict.engine, verdict.confirmed_by) == ("ok", "direct", None)
+
+
+def test_a_bad_word_is_confirmed_before_it_is_said() -> None:
+    code = load(CodeSpec((str(ORDER / "changed_activity_renamed.py"),)))
+    verdict = replay(recorded(ORDER.name), code, engine="auto")
+    assert (verdict.verdict, verdict.engine, verdict.confirmed_by) == ("diverged", "direct", "sdk")
+    assert verdict.divergence is not None
+    assert verdict.divergence.event_id == 11
+
+
+def test_what_ours_cannot_do_goes_to_the_sdk_and_is_told(good: Code) -> None:
+    run = recorded(ORDER.name)
+    strange = replace(
+        run, events=[*run.events[:-1], msgspec.structs.replace(run.events[-1], event_type="FromTheFuture")]
+    )
+    verdict = replay(strange, good, engine="direct")
+    assert verdict.engine == "sdk"
+    assert any("left to the sdk engine" in note for note in verdict.notes)
+
+
+def test_where_the_engines_disagree_replaytool_is_at_fault(good: Code, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded(ORDER.name)
+    agreed = replay(run, good, engine="both")
+    assert (agreed.verdict, agreed.confirmed_by) == ("ok", "sdk")
+    monkeypatch.setattr(
+        "replaytool.engines.temporal.replay.direct.replay", lambda *_: Verdict("failed", engine="direct")
+    )
+    verdict = replay(run, good, engine="both")
+    assert verdict.verdict == "unverified"
+    assert "its engines disagree (direct: failed; sdk: ok)" in verdict.reason
+    assert "replaytool export" in verdict.reason
+    told = replay(run, good, engine="auto")
+    assert (told.verdict, told.engine) == ("ok", "sdk")
+    assert any("the direct engine said failed" in note for note in told.notes)
+
+
+@pytest.mark.parametrize("sandbox", ["shared", "per-run", "off"])
+def test_every_sandbox_gives_the_same_word(good: Code, sandbox: str) -> None:
+    for engine in ("direct", "sdk"):
+        assert replay(recorded(ORDER.name), good, Options(sandbox=sandbox), engine).verdict == "ok"
+
+
+def test_an_engine_that_is_not_there(good: Code) -> None:
+    with pytest.raises(ReplaytoolError, match="no engine 'fast'"):
+        replay(recorded(ORDER.name), good, engine="fast")
+    other = replace(recorded(ORDER.name), engine="someone-elses")
+    assert replay(other, good).verdict == "unverified"

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from replaytool.check.causes import causes
+from replaytool.engines.temporal.events.deployment import pinned_to
+from replaytool.model.blast_radius import Stand, blast_radius
+from replaytool.model.verdict import Checked, CodeInfo, Failure, Report, Subject, Verdict
+from tests.conftest import FIXTURES, Call
+
+PINNED = FIXTURES / "versioning_pinned"
+
+
+def test_the_sentence_counts_runs_open_ones_and_causes() -> None:
+    broken = [Stand("Order", "a timer", number < 298, True, False) for number in range(312)]
+    fine = [Stand("Order", "a timer", True, False, False)] * 3868
+    radius = blast_radius([*broken, *fine, Stand("Order", "", False, True, True)], 1)
+    assert radius.sentence() == (
+        "this change breaks 312 of 4,180 runs (298 still open), 1 cause; 1 run pinned to another build counted apart"
+    )
+    (share,) = radius.by_wait
+    assert (share.name, share.runs, share.broken) == ("a timer", 298 + 3868, 298)
+
+
+def test_groups_with_most_broken_runs_come_first() -> None:
+    stands = [Stand("A", "x", True, False, False)] * 5 + [Stand("B", "y", True, True, False)]
+    radius = blast_radius(stands, 1)
+    assert [share.name for share in radius.by_type] == ["B", "A"]
+    assert blast_radius([], 0).sentence() == "this change breaks none of 0 runs"
+
+
+def test_who_is_pinned() -> None:
+    task = {"versioningBehavior": "VERSIONING_BEHAVIOR_PINNED", "deploymentVersion": {"buildId": "v1"}}
+    assert pinned_to(task, {}) == "v1"
+    assert pinned_to({**task, "versioningBehavior": "VERSIONING_BEHAVIOR_AUTO_UPGRADE"}, {}) is None
+    assert pinned_to(task, {"versioningOverride": {"autoUpgrade": True}}) is None
+    assert pinned_to(task, {"unsetVersioningOverride": True}) == "v1"
+    assert pinned_to({}, {}) is None
+
+
+def test_a_pinned_run_is_counted_apart_and_fails_nothing_until_it_is_asked_in() -> None:
+    broken = Verdict("failed", "x", failure=Failure(3, "E", "m"))
+    runs = [Checked(Subject("k", status="Running", pinned_to="v1"), broken), Checked(Subject("l"), Verdict("ok"))]
+    apart = Report(CodeInfo(), runs)
+    assert not any(apart.fails(one) for one in runs)
+    assert (apart.blast_radius().pinned, apart.blast_radius().runs) == (1, 1)
+    asked = Report(CodeInfo(), runs, include_pinned=True)
+    assert [asked.fails(one) for one in runs] == [True, False]
+    assert (asked.blast_radius().pinned, asked.blast_radius().broken_open) == (0, 1)
+
+
+def test_only_what_breaks_is_a_cause() -> None:
+    broken = Verdict("failed", "x", failure=Failure(3, "E", "m"))
+    told = (("a", "A", None, False), ("b", "B", "v1", False), ("c", "C", None, True), ("d", "D", "v1", True))
+    runs = [
+        Checked(Subject(key, workflow_type=kind, pinned_to=pin), broken, known=known) for key, kind, pin, known in told
+    ]
+    runs.append(Checked(Subject("e"), Verdict("unverified", "no code")))
+    sentence = Report(CodeInfo(), runs, causes(runs)).blast_radius().sentence()
+    assert sentence.startswith("this change breaks 1 of 3 runs, 1 cause;")
+    assert Report(CodeInfo(), runs, causes(runs), include_pinned=True).blast_radius().causes == 2
+
+
+def test_pins_and_waits_are_read_from_real_histories(call: Call) -> None:
+    def runs(case: str) -> list[dict[str, object]]:
+        case_folder = FIXTURES / case
+        histories = sorted(case_folder.glob("history*.json"))
+        found = call("check", *histories, "-w", case_folder / "workflow.py", "--format", "json").json
+        return list(found["runs"])
+
+    assert [run["pinned_to"] for run in runs("versioning_pinned")] == ["v1"]
+    assert [run["pinned_to"] for run in runs("versioning_override")] == [None], "somebody moves it between builds"
+    assert [run["pinned_to"] for run in runs("versioning_auto_upgrade")] == [None]
+    (tour,) = runs("open_run")
+    assert (tour["status"], tour["waits_for"]) == ("Running", "a signal, an update or a condition")
+    (stuck,) = runs("stuck_on_exception")
+    assert stuck["waits_for"] == "a workflow task"
+    parent = [run for run in runs("child_abandoned") if run["status"] != "Running"]
+    assert {run["waits_for"] for run in parent} <= {""}
+
+
+def test_pinned_runs_do_not_fail_a_check_of_the_command_line(call: Call) -> None:
+    arguments = ("check", PINNED / "history.json", "-w", FIXTURES / "timers" / "workflow.py")
+    result = call(*arguments)
+    assert result.code == 0
+    assert "1 run pinned to another build counted apart" in result.out
+    assert call(*arguments, "--include-pinned").code == 1

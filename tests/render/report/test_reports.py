@@ -1,0 +1,254 @@
+"""One failing check in every format, read by whoever reads such a format."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from junitparser import JUnitXml
+
+from replaytool.model.verdict import (
+    CallSite,
+    Checked,
+    CodeInfo,
+    Command,
+    Divergence,
+    Drift,
+    Expected,
+    Failure,
+    Hazard,
+    Report,
+    Subject,
+    Verdict,
+)
+from replaytool.render import RENDERERS, render
+from replaytool.render.report import github, markdown
+from tests.conftest import FIXTURES, Call
+from tests.render.report.sarif_schema import SARIF
+
+ORDER = FIXTURES / "activities_in_sequence"
+CODE = ORDER / "changed_activity_renamed.py"
+FILES = {"html": "r.html", "junit": "r.xml", "sarif": "r.sarif", "gitlab": "r.gl.json", "jsonl": "r.jsonl"}
+EVIL = (
+    "<script>alert(1)</script> ]]> --> \x1b[31m \n::error::owned\n##[error]owned `` ``` | [x](javascript:1) "
+    "**b** @everyone &lt; \u202e \"'><img src=x onerror=y>"
+)
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+
+
+def hostile() -> Report:
+    """Every text that a history or code could have said is an attack."""
+    site = CallSite(f"app/{EVIL}.py", 3, EVIL, (CallSite(EVIL, 4, EVIL),))
+    command = Command("activity", EVIL, {EVIL: EVIL}, site)
+    parted = Divergence(
+        5, Expected(5, EVIL, "activity", EVIL, {EVIL: [EVIL]}), command, (EVIL,), site, 3, (), f"help {EVIL}"
+    )
+    failure = Failure(7, EVIL, EVIL, site, EVIL)
+    verdicts = (
+        Verdict("diverged", EVIL, divergence=parted, hazards=(Hazard(EVIL, site, EVIL),), next=(command,)),
+        Verdict("failed", EVIL, failure=failure, stuck="still fails"),
+        Verdict("unverified", EVIL),
+        Verdict("drift", EVIL, drift=(Drift(9, EVIL, {EVIL: EVIL}, EVIL, site),)),
+        Verdict("ok", stuck="would proceed", next=(command,)),
+    )
+    runs = [
+        Checked(Subject(f"{number}{EVIL}", EVIL, EVIL, EVIL, EVIL, 9, None, "Running", EVIL), verdict)
+        for number, verdict in enumerate(verdicts)
+    ]
+    from replaytool.check.causes import causes
+
+    return Report(CodeInfo((EVIL,), "f"), runs, causes(runs))
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_hostile_text_moves_no_terminal_and_commands_no_log(name: str) -> None:
+    text = render(hostile(), name)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202e]", text)
+    assert "##[" not in text
+    commands = [line for line in text.splitlines() if line.strip().startswith("::")]
+    assert bool(commands) == (name == "github")
+    assert all(re.match(r"::(error|warning|notice) title=replaytool", line) for line in commands)
+
+
+def test_hostile_text_is_no_markup_in_html() -> None:
+    text = render(hostile(), "html")
+    page = Page(text)
+    assert not page.tags & {"script", "img", "iframe", "object", "link", "a"}
+    assert not [name for name, _ in page.attributes if name.startswith("on") or name in ("src", "href")]
+    assert "default-src 'none'" in text
+    assert "http" not in re.sub(r"http-equiv", "", text)
+
+
+def test_hostile_text_is_no_markup_in_xml() -> None:
+    root = ElementTree.fromstring(render(hostile(), "junit"))
+    assert {one.tag for one in root.iter()} <= {
+        "testsuites", "testsuite", "testcase", "properties", "property", "failure", "skipped", "system-out",
+    }  # fmt: skip
+
+
+def test_hostile_text_is_no_markup_in_markdown() -> None:
+    text = markdown.render(hostile())
+    outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", text)
+    outside = re.sub(r"<code>[^<]*</code>", "", outside)
+    for mark in ("script", "img", "@", "javascript", "owned", "**b"):
+        assert mark not in outside
+    assert set(re.findall(r"</?(\w+)", outside)) <= {"sub", "details", "summary"}
+
+
+def test_github_sees_one_line_for_each_cause() -> None:
+    lines = github.render(hostile()).splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::error", "::warning", "::notice"]
+    for line in lines[:-1]:
+        properties = line.split("::")[1]
+        assert properties.count("file=app/") <= 1
+        assert "\n" not in properties
+
+
+@pytest.fixture
+def failing(call: Call, tmp_path: Path) -> Path:
+    """A folder with a failing check in every format."""
+    arguments = [argument for name in RENDERERS for argument in ("--format", f"{name}:{FILES.get(name, name)}")]
+    assert call("check", ORDER / "history.json", "-w", CODE, *arguments).code == 1
+    return tmp_path
+
+
+def test_a_failing_check_in_every_format(failing: Path) -> None:
+    def read(name: str) -> Any:
+        return json.loads((failing / FILES.get(name, name)).read_text())
+
+    line = next(n for n, text in enumerate(CODE.read_text().splitlines(), 1) if "# differs" in text)
+    path = CODE.relative_to(FIXTURES.parents[1]).as_posix()
+    log = read("sarif")
+    jsonschema.validate(log, SARIF)
+    (result,) = log["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == (path, line)
+    assert len(result["codeFlows"][0]["threadFlows"][0]["locations"]) == 2
+
+    (suite,) = JUnitXml.fromfile(str(failing / FILES["junit"]))
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (1, 1, 0, 0)
+    (case,) = suite
+    assert "charge_card" in case.result[0].message
+
+    (entry,) = read("gitlab")
+    assert entry["location"] == {"path": path, "lines": {"begin": line}}
+    assert entry["severity"] == "critical"
+    assert set(entry) == {"description", "check_name", "fingerprint", "severity", "location"}
+
+    records = [json.loads(text) for text in (failing / FILES["jsonl"]).read_text().splitlines()]
+    assert [record.pop("record") for record in records] == ["report", "cause", "run"]
+    whole = read("json")
+    assert records[1:] == [*whole["causes"], *whole["runs"]]
+
+    annotation = (failing / "github").read_text().splitlines()[0]
+    assert annotation.startswith(f"::error title=replaytool diverged,file={path},line={line}::")
+    assert "take&#95;payment" in (failing / "markdown").read_text()
+    page = (failing / FILES["html"]).read_text()
+    assert "<svg" in page
+    assert "event 11: here they part" in page
+
+
+def many(number: int) -> Report:
+    runs = [
+        Checked(
+            Subject(f"k{n:03}", workflow_type=f"W{chr(65 + n % 26)}{chr(65 + n // 26)}"),
+            Verdict("failed", "x", failure=Failure(3, "ValueError", "é" * 2000)),
+        )
+        for n in range(number)
+    ]
+    return Report(CodeInfo(), runs)
+
+
+def test_no_more_annotations_than_github_shows() -> None:
+    lines = github.render(many(30)).splitlines()
+    assert len([line for line in lines if line.startswith("::error")]) == 10
+    assert "20 more causes" in lines[-1]
+
+
+def test_markdown_keeps_its_limit_and_says_what_it_left_out() -> None:
+    assert len(markdown.render(many(100))) < 65_536
+    assert "more causes" in markdown.render(many(100))
+    summary = github.summary(many(600), already=100_000)
+    assert len(summary.encode()) + 100_000 < 1024 * 1024
+    assert summary.count("#### ") > markdown.render(many(600)).count("#### ") > 3
+
+
+def test_gitlab_fingerprints_are_unique() -> None:
+    site = [CallSite("a.py", line, "W.run") for line in (3, 9)]
+    failures = [Verdict("failed", "x", failure=Failure(3, "E", "m", one)) for one in site]
+    runs = [Checked(Subject(f"k{n}", workflow_type="W"), one) for n, one in enumerate(failures)]
+    entries = json.loads(render(Report(CodeInfo(), runs), "gitlab"))
+    assert len({entry["fingerprint"] for entry in entries}) == 2
+
+
+def test_programs_find_one_report_on_stdout(call: Call, tmp_path: Path) -> None:
+    check = ("check", ORDER / "history.json", "-w", CODE)
+    both = call(*check, "--format", "text", "--format", "json")
+    assert (both.code, both.out) == (2, "")
+    assert "--format FORMAT:PATH" in both.err
+    apart = call(*check, "--format", "text:seen.txt", "--format", "json")
+    assert apart.json["summary"]["diverged"] == 1
+    assert "1 run, " in (tmp_path / "seen.txt").read_text()
+    people = call(*check, "--format", "text", "--format", "markdown").out
+    assert "✗ diverged" in people
+    assert "### ❌ replaytool" in people
+
+
+def test_a_report_that_nobody_can_write_is_refused_before_the_check(call: Call, tmp_path: Path) -> None:
+    result = call(
+        "check", ORDER / "history.json", "-w", CODE, "--format", "json:seen.json", "--format", "html:no/r.html"
+    )
+    assert (result.code, result.out) == (2, "")
+    assert "there is no folder no" in result.err
+    assert not (tmp_path / "seen.json").exists()
+
+
+def test_text_counts_one_as_one() -> None:
+    hazard = Hazard("time.time", None)
+    bare = Command("complete_workflow", "", {"result": 3})
+    runs = [Checked(Subject("k", events=1), Verdict("ok", stuck="would proceed", next=(bare,), hazards=(hazard,)))]
+    lines = render(Report(CodeInfo(), runs), "text").splitlines()
+    assert lines[0] == "! hazard: time.time at an unknown place (1 time)"
+    assert lines[1] == "stuck: k would proceed: complete workflow result=3"
+    assert lines[-1].startswith("1 run, 1 event: 1 ok")
+
+
+def test_drift_that_was_accepted_is_told_as_known() -> None:
+    drift = Verdict("drift", drift=(Drift(9, "input[0]", 1, 2),))
+    runs = [Checked(Subject("a"), drift, known=True), Checked(Subject("b"), drift)]
+    lines = render(Report(CodeInfo(), runs), "text").splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["· known", "~ drift"]
+
+
+def test_github_actions_are_told_beside_the_report_that_was_asked_for(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    (tmp_path / "summary.md").write_text("before\n")
+    result = call("check", ORDER / "history.json", "-w", CODE, "--format", "json")
+    assert result.json["causes"]
+    assert "::error title=replaytool diverged,file=fixtures/" in result.err
+    assert (tmp_path / "summary.md").read_text().startswith("before\n### ❌ replaytool")
+    explicit = call("check", ORDER / "history.json", "-w", CODE, "--format", "github")
+    assert explicit.out.count("::error") == 1
+    assert "::error" not in explicit.err

@@ -1,0 +1,79 @@
+"""Where running stops: on failures, on types of events, on names, on lines of code, on what an expression says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from replaytool.debug.timeline import failed
+from replaytool.errors import ReplaytoolError
+
+FAILURE = "failure"
+EXAMPLE = "failure · TimerFired · @charge_card · workflows.py:64 · if points == 0"
+_SITE = re.compile(r"(\S+\.py):(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Breakpoint:
+    """One condition; `failure` alone means anything that went wrong."""
+
+    event_type: str = ""
+    name: str = ""
+    failure: bool = False
+    file: str = ""
+    """With `line`: stops where the code asks for something at this line, or waits there."""
+    line: int = 0
+    expression: str = ""
+    """Stops where it begins to hold."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the record alone tells where it stops."""
+        return not (self.file or self.expression)
+
+    def holds(self, event_type: str, name: str) -> bool:
+        """Whether running stops at such an event."""
+        if not self.is_recorded:
+            return False
+        if self.failure:
+            return failed(event_type)
+        return self.event_type.lower() in ("", event_type.lower()) and self.name in ("", name)
+
+    def __str__(self) -> str:
+        """As a person writes it."""
+        if self.failure:
+            return FAILURE
+        if self.file:
+            return f"{self.file}:{self.line}"
+        if self.expression:
+            return f"if {self.expression}"
+        return " ".join(part for part in (self.event_type, self.name and f"@{self.name}") if part)
+
+
+def parse(text: str) -> Breakpoint:
+    """The breakpoint that a person wrote."""
+    text = text.strip()
+    if text.startswith("if ") and text[3:].strip():
+        return Breakpoint(expression=text[3:].strip())
+    if site := _SITE.fullmatch(text):
+        return Breakpoint(file=site[1], line=int(site[2]))
+    before, at, name = text.partition("@")
+    event_type = before.strip()
+    if event_type.lower() == FAILURE and not at:
+        return Breakpoint(failure=True)
+    if not (event_type or name.strip()) or " " in event_type:
+        raise ReplaytoolError(
+            f"{text!r} is no breakpoint", "write failure, an event type, @NAME, FILE.py:LINE, or if EXPRESSION"
+        )
+    return Breakpoint(event_type, name.strip())
+
+
+def in_file(found: Iterable[Breakpoint], file: str) -> frozenset[int]:
+    """The lines of this file that have one; a person need not write the folders."""
+    return frozenset(one.line for one in found if one.file and is_same_file(one.file, file))
+
+
+def is_same_file(written: str, file: str) -> bool:
+    """Whether a person means this file."""
+    return file == written or file.endswith(f"/{written}")

@@ -1,0 +1,104 @@
+"""The file that the code came from: what waits where, what has a breakpoint, and a cursor to set one or to edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pygments.lexers import PythonLexer
+from pygments.token import Token
+
+from replaytool.model.debug_state import Moment
+from replaytool.text import visible
+from replaytool.tui.styled_lines import Line, line
+from replaytool.tui.widgets.line_list import Listing
+
+MAIN, OTHER, CALLER, ASKS = "▶", "▷", "│", "↗"
+_LONGEST = 500
+_MOST_LINES = 20_000
+_ROLES: tuple[tuple[Any, str], ...] = (
+    (Token.Comment, "dim"),
+    (Token.Literal.String, "good"),
+    (Token.Literal.Number, "warn"),
+    (Token.Name.Decorator, "warn"),
+    (Token.Name.Function, "strong"),
+    (Token.Name.Class, "strong"),
+    (Token.Keyword, "key"),
+)
+
+
+def coloured(text: str) -> list[Line]:
+    """The lines of a file with a role for each kind of token."""
+    rows: list[list[tuple[str, str]]] = [[]]
+    cut = "\n".join(one[:_LONGEST] for one in text.splitlines()[:_MOST_LINES])
+    for kind, value in PythonLexer(stripnl=False).get_tokens(cut):
+        role = next((role for known, role in _ROLES if kind in known), "")
+        first, *rest = value.split("\n")
+        for number, part in enumerate((first, *rest)):
+            if number:
+                rows.append([])
+            if part:
+                rows[-1].append((visible(part.expandtabs(4)), role))
+    return [tuple(row) for row in rows[:-1]]
+
+
+def places(moment: Moment) -> list[tuple[str, int, str]]:
+    """File, line and sign of all that stands at a line, what is to be looked at first in front."""
+    asks = [moment.command.call_site] if moment.command and moment.command.call_site else []
+    found = [(site.file, site.line, ASKS) for site in asks]
+    for frame in moment.frames:
+        for number, code in enumerate(frame.lines):
+            sign = (MAIN if frame.kind == "main" else OTHER) if number == 0 else CALLER
+            found.append((code.file, code.line, sign))
+    return found
+
+
+class SourcePane(Listing):
+    """One file with a gutter."""
+
+    def __init__(self) -> None:
+        super().__init__("source")
+        self.border_title = "5 Source"
+        self.file = ""
+        self._key: tuple[str | None, str] = (None, "")
+        self._lines: Sequence[Line] = ()
+        self._signs: Mapping[int, str] = {}
+        self._stops: frozenset[int] = frozenset()
+
+    def has(self, build: str | None, file: str) -> bool:
+        """Whether this file of this build is shown already."""
+        return self._key == (build, file) and self.count > 0
+
+    def load(self, build: str | None, file: str, lines: Sequence[Line], notice: Line = ()) -> None:
+        """Another file, or the same of another build."""
+        self._key, self.file, self._lines = (build, file), file, lines
+        self._signs = {}
+        self.fill(len(lines), (notice,))
+
+    def mark(self, signs: Mapping[int, str], at: int | None) -> None:
+        """What stands where, and which line to look at."""
+        self._signs = signs
+        if at is not None:
+            self.go(at - 1)
+        self.refresh()
+
+    def stop_on(self, lines: frozenset[int]) -> None:
+        """Lines with a breakpoint."""
+        self._stops = lines
+        self.refresh()
+
+    @property
+    def line_number(self) -> int:
+        """The line under the cursor."""
+        return self.cursor + 1
+
+    def row(self, index: int) -> Line:
+        """One line of code."""
+        number = index + 1
+        sign = self._signs.get(number, " ")
+        return line(
+            ("●" if number in self._stops else " ", "bad"),
+            (f"{sign} ", "mark"),
+            (f"{number:>{len(str(self.count))}} ", "strong" if sign in (MAIN, OTHER, ASKS) else "dim"),
+            *self._lines[index],
+        )

@@ -1,0 +1,322 @@
+"""What the screens ask the session for, each question on a thread of its own: the loop that paints never waits."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from replaytool.debug import timeline
+from replaytool.engines.temporal.events import payloads
+from replaytool.errors import ReplaytoolError
+from replaytool.model.history import Event
+from replaytool.tui.debugger import source_pane
+from replaytool.tui.debugger.breakpoints import Breakpoint, is_same_file
+from replaytool.tui.screens import run_filter as filters
+from replaytool.tui.styled_lines import Line, cell, line
+from replaytool.tui.text import replayed as replayed_panes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from replaytool.debug.compare_runs import Pair
+    from replaytool.debug.time_travel import Walk
+    from replaytool.model.debug_state import Difference, Moment, Progress
+    from replaytool.model.reset_plan import ResetPlan
+    from replaytool.model.verdict import Report, Verdict
+    from replaytool.session import CodeMap, Session
+    from replaytool.session.checks import Found
+    from replaytool.session.resets import Applied, Confirm, Tally, Target, Wanted
+
+Answer = TypeVar("Answer")
+MOST_ROWS = 10_000
+_CHUNK = 128
+_SAY_NOTHING_NEW = ("WorkflowTaskScheduled", "WorkflowTaskStarted", "ActivityTaskStarted")
+_LARGEST_SOURCE = 2_000_000
+
+
+async def away(question: Callable[..., Answer], *arguments: Any) -> Answer:
+    """The answer, found on a thread that nobody waits for when the program ends."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Answer] = loop.create_future()
+
+    def tell(result: Answer | None, error: BaseException | None) -> None:
+        if answer.cancelled():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        outcome: tuple[Answer | None, BaseException | None]
+        try:
+            outcome = (question(*arguments), None)
+        except BaseException as error:  # whatever it is, it belongs to who asked
+            outcome = (None, error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell, *outcome)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await answer
+
+
+class Rows:
+    """A table as a list of rows, of which only those that are shown become Python values."""
+
+    def __init__(self, table: pa.Table, *, cut: bool = False) -> None:
+        self.names: list[str] = table.schema.names
+        self.cut = cut
+        """There was more than is worth showing."""
+        self._table = table
+        self._chunks: dict[int, list[dict[str, Any]]] = {}
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        number, place = divmod(index, _CHUNK)
+        if number not in self._chunks:
+            if len(self._chunks) > 64:
+                self._chunks.clear()
+            columns = self._table.slice(number * _CHUNK, _CHUNK).columns
+            rows = zip(*(column.to_pylist() for column in columns), strict=True)
+            self._chunks[number] = [dict(zip(self.names, row, strict=True)) for row in rows]
+        return self._chunks[number][place]
+
+    def column(self, name: str) -> list[Any]:
+        """All values of one column."""
+        values: list[Any] = self._table.column(name).to_pylist()
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One run, read."""
+
+    row: dict[str, Any]
+    events: Sequence[Event]
+
+
+class Desk:
+    """The session's side of the screens; every method may take long and is called through `away`."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        # The settings that fence in a person's query are the database's and not the connection's: two at once would
+        # find each other's lock on them.
+        self._one_query = threading.Lock()
+
+    def runs(self, text: str, sort: str, descending: bool) -> Rows:
+        """The runs that fit a filter line."""
+        return self._rows(filters.query(text, sort, descending=descending), None)
+
+    def sql(self, query: str) -> Rows:
+        """The first rows of a person's query."""
+        return self._rows(query, MOST_ROWS)
+
+    def _rows(self, query: str, most: int | None) -> Rows:
+        import pyarrow as pa
+
+        with self._one_query, self.session.sql(query, allow_files=False) as reader:
+            batches, count = [], 0
+            for batch in reader:
+                batches.append(batch)
+                count += batch.num_rows
+                if most is not None and count > most:
+                    break
+            table = pa.Table.from_batches(batches, schema=reader.schema)
+        return Rows(table if most is None else table.slice(0, most), cut=most is not None and count > most)
+
+    def builds(self) -> list[dict[str, Any]]:
+        """Who ran what, and when."""
+        return self.session.builds()
+
+    def causes(self) -> Found:
+        """What the last checks found."""
+        return self.session.checks.found()
+
+    def verdict(self, run_key: str) -> Verdict | None:
+        """What the last check said about a run."""
+        return self.session.checks.verdict(run_key)
+
+    def check(
+        self, run_keys: Sequence[str], code: Sequence[str], seen: Callable[[str, Verdict], None], stop: threading.Event
+    ) -> Report:
+        """Replay runs against code, in children."""
+        return self.session.checks.run(run_keys, code, seen, stop)
+
+    def reset_builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
+        """The builds that these runs can be taken back to before."""
+        return self.session.resets.builds(run_keys)
+
+    def plan(self, wanted: Wanted) -> ResetPlan:
+        """What a reset would do."""
+        return self.session.resets.plan(wanted)
+
+    def simulated_plan(
+        self, wanted: Wanted, code: Sequence[str], seen: Callable[[str], None], stop: threading.Event
+    ) -> ResetPlan:
+        """The same, simulated in children."""
+        return self.session.resets.simulated(wanted, code, seen, stop)
+
+    def write_plan(self, plan: ResetPlan, path: Path) -> None:
+        """The plan as a file."""
+        self.session.resets.write(plan, path)
+
+    def tally(self) -> Tally:
+        """What an apply counts."""
+        return self.session.resets.tally()
+
+    def apply(
+        self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: Tally, stop: threading.Event
+    ) -> Applied | None:
+        """Reset what the plan says."""
+        return self.session.resets.apply(path, plan, target, confirm, tally, stop)
+
+    def run_keys(self) -> list[str]:
+        """All runs of the store."""
+        return [row["run_key"] for row in self.session.store.query("SELECT run_key FROM runs ORDER BY run_key")]
+
+    def runs_of(self, build: str) -> list[str]:
+        """The runs that a build took part in."""
+        return self.runs(filters.word("build", build), "started_at", False).column("run_key")
+
+    def source(self, file: str) -> list[str]:
+        """The lines of a file of code; none where it cannot be read."""
+        path = Path(file)
+        try:
+            is_code = path.suffix == ".py" and path.is_file() and path.stat().st_size < _LARGEST_SOURCE
+            return path.read_text(encoding="utf-8", errors="replace").splitlines() if is_code else []
+        except OSError:
+            return []
+
+    def problems(self, run_key: str) -> list[dict[str, Any]]:
+        """What is odd about a run."""
+        return self.session.problems(run_key)
+
+    def diff(self, left: str, right: str) -> tuple[Any, Any, list[Pair]]:
+        """Two runs aligned."""
+        return self.session.diff(left, right)
+
+    def open(self, run: str) -> Opened:
+        """A run with its events, which are not looked into yet."""
+        row, events = self.session.history(run)
+        if not events:
+            raise ReplaytoolError(f"run {row.run_key} has no events", "load its history again")
+        return Opened(row.values, events)
+
+    def timeline(self, events: Sequence[Event]) -> timeline.Timeline:
+        """All that the record says about each event."""
+        return timeline.read(events, self._decoder().readable)
+
+    def walk(self, run_key: str, code: CodeMap | str, tell: Callable[[Progress], None]) -> Walk:
+        """The replayed side of a run: children replay it, and answer questions."""
+        named = self.code_map(code) if isinstance(code, str) else code
+        return self.session.walk(run_key, named, tell)
+
+    def code_map(self, text: str) -> CodeMap:
+        """The code that a person named: modules and paths, BUILD=MODULE-OR-PATH, or --git."""
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            raise ReplaytoolError(f"{text!r} cannot be read: {error}", "") from error
+        builds = dict(word.split("=", 1) for word in words if "=" in word)
+        workflows = [word for word in words if "=" not in word and word != "--git"]
+        found = self.session.code_map(workflows, builds, git="--git" in words)
+        if found is None:
+            raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
+        return found
+
+    def moment(self, walk: Walk, before: int, at: int) -> tuple[Moment, Difference]:
+        """The state at an event, and what has changed on the way there."""
+        return walk.at(at), walk.between(before, at)
+
+    def code_lines(self, walk: Walk, build: str | None, file: str) -> tuple[list[Line], Line]:
+        """A file of the code for showing, or a word about why not."""
+        found = walk.source(build, file)
+        notice = replayed_panes.trouble(found.trouble) if found.trouble else line(("the file is empty", "dim"))
+        return source_pane.coloured(found.text) if found.trouble is None else [], notice
+
+    def stop_at_line(
+        self, walk: Walk, events: Sequence[Event], span: range, lines: Sequence[Breakpoint], halt: threading.Event
+    ) -> int | None:
+        """The first event of the span at which code waits, or asks for something, at one of these lines."""
+        for index in span:
+            if halt.is_set():
+                return None
+            if not events[index].event_type.startswith(_SAY_NOTHING_NEW):
+                found = source_pane.places(walk.at(events[index].event_id))
+                if any(one.line == at and is_same_file(one.file, file) for one in lines for file, at, _ in found):
+                    return index
+        return None
+
+    def whole(self, event: Event) -> dict[str, Any]:
+        """An event with its payloads decoded."""
+        found: dict[str, Any] = self._decoder().readable(msgspec.json.decode(event.raw))
+        return found
+
+    def previews(self, events: Iterable[Event]) -> dict[int, str]:
+        """What each event carried, on one line."""
+        decoder = self._decoder()
+        return {event.event_id: preview(decoder.readable(msgspec.json.decode(event.raw))) for event in events}
+
+    def search(self, events: Sequence[Event], names: Sequence[str], wanted: str) -> list[int]:
+        """Where a text stands in the types, names or payloads of the events."""
+        wanted, decoder = wanted.lower(), self._decoder()
+        return [
+            index
+            for index, (event, name) in enumerate(zip(events, names, strict=True))
+            if wanted in f"{event.event_type} {name} {event.build_id or ''}".lower()
+            or wanted in _all_text(decoder.readable(msgspec.json.decode(event.raw)))
+        ]
+
+    def _decoder(self) -> payloads.Decoder:
+        return payloads.decoder(self.session.settings)
+
+
+_CARRIED = ("failure", "lastFailure", "input", "result", "acceptedRequest", "outcome", "startToFireTimeout", "details")
+
+
+def preview(event: dict[str, Any]) -> str:
+    """What an event carried, as short as it can be said."""
+    found: Any = next((value for key, value in event.items() if key.endswith("EventAttributes")), {})
+    key = next((key for key in _CARRIED if isinstance(found, dict) and found.get(key) is not None), None)
+    if key is None:
+        return ""
+    value = found[key]
+    if key in ("failure", "lastFailure") and isinstance(value, dict):
+        return cell(": ".join(_messages(value)), 120)
+    if key == "acceptedRequest" and isinstance(value, dict):
+        value = (value.get("input") or {}).get("args")
+    if key == "outcome" and isinstance(value, dict):
+        value = value.get("success", value.get("failure"))
+    if isinstance(value, dict) and set(value) == {"payloads"}:
+        value = value["payloads"]
+    if isinstance(value, list):
+        return ", ".join(cell(one, 120) if isinstance(one, dict | list) else _quoted(one) for one in value[:9])[:400]
+    return cell(value, 120)
+
+
+def _quoted(value: Any) -> str:
+    return f'"{cell(value, 118)}"' if isinstance(value, str) else cell(value, 120) or "null"
+
+
+def _messages(failure: dict[str, Any]) -> Iterator[str]:
+    inner: Any = failure
+    for _ in range(20):
+        if not isinstance(inner, dict):
+            return
+        if inner.get("message"):
+            yield str(inner["message"])
+        inner = inner.get("cause")
+
+
+def _all_text(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode("utf-8", "replace").lower()
