@@ -69,7 +69,7 @@ _SECONDS = 20.0
 
 def read(text: str) -> Run:
     """A run as it comes out of a file."""
-    return next(TemporalJson().read(io.BytesIO(text.encode()), Hints(workflow_id="bench")))
+    return next(TemporalJson().read_runs(io.BytesIO(text.encode()), Hints(workflow_id="bench")))
 
 
 def sdk(texts: list[str], module: ModuleType, *, sandboxed: bool) -> None:

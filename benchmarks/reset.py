@@ -32,9 +32,9 @@ from benchmarks import replayable_histories as replayable
 from benchmarks import synthetic_histories as histories
 from replaytool import ingest
 from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.reset.points import Rule
+from replaytool.engines.temporal.reset.points import ResetRule
 from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.engines.temporal.server.pull import PullOptions, pull
+from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
 from replaytool.model.reset_plan import ResetPlan, dumps, read, sealed, totals
 from replaytool.reset import planner
 from replaytool.reset.apply import Settings, apply
@@ -58,7 +58,7 @@ def planning(folder: Path, number: int) -> dict[str, Any]:
     ingest.load(store, open_sources([str(folder)], None))
     rows = store.query("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
     started = time.perf_counter()
-    plan = planner.finished(planner.draft(store, planner.Request(Rule("last_task"), Choice())))
+    plan = planner.finished(planner.draft(store, planner.Request(ResetRule("last_task"), Choice())))
     dumps(plan)
     seconds = time.perf_counter() - started
     return {"workflows": len(plan.items), "events": rows[0]["events"], "per_second": round(len(plan.items) / seconds)}
@@ -75,7 +75,7 @@ def simulating(folder: Path, number: int) -> dict[str, Any]:
     rows = store.query("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
     wanted = Wanted(CodeSpec(("workflows.py",), folder=str(folder)), limits=Limits(jobs=1))
     before, started = os.times(), time.perf_counter()
-    made = planner.draft(store, planner.Request(Rule("event", "30")))
+    made = planner.draft(store, planner.Request(ResetRule("event", "30")))
     plan = planner.finished(with_outlook(store, made, wanted))
     dumps(plan)
     seconds, after = time.perf_counter() - started, os.times()
@@ -171,8 +171,8 @@ def applying(folder: Path, number: int, rounds: int) -> dict[str, Any]:
     with _apart() as server:
         names = asyncio.run(_riders(server, number * len(turns)))
         store = Store(folder / "server.duckdb")
-        ingest.load(store, pull(PullOptions(ServerOptions(address=server.address))))
-        whole = planner.finished(planner.draft(store, planner.Request(Rule("last_task"), Choice())))
+        ingest.load(store, pull_histories(PullOptions(ServerOptions(address=server.address))))
+        whole = planner.finished(planner.draft(store, planner.Request(ResetRule("last_task"), Choice())))
         by_name = {item.workflow_id: item for item in whole.items}
         for turn, how in enumerate(turns):
             items = [by_name[name] for name in names[turn * number : (turn + 1) * number]]

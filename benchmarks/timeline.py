@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.replay import read, timed
 from benchmarks.replayable_histories import WORKFLOWS, history
-from replaytool.engines.temporal.debug.run_states import Walked
+from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes, to_bytes
 from replaytool.model.history import Run
@@ -82,10 +82,10 @@ def bare(one: Given) -> None:
     assert verdict.verdict == "ok", verdict.reason
 
 
-def recorded(one: Given) -> Walked:
+def recorded(one: Given) -> RunStates:
     """The same, with every state kept."""
-    walked = Walked(one.fresh(), one.code, Options())
-    walked.record()
+    walked = RunStates(one.fresh(), one.code, Options())
+    walked.record_states()
     assert walked.trouble is None
     return walked
 
@@ -98,13 +98,13 @@ def ratio(one: Given, long: float) -> float:
     return with_states.processor / without.processor
 
 
-def slowest_step(walked: Walked) -> float:
+def slowest_step(walked: RunStates) -> float:
     """Seconds of processor time for one state, looked up all over the run, forwards and backwards."""
     last = walked.run.events[-1].event_id
     found = 0.0
     for event_id in (*range(1, last, max(1, last // 200)), *range(last, 1, -max(1, last // 200))):
         began = time.process_time()
-        walked.at(event_id)
+        walked.moment_at(event_id)
         found = max(found, time.process_time() - began)
     return found
 
@@ -151,7 +151,7 @@ def main() -> int:
             holds.append(row(f"{events}: memory", remember(steps, Path(name), state=state), _MEGABYTES, "MB"))
             walked = recorded(one)
             holds.append(row(f"{events}: the slowest step", slowest_step(walked) * 1000, _STEP * 1000, "ms"))
-            spent = seconds(lambda kept=walked: kept.evaluated(parse("self")))  # type: ignore[misc]
+            spent = seconds(lambda kept=walked: kept.evaluate_at_events(parse("self")))  # type: ignore[misc]
             print(f"{events}: an expression at every step takes {spent:.1f} s")
     return int(not all(holds))
 

@@ -1,4 +1,4 @@
-"""What a format is: something that knows its own content and turns it into runs."""
+"""The contract of a file format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD_SIZE = 64 * 1024
 
 
 class Unreadable(Exception):
-    """A file that cannot be taken in: where it stops making sense, why, and what its owner can do."""
+    """A file that cannot be read: where, why, and what to do."""
 
     def __init__(self, reason: str, hint: str = "", position: str = "") -> None:
         super().__init__(reason)
@@ -21,27 +21,27 @@ class Unreadable(Exception):
 
 
 class Format(Protocol):
-    """One shape of exported history. Detection looks at content, never at a file's name."""
+    """One format of exported histories. Detection looks at content, never at a file's name."""
 
     @property
     def name(self) -> str:
-        """What it is called in the store."""
+        """The name in the store."""
         ...
 
     @property
     def engine(self) -> str:
-        """The engine that recorded what it reads."""
+        """The engine that recorded these histories."""
         ...
 
     @property
     def about(self) -> str:
-        """What it reads, for a list of formats."""
+        """What it reads, for the list of formats."""
         ...
 
-    def sniff(self, head: bytes) -> bool:
-        """Whether content that begins like this is mine; `head` holds up to HEAD_SIZE bytes."""
+    def matches_head(self, head: bytes) -> bool:
+        """Return whether content that begins like this has this format. `head` holds up to HEAD_SIZE bytes."""
         ...
 
-    def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
-        """The runs in the stream, one after the other; raises Unreadable where it stops making sense."""
+    def read_runs(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
+        """Yield the runs in the stream, one after the other. Raise Unreadable where the content is malformed."""
         ...

@@ -1,8 +1,8 @@
-"""JSON values out of a byte stream of any size: one, several one after the other, or the elements of one long list.
+"""Split a byte stream of any size into JSON values: one value, several, or the elements of one long list.
 
-Values are handed on as text that is known to be whole; `opened` looks one level into them. So an event is parsed
-once, into its own type, and whatever stands around events is never built as objects. A stream that does not fit into
-one piece is cut at the ends of its values, so that memory stays flat however many histories it holds.
+Each value is returned as complete JSON text; `open_value` parses one level of it. So an event is parsed once, into
+its own struct, and wrappers around events are never built as objects. A long stream is cut between values, so that
+memory stays flat however many histories it holds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PIECE = 8 * 1024 * 1024
 FIRST_PIECE = 1024 * 1024
 LONGEST_VALUE = 128 * 1024 * 1024
 
-_BETWEEN = re.compile(rb"[\s,\x1e]*+")  # commas between values are wrong, common and harmless
+_BETWEEN = re.compile(rb"[\s,\x1e]*+")  # commas between values are invalid but common
 _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]|\\.)*+"[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\[\]{}\"]++(?=[\s,\[\]{}\"])")
@@ -40,41 +40,41 @@ _OPENERS: dict[bytes, msgspec.json.Decoder[Any]] = {b"{": _members, b"[": _eleme
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """A part of a list, as the text of a list: so that a reader can take many elements in one go."""
+class ListSlice:
+    """A part of a list, as the text of a list, so that a reader can decode many elements in one call."""
 
     text: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """What stands in an object behind its list of events, where the list was too long to wait for it."""
+class RemainingMembers:
+    """The members of an object after its list of events, where the list was too long to hold."""
 
     members: dict[str, Any]
 
 
-def parse(text: bytes | msgspec.Raw) -> Any:
-    """One JSON value, also where it holds NaN or half a surrogate pair, which strict parsers refuse."""
+def parse_value(text: bytes | msgspec.Raw) -> Any:
+    """Parse one JSON value, also with NaN or half a surrogate pair, which strict parsers refuse."""
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return json.loads(bytes(text))
 
 
-def encode(value: Any) -> bytes:
-    """One value as compact JSON."""
+def encode_value(value: Any) -> bytes:
+    """Encode one value as compact JSON."""
     try:
         return msgspec.json.encode(value)
     except (UnicodeEncodeError, OverflowError, TypeError):
         return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def repaired(value: Any) -> Any:
-    """The value without what JSON cannot hold, so that every other reader of JSON can read it too."""
+def repair_value(value: Any) -> Any:
+    """Replace what JSON cannot hold, so that every other JSON parser can read the value."""
     if isinstance(value, dict):
-        return {repaired(key): repaired(item) for key, item in value.items()}
+        return {repair_value(key): repair_value(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [repaired(item) for item in value]
+        return [repair_value(item) for item in value]
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, float) and not math.isfinite(value):
@@ -82,64 +82,66 @@ def repaired(value: Any) -> Any:
     return value
 
 
-def opened(value: Any) -> Any:
-    """A value with its members or elements, which are still text; a value that is no text is what it is."""
+def open_value(value: Any) -> Any:
+    """Parse one level: the members or elements stay text. A value that is not text is returned as it is."""
     if not isinstance(value, msgspec.Raw):
         return value
     opener = _OPENERS.get(bytes(memoryview(value)[:1]))
     try:
-        return opener.decode(value) if opener else parse(value)
+        return opener.decode(value) if opener else parse_value(value)
     except (ValueError, RecursionError):
-        return whole(value)
+        return read_whole_value(value)
 
 
-def whole(value: Any) -> Any:
-    """A value with everything that is in it."""
+def read_whole_value(value: Any) -> Any:
+    """Parse a value completely."""
     if not isinstance(value, msgspec.Raw):
         return value
     try:
-        return parse(value)
+        return parse_value(value)
     except RecursionError:
         raise Unreadable("JSON nested too deeply", "this is not a history") from None
     except ValueError as error:
         raise Unreadable(f"not valid JSON: {getattr(error, 'msg', error)}", "export the history again") from None
 
 
-def values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[Any]:
-    """The values of the stream; a list that is longer than a piece gives its elements, and so does one of events.
+def iterate_values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[Any]:
+    """Yield the values of the stream.
 
-    `begin` is its first piece, where that has been read.
+    A list longer than a piece yields its elements, and so does a long list of events.
+
+    `begin` is the first piece, if the caller has read it.
     """
     begin = stream.read(FIRST_PIECE) if begin is None else begin
     if len(begin) < FIRST_PIECE:
         try:
             yield _text_of.decode(begin)
         except (msgspec.DecodeError, RecursionError):
-            pass  # more than one value, or an odd one
+            pass  # more than one value, or one that needs the lenient parser
         else:
             return
     window = _Window(stream, begin)
     found = False
     while first := window.next_byte():
         found = True
-        if (end := _end_of_value(window)) is not None:
-            yield _taken(window, end)
-        elif len(window.text) - window.at < PIECE and window.more():
+        if (end := _find_value_end(window)) is not None:
+            yield _take_value(window, end)
+        elif len(window.text) - window.at < PIECE and window.read_more():
             continue
         elif first == b"[":
             window.at += 1
-            yield from _long_list(window)
-        elif window.skip(_LIST_OF_EVENTS):
-            yield from _long_list(window)
-            yield _rest(window)
+            yield from _iterate_long_list(window)
+        elif window.skip_match(_LIST_OF_EVENTS):
+            yield from _iterate_long_list(window)
+            yield _read_remaining_members(window)
         else:
-            yield _next_value(window)
+            yield _take_next_value(window)
     if not found:
         raise Unreadable("the file is empty", "export the history again", "byte 0")
 
 
 class _Window:
-    """The part of the stream that is in memory, with the place in the whole stream where it begins."""
+    """The part of the stream in memory, and its offset in the stream."""
 
     def __init__(self, stream: BinaryIO, begin: bytes) -> None:
         self.stream = stream
@@ -148,71 +150,76 @@ class _Window:
         self.start = 0
         self.at = 3 if self.text.startswith(b"\xef\xbb\xbf") else 0
         self.singly_until = 0
-        """Up to here in the stream, trying to take many events in one go has failed."""
+        """Up to this offset in the stream, taking many events in one call has failed."""
         self.strict_until = 0
-        """The value that ends here in the stream was read by a strict parser."""
+        """The value that ends at this offset in the stream was accepted by a strict parser."""
 
-    def more(self) -> bool:
-        """Read on; False at the end. Each piece is as long as what is held, so that no text is scanned often."""
+    def read_more(self) -> bool:
+        """Read the next piece. Return False at the end.
+
+        Each piece is as long as the text in memory, so that the total cost of scanning stays linear.
+        """
         del self.text[: self.at]
         self.start += self.at
         self.at = 0
         if len(self.text) > LONGEST_VALUE:
             raise Unreadable(
-                f"one JSON value of more than {LONGEST_VALUE // 1024**2} MB: too long for a history",
+                f"a JSON value of more than {LONGEST_VALUE // 1024**2} MB: too long for a history",
                 "split the file into one history per file",
-                self.position(),
+                self.describe_position(),
             )
         piece = b"" if self.whole else self.stream.read(max(PIECE, len(self.text)))
         self.whole = not piece
         self.text += piece
         return bool(piece)
 
-    def skip(self, pattern: re.Pattern[bytes]) -> bool:
-        """Step over what the pattern matches here."""
+    def skip_match(self, pattern: re.Pattern[bytes]) -> bool:
+        """Skip what the pattern matches here."""
         match = pattern.match(self.text, self.at)
         if match:
             self.at = match.end()
         return match is not None
 
     def next_byte(self) -> bytes:
-        """The first byte of what comes next, after blanks and commas; b"" at the end."""
+        """Return the next byte after blanks and commas, or b"" at the end."""
         while True:
-            self.skip(_BETWEEN)
+            self.skip_match(_BETWEEN)
             if self.at < len(self.text):
                 return bytes(self.text[self.at : self.at + 1])
-            if not self.more():
+            if not self.read_more():
                 return b""
 
-    def take(self, end: int) -> bytes:
-        """The text up to `end`; the window goes on behind it."""
+    def take_text(self, end: int) -> bytes:
+        """Return the text up to `end`, and move there."""
         taken = bytes(memoryview(self.text)[self.at : end])
         self.at = end
         return taken
 
-    def position(self, offset: int = 0) -> str:
-        """Where in the stream we are, for a person."""
+    def describe_position(self, offset: int = 0) -> str:
+        """Return the position in the stream, for a message."""
         return f"byte {self.start + self.at + offset}"
 
 
-def _long_list(window: _Window) -> Iterator[Any]:
+def _iterate_long_list(window: _Window) -> Iterator[Any]:
     while (first := window.next_byte()) != b"]":
         if not first:
-            raise Unreadable("the JSON ends in the middle of a list", "export the history again", window.position())
-        yield _many_events(window) or _next_value(window)
+            raise Unreadable(
+                "the JSON ends in the middle of a list", "export the history again", window.describe_position()
+            )
+        yield _take_event_slice(window) or _take_next_value(window)
     window.at += 1
 
 
-def _many_events(window: _Window) -> Slice | None:
-    """All the events up to the last place where one plainly ends and the next begins, or to the end of their list.
+def _take_event_slice(window: _Window) -> ListSlice | None:
+    """Return all complete events in memory, up to the end of their list.
 
-    `"eventId"` behind `},{` can stand in valid JSON only where one object ends and another starts; if that was at
-    another depth, the text in between is no list, and its events are taken one by one.
+    In valid JSON, `"eventId"` after `},{` can only stand between two objects. If these are at another depth, the text
+    is not a list, and its events are taken one by one.
     """
     if window.start + window.at < window.singly_until or not _EVENT.match(window.text, window.at):
         return None
     rest = b"[" + memoryview(window.text)[window.at :]
-    end = _end_of_text(rest)
+    end = _find_text_end(rest)
     if end is not None and end > 0:
         text = rest[:end].rstrip()
         stop = window.at + len(text) - 2
@@ -220,85 +227,85 @@ def _many_events(window: _Window) -> Slice | None:
         ends = [match.end() for match in _NEXT_EVENT.finditer(window.text, max(window.at, len(window.text) - 65536))]
         stop = ends[-1] if ends else window.at
         text = rest[: stop - window.at + 1].rstrip().removesuffix(b",") + b"]"
-    if _end_of_text(text) != len(text) or stop == window.at:
+    if _find_text_end(text) != len(text) or stop == window.at:
         window.singly_until = window.start + len(window.text)
         return None
     window.at = stop
-    return Slice(msgspec.Raw(text))
+    return ListSlice(msgspec.Raw(text))
 
 
-def _rest(window: _Window) -> Rest:
-    """The members behind a long list of events, up to the end of their object."""
+def _read_remaining_members(window: _Window) -> RemainingMembers:
+    """Return the members after a long list of events, up to the end of their object."""
     if window.next_byte() == b"}":
         window.at += 1
-        return Rest({})
+        return RemainingMembers({})
     window.text[window.at : window.at] = b"{"
-    members = opened(_next_value(window))
+    members = open_value(_take_next_value(window))
     if not isinstance(members, dict):
-        raise Unreadable("text behind the list of events that is not understood", "export it again", window.position())
-    return Rest(members)
+        raise Unreadable("invalid text after the list of events", "export it again", window.describe_position())
+    return RemainingMembers(members)
 
 
-def _next_value(window: _Window) -> Any:
-    while (end := _end_of_value(window)) is None:
-        if not window.more():
+def _take_next_value(window: _Window) -> Any:
+    while (end := _find_value_end(window)) is None:
+        if not window.read_more():
             raise Unreadable(
                 "the JSON ends in the middle of a value: the file is cut off",
                 "export the history again",
-                window.position(len(window.text) - window.at),
+                window.describe_position(len(window.text) - window.at),
             )
-    return _taken(window, end)
+    return _take_value(window, end)
 
 
-def _end_of_value(window: _Window) -> int | None:
-    """Where the value ends that begins here, or None where that is not in the window."""
-    end = _end_of_text(memoryview(window.text)[window.at :])
+def _find_value_end(window: _Window) -> int | None:
+    """Return where the value ends that begins here, or None if it ends after the text in memory."""
+    end = _find_text_end(memoryview(window.text)[window.at :])
     if end is None:
-        # The fast parser takes half a surrogate pair for the end of its text.
+        # The fast parser reports half a surrogate pair as truncated text.
         odd = window.whole or _SURROGATE.search(window.text, window.at)
-        return _end_by_counting(window) if odd else None
+        return _count_to_end(window) if odd else None
     if end == _MALFORMED:
-        return _end_by_counting(window)
-    is_certain = end + window.at < len(window.text) or window.whole or _is_closed(window.text)
+        return _count_to_end(window)
+    is_certain = end + window.at < len(window.text) or window.whole or _ends_with_bracket(window.text)
     window.strict_until = window.start + window.at + end
     return window.at + end if is_certain else None
 
 
-def _is_closed(text: bytearray) -> bool:
-    # A number at the end of the window may have more digits to come.
+def _ends_with_bracket(text: bytearray) -> bool:
+    # The digits of a number at the end of the window may go on in the next piece.
     return bytes(text[-1:]) in (b"}", b"]", b'"')
 
 
-def _end_of_text(text: bytes | memoryview) -> int | None:
-    """Where the first value ends: None where the text is too short, _MALFORMED where a strict parser gives up.
+def _find_text_end(text: bytes | memoryview) -> int | None:
+    """Return where the first value ends: None if the text is too short, _MALFORMED if a strict parser refuses it.
 
-    A parser in C finds it far faster than any counting here, and tells when it meets what comes behind.
+    A parser in C finds the end much faster than Python: its error tells where the next value begins.
     """
     try:
         _text_of.decode(text)
     except msgspec.DecodeError as error:
         trailing = _TRAILING.search(str(error))
         if trailing:
-            return int(trailing[1]) - 1  # it counts the byte that it stumbled over
+            return int(trailing[1]) - 1  # the reported position is the byte after the value, counted from 1
         return None if "truncated" in str(error) else _MALFORMED
     except RecursionError:
         return _MALFORMED
     return len(text)
 
 
-def _end_by_counting(window: _Window) -> int | None:
-    """The same for what only a lenient parser reads: NaN, half a surrogate pair, and what is broken altogether."""
+def _count_to_end(window: _Window) -> int | None:
+    """Find the end of a value that only a lenient parser reads: NaN, half a surrogate pair, malformed text."""
     text, at = window.text, window.at
     first = bytes(text[at : at + 1])
     if first in (b"{", b"["):
-        return _end_of_brackets(text, at)
+        return _find_bracket_end(text, at)
     match = (_STRING if first == b'"' else _SCALAR).match(text, at)
     if match is None and first != b'"' and window.whole:
         return len(text)
     return match.end() if match else None
 
 
-def _end_of_brackets(text: bytearray, at: int) -> int | None:
+def _find_bracket_end(text: bytearray, at: int) -> int | None:
     depth = 0
     to_bracket = _TO_BRACKET.match
     while match := to_bracket(text, at):
@@ -309,9 +316,9 @@ def _end_of_brackets(text: bytearray, at: int) -> int | None:
     return None
 
 
-def _taken(window: _Window, end: int) -> Any:
-    """The value up to here, as text where a strict parser will read it."""
-    text = window.take(end)
+def _take_value(window: _Window, end: int) -> Any:
+    """Return the value up to here, as text if a strict parser can read it."""
+    text = window.take_text(end)
     if window.strict_until == window.start + window.at:
         return msgspec.Raw(text)
     try:
@@ -321,8 +328,12 @@ def _taken(window: _Window, end: int) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise Unreadable("JSON nested too deeply", "this is not a history", window.position(-len(text))) from None
+        raise Unreadable(
+            "JSON nested too deeply", "this is not a history", window.describe_position(-len(text))
+        ) from None
     except ValueError as error:
         offset = getattr(error, "pos", 0) - len(text)
         reason = getattr(error, "msg", str(error))
-        raise Unreadable(f"not valid JSON: {reason}", "export the history again", window.position(offset)) from None
+        raise Unreadable(
+            f"not valid JSON: {reason}", "export the history again", window.describe_position(offset)
+        ) from None

@@ -1,4 +1,4 @@
-"""Histories of other engines, recognised so that they are refused by name and never loaded as garbage."""
+"""Recognize histories of engines that are not supported, to refuse them by name."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ _CADENCE_KEYS = {
 }
 
 
-# Only Temporal calls an event's time so; the other engines' words can stand in the values that it carries.
+# Only Temporal spells the time of an event so. The other engines' field names may also stand in a Temporal payload.
 _TEMPORAL = re.compile(rb'"event_?[tT]ime"')
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """An engine whose histories are known by sight and not read yet."""
+class UnsupportedFormat:
+    """An engine whose histories are recognized but not read."""
 
     name: str
     engine: str
     about: str
     looks_like: re.Pattern[bytes]
 
-    def sniff(self, head: bytes) -> bool:
-        """Whether this engine's own words stand early in the text, and are not what a Temporal workflow handled."""
+    def matches_head(self, head: bytes) -> bool:
+        """Return whether this engine's field names stand in the text, and not inside a value of a Temporal history."""
         return _TEMPORAL.search(head) is None and self.looks_like.search(head) is not None
 
-    def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
-        """Always refuses: the file is named for what it is."""
-        raise _refusal(self.about)
+    def read_runs(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
+        """Raise Unreadable with the name of the engine."""
+        raise _unsupported_error(self.about)
         yield
 
 
 FOREIGN = (
-    Foreign(
+    UnsupportedFormat(
         "aws-lambda-durable",
         "aws-lambda-durable",
         "AWS Lambda durable execution",
         re.compile(rb'"EventType"\s*:\s*"(Execution|Step|Wait|Context|Callback|ChainedInvoke)\w+"'),
     ),
-    Foreign("aws-swf", "aws-swf", "AWS Simple Workflow", re.compile(rb'"eventTimestamp"\s*:\s*[\d"]')),
-    Foreign("durabletask", "durabletask", "Durable Task", re.compile(rb'"\$type"\s*:\s*"[^"]*DurableTask')),
+    UnsupportedFormat("aws-swf", "aws-swf", "AWS Simple Workflow", re.compile(rb'"eventTimestamp"\s*:\s*[\d"]')),
+    UnsupportedFormat("durabletask", "durabletask", "Durable Task", re.compile(rb'"\$type"\s*:\s*"[^"]*DurableTask')),
 )
 
 
-def refuse_foreign(event: dict[str, Any]) -> None:
-    """Cadence writes nearly what Temporal wrote before 1.0: only the first event's time-outs tell them apart."""
+def refuse_cadence(event: dict[str, Any]) -> None:
+    """Raise Unreadable for a Cadence history. Only the timeouts of the first event tell it from Temporal before 1.0."""
     event_id = event.get("eventId", event.get("event_id"))
     if event_id not in (1, "1"):
         return
@@ -63,8 +63,8 @@ def refuse_foreign(event: dict[str, Any]) -> None:
     )
     kind = str(event.get("eventType", event.get("event_type", "")))
     if isinstance(started, dict) and started.keys() & _CADENCE_KEYS and not kind.lower().startswith("event"):
-        raise _refusal("Cadence")
+        raise _unsupported_error("Cadence")
 
 
-def _refusal(engine: str) -> Unreadable:
-    return Unreadable(f"a history of {engine}, which replaytool does not read", "it reads Temporal histories")
+def _unsupported_error(engine: str) -> Unreadable:
+    return Unreadable(f"a history of {engine}, which is not supported", "`replaytool formats` lists the formats")

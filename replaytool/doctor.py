@@ -106,7 +106,7 @@ def _workflows(settings: Settings) -> Iterator[Finding]:
 
 def _converter(settings: Settings) -> Iterator[Finding]:
     if settings.converter:
-        payloads.decoder(settings)
+        payloads.build_payload_decoder(settings)
         yield Finding("converter", "ok", f"{settings.converter} can be loaded")
 
 

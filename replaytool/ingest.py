@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import BinaryIO, cast
 
 from replaytool.errors import ReplaytoolError
-from replaytool.formats import HEAD_SIZE, Unreadable, detect
+from replaytool.formats import HEAD_SIZE, Unreadable, detect_format
 from replaytool.model.history import Run
 from replaytool.sources import Source
 from replaytool.store import Store
@@ -60,10 +60,10 @@ def read(source: Source) -> Iterator[Run]:
     try:
         with source.open() as stream:
             head = stream.read(HEAD_SIZE)
-            found = detect(head)
+            found = detect_format(head)
             _log.debug("%s is %s", source.name, found.name)
             content = BytesIO(head) if len(head) < HEAD_SIZE else cast(BinaryIO, _Rewound(head, stream))
-            yield from found.read(content, source.hints)
+            yield from found.read_runs(content, source.hints)
     except OSError as error:
         raise Unreadable(error.strerror or str(error), getattr(error, "hint", "check the file and its mode")) from error
     except (RecursionError, MemoryError) as error:

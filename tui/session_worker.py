@@ -214,7 +214,7 @@ class Desk:
 
     def timeline(self, events: Sequence[Event]) -> timeline.Timeline:
         """All that the record says about each event."""
-        return timeline.read(events, self._decoder().readable)
+        return timeline.read(events, self._decoder().make_readable)
 
     def walk(self, run_key: str, code: CodeMap | str, tell: Callable[[Progress], None]) -> Walk:
         """The replayed side of a run: children replay it, and answer questions."""
@@ -259,13 +259,13 @@ class Desk:
 
     def whole(self, event: Event) -> dict[str, Any]:
         """An event with its payloads decoded."""
-        found: dict[str, Any] = self._decoder().readable(msgspec.json.decode(event.raw))
+        found: dict[str, Any] = self._decoder().make_readable(msgspec.json.decode(event.raw))
         return found
 
     def previews(self, events: Iterable[Event]) -> dict[int, str]:
         """What each event carried, on one line."""
         decoder = self._decoder()
-        return {event.event_id: preview(decoder.readable(msgspec.json.decode(event.raw))) for event in events}
+        return {event.event_id: preview(decoder.make_readable(msgspec.json.decode(event.raw))) for event in events}
 
     def search(self, events: Sequence[Event], names: Sequence[str], wanted: str) -> list[int]:
         """Where a text stands in the types, names or payloads of the events."""
@@ -274,11 +274,11 @@ class Desk:
             index
             for index, (event, name) in enumerate(zip(events, names, strict=True))
             if wanted in f"{event.event_type} {name} {event.build_id or ''}".lower()
-            or wanted in _all_text(decoder.readable(msgspec.json.decode(event.raw)))
+            or wanted in _all_text(decoder.make_readable(msgspec.json.decode(event.raw)))
         ]
 
-    def _decoder(self) -> payloads.Decoder:
-        return payloads.decoder(self.session.settings)
+    def _decoder(self) -> payloads.PayloadDecoder:
+        return payloads.build_payload_decoder(self.session.settings)
 
 
 _CARRIED = ("failure", "lastFailure", "input", "result", "acceptedRequest", "outcome", "startToFireTimeout", "details")

@@ -1,4 +1,4 @@
-"""Back to what other tools read: the proto JSON of the CLI and the SDKs, or the binary History."""
+"""Write histories for other tools: the JSON of the CLI and the SDKs, or the binary History."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from replaytool.formats.temporal.proto_files import UNKNOWN
 from replaytool.model.history import Event
 
 
-def as_json(events: Sequence[Event]) -> bytes:
-    """`{"events":[…]}`, each event as it is kept."""
+def export_json(events: Sequence[Event]) -> bytes:
+    """Write `{"events":[…]}`, each event as it is stored."""
     return b'{"events":[' + b",\n".join(event.raw for event in events) + b"]}\n"
 
 
-def as_binary(events: Sequence[Event]) -> bytes:
-    """A serialised `temporal.api.history.v1.History`; an event that came as bytes with unknown fields goes as them."""
+def export_binary(events: Sequence[Event]) -> bytes:
+    """Write a serialized `temporal.api.history.v1.History`.
+
+    An event that was read with unknown fields is written unchanged.
+    """
     from google.protobuf.json_format import ParseDict, ParseError
     from google.protobuf.message import DecodeError
     from temporalio.api.history.v1 import History, HistoryEvent
@@ -38,4 +41,4 @@ def as_binary(events: Sequence[Event]) -> bytes:
     return history.SerializeToString()
 
 
-EXPORTS: dict[str, Callable[[Sequence[Event]], bytes]] = {"json": as_json, "binary": as_binary}
+EXPORTS: dict[str, Callable[[Sequence[Event]], bytes]] = {"json": export_json, "binary": export_binary}

@@ -1,6 +1,6 @@
-"""The slow lane: an event in any spelling that Temporal's tools ever wrote, brought to the one that they write today.
+"""The slow path: rewrite an event from any spelling that Temporal's tools ever wrote to today's.
 
-Nothing is dropped. What is not understood stays where it was, under its own name, and is reported as a note.
+Nothing is dropped. An unknown field keeps its place and its name, and is reported as a note.
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from replaytool.formats import json_stream as json_values
-from replaytool.formats.temporal.event_schema import PAYLOAD, PAYLOADS, Field, Message, letters, schema
+from replaytool.formats.temporal.event_schema import (
+    PAYLOAD,
+    PAYLOADS,
+    SchemaField,
+    SchemaMessage,
+    fold_spelling,
+    message_schema,
+)
 
-# Words that were renamed, most of them before 1.0, in field names and in enum values alike.
+# Words that were renamed in field names and enum values, most of them before 1.0.
 _RENAMED = (
     ("decisiontask", "workflowtask"),
     ("tasklist", "taskqueue"),
@@ -28,7 +35,7 @@ _RENAMED_FIELDS = {
     "executionstarttoclosetimeout": "workflowRunTimeout",
     "taskstarttoclosetimeout": "workflowTaskTimeout",
 }
-# Fields that the protocol dropped, whose meaning is known: they stay, and are no news.
+# Fields that the protocol dropped. Their meaning is known: they stay, without a note.
 _RETIRED = {
     "usecompatibleversion", "workerversioningid", "workflowidreusepolicy", "control", "parentworkflowdomain",
     "domain", "childpolicy", "backoffstartintervalinseconds", "expirationintervalinseconds", "buildid",
@@ -40,28 +47,28 @@ _ENCODING_NAME = re.compile(r"[a-z]+/[a-z+.-]+")
 
 
 @dataclass
-class Notes:
-    """What was met on the way through one event."""
+class RepairNotes:
+    """The findings of one event."""
 
     found: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, code: str, what: str) -> None:
-        """Remember one finding."""
+    def add_note(self, code: str, what: str) -> None:
+        """Add one finding."""
         self.found.append((code, what))
 
 
-def normalised(event: dict[str, Any], notes: Notes) -> dict[str, Any]:
-    """The event in today's spelling."""
-    event = _undecorated(event, notes)
-    result: dict[str, Any] = _message(event, schema(), "", notes)
+def normalize_event(event: dict[str, Any], notes: RepairNotes) -> dict[str, Any]:
+    """Return the event in today's spelling."""
+    event = _strip_ui_fields(event, notes)
+    result: dict[str, Any] = _normalize_message(event, message_schema(), "", notes)
     if result.get("eventType", "EVENT_TYPE_UNSPECIFIED") == "EVENT_TYPE_UNSPECIFIED":
-        _type_from_attributes(result)
+        _set_type_from_attributes(result)
     return result
 
 
-def _undecorated(event: dict[str, Any], notes: Notes) -> dict[str, Any]:
-    """The event without what the UI derived from it; old exports have their time in nanoseconds."""
-    keys = {letters(key): key for key in event}
+def _strip_ui_fields(event: dict[str, Any], notes: RepairNotes) -> dict[str, Any]:
+    """Remove fields that the UI derived. Old exports have their time in nanoseconds."""
+    keys = {fold_spelling(key): key for key in event}
     event = dict(event)
     if "eventtime" not in keys and (time := event.pop(keys.get("timestamp", ""), None)) is not None:
         event["eventTime"] = _time_from_nanoseconds(time)
@@ -72,7 +79,7 @@ def _undecorated(event: dict[str, Any], notes: Notes) -> dict[str, Any]:
             event[kind] = {key: value for key, value in attributes.items() if key != "type"}
         for key in keys.keys() & _UI_DECORATION:
             event.pop(keys[key], None)
-        notes.add("ui-decorated", "fields that the UI derived were left out")
+        notes.add_note("ui-decorated", "fields that the UI had added were removed")
     return event
 
 
@@ -88,119 +95,124 @@ def _time_from_nanoseconds(time: object) -> object:
         return time
 
 
-def _type_from_attributes(event: dict[str, Any]) -> None:
-    """Protobuf leaves out an enum's default, and some exports left out the type: the attributes' key tells it."""
-    kind = schema().fields["eventtype"].enum
+def _set_type_from_attributes(event: dict[str, Any]) -> None:
+    """Set a missing type from the key of the attributes.
+
+    Protobuf omits an enum's default, and some exports omit the type.
+    """
+    kind = message_schema().fields["eventtype"].value_enum
     for key in event:
         if key.endswith("EventAttributes") and kind is not None:
-            name = kind.canonical(key.removesuffix("EventAttributes"))
+            name = kind.canonical_name(key.removesuffix("EventAttributes"))
             if name is not None:
                 event["eventType"] = name
                 return
 
 
-def _message(value: Any, message: Message, path: str, notes: Notes) -> Any:
+def _normalize_message(value: Any, message: SchemaMessage, path: str, notes: RepairNotes) -> Any:
     if not isinstance(value, dict):
-        notes.add("unknown-field", f"{path} is no {message.name.rsplit('.', 1)[-1]}")
+        notes.add_note("unknown-field", f"{path} is not a {message.name.rsplit('.', 1)[-1]}")
         return value
     result: dict[str, Any] = {}
     for key, item in value.items():
-        known, name = _field(message, key)
+        known, name = _find_field(message, key)
         where = f"{path}.{name}" if path else name
         if known is None:
             result[key] = item
-            if not _is_retired(letters(where)):
-                notes.add("unknown-field", f"{where} is not known to the installed SDK")
+            if not _is_retired_path(fold_spelling(where)):
+                notes.add_note("unknown-field", f"the installed SDK does not know {where}")
         elif item is not None:
-            result[name] = _value(_seconds(item) if known.is_duration else item, known, where, notes)
+            result[name] = _normalize_value(_format_seconds(item) if known.is_duration else item, known, where, notes)
     return result
 
 
-def _is_retired(path: str) -> bool:
-    """Some names were dropped everywhere, others in one message only."""
+def _is_retired_path(path: str) -> bool:
+    """Return whether the protocol dropped this field: everywhere, or in one message."""
     parts = path.split(".")
     return parts[-1] in _RETIRED or ".".join(parts[-2:]) in _RETIRED
 
 
-def _field(message: Message, key: str) -> tuple[Field | None, str]:
-    """The field that a key means, by its letters; then by its letters before the renaming; then without a unit."""
-    plain = letters(key)
-    for spelling in _spellings(plain):
+def _find_field(message: SchemaMessage, key: str) -> tuple[SchemaField | None, str]:
+    """Find a field by its folded spelling; then by the spelling before a renaming; then without a unit."""
+    plain = fold_spelling(key)
+    for spelling in _candidate_spellings(plain):
         known = message.fields.get(spelling)
         if known is not None and (spelling == plain or not plain.endswith("seconds") or known.is_duration):
             return known, known.name
     return None, key
 
 
-def _spellings(plain: str) -> list[str]:
+def _candidate_spellings(plain: str) -> list[str]:
     spellings = [plain]
     for old, new in _RENAMED:
         spellings.append(spellings[-1].replace(old, new))
     spellings.append(spellings[-1].removesuffix("seconds").removesuffix("in"))
-    spellings.append(letters(_RENAMED_FIELDS.get(spellings[-1], "")))
+    spellings.append(fold_spelling(_RENAMED_FIELDS.get(spellings[-1], "")))
     return spellings
 
 
-def _seconds(value: object) -> object:
+def _format_seconds(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return f"{value}s"
 
 
-def _value(value: Any, known: Field, path: str, notes: Notes) -> Any:
-    if known.message is not None and known.message.name in (PAYLOAD, PAYLOADS):
-        return _recorded_value(value, known, path, notes)
+def _normalize_value(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+    if known.value_message is not None and known.value_message.name in (PAYLOAD, PAYLOADS):
+        return _normalize_recorded_value(value, known, path, notes)
     if known.is_map:
-        return _each(value, known, path, notes)
+        return _normalize_map(value, known, path, notes)
     if known.is_list:
         items = value if isinstance(value, list) else [value]
-        return [_single(item, known, f"{path}[{index}]", notes) for index, item in enumerate(items)]
-    return _single(value, known, path, notes)
+        return [_normalize_single(item, known, f"{path}[{index}]", notes) for index, item in enumerate(items)]
+    return _normalize_single(value, known, path, notes)
 
 
-def _each(value: Any, known: Field, path: str, notes: Notes) -> Any:
+def _normalize_map(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
     if not isinstance(value, dict):
-        notes.add("unknown-field", f"{path} is no map")
+        notes.add_note("unknown-field", f"{path} is not a map")
         return value
-    return {key: _single(item, known, f"{path}.{key}", notes) for key, item in value.items()}
+    return {key: _normalize_single(item, known, f"{path}.{key}", notes) for key, item in value.items()}
 
 
-def _single(value: Any, known: Field, path: str, notes: Notes) -> Any:
-    if known.message is not None:
-        return _message(value, known.message, path, notes)
-    if known.enum is not None:
-        return _enum(value, known, path, notes)
-    return _scalar(value, known)
+def _normalize_single(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+    if known.value_message is not None:
+        return _normalize_message(value, known.value_message, path, notes)
+    if known.value_enum is not None:
+        return _normalize_enum(value, known, path, notes)
+    return _normalize_scalar(value, known)
 
 
-def _enum(value: Any, known: Field, path: str, notes: Notes) -> Any:
-    assert known.enum is not None
-    name = known.enum.canonical(value)
+def _normalize_enum(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+    assert known.value_enum is not None
+    name = known.value_enum.canonical_name(value)
     if name is None and isinstance(value, str):
-        renamed = letters(value)
+        renamed = fold_spelling(value)
         for old, new in _RENAMED:
             renamed = renamed.replace(old, new)
-        name = known.enum.canonical(renamed) or known.enum.canonical(renamed.removeprefix(letters(known.name)))
+        name = known.value_enum.canonical_name(renamed) or known.value_enum.canonical_name(
+            renamed.removeprefix(fold_spelling(known.name))
+        )
     if name is None:
         code = "unknown-event" if path == "eventType" else "unknown-enum"
-        notes.add(code, f"{path} {value!r} is not known to the installed SDK")
+        notes.add_note(code, f"the installed SDK does not know {path} {value!r}")
         return value
     return name
 
 
-def _scalar(value: Any, known: Field) -> Any:
-    """Numbers that were written as text, and the other way round, where the protocol wants the other."""
+def _normalize_scalar(value: Any, known: SchemaField) -> Any:
+    """Convert numbers written as text, and text written as numbers, to what the protocol wants."""
     descriptor = known.descriptor
     if descriptor.cpp_type in (descriptor.CPPTYPE_INT64, descriptor.CPPTYPE_UINT64):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if descriptor.cpp_type in (descriptor.CPPTYPE_INT32, descriptor.CPPTYPE_UINT32) and isinstance(value, str):
         return int(value) if re.fullmatch(r"-?\d{1,10}", value) else value
     if descriptor.type == descriptor.TYPE_BYTES and isinstance(value, str):
-        return _standard_base64(value) or value
+        return _standardize_base64(value) or value
     return value
 
 
-def _standard_base64(text: str) -> str | None:
+def _standardize_base64(text: str) -> str | None:
     padded = text.replace("-", "+").replace("_", "/").rstrip("=")
     padded += "=" * (-len(padded) % 4)
     try:
@@ -209,85 +221,85 @@ def _standard_base64(text: str) -> str | None:
         return None
 
 
-def _recorded_value(value: Any, known: Field, path: str, notes: Notes) -> Any:
-    """Payloads as recorded, or made again from what the UI decoded."""
-    assert known.message is not None
-    if known.message.name == PAYLOAD:
+def _normalize_recorded_value(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+    """Return payloads as recorded, or encode again what the UI decoded."""
+    assert known.value_message is not None
+    if known.value_message.name == PAYLOAD:
         if known.is_list:
-            return [_payload(item, f"{path}[{i}]", notes) for i, item in enumerate(_as_list(value))]
+            return [_normalize_payload(item, f"{path}[{i}]", notes) for i, item in enumerate(_as_list(value))]
         if known.is_map and isinstance(value, dict):
-            return {key: _payload(item, f"{path}.{key}", notes) for key, item in value.items()}
+            return {key: _normalize_payload(item, f"{path}.{key}", notes) for key, item in value.items()}
         if known.is_map and isinstance(value, str):
-            return {"data": _payload(value, f"{path}.data", notes)}
-        return _payload(value, path, notes)
+            return {"data": _normalize_payload(value, f"{path}.data", notes)}
+        return _normalize_payload(value, path, notes)
     if known.is_map:
         if isinstance(value, dict):
-            return {key: _payloads(item, f"{path}.{key}", notes) for key, item in value.items()}
-        return {"data": _payloads(value, f"{path}.data", notes)}
-    return _payloads(value, path, notes)
+            return {key: _normalize_payloads(item, f"{path}.{key}", notes) for key, item in value.items()}
+        return {"data": _normalize_payloads(value, f"{path}.data", notes)}
+    return _normalize_payloads(value, path, notes)
 
 
-def _payloads(value: Any, path: str, notes: Notes) -> Any:
-    if isinstance(value, str) and (blob := _blob(value)) is not None:
+def _normalize_payloads(value: Any, path: str, notes: RepairNotes) -> Any:
+    if isinstance(value, str) and (blob := _read_blob(value)) is not None:
         return {"payloads": [{"data": blob}]}
     items = value.get("payloads", []) if isinstance(value, dict) and set(value) <= {"payloads"} else value
-    return {"payloads": [_payload(item, f"{path}[{i}]", notes) for i, item in enumerate(_as_list(items))]}
+    return {"payloads": [_normalize_payload(item, f"{path}[{i}]", notes) for i, item in enumerate(_as_list(items))]}
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _payload(value: Any, path: str, notes: Notes) -> Any:
+def _normalize_payload(value: Any, path: str, notes: RepairNotes) -> Any:
     if not (isinstance(value, dict) and "metadata" in value and isinstance(value["metadata"], dict)):
         if isinstance(value, dict) and set(value) == {"data"} and isinstance(value["data"], str):
-            return {"data": _standard_base64(value["data"]) or value["data"]}
-        return _encoded_again(value, {"encoding": _JSON_PLAIN}, path, notes)
-    metadata = {key: _metadata(item) for key, item in value["metadata"].items()}
+            return {"data": _standardize_base64(value["data"]) or value["data"]}
+        return _encode_again(value, {"encoding": _JSON_PLAIN}, path, notes)
+    metadata = {key: _encode_metadata(item) for key, item in value["metadata"].items()}
     rest = {key: item for key, item in value.items() if key not in ("metadata", "data")}
     if "data" not in value:
         return {"metadata": metadata, **rest}
     data = value["data"]
-    kept = _standard_base64(data) if isinstance(data, str) and metadata == value["metadata"] else None
+    kept = _standardize_base64(data) if isinstance(data, str) and metadata == value["metadata"] else None
     if kept is not None:
         return {"metadata": metadata, "data": kept, **rest}
-    return _encoded_again(data, metadata, path, notes) | rest
+    return _encode_again(data, metadata, path, notes) | rest
 
 
-def _blob(text: str) -> str | None:
-    """Before 1.0 a whole argument list was one piece of base64, without a word about its encoding."""
-    decoded = _standard_base64(text)
+def _read_blob(text: str) -> str | None:
+    """Return base64 without an encoding: before 1.0, this was a whole list of arguments."""
+    decoded = _standardize_base64(text)
     return decoded if decoded == text and len(text) >= 4 else None
 
 
-def _metadata(value: Any) -> Any:
-    """Metadata is base64; the UI shows what it says."""
+def _encode_metadata(value: Any) -> Any:
+    """Encode metadata as base64; the UI shows it decoded."""
     if not isinstance(value, str):
         return value
-    if _ENCODING_NAME.fullmatch(value) or _standard_base64(value) is None:
+    if _ENCODING_NAME.fullmatch(value) or _standardize_base64(value) is None:
         return base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()
     return value
 
 
-def _encoded_again(value: Any, metadata: dict[str, Any], path: str, notes: Notes) -> dict[str, Any]:
-    """The payload of a value that the UI decoded: exact as JSON goes, lost where the encoding was another one."""
-    encoding = _text(metadata.get("encoding", _JSON_PLAIN))
+def _encode_again(value: Any, metadata: dict[str, Any], path: str, notes: RepairNotes) -> dict[str, Any]:
+    """Encode a value that the UI decoded. JSON is restored exactly; other encodings are lost."""
+    encoding = _decode_metadata(metadata.get("encoding", _JSON_PLAIN))
     if encoding == "binary/null":
         return {"metadata": metadata}
     if encoding == "binary/plain" and isinstance(value, str):
-        notes.add("decoded-payload", f"{path} was decoded by the UI and is encoded as {encoding} again")
+        notes.add_note("decoded-payload", f"the UI had decoded {path}: it is encoded as {encoding} again")
         return {
             "metadata": metadata,
             "data": base64.b64encode(value.encode("utf-8", "surrogatepass")).decode(),
         }
     if not encoding.startswith("json/"):
-        notes.add("lost-payload", f"{path} was {encoding} and shows only what the UI made of it")
+        notes.add_note("lost-payload", f"{path} was {encoding}, and only the UI's decoded form is left")
         return {"metadata": metadata, "data": value}
-    notes.add("decoded-payload", f"{path} was decoded by the UI and is encoded as {encoding} again")
-    return {"metadata": metadata, "data": base64.b64encode(json_values.encode(value)).decode()}
+    notes.add_note("decoded-payload", f"the UI had decoded {path}: it is encoded as {encoding} again")
+    return {"metadata": metadata, "data": base64.b64encode(json_values.encode_value(value)).decode()}
 
 
-def _text(value: Any) -> str:
+def _decode_metadata(value: Any) -> str:
     try:
         return base64.b64decode(value).decode()
     except (ValueError, TypeError):

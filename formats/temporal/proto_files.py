@@ -1,4 +1,4 @@
-"""Temporal histories as protobuf: a `History`, or Temporal Cloud's export of many, told apart by trying both."""
+"""Read Temporal histories from protobuf: a `History`, or the export of Temporal Cloud. Both parsers are tried."""
 
 from __future__ import annotations
 
@@ -14,56 +14,58 @@ from temporalio.api.export.v1 import WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
 
 from replaytool.formats.base import Unreadable
-from replaytool.formats.temporal.canonical_events import EventList
+from replaytool.formats.temporal.canonical_events import HistoryBuilder
 from replaytool.formats.temporal.run_summary import build_run
 from replaytool.model.history import Hints, Problem, Run
 
 UNKNOWN = "@proto"
-"""The key under which an event that holds fields unknown to the SDK keeps all its bytes."""
-_FIELD_ONE = b"\x0a"  # both messages hold nothing but their first field, length-delimited
+"""An event with fields that the SDK does not know keeps all its bytes under this key."""
+_FIELD_ONE = b"\x0a"  # both messages have only field 1, length-delimited
 _LONGEST_ITEM = 128 * 1024 * 1024
 
 
 class TemporalProto:
-    """Binary histories; there are no magic bytes, so the first event has to make sense."""
+    """Binary histories. There are no magic bytes, so the first event must be valid."""
 
     name = "temporal-proto"
     engine = "temporal"
     about = "binary temporal.api.history.v1.History, or Temporal Cloud's export of WorkflowExecutions"
 
-    def sniff(self, head: bytes) -> bool:
-        """A first field that holds event 1, or a history that begins with it."""
-        return head[:1] == _FIELD_ONE and (_begins_history(head) or _begins_history(_inside(_inside(head))))
+    def matches_head(self, head: bytes) -> bool:
+        """Return whether the first field holds event 1, or a history that begins with it."""
+        return head[:1] == _FIELD_ONE and (_begins_history(head) or _begins_history(_first_field(_first_field(head))))
 
-    def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
-        """The runs: one, or one for each item of an export."""
-        items = _items(stream)
+    def read_runs(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
+        """Yield one run, or one for each item of an export."""
+        items = _iterate_items(stream)
         first = next(items, None)
         if first is None:
             raise Unreadable("the file is empty", "export the history again", "byte 0")
         if _is_first_event(first[1]):
-            yield _run_of(chain([first], items), hints)
+            yield _build_proto_run(chain([first], items), hints)
             return
-        yield _run_of(_events_of(first), hints)
+        yield _build_proto_run(_read_execution_events(first), hints)
         for item in items:
-            yield _run_of(_events_of(item), hints)
+            yield _build_proto_run(_read_execution_events(item), hints)
 
 
-def _items(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """The values of field 1, each with the place where it begins."""
+def _iterate_items(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the values of field 1, each with its offset."""
     at = 0
     while tag := stream.read(1):
         if tag != _FIELD_ONE:
-            raise Unreadable(f"byte {tag.hex()} where an event should begin", "export the history again", f"byte {at}")
-        size, width = _length(stream, at)
+            raise Unreadable(
+                f"byte {tag.hex()} instead of the start of an event", "export the history again", f"byte {at}"
+            )
+        size, width = _read_length(stream, at)
         data = stream.read(size) if size <= _LONGEST_ITEM else b""
         if len(data) < size:
-            raise Unreadable("the file ends in the middle of an event: it is cut off", "export it again", f"byte {at}")
+            raise Unreadable("the file is cut off in the middle of an event", "export it again", f"byte {at}")
         yield at, data
         at += 1 + width + size
 
 
-def _length(stream: BinaryIO, at: int) -> tuple[int, int]:
+def _read_length(stream: BinaryIO, at: int) -> tuple[int, int]:
     size = 0
     for width in range(10):
         byte = stream.read(1)
@@ -72,45 +74,50 @@ def _length(stream: BinaryIO, at: int) -> tuple[int, int]:
         size |= (byte[0] & 0x7F) << (7 * width)
         if byte[0] < 0x80:
             return size, width + 1
-    raise Unreadable("the file ends in the middle of an event: it is cut off", "export it again", f"byte {at}")
+    raise Unreadable("the file is cut off in the middle of an event", "export it again", f"byte {at}")
 
 
-def _events_of(item: tuple[int, bytes]) -> list[tuple[int, bytes]]:
-    """The events of one exported execution."""
+def _read_execution_events(item: tuple[int, bytes]) -> list[tuple[int, bytes]]:
+    """Return the events of one exported execution."""
     at, data = item
     try:
         history = WorkflowExecution.FromString(data).history
     except DecodeError:
-        raise Unreadable("an item of the export holds no history", "export it again", f"byte {at}") from None
+        raise Unreadable("an item of the export has no history", "export it again", f"byte {at}") from None
     return [(at, event.SerializeToString()) for event in history.events]
 
 
-def _run_of(events: Iterable[tuple[int, bytes]], hints: Hints) -> Run:
-    gathered = EventList()
+def _build_proto_run(events: Iterable[tuple[int, bytes]], hints: Hints) -> Run:
+    gathered = HistoryBuilder()
     for at, data in events:
         try:
             event = HistoryEvent.FromString(data)
         except DecodeError:
-            raise Unreadable("bytes that are no event", "export the history again", f"byte {at}") from None
-        gathered.add(_as_json(event, data, gathered))
+            raise Unreadable("bytes that are not an event", "export the history again", f"byte {at}") from None
+        gathered.add_event(_event_to_json(event, data, gathered))
     if not gathered.events or gathered.events[0].event_id != 1:
         raise Unreadable("a fragment, not a history", "a history begins with event 1")
     return build_run(gathered, TemporalProto.name, Hints(), hints)
 
 
-def _as_json(event: HistoryEvent, data: bytes, gathered: EventList) -> dict[str, object]:
+def _event_to_json(event: HistoryEvent, data: bytes, gathered: HistoryBuilder) -> dict[str, object]:
     known = HistoryEvent()
     known.CopyFrom(event)
     known.DiscardUnknownFields()
-    result = _in_order(MessageToDict(event))
+    result = _sort_maps(MessageToDict(event))
     if known.ByteSize() != event.ByteSize():
         result[UNKNOWN] = base64.b64encode(data).decode()
-        gathered.note(Problem("unknown-field", "fields that the installed SDK does not know", event.event_id))
+        gathered.add_problem(
+            Problem("unknown-field", "the installed SDK does not know some of its fields", event.event_id)
+        )
     return result
 
 
-def _in_order(event: dict[str, object]) -> dict[str, object]:
-    """Protobuf hands out maps in another order in each process; a run must be the same whoever reads it."""
+def _sort_maps(event: dict[str, object]) -> dict[str, object]:
+    """Sort the keys of maps.
+
+    Protobuf orders them differently in each process, and a run must be the same for every reader.
+    """
     ordered: dict[str, object] = msgspec.json.decode(msgspec.json.encode(event, order="sorted"))
     return ordered
 
@@ -118,7 +125,7 @@ def _in_order(event: dict[str, object]) -> dict[str, object]:
 def _begins_history(head: bytes) -> bool:
     if head[:1] != _FIELD_ONE:
         return False
-    size, start = _varint_at(head, 1)
+    size, start = _read_varint(head, 1)
     return (
         _is_first_event(head[start : start + size])
         if start + size <= len(head)
@@ -127,17 +134,17 @@ def _begins_history(head: bytes) -> bool:
 
 
 def _is_first_event(data: bytes) -> bool:
-    """Event ids are field 1 of an event, and a history begins with event 1 and its time, or its type."""
+    """Return whether this is event 1: field 1 is the event ID, then comes the time or the type."""
     return data[:3] in (b"\x08\x01\x12", b"\x08\x01\x18")
 
 
-def _inside(message: bytes) -> bytes:
-    """The bytes of the first field, as far as they are there."""
-    size, start = _varint_at(message, 1)
+def _first_field(message: bytes) -> bytes:
+    """Return the bytes of the first field, as far as they are there."""
+    size, start = _read_varint(message, 1)
     return message[start : start + size]
 
 
-def _varint_at(data: bytes, at: int) -> tuple[int, int]:
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     size = 0
     for index, byte in enumerate(data[at : at + 10]):
         size |= (byte & 0x7F) << (7 * index)

@@ -1,4 +1,4 @@
-"""From the events of one history to a `Run`: who it is, how it ended, and what is odd about the record."""
+"""Build a `Run` from the events of one history: its IDs, its status, and the problems in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from replaytool.formats.base import Unreadable
-from replaytool.formats.temporal.canonical_events import EventList, attributes
+from replaytool.formats.temporal.canonical_events import HistoryBuilder, find_attributes
 from replaytool.model.history import Event, Hints, Problem, Run
 
 ENGINE = "temporal"
@@ -22,49 +22,49 @@ _CLOSING = {
 _DEFAULT_BUILD = re.compile(r"[0-9a-f]{32}")
 
 
-def build_run(gathered: EventList, format_name: str, wrapper: Hints, hints: Hints) -> Run:
-    """The run that these events record. `wrapper` is what the file says around them, `hints` what its name says."""
-    gathered.events, problems = _in_order(gathered)
+def build_run(gathered: HistoryBuilder, format_name: str, wrapper: Hints, hints: Hints) -> Run:
+    """Build the run. `wrapper` holds IDs from around the events, `hints` IDs from the file's name."""
+    gathered.events, problems = _sort_events(gathered)
     events = gathered.events
     if events[-1].event_id > _HIGHEST_ID:
-        raise Unreadable(f"an event with the id {events[-1].event_id}", "no engine counts that far")
-    started = _started(gathered)
-    reset = _last_reset(gathered)
-    run_id, run_id_from = _run_id(wrapper, reset, started, hints)
-    written = _text(started.get("workflowId"))
+        raise Unreadable(f"an event with the ID {events[-1].event_id}", "event IDs are below 2^31: check the export")
+    started = _start_attributes(gathered)
+    reset = _last_reset_attributes(gathered)
+    run_id, run_id_from = _find_run_id(wrapper, reset, started, hints)
+    written = _read_text(started.get("workflowId"))
     told = (hints.workflow_id,) if hints.is_certain else ()
     workflow_id = next(filter(None, (*told, wrapper.workflow_id, written, hints.workflow_id)), None)
-    completed = _completions(gathered)
-    problems += _problems(events, completed, run_id, workflow_id)
+    completed = _completion_attributes(gathered)
+    problems += _find_problems(events, completed, run_id, workflow_id)
     return Run(
         engine=ENGINE,
         format=format_name,
         events=events,
-        workflow_type=_name(started.get("workflowType")),
+        workflow_type=_read_name(started.get("workflowType")),
         status=_CLOSING.get(events[-1].event_type, "Running"),
         run_id_from=run_id_from,
-        sha256=gathered.digest(),
+        sha256=gathered.hash_history(),
         namespace=wrapper.namespace or hints.namespace,
         workflow_id=workflow_id,
         run_id=run_id,
-        task_queue=_name(started.get("taskQueue")) or None,
-        parent_workflow_id=_in(started, "parentWorkflowExecution", "workflowId"),
-        first_run_id=_text(started.get("firstExecutionRunId")),
-        continued_run_id=_text(started.get("continuedExecutionRunId")),
-        reset_from_run_id=_text(reset.get("baseRunId")),
-        sdk_name=_latest(completed, "sdkName"),
-        sdk_version=_latest(completed, "sdkVersion"),
+        task_queue=_read_name(started.get("taskQueue")) or None,
+        parent_workflow_id=_read_inner_text(started, "parentWorkflowExecution", "workflowId"),
+        first_run_id=_read_text(started.get("firstExecutionRunId")),
+        continued_run_id=_read_text(started.get("continuedExecutionRunId")),
+        reset_from_run_id=_read_text(reset.get("baseRunId")),
+        sdk_name=_latest_sdk_value(completed, "sdkName"),
+        sdk_version=_latest_sdk_value(completed, "sdkVersion"),
         problems=(*gathered.notes.values(), *problems),
     )
 
 
-def is_closing(event: Event) -> bool:
-    """Whether nothing can come behind this event."""
+def is_closing_event(event: Event) -> bool:
+    """Return whether no event can follow this one."""
     return event.event_type in _CLOSING
 
 
-def _in_order(gathered: EventList) -> tuple[list[Event], list[Problem]]:
-    """The events by their ids; the UI's newest-first order is turned round."""
+def _sort_events(gathered: HistoryBuilder) -> tuple[list[Event], list[Problem]]:
+    """Sort the events by ID: the UI exports the newest first."""
     ids = [event.event_id for event in gathered.events]
     if ids == sorted(ids):
         return gathered.events, []
@@ -76,24 +76,28 @@ def _in_order(gathered: EventList) -> tuple[list[Event], list[Problem]]:
     return [gathered.events[index] for index in order], [problem]
 
 
-def _started(gathered: EventList) -> dict[str, Any]:
-    return attributes(gathered.parsed[0]) if 0 in gathered.parsed else {}
+def _start_attributes(gathered: HistoryBuilder) -> dict[str, Any]:
+    return find_attributes(gathered.parsed[0]) if 0 in gathered.parsed else {}
 
 
-def _last_reset(gathered: EventList) -> dict[str, Any]:
-    """What the newest reset in this history wrote; its new run is this one."""
+def _last_reset_attributes(gathered: HistoryBuilder) -> dict[str, Any]:
+    """Return the attributes of the newest reset; its new run is this one."""
     for event in reversed(gathered.parsed.values()):
-        if event.get("eventType") == "EVENT_TYPE_WORKFLOW_TASK_FAILED" and _text(attributes(event).get("newRunId")):
-            return attributes(event)
+        if event.get("eventType") == "EVENT_TYPE_WORKFLOW_TASK_FAILED" and _read_text(
+            find_attributes(event).get("newRunId")
+        ):
+            return find_attributes(event)
     return {}
 
 
-def _run_id(wrapper: Hints, reset: dict[str, Any], started: dict[str, Any], hints: Hints) -> tuple[str | None, str]:
+def _find_run_id(
+    wrapper: Hints, reset: dict[str, Any], started: dict[str, Any], hints: Hints
+) -> tuple[str | None, str]:
     for found, source in (
         (hints.run_id if hints.is_certain else None, "server"),
         (wrapper.run_id, "wrapper"),
-        (_text(reset.get("newRunId")), "reset event"),
-        (_text(started.get("originalExecutionRunId")), "started event"),
+        (_read_text(reset.get("newRunId")), "reset event"),
+        (_read_text(started.get("originalExecutionRunId")), "started event"),
         (hints.run_id, "file name"),
     ):
         if found:
@@ -101,46 +105,46 @@ def _run_id(wrapper: Hints, reset: dict[str, Any], started: dict[str, Any], hint
     return None, "none"
 
 
-def _completions(gathered: EventList) -> list[dict[str, Any]]:
+def _completion_attributes(gathered: HistoryBuilder) -> list[dict[str, Any]]:
     return [
-        attributes(event)
+        find_attributes(event)
         for event in gathered.parsed.values()
         if event.get("eventType") == "EVENT_TYPE_WORKFLOW_TASK_COMPLETED"
     ]
 
 
-def _latest(completed: list[dict[str, Any]], name: str) -> str | None:
-    """The server writes SDK metadata only when it changes."""
+def _latest_sdk_value(completed: list[dict[str, Any]], name: str) -> str | None:
+    """Return the newest value: the server records SDK metadata only when it changes."""
     for one in reversed(completed):
-        if found := _in(one, "sdkMetadata", name):
+        if found := _read_inner_text(one, "sdkMetadata", name):
             return found
     return None
 
 
-def _problems(
+def _find_problems(
     events: list[Event], completed: list[dict[str, Any]], run_id: str | None, workflow_id: str | None
 ) -> list[Problem]:
-    problems = _gaps(events)
-    has_flags = any(_flags(one) for one in completed)
+    problems = _find_gaps(events)
+    has_flags = any(_has_sdk_flags(one) for one in completed)
     if not has_flags and any(event.event_type == "WorkflowTaskCompleted" for event in events):
         problems.append(
-            Problem("blind", "no SDK flags are recorded: the SDK's own replayer skips checks on such a history")
+            Problem("blind", "no SDK flags are recorded: the SDK's own replayer skips checks for this history")
         )
     if any(build and _DEFAULT_BUILD.fullmatch(build) for build in {event.build_id for event in events}):
         problems.append(
             Problem(
                 "hash-build-id",
-                "no build id was set: the SDK's default is a hash that cannot tell versions of the code apart",
+                "no build ID was set: two versions of the code can share the SDK's default",
             )
         )
     if not run_id:
-        problems.append(Problem("no-run-id", "neither the file nor its name says which run this is"))
+        problems.append(Problem("no-run-id", "neither the file nor its name has the run ID"))
     if not workflow_id:
-        problems.append(Problem("no-workflow-id", "the workflow id is recorded nowhere in the file"))
+        problems.append(Problem("no-workflow-id", "the file has no workflow ID"))
     return problems
 
 
-def _gaps(events: list[Event]) -> list[Problem]:
+def _find_gaps(events: list[Event]) -> list[Problem]:
     is_dense = [event.event_id for event in events] == list(range(1, len(events) + 1))
     if is_dense and None not in [event.event_time for event in events]:
         return []
@@ -148,7 +152,7 @@ def _gaps(events: list[Event]) -> list[Problem]:
     previous = 0
     for event in events:
         if event.event_id == previous:
-            problems.append(Problem("duplicate-event-id", f"event id {previous} is there twice", previous))
+            problems.append(Problem("duplicate-event-id", f"event ID {previous} occurs twice", previous))
         elif event.event_id != previous + 1:
             missing = f"{previous + 1}" if event.event_id == previous + 2 else f"{previous + 1} to {event.event_id - 1}"
             problems.append(Problem("missing-event-id", f"missing: {missing}", event.event_id))
@@ -158,19 +162,19 @@ def _gaps(events: list[Event]) -> list[Problem]:
     return problems[:20]
 
 
-def _flags(completed: dict[str, Any]) -> bool:
+def _has_sdk_flags(completed: dict[str, Any]) -> bool:
     metadata = completed.get("sdkMetadata")
     return isinstance(metadata, dict) and bool(metadata.get("coreUsedFlags") or metadata.get("langUsedFlags"))
 
 
-def _name(value: object) -> str:
+def _read_name(value: object) -> str:
     return str(value["name"]) if isinstance(value, dict) and isinstance(value.get("name"), str) else ""
 
 
-def _text(value: object) -> str | None:
+def _read_text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _in(holder: dict[str, Any], key: str, name: str) -> str | None:
+def _read_inner_text(holder: dict[str, Any], key: str, name: str) -> str | None:
     inner = holder.get(key)
-    return _text(inner.get(name)) if isinstance(inner, dict) else None
+    return _read_text(inner.get(name)) if isinstance(inner, dict) else None

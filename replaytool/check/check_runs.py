@@ -14,7 +14,7 @@ from replaytool.check.causes import causes
 from replaytool.check.repeat import replay_repeatedly
 from replaytool.check.run_charts import timeline
 from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.events.deployment import subjects
+from replaytool.engines.temporal.events.deployment import load_subjects
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import (
     FAILING,
@@ -82,7 +82,7 @@ def check(
     if is_kept and plan.keep and outcome.verdicts:
         _keep(store, fingerprint, outcome)
     found = known | outcome.verdicts
-    checked = [Checked(one, found[key]) for key, one in subjects(store, rows).items() if key in found]
+    checked = [Checked(one, found[key]) for key, one in load_subjects(store, rows).items() if key in found]
     code = info if info.fingerprint else outcome.code
     seconds = time.monotonic() - began
     return Report(code, checked, pictured(store, checked), seconds, outcome.complete, shard=shard)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from replaytool.engines.temporal.events.pending_work import Work, record
+from replaytool.engines.temporal.events.pending_work import TrackedWork, read_pending_work
 from replaytool.model.history import Event
 from replaytool.model.run_chart import Span, Timeline
 
@@ -13,7 +13,7 @@ _MOST_SPANS = 40
 
 def timeline(events: Sequence[Event], around: int | None = None) -> Timeline:
     """All that fits into one picture, nearest to an event where a run is too long for that."""
-    told = record(events)
+    told = read_pending_work(events)
     last = events[-1].event_id if events else 0
     spans = [_span(work) for work in (*told.works, *told.updates)]
     spans += [Span(one.kind, one.name, one.event_id, one.handled_by, "Received") for one in told.received]
@@ -31,6 +31,6 @@ def _distance(span: Span, center: int) -> int:
     return min(abs(span.opened - center), abs((span.closed or span.opened) - center))
 
 
-def _span(work: Work) -> Span:
+def _span(work: TrackedWork) -> Span:
     last = work.views[-1]
-    return Span(last.kind, last.name, work.opened, work.closed, last.status)
+    return Span(last.kind, last.name, work.opening_event_id, work.closed, last.status)

@@ -165,7 +165,7 @@ def _at(work: Session, run: str, walk: Walk | None, asked: _Asked) -> _Answer:
     from replaytool.engines.temporal.events import payloads
 
     row, events = work.history(run)
-    line = timeline.read(events, payloads.decoder(work.settings).readable)
+    line = timeline.read(events, payloads.build_payload_decoder(work.settings).make_readable)
     state = line.at(line.last if asked.at is None else asked.at)
     lines = list(telling.recorded(row, state))
     plain = {"run_key": row.run_key, **state.as_json()}

@@ -15,7 +15,7 @@ from replaytool.text import shortened, visible
 
 if TYPE_CHECKING:
     from replaytool.debug.compare_runs import Pair
-    from replaytool.engines.temporal.events.labels import Deed
+    from replaytool.engines.temporal.events.labels import EventLabel
 
 
 @click.command
@@ -72,7 +72,7 @@ def _line(pair: Pair) -> str:
     return visible(f"{_id(pair.left):>6} {_id(pair.right):>6}  {deed.kind} {deed.name}".rstrip())
 
 
-def _id(deed: Deed | None) -> str:
+def _id(deed: EventLabel | None) -> str:
     return str(deed.event_id) if deed else "·"
 
 

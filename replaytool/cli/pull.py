@@ -76,10 +76,10 @@ def command(ctx: click.Context, /, skip_bad: bool, decode: bool, as_json: bool, 
       replaytool pull --profile prod --limit 1000
       replaytool pull -w order-17
     """
-    from replaytool.engines.temporal.server.pull import Tally
+    from replaytool.engines.temporal.server.pull import PullProgress
 
     wanted, settings = _split(given)
-    tally = Tally()
+    tally = PullProgress()
     with options.watching("pulling") as observer:
         report = session(ctx, **settings).pull(wanted, observer, tally, decode=decode)
     counts = {"listed": tally.listed, "unchanged": tally.unchanged}

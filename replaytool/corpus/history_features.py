@@ -36,7 +36,7 @@ def _shapes(run: Run) -> Iterator[Thing]:
 def _commands(run: Run) -> Iterator[str]:
     """What the code asked for; for engines that do not record it, what happened."""
     if run.engine != "temporal":
-        yield from (f"{event.event_type} {name}".strip() for event, name, _ in deeds.named(run.events))
+        yield from (f"{event.event_type} {name}".strip() for event, name, _ in deeds.name_events(run.events))
         return
     for one in Record(run).commands():
         if one.event_type != "TimerFired":
@@ -44,7 +44,7 @@ def _commands(run: Run) -> Iterator[str]:
 
 
 def _events(run: Run) -> Iterator[Thing]:
-    for event, name, _ in deeds.named(run.events):
+    for event, name, _ in deeds.name_events(run.events):
         said = "" if event.event_type.startswith(_NAMELESS) else name
         yield ("event", run.workflow_type, event.event_type, said)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.labels import Deed
+from replaytool.engines.temporal.events.labels import EventLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Change:
 class Pair:
     """What stands on one line of a comparison; a side is missing where only the other run did it."""
 
-    left: Deed | None
-    right: Deed | None
+    left: EventLabel | None
+    right: EventLabel | None
     changes: tuple[Change, ...] = ()
 
     @property
@@ -37,9 +37,11 @@ class Pair:
         return "~" if self.changes else "="
 
 
-def aligned(left: Sequence[Deed], right: Sequence[Deed]) -> Iterator[Pair]:
+def aligned(left: Sequence[EventLabel], right: Sequence[EventLabel]) -> Iterator[Pair]:
     """The two runs as one list of pairs."""
-    matcher = difflib.SequenceMatcher(None, [one.label for one in left], [one.label for one in right], autojunk=False)
+    matcher = difflib.SequenceMatcher(
+        None, [one.kind_and_name for one in left], [one.kind_and_name for one in right], autojunk=False
+    )
     for kind, left_from, left_to, right_from, right_to in matcher.get_opcodes():
         if kind == "equal":
             for one, other in zip(left[left_from:left_to], right[right_from:right_to], strict=True):

@@ -19,7 +19,7 @@ from replaytool.config import Settings
 from replaytool.debug.process.messages import At, Digests, Evaluate, Evaluated, LineFound, LineOf, ReadFile, States
 from replaytool.debug.process.parent import Place, Walker
 from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, Tasks
+from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import (
     Blame,
@@ -69,11 +69,11 @@ def code_map(
 def stop(run: Run, code: CodeMap, event_id: int) -> str:
     """Stop in pdb inside the workflow's code, in this process, where the task of an event begins to run."""
     from replaytool.engines import load
-    from replaytool.engines.temporal.debug.python_debugger import stop as stop_at
+    from replaytool.engines.temporal.debug.python_debugger import stop_in_pdb as stop_at
 
-    tasks = Tasks(run.events)
+    tasks = TaskIndex(run.events)
     check_event(run, event_id)
-    task = tasks.of(event_id)
+    task = tasks.task_of_event(event_id)
     build = task.build_id if task else None
     places = Places(code, [build])
     try:
@@ -99,7 +99,7 @@ class Walk:
 
     def __init__(self, run: Run, history: bytes, code: CodeMap, progress: Tell | None = None) -> None:
         self._run = run
-        self._tasks = Tasks(run.events)
+        self._tasks = TaskIndex(run.events)
         self._places = Places(code, [task.build_id for task in self._tasks.all] or [None])
         self._tell = progress
         self._is_mapped = bool(code.builds or code.git)
@@ -129,7 +129,7 @@ class Walk:
     def at(self, event_id: int) -> Moment:
         """The replayed side just after an event."""
         check_event(self._run, event_id)
-        task, shown_in = self._tasks.newest(event_id), self._tasks.shown_in(event_id)
+        task, shown_in = self._tasks.newest_task(event_id), self._tasks.find_observing_task(event_id)
         pending = shown_in.event_id if shown_in else None
         if task is None:
             return Moment(event_id, 0, pending_until=pending)
@@ -224,7 +224,7 @@ class Walk:
         )  # fmt: skip
 
     def _line(self, text: str, step: Seen, *, truth: bool) -> tuple[LineFound | None, Trouble | None]:
-        placed, task = self._places.of(step.build_id), self._tasks.newest(step.event_id)
+        placed, task = self._places.of(step.build_id), self._tasks.newest_task(step.event_id)
         if placed is None or task is None:
             return None, None
         return self._walkers[placed].ask(LineOf(text, task.event_id, truth), LineFound)

@@ -11,11 +11,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.pending_work import CLOSED, Pending, Received, Record, Task, Work, record
+from replaytool.engines.temporal.events.pending_work import (
+    CLOSED,
+    PendingItem,
+    ReceivedMessage,
+    TrackedWork,
+    WorkflowTask,
+    WorkRecord,
+    read_pending_work,
+)
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 
-__all__ = ["Change", "Difference", "Pending", "Received", "Segment", "State", "Task", "Timeline", "failed", "read"]
+__all__ = [
+    "Change",
+    "Difference",
+    "PendingItem",
+    "ReceivedMessage",
+    "Segment",
+    "State",
+    "Timeline",
+    "WorkflowTask",
+    "failed",
+    "read",
+]
 
 _UNTOLD = ("WorkflowTask", "ActivityTaskStarted", "WorkflowExecutionOptionsUpdated")
 _FAILURES = ("Failed", "TimedOut", "Terminated")
@@ -43,28 +62,28 @@ class State:
     status: str
     build_id: str | None
     """The build that ran the newest task that had started by then."""
-    task: Task | None
+    task: WorkflowTask | None
     task_status: str | None
     issued_by: int | None
     """The WorkflowTaskCompleted whose code asked for this event."""
     consumed_by: int | None
     """The WorkflowTaskCompleted in which the code saw this event."""
-    pending: tuple[Pending, ...]
-    signals: tuple[Received, ...]
-    updates: tuple[Pending, ...]
+    pending: tuple[PendingItem, ...]
+    signals: tuple[ReceivedMessage, ...]
+    updates: tuple[PendingItem, ...]
     search_attributes: Mapping[str, Any]
     memo: Mapping[str, Any]
 
     @property
-    def unhandled(self) -> list[Received]:
+    def unhandled(self) -> list[ReceivedMessage]:
         """Signals that no task had seen."""
-        return [one for one in self.signals if not one.handled_at(self.event_id)]
+        return [one for one in self.signals if not one.was_handled_at(self.event_id)]
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, as `debug --json` writes it."""
         plain = asdict(self)
         for one, signal in zip(plain["signals"], self.signals, strict=True):
-            one["handled"] = signal.handled_at(self.event_id)
+            one["handled"] = signal.was_handled_at(self.event_id)
         return plain
 
 
@@ -83,14 +102,14 @@ class Difference:
 
     before: int
     after: int
-    opened: tuple[Pending, ...]
-    closed: tuple[Pending, ...]
+    opened: tuple[PendingItem, ...]
+    closed: tuple[PendingItem, ...]
     """Each as it stood when it closed."""
-    passed: tuple[Pending, ...]
+    passed: tuple[PendingItem, ...]
     """Both opened and closed on the way."""
-    moved: tuple[tuple[Pending, Pending], ...]
-    received: tuple[Received, ...]
-    handled: tuple[Received, ...]
+    moved: tuple[tuple[PendingItem, PendingItem], ...]
+    received: tuple[ReceivedMessage, ...]
+    handled: tuple[ReceivedMessage, ...]
     changes: tuple[Change, ...]
 
 
@@ -101,13 +120,13 @@ def failed(event_type: str) -> bool:
 
 def read(events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> Timeline:
     """The timeline of a run; `readable` decodes the payloads of memo and search attributes."""
-    return Timeline(events, record(events, readable))
+    return Timeline(events, read_pending_work(events, readable))
 
 
 class Timeline:
     """One run, to be asked about any of its events."""
 
-    def __init__(self, events: Sequence[Event], found: Record) -> None:
+    def __init__(self, events: Sequence[Event], found: WorkRecord) -> None:
         if not events:
             raise ReplaytoolError("the run has no events", "load its history again")
         self.events = events
@@ -116,7 +135,7 @@ class Timeline:
         self.segments = tuple(_segments(events, found.tasks))
         self._record = found
         self._ids = [event.event_id for event in events]
-        self._opened = [work.opened for work in found.works]
+        self._opened = [work.opening_event_id for work in found.works]
         self._open_before = _lists_of_open(self._ids, found.works)
         self._received = [one.event_id for one in found.received]
         self._task_starts = [task.scheduled for task in found.tasks]
@@ -145,7 +164,7 @@ class Timeline:
         index = self.index(event_id)
         event, said = self.events[index], self._record
         task = self.task_at(event_id)
-        updates = (work.at(event_id) for work in said.updates if work.opened <= event_id)
+        updates = (work.view_at(event_id) for work in said.updates if work.opening_event_id <= event_id)
         return State(
             event_id, event.event_type, self.names[index], event.event_time, self._status(event_id),
             self.build_at(event_id), task, task.status_at(event_id) if task else None,
@@ -170,7 +189,7 @@ class Timeline:
             tuple(_changes(one, other)),
         )  # fmt: skip
 
-    def task_at(self, event_id: int) -> Task | None:
+    def task_at(self, event_id: int) -> WorkflowTask | None:
         """The newest workflow task that was scheduled by then."""
         index = bisect_right(self._task_starts, event_id)
         return self.tasks[index - 1] if index else None
@@ -196,19 +215,19 @@ class Timeline:
         closed = self._record.closed
         return closed[1] if closed and event_id >= closed[0] else "Running"
 
-    def _pending(self, index: int, event_id: int) -> tuple[Pending, ...]:
+    def _pending(self, index: int, event_id: int) -> tuple[PendingItem, ...]:
         works, block = self._record.works, index // _EVERY
         since = bisect_left(self._opened, self._ids[block * _EVERY])
         until = bisect_right(self._opened, event_id)
         candidates = (*self._open_before[block], *works[since:until])
-        return tuple(work.at(event_id) for work in candidates if work.open_at(event_id))
+        return tuple(work.view_at(event_id) for work in candidates if work.is_open_at(event_id))
 
-    def _passed(self, low: int, high: int) -> Iterator[Pending]:
+    def _passed(self, low: int, high: int) -> Iterator[PendingItem]:
         for work in self._record.works[bisect_right(self._opened, low) : bisect_right(self._opened, high)]:
             if work.closed is not None and work.closed <= high:
                 yield work.views[-1]
 
-    def _ended(self, view: Pending, after: int) -> Pending:
+    def _ended(self, view: PendingItem, after: int) -> PendingItem:
         """As it stood when it closed; on the way back it has not begun, and stays as it was."""
         if after < view.since:
             return view
@@ -216,13 +235,13 @@ class Timeline:
         return self._record.works[index].views[-1]
 
 
-def _lists_of_open(ids: Sequence[int], works: Sequence[Work]) -> list[tuple[Work, ...]]:
+def _lists_of_open(ids: Sequence[int], works: Sequence[TrackedWork]) -> list[tuple[TrackedWork, ...]]:
     """For each block of events, what was open before it."""
-    lists: list[tuple[Work, ...]] = []
-    still: list[Work] = []
+    lists: list[tuple[TrackedWork, ...]] = []
+    still: list[TrackedWork] = []
     taken = 0
     for start in range(0, len(ids), _EVERY):
-        while taken < len(works) and works[taken].opened < ids[start]:
+        while taken < len(works) and works[taken].opening_event_id < ids[start]:
             still.append(works[taken])
             taken += 1
         still = [work for work in still if work.closed is None or work.closed >= ids[start]]
@@ -230,7 +249,7 @@ def _lists_of_open(ids: Sequence[int], works: Sequence[Work]) -> list[tuple[Work
     return lists
 
 
-def _segments(events: Sequence[Event], tasks: Sequence[Task]) -> Iterator[Segment]:
+def _segments(events: Sequence[Event], tasks: Sequence[WorkflowTask]) -> Iterator[Segment]:
     """Each build's stretch begins with the start of its first task; what lies before any task is the first one's."""
     first, build = events[0].event_id, None
     for task in tasks:

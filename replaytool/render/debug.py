@@ -11,7 +11,7 @@ from replaytool.render.tables import cell
 from replaytool.text import shortened
 
 if TYPE_CHECKING:
-    from replaytool.debug.timeline import Pending, State
+    from replaytool.debug.timeline import PendingItem, State
     from replaytool.model.debug_state import Blame, Found, Frame, Issued, Moment, Part, Trouble, Value, Watched
     from replaytool.model.verdict import CallSite
 
@@ -202,7 +202,7 @@ def _section(title: str, rows: list[str]) -> Iterator[str]:
         yield from (f"  {row}" for row in rows)
 
 
-def _work(one: Pending) -> str:
+def _work(one: PendingItem) -> str:
     key = f" #{one.key}" if one.key and one.key != one.name else ""
     attempt = "attempt " if one.kind == "activity" else ""
     note = f", {attempt}{one.note}" if one.note else ""
@@ -210,5 +210,5 @@ def _work(one: Pending) -> str:
 
 
 def _signal(one: Any, event_id: int) -> str:
-    handled = f"handled at {one.handled_by}" if one.handled_at(event_id) else "not handled yet"
+    handled = f"handled at {one.handled_by}" if one.was_handled_at(event_id) else "not handled yet"
     return f"{one.kind} {one.name}, event {one.event_id}, {handled}"

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from replaytool.engines.temporal.reset.first_task import first_task
+from replaytool.engines.temporal.reset.first_task import find_first_task
 from replaytool.engines.temporal.reset.hazards import PIN_SOLVES
-from replaytool.engines.temporal.reset.server_calls import How, Poller, Server
+from replaytool.engines.temporal.reset.server_calls import Poller, ResetClient, ResetSettings
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.model.reset_plan import DONE, Outcome, ResetItem, ResetPlan
@@ -38,7 +38,7 @@ class Settings:
     """How to apply."""
 
     server: ServerOptions = field(default_factory=ServerOptions)
-    how: How = field(default_factory=How)
+    how: ResetSettings = field(default_factory=ResetSettings)
     rps: float = 10.0
     """Resets per second; 0 sets no limit."""
     concurrency: int = 10
@@ -81,14 +81,14 @@ class Applied:
 class Ready:
     """A server that answered, before anything was changed: what a person confirms."""
 
-    server: Server
+    server: ResetClient
     items: tuple[ResetItem, ...]
     done_before: int
     pollers: tuple[Poller, ...]
     """Workers of the bad build that were seen a moment ago."""
 
 
-def taken(plan: ResetPlan, how: How) -> tuple[ResetItem, ...]:
+def taken(plan: ResetPlan, how: ResetSettings) -> tuple[ResetItem, ...]:
     """The items that an apply resets: those in the plan, and those that only a pin kept out, where there is one."""
     return tuple(item for item in plan.items if item.included or (how.pin and item.blocks() <= PIN_SOLVES))
 
@@ -115,7 +115,7 @@ def apply(
 
 
 async def _ready(plan: ResetPlan, settings: Settings, before: dict[str, Outcome]) -> Ready:
-    server = await Server.reached(settings.server)
+    server = await ResetClient.connect_to_server(settings.server)
     _check_namespace(plan, server.target.namespace)
     items = taken(plan, settings.how)
     left = [item for item in items if item.id not in before or before[item.id].state != DONE]
@@ -149,11 +149,11 @@ def _told(settings: Settings) -> dict[str, object]:
     return how | {"rps": settings.rps, "canary": settings.canary, "allow": sorted(settings.allow)}
 
 
-async def bad_pollers(server: Server, plan: ResetPlan, items: Iterable[ResetItem]) -> list[Poller]:
+async def bad_pollers(server: ResetClient, plan: ResetPlan, items: Iterable[ResetItem]) -> list[Poller]:
     """Workers of the bad build that would take the reset runs."""
     queues = sorted({item.task_queue for item in items if item.task_queue}) if plan.bad_builds() else []
     now = datetime.now(UTC).replace(tzinfo=None)
-    found = [poller for queue in queues for poller in await server.pollers(queue)]
+    found = [poller for queue in queues for poller in await server.list_pollers(queue)]
     return [one for one in found if one.build_id in plan.bad_builds() and now - one.seen_at < _ALIVE]
 
 
@@ -271,10 +271,10 @@ class _Run:
     async def _trouble(self, item: ResetItem, new_run: str) -> str | None:
         """What is wrong; empty as long as nobody knows; nothing where all is well."""
         steps = self._steps
-        task = first_task(await steps.server.events(item.workflow_id, new_run), item.point.event_id)
+        task = find_first_task(await steps.server.fetch_events(item.workflow_id, new_run), item.point.event_id)
         if task is None or task.outcome == "TimedOut":
             return ""
-        return task.trouble(steps.plan.bad_builds(), self._settings.allow)
+        return task.describe_problem(steps.plan.bad_builds(), self._settings.allow)
 
 
 @contextlib.contextmanager

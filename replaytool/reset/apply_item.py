@@ -12,9 +12,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replaytool.engines.temporal.reset.points import Rule
-from replaytool.engines.temporal.reset.run_chain import Line
-from replaytool.engines.temporal.reset.server_calls import AnswerLost, Described, How, Refused, Server, carries
+from replaytool.engines.temporal.reset.points import ResetRule
+from replaytool.engines.temporal.reset.run_chain import RunChain
+from replaytool.engines.temporal.reset.server_calls import (
+    AnswerLost,
+    ResetClient,
+    ResetRefused,
+    ResetSettings,
+    RunDescription,
+    has_reset_token,
+)
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_plan import (
     BLOCK,
@@ -38,9 +45,9 @@ Write = Callable[[Outcome], Awaitable[None]]
 class Steps:
     """What all items of an apply share."""
 
-    server: Server
+    server: ResetClient
     plan: ResetPlan
-    how: How
+    how: ResetSettings
     write: Write
     pace: Callable[[], Awaitable[None]]
     going: Callable[[], bool]
@@ -83,7 +90,7 @@ class Steps:
             await asyncio.sleep(self.settle)
             found = await self.found(item)
             return await self._note(item, DONE, attempt, found, "found by its token") if found else None
-        except Refused as error:
+        except ResetRefused as error:
             return await self._note(item, FAILED, attempt, None, str(error))
         except ReplaytoolError as error:
             await self._note(item, FAILED, attempt, None, error.message)
@@ -92,13 +99,13 @@ class Steps:
             return await self._note(item, NOT_CALLED, attempt - 1, None, "the apply was stopped before the call")
         return await self._note(item, DONE, attempt, new_run)
 
-    async def _newest(self, item: ResetItem) -> Described | None:
+    async def _newest(self, item: ResetItem) -> RunDescription | None:
         """A workflow has one open run at most: the planned one, if it is open. By name the server finds it sooner."""
         if item.status == "Running":
-            named = await self.server.described(item.workflow_id, item.current_run_id)
+            named = await self.server.describe_run(item.workflow_id, item.current_run_id)
             if named is not None and named.status == "Running":
                 return named
-        return await self.server.described(item.workflow_id)
+        return await self.server.describe_run(item.workflow_id)
 
     async def _called(self, item: ResetItem) -> str | None:
         """The new run; nothing where it was stopped in time. The gate is held for the call, and for no entry."""
@@ -106,9 +113,11 @@ class Steps:
             if not self.going():
                 return None
             token = self.plan.token(item)
-            return await self.server.reset(item.workflow_id, item.run_id, item.point.event_id, token, self.how)
+            return await self.server.reset_run(item.workflow_id, item.run_id, item.point.event_id, token, self.how)
 
-    async def _not_as_planned(self, item: ResetItem, current: Described | None) -> tuple[str, str | None, str] | None:
+    async def _not_as_planned(
+        self, item: ResetItem, current: RunDescription | None
+    ) -> tuple[str, str | None, str] | None:
         if current is None:
             return FAILED, None, "the server does not have this workflow any longer"
         if current.run_id != item.current_run_id:
@@ -123,9 +132,9 @@ class Steps:
     async def new_trap(self, item: ResetItem) -> str | None:
         """What blocks the reset now and did not when it was planned: the history as it is now, read again."""
         ids = [item.run_id, *item.undone_runs]
-        runs = tuple([await self.server.record(item.workflow_id, run_id) for run_id in ids])
-        rule = Rule("build", str(self.plan.rule["build"])) if "build" in self.plan.rule else Rule("event")
-        again = case(rule, Line(runs), runs[0], item.point)
+        runs = tuple([await self.server.fetch_run_facts(item.workflow_id, run_id) for run_id in ids])
+        rule = ResetRule("build", str(self.plan.rule["build"])) if "build" in self.plan.rule else ResetRule("event")
+        again = case(rule, RunChain(runs), runs[0], item.point)
         known = {warning.message for warning in item.warnings if warning.level == BLOCK}
         children: dict[str, tuple[str | None, str]] = {
             child.workflow_id: (None, child.state) for child in item.children_again
@@ -133,16 +142,16 @@ class Steps:
         found = [one for one in warned(again.with_children(children)) if one.level == BLOCK]
         return next((one.message for one in found if one.message not in known), None)
 
-    async def found(self, item: ResetItem, current: Described | None = None) -> str | None:
+    async def found(self, item: ResetItem, current: RunDescription | None = None) -> str | None:
         """The run that our reset of this item made, if there is one."""
-        current = current or await self.server.described(item.workflow_id)
-        base = await self.server.described(item.workflow_id, item.run_id)
+        current = current or await self.server.describe_run(item.workflow_id)
+        base = await self.server.describe_run(item.workflow_id, item.run_id)
         candidates = (base.reset_run_id if base else None, current.run_id if current else None)
         for run_id in dict.fromkeys(candidates):
             if run_id is None or run_id == item.run_id:
                 continue
-            event = await self.server.event(item.workflow_id, run_id, item.point.event_id)
-            if carries(event, self.plan.token(item)):
+            event = await self.server.fetch_event(item.workflow_id, run_id, item.point.event_id)
+            if has_reset_token(event, self.plan.token(item)):
                 return run_id
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from replaytool.engines.temporal.reset.server_calls import How
+from replaytool.engines.temporal.reset.server_calls import ResetSettings
 from replaytool.model.reset_plan import ResetItem, ResetPlan
 from replaytool.reset.apply import taken
 from replaytool.text import visible
@@ -13,7 +13,7 @@ from replaytool.text import visible
 _EXCLUDES = {"signals": "Signal", "updates": "Update"}
 
 
-def commands(plan: ResetPlan, how: How, address: str | None = None) -> Iterator[str]:
+def commands(plan: ResetPlan, how: ResetSettings, address: str | None = None) -> Iterator[str]:
     """One command for each item that apply would take: run each of them once only."""
     return (" ".join(map(quoted, command(plan, item, how, address))) for item in taken(plan, how))
 
@@ -36,7 +36,7 @@ def _escaped(char: str) -> str:
     return shown.replace("\\x", "\\u00") if char >= "\x80" else shown  # \x is a byte to a shell, not a character
 
 
-def command(plan: ResetPlan, item: ResetItem, how: How, address: str | None = None) -> list[str]:
+def command(plan: ResetPlan, item: ResetItem, how: ResetSettings, address: str | None = None) -> list[str]:
     """The words of one command."""
     words = ["temporal", "workflow", "reset"]
     if how.pin is not None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from replaytool import __version__
-from replaytool.engines.temporal.reset.effects import effects, has_random_id
-from replaytool.engines.temporal.reset.hazards import TRAPS, Case, child_state
-from replaytool.engines.temporal.reset.points import NotFound, Rule, find, refuse_hash
-from replaytool.engines.temporal.reset.run_chain import Line, lines
-from replaytool.engines.temporal.reset.run_facts import Record
+from replaytool.engines.temporal.reset.effects import compute_effects, has_random_id
+from replaytool.engines.temporal.reset.hazards import TRAPS, HazardCase, find_child_state
+from replaytool.engines.temporal.reset.points import NoPoint, ResetRule, find_reset_point, refuse_default_build_id
+from replaytool.engines.temporal.reset.run_chain import RunChain, build_run_chains
+from replaytool.engines.temporal.reset.run_facts import RunFacts
 from replaytool.engines.temporal.simulate.simulation import Simulation
 from replaytool.model.reset_plan import (
     BLOCK,
@@ -38,7 +38,7 @@ Children = Mapping[str, tuple[str | None, str]]
 class Request:
     """What a person asked for."""
 
-    rule: Rule
+    rule: ResetRule
     choice: Choice = field(default_factory=Choice)
     include: frozenset[str] = frozenset()
     """Workflow ids that are taken although a warning blocks them."""
@@ -52,7 +52,7 @@ class Draft:
 
     request: Request
     namespace: str | None
-    cases: tuple[Case, ...]
+    cases: tuple[HazardCase, ...]
     skipped: tuple[Skipped, ...]
     outlook: Mapping[str, Simulation] = field(default_factory=dict)
     """What becomes of them with the right code, by the base's run key; empty where no code was named."""
@@ -63,11 +63,11 @@ class Draft:
 def draft(store: Store, request: Request) -> Draft:
     """The workflows, their points and what follows: all that the histories know."""
     if request.rule.kind == "build":
-        refuse_hash(request.rule.value)
+        refuse_default_build_id(request.rule.value)
     found = selection.chosen(store, request.choice)
     if not found.matched and not found.nameless and not found.unknown:
         raise selection.nothing_chosen()
-    cases: list[Case] = []
+    cases: list[HazardCase] = []
     skipped = [Skipped(None, one, "nothing is loaded under this id") for one in found.unknown]
     skipped += [
         Skipped(
@@ -75,9 +75,9 @@ def draft(store: Store, request: Request) -> Draft:
         )
         for row in found.nameless
     ]
-    for line in lines(found.records):
+    for line in build_run_chains(found.records):
         made = _case(request.rule, line, found.matched, found.named)
-        if isinstance(made, Case):
+        if isinstance(made, HazardCase):
             cases.append(made)
         elif made is not None:
             skipped.append(made)
@@ -91,30 +91,32 @@ def with_children(made: Draft, children: Children) -> Draft:
     return replace(made, cases=tuple(case.with_children(children) for case in made.cases))
 
 
-def _case(rule: Rule, line: Line, matched: frozenset[str], named: frozenset[str]) -> Case | Skipped | None:
+def _case(
+    rule: ResetRule, line: RunChain, matched: frozenset[str], named: frozenset[str]
+) -> HazardCase | Skipped | None:
     chosen = [run for run in (*line.runs, *line.superseded) if run.run_key in matched]
     if not chosen:
         return None
     picked = next((run for run in line.runs if run.run_key in named), None)
-    found = find(rule, replace(line, chosen=picked))
-    if isinstance(found, NotFound):
+    found = find_reset_point(rule, replace(line, chosen=picked))
+    if isinstance(found, NoPoint):
         aside = next((run for run in chosen if run in line.superseded), None)
-        reset = f" (run {aside.run_id} was reset already, to {line.newest.run_id})" if aside else ""
-        return Skipped(line.newest.workflow_id, line.newest.run_id, found.reason + reset)
+        reset = f" (run {aside.run_id} was reset already, to {line.newest_run.run_id})" if aside else ""
+        return Skipped(line.newest_run.workflow_id, line.newest_run.run_id, found.reason + reset)
     return case(rule, line, found.base, found.point)
 
 
-def case(rule: Rule, line: Line, base: Record, point: Point) -> Case:
+def case(rule: ResetRule, line: RunChain, base: RunFacts, point: Point) -> HazardCase:
     """A base and a point with what follows from them."""
-    later = line.after(base)
+    later = line.runs_after(base)
     bad = frozenset({rule.value} if rule.kind == "build" else ())
-    return Case(rule, line, base, later, point, effects(base, later, point.event_id), bad, {})
+    return HazardCase(rule, line, base, later, point, compute_effects(base, later, point.event_id), bad, {})
 
 
 def finished(
     made: Draft,
-    extra: Callable[[Case], Sequence[PlanWarning]] = lambda case: (),
-    server: Callable[[Case], dict[str, object] | None] = lambda case: None,
+    extra: Callable[[HazardCase], Sequence[PlanWarning]] = lambda case: (),
+    server: Callable[[HazardCase], dict[str, object] | None] = lambda case: None,
     warnings: Sequence[PlanWarning] = (),
     now: datetime | None = None,
 ) -> ResetPlan:
@@ -137,18 +139,18 @@ def finished(
     return sealed(plan)
 
 
-def warned(case: Case) -> list[PlanWarning]:
+def warned(case: HazardCase) -> list[PlanWarning]:
     """Every trap that this item would run into."""
     return [PlanWarning(code, level, text) for code, trap in TRAPS.items() for level, text in trap(case)]
 
 
-def foreseen(made: Draft, case: Case) -> list[PlanWarning]:
+def foreseen(made: Draft, case: HazardCase) -> list[PlanWarning]:
     """What the simulation warns of."""
     found = made.outlook.get(case.base.run_key)
     return list(warnings_of(found, case.effects.repeats)) if found is not None else []
 
 
-def _item(made: Draft, case: Case, found: list[PlanWarning], server: dict[str, object] | None) -> ResetItem:
+def _item(made: Draft, case: HazardCase, found: list[PlanWarning], server: dict[str, object] | None) -> ResetItem:
     base, result = case.base, case.effects
     seen = made.outlook.get(base.run_key)
     workflow_id, run_id = base.workflow_id or "", base.run_id or ""
@@ -160,10 +162,10 @@ def _item(made: Draft, case: Case, found: list[PlanWarning], server: dict[str, o
         run_key=base.run_key,
         workflow_type=base.workflow_type,
         task_queue=base.task_queue,
-        status=case.line.newest.status,
+        status=case.line.newest_run.status,
         events=base.last_event_id,
-        current_run_id=case.line.newest.run_id or "",
-        current_events=case.line.newest.last_event_id,
+        current_run_id=case.line.newest_run.run_id or "",
+        current_events=case.line.newest_run.last_event_id,
         point=case.point,
         undone_events=result.undone_events,
         undone_runs=list(result.undone_runs),
@@ -173,7 +175,7 @@ def _item(made: Draft, case: Case, found: list[PlanWarning], server: dict[str, o
         pending_activities=result.pending_activities,
         updates_may_change=list(result.updates_may_change),
         children_again=[
-            ChildAgain(child.workflow_id, child.type, has_random_id(child, base), child_state(case, child))
+            ChildAgain(child.workflow_id, child.type, has_random_id(child, base), find_child_state(case, child))
             for child in result.children_again
         ],
         warnings=found,

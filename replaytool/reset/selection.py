@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from replaytool.engines.temporal.reset.run_facts import Record, record
+from replaytool.engines.temporal.reset.run_facts import RunFacts, read_run_facts
 from replaytool.errors import NOTHING, ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.store import Store
@@ -36,7 +36,7 @@ class Chosen:
     """The runs of the workflows that were chosen."""
 
     namespace: str | None
-    records: tuple[Record, ...]
+    records: tuple[RunFacts, ...]
     matched: frozenset[str]
     """Keys of the runs that fulfil the choice themselves; the others are there because of their workflow."""
     named: frozenset[str]
@@ -112,7 +112,7 @@ def _whole_workflows(store: Store, rows: Sequence[dict[str, Any]]) -> list[dict[
     return [row.values for row in found if row.namespace in spaces]
 
 
-def _records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[Record]:
+def _records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[RunFacts]:
     by_key = {row["run_key"]: row for row in rows}
     problems = _problems(store)
     silent = ", ".join(f"'{name}'" for name in _SILENT)
@@ -125,7 +125,7 @@ def _records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[Record]:
             [keys],
         )
         for key, events in groupby(found, lambda one: str(one["run_key"])):
-            yield record(by_key[key], map(_event, events), problems.get(key, ()))
+            yield read_run_facts(by_key[key], map(_event, events), problems.get(key, ()))
 
 
 def _event(row: dict[str, Any]) -> Event:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from replaytool.engines.temporal.reset.hazards import Case
-from replaytool.engines.temporal.reset.points import entries, first_touched_activity
-from replaytool.engines.temporal.reset.run_facts import Record
-from replaytool.engines.temporal.reset.server_calls import Described, Server, ServerPoint
+from replaytool.engines.temporal.reset.hazards import HazardCase
+from replaytool.engines.temporal.reset.points import first_activity_of_build, list_build_entries
+from replaytool.engines.temporal.reset.run_facts import RunFacts
+from replaytool.engines.temporal.reset.server_calls import ResetClient, RunDescription, ServerPoint
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning, Point, ResetPlan
@@ -27,8 +27,8 @@ _SOON = timedelta(hours=24)
 class Asked:
     """The server's answers about one item."""
 
-    base: Described | None
-    current: Described | None
+    base: RunDescription | None
+    current: RunDescription | None
 
 
 def planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft], Draft] = lambda made: made) -> ResetPlan:
@@ -37,7 +37,7 @@ def planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft], Draf
 
 
 async def _planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft], Draft]) -> ResetPlan:
-    server = await Server.reached(options)
+    server = await ResetClient.connect_to_server(options)
     namespace = server.target.namespace
     if made.namespace not in (None, namespace):
         raise ReplaytoolError(
@@ -47,7 +47,7 @@ async def _planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft
     made = replace(made, namespace=namespace)
     answers = await _asked(server, made)
     made = await asyncio.to_thread(foresee, with_children(made, await _children(server, made)))
-    retention = await server.retention()
+    retention = await server.fetch_retention()
     plan = finished(
         made,
         lambda case: [*_warned(case, answers[case.base.run_key], retention)],
@@ -73,20 +73,20 @@ async def _planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft
     )
 
 
-async def _asked(server: Server, made: Draft) -> dict[str, Asked]:
-    async def ask(case: Case) -> tuple[str, Asked]:
+async def _asked(server: ResetClient, made: Draft) -> dict[str, Asked]:
+    async def ask(case: HazardCase) -> tuple[str, Asked]:
         workflow_id, run_id = case.base.workflow_id or "", case.base.run_id or ""
-        base = await server.described(workflow_id, run_id)
-        return case.base.run_key, Asked(base, await server.described(workflow_id))
+        base = await server.describe_run(workflow_id, run_id)
+        return case.base.run_key, Asked(base, await server.describe_run(workflow_id))
 
     return dict(await _gathered(ask, made.cases))
 
 
-async def _children(server: Server, made: Draft) -> dict[str, tuple[str | None, str]]:
+async def _children(server: ResetClient, made: Draft) -> dict[str, tuple[str | None, str]]:
     """How the children stand now that would be started again; what the server has forgotten stays as it is loaded."""
 
-    async def ask(workflow_id: str) -> tuple[str, Described | None]:
-        return workflow_id, await server.described(workflow_id)
+    async def ask(workflow_id: str) -> tuple[str, RunDescription | None]:
+        return workflow_id, await server.describe_run(workflow_id)
 
     ids = sorted({child.workflow_id for case in made.cases for child in case.effects.children_again})
     found = {name: (one.run_id, one.status) for name, one in await _gathered(ask, ids) if one}
@@ -104,11 +104,11 @@ async def _gathered(ask: Callable[[Any], Any], items: Iterable[Any]) -> list[Any
     return list(await asyncio.gather(*(one(item) for item in items)))
 
 
-def _warned(case: Case, asked: Asked, retention: timedelta | None) -> Iterable[PlanWarning]:
+def _warned(case: HazardCase, asked: Asked, retention: timedelta | None) -> Iterable[PlanWarning]:
     if asked.base is None or asked.current is None:
         yield PlanWarning("gone", BLOCK, "the server does not have this run any longer: it is past its retention")
         return
-    newest = case.line.newest
+    newest = case.line.newest_run
     if asked.current.run_id != newest.run_id:
         yield PlanWarning(
             "newer-run", BLOCK, f"its newest run is {asked.current.run_id}, which is not loaded: pull it and plan again"
@@ -119,7 +119,7 @@ def _warned(case: Case, asked: Asked, retention: timedelta | None) -> Iterable[P
     yield from _ending(asked.base, retention)
 
 
-def _ending(base: Described, retention: timedelta | None) -> Iterable[PlanWarning]:
+def _ending(base: RunDescription, retention: timedelta | None) -> Iterable[PlanWarning]:
     if retention is None or base.closed_at is None:
         return
     left = base.closed_at + retention - datetime.now(UTC).replace(tzinfo=None)
@@ -129,7 +129,7 @@ def _ending(base: Described, retention: timedelta | None) -> Iterable[PlanWarnin
         yield PlanWarning("retention", level, f"the server deletes its base run in about {hours:.0f} hours")
 
 
-def shown(case: Case, asked: Asked) -> dict[str, Any]:
+def shown(case: HazardCase, asked: Asked) -> dict[str, Any]:
     """What the server says, beside what the history says, and why these differ."""
     points = asked.current.points if asked.current else ()
     mine = case.point.build_id if case.rule.kind != "build" else case.rule.value
@@ -144,7 +144,7 @@ def shown(case: Case, asked: Asked) -> dict[str, Any]:
     }
 
 
-def difference(case: Case, theirs: ServerPoint | None, count: int) -> str | None:
+def difference(case: HazardCase, theirs: ServerPoint | None, count: int) -> str | None:
     """Why the server would go somewhere else, or nowhere."""
     if case.rule.kind != "build":
         return "the server knows points by build only"
@@ -154,14 +154,14 @@ def difference(case: Case, theirs: ServerPoint | None, count: int) -> str | None
         return None if theirs.resettable else "the server refuses it: something was pending then; by event id it goes"
     if case.rule.ordinal > 1:
         return "the server keeps the first entry of a build only"
-    activity = first_touched_activity(case.base, case.rule.value)
+    activity = first_activity_of_build(case.base, case.rule.value)
     if activity is not None and activity.task_id == case.point.event_id:
         return "the server does not look at which build ran an activity"
     return f"the server has run {theirs.run_id}, event {theirs.event_id}"
 
 
-def _missing(case: Case, count: int) -> str:
-    tasks = [task for task, _ in entries(case.base) if task.build_id == case.rule.value]
+def _missing(case: HazardCase, count: int) -> str:
+    tasks = [task for task, _ in list_build_entries(case.base) if task.build_id == case.rule.value]
     if not tasks:
         return "the server does not look at which build ran an activity"
     if count >= _MOST_POINTS:
@@ -169,15 +169,15 @@ def _missing(case: Case, count: int) -> str:
     return "the server does not have this point any longer"
 
 
-def server_points(record: Record, options: ServerOptions) -> list[Point]:
+def server_points(record: RunFacts, options: ServerOptions) -> list[Point]:
     """The server's own points of this run, each with what sets it apart."""
     return asyncio.run(_server_points(record, options))
 
 
-async def _server_points(record: Record, options: ServerOptions) -> list[Point]:
-    server = await Server.reached(options)
-    found = await server.described(record.workflow_id or "", record.run_id or "")
-    ours = {(task.build_id, task.event_id) for task, ordinal in entries(record) if ordinal == 1}
+async def _server_points(record: RunFacts, options: ServerOptions) -> list[Point]:
+    server = await ResetClient.connect_to_server(options)
+    found = await server.describe_run(record.workflow_id or "", record.run_id or "")
+    ours = {(task.build_id, task.event_id) for task, ordinal in list_build_entries(record) if ordinal == 1}
     return [
         Point(one.event_id, one.build_id, _about(one, (one.build_id, one.event_id) in ours, record.run_id))
         for one in (found.points if found else ())

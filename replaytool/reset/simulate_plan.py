@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.reset.hazards import Case
-from replaytool.engines.temporal.simulate.simulation import JOB, Ask, Simulation
+from replaytool.engines.temporal.reset.hazards import HazardCase
+from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, SimulationRequest
 from replaytool.model.reset_plan import ResetPlan
 from replaytool.reset.planner import Draft
 from replaytool.store import RunRow, Store
@@ -53,9 +53,11 @@ def with_outlook(
     return replace(made, outlook=done.found, code=code)
 
 
-def _asked(case: Case, wanted: Wanted) -> Ask:
+def _asked(case: HazardCase, wanted: Wanted) -> SimulationRequest:
     statuses = {workflow_id: status for workflow_id, (_, status) in case.children.items()}
-    return Ask(case.point.event_id, True, wanted.queries, wanted.exclude, statuses, tuple(sorted(case.bad)))
+    return SimulationRequest(
+        case.point.event_id, True, wanted.queries, wanted.exclude, statuses, tuple(sorted(case.bad))
+    )
 
 
 def of_plan(store: Store, plan: ResetPlan, wanted: Wanted, progress: Progress | None = None) -> dict[str, Simulation]:
@@ -66,7 +68,7 @@ def of_plan(store: Store, plan: ResetPlan, wanted: Wanted, progress: Progress | 
     chains = {item.id: tuple(keys[one] for one in (item.run_id, *item.undone_runs)) for item in items}
     bad = tuple(sorted(plan.bad_builds()))
     asks = {
-        item.id: Ask(
+        item.id: SimulationRequest(
             item.point.event_id,
             True,
             wanted.queries,
@@ -81,7 +83,7 @@ def of_plan(store: Store, plan: ResetPlan, wanted: Wanted, progress: Progress | 
 
 def simulate_all(
     store: Store,
-    asks: Mapping[str, Ask],
+    asks: Mapping[str, SimulationRequest],
     chains: Mapping[str, Sequence[str]],
     wanted: Wanted,
     progress: Progress | None = None,
@@ -100,7 +102,7 @@ def simulate_all(
     return do_all(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=told, stop=stop)
 
 
-def _work(store: Store, name: str, ask: Ask, rows: Sequence[RunRow], histories: Histories) -> Work:
+def _work(store: Store, name: str, ask: SimulationRequest, rows: Sequence[RunRow], histories: Histories) -> Work:
     base, *later = [store.run(row, with_events=False) for row in rows]
 
     def history() -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from replaytool.engines.temporal.debug.final_states import JOB
-from replaytool.engines.temporal.reset.server_calls import Server
+from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.model.history import Payload, Run
 from replaytool.model.reset_plan import ResetItem
 from replaytool.replay.inspect_state.json_state import plain
@@ -16,7 +16,7 @@ from replaytool.workers.pool import do_all, work_of
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
 
-    from replaytool.engines.temporal.events.payloads import Decoder
+    from replaytool.engines.temporal.events.payloads import PayloadDecoder
 
 _SENT = {"workflow_execution_signaled_event_attributes", "workflow_execution_update_accepted_event_attributes"}
 
@@ -61,13 +61,15 @@ def ran_otherwise(item: ResetItem, ran: Mapping[str, int]) -> Iterator[str]:
             yield f"activity {name} ran again {ran.get(name, 0)} times, and not {expected.get(name, 0)} as simulated"
 
 
-async def answered_otherwise(server: Server, item: ResetItem, decoder: Decoder) -> tuple[list[str], list[str]]:
+async def answered_otherwise(
+    server: ResetClient, item: ResetItem, decoder: PayloadDecoder
+) -> tuple[list[str], list[str]]:
     """Differences between answers to queries and the simulated ones, and notes on what could not be asked."""
     differences: list[str] = []
     notes: list[str] = []
     found = item.simulation or {}
     for name, expected in found["queries"].items():
-        payload, trouble = await server.queried(item.workflow_id, name)
+        payload, trouble = await server.query_workflow(item.workflow_id, name)
         if trouble is not None:
             notes.append(f"query {name} was not answered: {trouble}")
             continue
@@ -78,8 +80,8 @@ async def answered_otherwise(server: Server, item: ResetItem, decoder: Decoder) 
     return differences, notes
 
 
-def _value(payload: Payload | None, decoder: Decoder) -> Any:
-    return plain(decoder.values([payload])[0]) if payload is not None else None
+def _value(payload: Payload | None, decoder: PayloadDecoder) -> Any:
+    return plain(decoder.decode_values([payload])[0]) if payload is not None else None
 
 
 def held_otherwise(runs: Mapping[str, Run], items: Mapping[str, ResetItem], wanted: Wanted) -> dict[str, list[str]]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.debug.final_states import JOB, Stand
-from replaytool.engines.temporal.reset.run_facts import Record
+from replaytool.engines.temporal.debug.final_states import JOB, WorkflowState
+from replaytool.engines.temporal.reset.run_facts import RunFacts
 from replaytool.errors import ReplaytoolError
 from replaytool.replay.code.builds import CodeMap
 from replaytool.replay.inspect_state.expressions import parse
@@ -38,7 +38,7 @@ class Seen:
     """Why there is none where that is nobody's choice."""
 
 
-def changes(store: Store, records: Sequence[Record], text: str, looking: Looking) -> Seen:
+def changes(store: Store, records: Sequence[RunFacts], text: str, looking: Looking) -> Seen:
     """The first task of each run after which the expression holds, as the code of each task's build sees it."""
     parse(text)
     points: dict[str, int] = {}
@@ -59,7 +59,7 @@ def changes(store: Store, records: Sequence[Record], text: str, looking: Looking
     return Seen(points, troubles)
 
 
-def holding(store: Store, records: Sequence[Record], text: str, looking: Looking) -> frozenset[str]:
+def holding(store: Store, records: Sequence[RunFacts], text: str, looking: Looking) -> frozenset[str]:
     """The keys of the runs at whose end the expression holds, as the code of the last task's build sees it."""
     parse(text)
     by_run = _by_build(store, records, {"where": text}, looking)
@@ -67,7 +67,7 @@ def holding(store: Store, records: Sequence[Record], text: str, looking: Looking
     return frozenset(key for key, found in held.items() if found and found[-1][1])
 
 
-def clean(store: Store, records: Sequence[Record], looking: Looking) -> Seen:
+def clean(store: Store, records: Sequence[RunFacts], looking: Looking) -> Seen:
     """The latest task of each run up to which the new code follows the record."""
     if looking.code.default is None:
         raise ReplaytoolError("no new code was named", "give --workflows MODULE-OR-PATH")
@@ -76,7 +76,7 @@ def clean(store: Store, records: Sequence[Record], looking: Looking) -> Seen:
     return Seen(points, {key: one.trouble for key, one in found.items() if one.trouble})
 
 
-def _held(record: Record, stands: Mapping[str | None, Stand]) -> list[tuple[int, bool]]:
+def _held(record: RunFacts, stands: Mapping[str | None, WorkflowState]) -> list[tuple[int, bool]]:
     """Whether it holds after each task, by the code of the build that completed it."""
     answers = {build: dict(stand.holds) for build, stand in stands.items()}
     held: list[tuple[int, bool]] = []
@@ -88,10 +88,10 @@ def _held(record: Record, stands: Mapping[str | None, Stand]) -> list[tuple[int,
 
 
 def _by_build(
-    store: Store, records: Sequence[Record], argument: dict[str, object], looking: Looking
-) -> dict[str, dict[str | None, Stand]]:
+    store: Store, records: Sequence[RunFacts], argument: dict[str, object], looking: Looking
+) -> dict[str, dict[str | None, WorkflowState]]:
     code = looking.code
-    found: dict[str, dict[str | None, Stand]] = {one.run_key: {} for one in records}
+    found: dict[str, dict[str | None, WorkflowState]] = {one.run_key: {} for one in records}
     specs: list[tuple[str | None, CodeSpec]] = [*code.builds.items()]
     if code.default is not None:
         specs.append((None, code.default))
@@ -102,14 +102,14 @@ def _by_build(
     return found
 
 
-def _is_asked(record: Record, build: str | None, code: CodeMap) -> bool:
+def _is_asked(record: RunFacts, build: str | None, code: CodeMap) -> bool:
     builds = {task.build_id for task in record.tasks}
     return build in builds if build is not None else not builds <= set(code.builds)
 
 
 def _stands(
     store: Store, keys: Iterable[str], spec: CodeSpec, argument: dict[str, object], looking: Looking
-) -> dict[str, Stand]:
+) -> dict[str, WorkflowState]:
     wanted = list(keys)
     if not wanted:
         return {}
@@ -120,7 +120,7 @@ def _stands(
         row = rows[key]
         return Work(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
 
-    def told(key: str, _: Stand) -> None:
+    def told(key: str, _: WorkflowState) -> None:
         if looking.progress:
             looking.progress(key)
 

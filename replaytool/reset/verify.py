@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from replaytool.engines.temporal.events.payloads import Decoder
-from replaytool.engines.temporal.reset.effects import effects
-from replaytool.engines.temporal.reset.first_task import FirstTask, first_task
-from replaytool.engines.temporal.reset.run_facts import Record
-from replaytool.engines.temporal.reset.server_calls import How, Server, carries
+from replaytool.engines.temporal.events.payloads import PayloadDecoder
+from replaytool.engines.temporal.reset.effects import compute_effects
+from replaytool.engines.temporal.reset.first_task import FirstTask, find_first_task
+from replaytool.engines.temporal.reset.run_facts import RunFacts
+from replaytool.engines.temporal.reset.server_calls import ResetClient, ResetSettings, has_reset_token
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.model.history import Run
 from replaytool.model.reset_plan import DONE, Outcome, ResetItem, ResetPlan
@@ -59,12 +59,12 @@ def verify(
     options: ServerOptions,
     allow: frozenset[str] = frozenset(),
     seen: Callable[[Verified], None] = lambda one: None,
-    decoder: Decoder | None = None,
+    decoder: PayloadDecoder | None = None,
     wanted: Wanted | None = None,
 ) -> list[Verified]:
     """Look at every workflow of the plan on the server; with code, at what it holds there too."""
     ledger = Ledger(beside(path))
-    how = Comparing(allow, seen, decoder or Decoder())
+    how = Comparing(allow, seen, decoder or PayloadDecoder())
     found = asyncio.run(_verified(plan, options, ledger.outcomes(plan.id), ledger.options(plan.id) or {}, how))
     runs = {one.item.id: one.run for one in found if one.run is not None}
     if wanted is None or not runs:
@@ -79,7 +79,7 @@ class Comparing:
 
     allow: frozenset[str]
     seen: Callable[[Verified], None]
-    decoder: Decoder
+    decoder: PayloadDecoder
 
 
 async def _verified(
@@ -89,7 +89,7 @@ async def _verified(
     applied: dict[str, object],
     comparing: Comparing,
 ) -> list[Verified]:
-    server = await Server.reached(options)
+    server = await ResetClient.connect_to_server(options)
     how = _how(applied)
     allow = comparing.allow or frozenset(_texts(applied.get("allow")))
     looking = _Looking(server, plan, how, outcomes, allow, comparing.decoder)
@@ -104,10 +104,10 @@ async def _verified(
     return list(await asyncio.gather(*(one(item) for item in taken(plan, how))))
 
 
-def _how(applied: dict[str, object]) -> How:
+def _how(applied: dict[str, object]) -> ResetSettings:
     """How the plan was applied the last time."""
     pin = _texts(applied.get("pin"))
-    return How("", _texts(applied.get("exclude")), (pin[0], pin[1]) if len(pin) == 2 else None)
+    return ResetSettings("", _texts(applied.get("exclude")), (pin[0], pin[1]) if len(pin) == 2 else None)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -116,12 +116,12 @@ def _texts(value: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Looking:
-    server: Server
+    server: ResetClient
     plan: ResetPlan
-    how: How
+    how: ResetSettings
     outcomes: dict[str, Outcome]
     allow: frozenset[str]
-    decoder: Decoder
+    decoder: PayloadDecoder
 
     async def at(self, item: ResetItem) -> Verified:
         outcome = self.outcomes.get(item.id)
@@ -142,14 +142,14 @@ class _Looking:
         )
 
     async def _compared(self, item: ResetItem, state: str, new_run: str) -> Verified:
-        events = await self.server.events(item.workflow_id, new_run)
+        events = await self.server.fetch_events(item.workflow_id, new_run)
         at_point = next((event for event in events if event.event_id == item.point.event_id), None)
-        if not carries(at_point, self.plan.token(item)):
+        if not has_reset_token(at_point, self.plan.token(item)):
             wrong = f"run {new_run} has no reset with our token at event {item.point.event_id}"
             return Verified(item, state, new_run, differences=(wrong,))
-        current = await self.server.described(item.workflow_id)
-        base = await self.server.described(item.workflow_id, item.run_id)
-        task = first_task(events, item.point.event_id)
+        current = await self.server.describe_run(item.workflow_id)
+        base = await self.server.describe_run(item.workflow_id, item.run_id)
+        task = find_first_task(events, item.point.event_id)
         back = reapplied(events, item.point.event_id)
         differences, notes = self._task_differences(task), []
         if base is not None and base.reset_run_id not in (None, new_run):
@@ -178,7 +178,7 @@ class _Looking:
     async def _foreseen(self, found: Verified, events: list[HistoryEvent], current: str, *, grown: bool) -> Verified:
         """The same, with where it is not what was simulated."""
         item = found.item
-        later = [] if current == found.new_run_id else await self.server.events(item.workflow_id, current)
+        later = [] if current == found.new_run_id else await self.server.fetch_events(item.workflow_id, current)
         why = incomparable(item, events, later, grown=grown)
         if why is not None:
             more = () if item.simulation is None else (f"not compared with the simulation: {why}",)
@@ -189,31 +189,31 @@ class _Looking:
             found,
             differences=(*found.differences, *differences),
             notes=(*found.notes, *notes),
-            run=await self.server.run(item.workflow_id, current),
+            run=await self.server.fetch_run(item.workflow_id, current),
         )
 
     def _task_differences(self, task: FirstTask | None) -> list[str]:
         if task is None:
             return ["no worker has completed its first task after the reset yet"]
-        trouble = task.trouble(self.plan.bad_builds(), self.allow)
+        trouble = task.describe_problem(self.plan.bad_builds(), self.allow)
         return [trouble] if trouble else []
 
     async def _expected(self, item: ResetItem) -> dict[str, int] | None:
         """What had to come back by the base's history as it ended, which may be longer than the planned one."""
-        records: list[Record] = []
+        records: list[RunFacts] = []
         for run_id in (item.run_id, *item.undone_runs):
-            if await self.server.described(item.workflow_id, run_id) is None:
+            if await self.server.describe_run(item.workflow_id, run_id) is None:
                 return None
-            records.append(await self.server.record(item.workflow_id, run_id))
-        found = effects(records[0], records[1:], item.point.event_id).reapplied
+            records.append(await self.server.fetch_run_facts(item.workflow_id, run_id))
+        found = compute_effects(records[0], records[1:], item.point.event_id).reapplied
         return _with_pin(_without(found, self.how), self.how)
 
 
-def _without(counts: dict[str, int], how: How) -> dict[str, int]:
+def _without(counts: dict[str, int], how: ResetSettings) -> dict[str, int]:
     return {name: 0 if name in how.exclude else count for name, count in counts.items()}
 
 
-def _with_pin(counts: dict[str, int], how: How) -> dict[str, int]:
+def _with_pin(counts: dict[str, int], how: ResetSettings) -> dict[str, int]:
     """A pin is an option update of its own."""
     return counts | {"options": counts.get("options", 0) + (1 if how.pin else 0)}
 

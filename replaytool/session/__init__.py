@@ -30,7 +30,7 @@ from replaytool.store import RunRow, Store, is_store
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from replaytool.engines.temporal.server.pull import Known, PullOptions, Tally
+    from replaytool.engines.temporal.server.pull import Known, PullOptions, PullProgress
     from replaytool.model.verdict import Report
 
 __all__ = ["CodeMap", "EventLine", "Session", "open_output", "probe_output"]
@@ -69,18 +69,18 @@ class Session:
         self, sources: Iterator[Source], observer: ingest.Observer, *, decode: bool = False
     ) -> ingest.Report:
         """Load whatever these sources hold."""
-        decoder = payloads.decoder(self.settings) if decode else payloads.Decoder()
+        decoder = payloads.build_payload_decoder(self.settings) if decode else payloads.PayloadDecoder()
         if decode and decoder.codec is None:
             raise ReplaytoolError("--decode needs something to decode with", "give --converter or --codec-endpoint")
-        return ingest.load(self.store, sources, observer, decoder.decoded if decode else None)
+        return ingest.load(self.store, sources, observer, decoder.decode_run if decode else None)
 
     def pull(
-        self, wanted: PullOptions, observer: ingest.Observer, tally: Tally, *, decode: bool = False
+        self, wanted: PullOptions, observer: ingest.Observer, tally: PullProgress, *, decode: bool = False
     ) -> ingest.Report:
         """Fetch histories from a server and load them; what the store has in full stays where it is."""
-        from replaytool.engines.temporal.server.pull import pull
+        from replaytool.engines.temporal.server.pull import pull_histories
 
-        return self.load_sources(pull(wanted, self._known(), tally), observer, decode=decode)
+        return self.load_sources(pull_histories(wanted, self._known(), tally), observer, decode=decode)
 
     def _known(self) -> Known:
         """How many events of a run the store has. A run id that was read off a file's name proves nothing."""
@@ -105,9 +105,9 @@ class Session:
 
     def event_lines(self, run_key: str) -> Iterator[EventLine]:
         """The events of a run as lines of a list."""
-        decoder = payloads.decoder(self.settings)
-        for event, name, found in deeds.named(self.store.events(run_key)):
-            value = _value(decoder.readable(found))
+        decoder = payloads.build_payload_decoder(self.settings)
+        for event, name, found in deeds.name_events(self.store.events(run_key)):
+            value = _value(decoder.make_readable(found))
             yield EventLine(event.event_id, event.event_time, event.event_type, name, event.build_id, value)
 
     def event(self, run_key: str, event_id: int) -> dict[str, Any]:
@@ -116,14 +116,14 @@ class Session:
         if not found:
             last = self.find(run_key).event_count
             raise ReplaytoolError(f"run {run_key} has no event {event_id}", f"its events are 1 to {last}")
-        whole: dict[str, Any] = payloads.decoder(self.settings).readable(json.loads(found[0].raw))
+        whole: dict[str, Any] = payloads.build_payload_decoder(self.settings).make_readable(json.loads(found[0].raw))
         return whole
 
     def diff(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.Pair]]:
         """Two runs aligned by what they did."""
-        decoder = payloads.decoder(self.settings)
+        decoder = payloads.build_payload_decoder(self.settings)
         rows = (self.find(left), self.find(right))
-        sides = [deeds.deeds(self.store.events(row.run_key), decoder) for row in rows]
+        sides = [deeds.label_events(self.store.events(row.run_key), decoder) for row in rows]
         return *rows, list(compare.aligned(*sides))
 
     def builds(self) -> list[dict[str, Any]]:

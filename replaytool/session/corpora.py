@@ -15,7 +15,7 @@ from replaytool.corpus.file_names import file_name
 from replaytool.corpus.gather import Corpus, Progress, gather
 from replaytool.corpus.scrub.scrub_job import SCRUB, Scrubbed
 from replaytool.corpus.select import Selection, select
-from replaytool.formats.temporal.export import as_json
+from replaytool.formats.temporal.export import export_json
 from replaytool.sources import open_output, open_sources
 from replaytool.store import RunRow, Store, is_store
 from replaytool.workers.pool import do_all
@@ -101,5 +101,5 @@ def _place(folder: str, row: RunRow) -> str:
 def _written(store: Store, row: RunRow, folder: str) -> str:
     path = _place(folder, row)
     with open_output(path) as stream:
-        stream.write(as_json(store.events(row.run_key)))
+        stream.write(export_json(store.events(row.run_key)))
     return path

@@ -79,11 +79,11 @@ class Resets:
         return finished(self._draft(wanted))
 
     def _draft(self, wanted: Wanted) -> Draft:
-        from replaytool.engines.temporal.reset.points import Rule
+        from replaytool.engines.temporal.reset.points import ResetRule
         from replaytool.reset.planner import Request, draft
         from replaytool.reset.selection import Choice
 
-        rule = Rule("build", wanted.build) if wanted.build is not None else Rule("event", str(wanted.event))
+        rule = ResetRule("build", wanted.build) if wanted.build is not None else ResetRule("event", str(wanted.event))
         choice = Choice(wanted.build, None, wanted.run_keys, wanted.skip)
         return draft(self._store, Request(rule, choice, wanted.include, self._settings.prices))
 

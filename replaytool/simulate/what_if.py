@@ -9,8 +9,8 @@ import msgspec
 
 from replaytool.engines import CodeSpec, Options
 from replaytool.engines.temporal.replay.recorded_commands import to_bytes
-from replaytool.engines.temporal.simulate.history_edits import Edits, edited
-from replaytool.engines.temporal.simulate.simulation import JOB, Ask, Simulation
+from replaytool.engines.temporal.simulate.history_edits import HistoryEdits, apply_edits
+from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, SimulationRequest
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event, Run
 from replaytool.store import RunRow, Store
@@ -24,7 +24,7 @@ class Question:
     spec: CodeSpec
     start: int | None = None
     """Go on from the last task completed up to this event; None for just before the first change."""
-    edits: Edits = field(default_factory=Edits)
+    edits: HistoryEdits = field(default_factory=HistoryEdits)
     queries: tuple[str, ...] = ()
     options: Options = field(default_factory=Options)
     limits: Limits = field(default_factory=Limits)
@@ -44,9 +44,9 @@ def what_if(store: Store, row: RunRow, question: Question) -> Answer:
     run = store.run(row)
     point = _point(run.events, question)
     later = _later(store, row)
-    runs = [replace(run, events=edited(run.events, question.edits, point)), *later]
+    runs = [replace(run, events=apply_edits(run.events, question.edits, point)), *later]
     heads = [replace(one, events=()) for one in runs]
-    ask = Ask(point, reset=False, queries=question.queries)
+    ask = SimulationRequest(point, reset=False, queries=question.queries)
     argument = {"ask": msgspec.to_builtins(ask), "later": msgspec.to_builtins(heads[1:])}
     history = b"[" + b",".join(to_bytes(one) for one in runs) + b"]"
     work = Work(row.run_key, heads[0], len(history), lambda: history, argument)
@@ -55,7 +55,7 @@ def what_if(store: Store, row: RunRow, question: Question) -> Answer:
 
 
 def _point(events: Sequence[Event], question: Question) -> int:
-    first = question.edits.first()
+    first = question.edits.first_event_id()
     if question.start is None and first is None:
         raise ReplaytoolError("say from where to go on", "give --from EVENT")
     until = question.start if question.start is not None else (first or 1) - 1

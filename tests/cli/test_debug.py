@@ -174,7 +174,7 @@ def test_pdb_stops_in_the_code_just_before_the_task_runs(debug: Call, tmp_path: 
         assert "self.trips.append(km)" in _typed(mine, "n")
         assert "0" in _typed(mine, "p self.points")
         os.write(mine, b"c\n")
-        assert "the replay came to its end" in _until(mine, "to its end")
+        assert "the replay has ended" in _until(mine, "has ended")
         assert process.wait(30) == 0
     finally:
         process.kill()

@@ -41,7 +41,7 @@ def test_what_is_configured_is_told_and_secrets_are_not(call: Call, tmp_path: Pa
     # Where earlier tests have put other fixtures on the path, the module goes by a longer name.
     assert re.search(r"workflow\w* can be loaded", result.out)
     assert "✗ converter" in result.out
-    assert "temporalio.converter:default is no temporalio DataConverter" in result.out
+    assert "temporalio.converter:default is not a temporalio DataConverter" in result.out
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replaytool.debug.compare_runs import aligned, changes
-from replaytool.engines.temporal.events.labels import Deed
+from replaytool.engines.temporal.events.labels import EventLabel
 
 
-def deed(event_id: int, name: str, content: Any = None) -> Deed:
-    return Deed(event_id, "ActivityTaskScheduled", name, content)
+def deed(event_id: int, name: str, content: Any = None) -> EventLabel:
+    return EventLabel(event_id, "ActivityTaskScheduled", name, content)
 
 
 def marks(left: str, right: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from replaytool.debug import timeline
 from replaytool.debug.timeline import State, Timeline
 from replaytool.engines.temporal.events import payloads
-from replaytool.engines.temporal.events.labels import attributes
+from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 from tests.conftest import FIXTURES
@@ -49,7 +49,7 @@ class Stepped:
     """Who ran the task that was scheduled there: some servers say it only when the task has ended."""
 
     def step(self, event: Event) -> None:
-        found = attributes(json.loads(event.raw))
+        found = event_attributes(json.loads(event.raw))
         kind, number = event.event_type, event.event_id
         opener = next((int(found[key]) for key in ("scheduledEventId", "initiatedEventId") if key in found), 0)
         if kind.startswith("Timer"):
@@ -70,7 +70,7 @@ class Stepped:
             self.step_update(kind, number, found)
         fields = (found.get("memo") or found.get("upsertedMemo") or {}).get("fields", {})
         if kind in {"WorkflowExecutionStarted", "WorkflowPropertiesModified"}:
-            self.memo.update(payloads.Decoder().readable(fields))
+            self.memo.update(payloads.PayloadDecoder().make_readable(fields))
             self.memo = {key: value for key, value in self.memo.items() if value is not None}
 
     def run_task(self, event: Event, scheduled: int) -> None:
@@ -110,7 +110,7 @@ def stepped(events: Sequence[Event]) -> Iterator[tuple[object, ...]]:
     run = Stepped()
     for event in events:
         if event.event_type.startswith("WorkflowTask") and event.build_id:
-            run.ran[int(attributes(json.loads(event.raw))["scheduledEventId"])] = event.build_id
+            run.ran[int(event_attributes(json.loads(event.raw))["scheduledEventId"])] = event.build_id
     for event in events:
         run.step(event)
         yield (

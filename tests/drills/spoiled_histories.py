@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from replaytool.formats.temporal.export import as_binary
+from replaytool.formats.temporal.export import export_binary
 from tests.conftest import FIXTURES
 from tests.formats.sample_histories import NORM, events
 
@@ -31,7 +31,7 @@ def samples() -> list[bytes]:
     ]
     texts += [json.dumps(shape).encode() for shape in shapes]
     texts += [json.dumps(json.dumps(shapes[0])).encode(), b"\n".join(json.dumps(one).encode() for one in events())]
-    binary = as_binary(NORM.events)
+    binary = export_binary(NORM.events)
     size = len(binary)
     history = b"\x0a" + bytes([size & 0x7F | 0x80, size >> 7]) + binary
     size = len(history)

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from temporalio.api.history.v1 import History
 
 from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.engines.temporal.server.pull import PullOptions, Tally, pull
+from replaytool.engines.temporal.server.pull import PullOptions, PullProgress, pull_histories
 from tests.engines.temporal.server.workload import populate
 from tests.support.dev_server import DevServer, dev_server
 
@@ -30,16 +30,16 @@ def test_pull_is_complete_and_cheap() -> None:
             shown = list(pool.map(lambda key: _shown(server, *key), found))
         assert [History.FromString(history) for history in found.values()] == shown
         _check_memory(options, sum(len(history) for history in found.values()))
-        tally = Tally()
+        tally = PullProgress()
         known = {run_id: len(one.events) for (_, run_id), one in zip(found, shown, strict=True)}
-        assert not list(pull(options, lambda workflow_id, run_id: known[run_id], tally))
+        assert not list(pull_histories(options, lambda workflow_id, run_id: known[run_id], tally))
         assert tally.unchanged == runs
 
 
 def _timed(options: PullOptions, runs: int) -> dict[tuple[str, str], bytes]:
     start = time.monotonic()
     found = {}
-    for source in pull(options):
+    for source in pull_histories(options):
         with source.open() as stream:
             found[source.hints.workflow_id or "", source.hints.run_id or ""] = stream.read()
     seconds = time.monotonic() - start
@@ -58,7 +58,7 @@ def _shown(server: DevServer, workflow_id: str, run_id: str) -> History:
 def _check_memory(options: PullOptions, total: int) -> None:
     """What is held is the window that is being fetched, and not what went by."""
     tracemalloc.start()
-    for source in pull(options):
+    for source in pull_histories(options):
         source.open().close()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -13,7 +13,7 @@ import pytest
 from replaytool import ingest
 from replaytool.errors import ReplaytoolError
 from replaytool.formats import Unreadable
-from replaytool.formats.temporal.export import as_binary, as_json
+from replaytool.formats.temporal.export import export_binary, export_json
 from replaytool.ingest import BadFile
 from replaytool.model.history import Run
 from replaytool.sources import Source
@@ -72,8 +72,8 @@ def _assert_readable(store: Store, keys: set[str]) -> None:
     for row in store.runs():
         events = store.events(row.run_key)
         assert len(events) == row.event_count
-        json.loads(as_json(events))
+        json.loads(export_json(events))
         try:
-            as_binary(events)
+            export_binary(events)
         except ReplaytoolError as error:
             assert error.hint  # noqa: PT017

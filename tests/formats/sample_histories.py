@@ -8,7 +8,7 @@ import io
 import json
 from typing import Any
 
-from replaytool.formats import detect
+from replaytool.formats import detect_format
 from replaytool.model.history import Hints, Run
 
 RUN_ID = "0191c1a2-7d4e-7bd2-9a3f-1f2e3d4c5b6a"
@@ -108,7 +108,7 @@ def read(content: object, hints: Hints | None = None) -> list[Run]:
     """The runs in bytes, in text, or in the JSON of a value."""
     if not isinstance(content, bytes):
         content = (content if isinstance(content, str) else json.dumps(content)).encode()
-    return list(detect(content[: 64 * 1024]).read(io.BytesIO(content), hints or Hints()))
+    return list(detect_format(content[: 64 * 1024]).read_runs(io.BytesIO(content), hints or Hints()))
 
 
 def one(content: object, hints: Hints | None = None) -> Run:

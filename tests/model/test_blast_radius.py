@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from replaytool.check.causes import causes
-from replaytool.engines.temporal.events.deployment import pinned_to
+from replaytool.engines.temporal.events.deployment import find_pinned_build
 from replaytool.model.blast_radius import Stand, blast_radius
 from replaytool.model.verdict import Checked, CodeInfo, Failure, Report, Subject, Verdict
 from tests.conftest import FIXTURES, Call
@@ -29,11 +29,11 @@ def test_groups_with_most_broken_runs_come_first() -> None:
 
 def test_who_is_pinned() -> None:
     task = {"versioningBehavior": "VERSIONING_BEHAVIOR_PINNED", "deploymentVersion": {"buildId": "v1"}}
-    assert pinned_to(task, {}) == "v1"
-    assert pinned_to({**task, "versioningBehavior": "VERSIONING_BEHAVIOR_AUTO_UPGRADE"}, {}) is None
-    assert pinned_to(task, {"versioningOverride": {"autoUpgrade": True}}) is None
-    assert pinned_to(task, {"unsetVersioningOverride": True}) == "v1"
-    assert pinned_to({}, {}) is None
+    assert find_pinned_build(task, {}) == "v1"
+    assert find_pinned_build({**task, "versioningBehavior": "VERSIONING_BEHAVIOR_AUTO_UPGRADE"}, {}) is None
+    assert find_pinned_build(task, {"versioningOverride": {"autoUpgrade": True}}) is None
+    assert find_pinned_build(task, {"unsetVersioningOverride": True}) == "v1"
+    assert find_pinned_build({}, {}) is None
 
 
 def test_a_pinned_run_is_counted_apart_and_fails_nothing_until_it_is_asked_in() -> None:

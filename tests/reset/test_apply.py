@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from replaytool.engines.temporal.reset.server_calls import AnswerLost, How, Server
+from replaytool.engines.temporal.reset.server_calls import AnswerLost, ResetClient, ResetSettings
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_plan import ResetPlan, dumps, read, sealed
@@ -79,9 +79,9 @@ def test_a_lost_answer_is_looked_for_before_anything_is_called_again(
     server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every second answer is lost on its way back, every third call on its way there."""
-    genuine, calls = Server.reset, iter(range(1000))
+    genuine, calls = ResetClient.reset_run, iter(range(1000))
 
-    async def losing(self: Server, *arguments: Any, **named: Any) -> str:
+    async def losing(self: ResetClient, *arguments: Any, **named: Any) -> str:
         number = next(calls)
         if number % 3 == 2:
             raise AnswerLost("on its way there")
@@ -92,7 +92,7 @@ def test_a_lost_answer_is_looked_for_before_anything_is_called_again(
 
     async def scenario(scene: Scene) -> None:
         async with planned(scene, 6) as plan:
-            monkeypatch.setattr(Server, "reset", losing)
+            monkeypatch.setattr(ResetClient, "reset_run", losing)
             applied = await scene.apply(plan, concurrency=3)
             assert applied.is_clean
             assert "found by its token" in {one.message for one in applied.outcomes}
@@ -203,10 +203,10 @@ def test_a_refused_permission_stops_all(server: DevServer, tmp_path: Path, monke
     async def scenario(scene: Scene) -> None:
         async with planned(scene, 4) as plan:
 
-            async def denied(self: Server, *arguments: Any, **named: Any) -> str:
-                raise self._judged(RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b""))
+            async def denied(self: ResetClient, *arguments: Any, **named: Any) -> str:
+                raise self._classify_error(RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b""))
 
-            monkeypatch.setattr(Server, "reset", denied)
+            monkeypatch.setattr(ResetClient, "reset_run", denied)
             with pytest.raises(ReplaytoolError, match="refused access"):
                 await scene.apply(plan, concurrency=2)
             assert "intended" not in states(scene, plan)
@@ -220,7 +220,7 @@ def test_a_refused_permission_stops_all(server: DevServer, tmp_path: Path, monke
 def test_the_official_commands_do_the_same(server: DevServer, tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         async with planned(scene) as plan:
-            how = How("it's $HOME; why not", ("signals", "updates"))
+            how = ResetSettings("it's $HOME; why not", ("signals", "updates"))
             words = official.command(plan, plan.items[0], how)
             await asyncio.to_thread(server.cli, *words[1:])
 

@@ -11,9 +11,17 @@ from typing import Any
 import pytest
 
 from replaytool import ingest
-from replaytool.engines.temporal.reset.effects import effects
-from replaytool.engines.temporal.reset.points import Rule, all_points
-from replaytool.engines.temporal.reset.run_facts import Activity, Child, Named, Override, Record, Task, record
+from replaytool.engines.temporal.reset.effects import compute_effects
+from replaytool.engines.temporal.reset.points import ResetRule, list_reset_points
+from replaytool.engines.temporal.reset.run_facts import (
+    NamedEvent,
+    RunActivity,
+    RunChild,
+    RunFacts,
+    RunTask,
+    VersionOverride,
+    read_run_facts,
+)
 from replaytool.engines.temporal.reset.server_calls import ServerPoint
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
@@ -37,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return made
 
 
-def planned(store: Store, rule: Rule, *ids: str, **choice: object) -> ResetPlan:
+def planned(store: Store, rule: ResetRule, *ids: str, **choice: object) -> ResetPlan:
     build = rule.value if rule.kind == "build" else None
     return finished(draft(store, Request(rule, Choice(build=build, ids=ids or None, **choice))))  # type: ignore[arg-type]
 
@@ -48,7 +56,7 @@ def only(plan: ResetPlan) -> ResetItem:
 
 
 def test_riders_of_the_bad_build_are_planned_and_no_others(store: Store) -> None:
-    plan = planned(store, Rule("build", "v2"), where="workflow_type = 'Loyalty'")
+    plan = planned(store, ResetRule("build", "v2"), where="workflow_type = 'Loyalty'")
     assert [item.workflow_id[-2:] for item in plan.items] == ["02", "03", "04", "05", "06", "08", "09"]
     assert plan.totals["blocked"] == 0
     assert plan.rule == {"build": "v2"}
@@ -56,28 +64,28 @@ def test_riders_of_the_bad_build_are_planned_and_no_others(store: Store) -> None
 
 
 def test_the_run_before_the_continue_as_new_is_the_base(store: Store) -> None:
-    item = only(planned(store, Rule("build", "v2"), "loyalty-rider-06"))
+    item = only(planned(store, ResetRule("build", "v2"), "loyalty-rider-06"))
     assert item.run_id != item.current_run_id
     assert item.undone_runs == [item.current_run_id]
     assert {warning.code for warning in item.warnings} >= {"continued-as-new", "queue-lost"}
 
 
 def test_a_run_that_was_reset_already_is_left_out_and_told(store: Store) -> None:
-    plan = planned(store, Rule("build", "v2"), "notebook-7")
+    plan = planned(store, ResetRule("build", "v2"), "notebook-7")
     assert plan.items == []
     assert "was reset already" in plan.skipped[0].reason
 
 
 def test_a_build_that_came_back_has_two_points(store: Store) -> None:
-    first = only(planned(store, Rule("build", "v2"), "walk-build_ids"))
-    second = only(planned(store, Rule("build", "v2", 2), "walk-build_ids"))
+    first = only(planned(store, ResetRule("build", "v2"), "walk-build_ids"))
+    second = only(planned(store, ResetRule("build", "v2", 2), "walk-build_ids"))
     assert "build-came-back" in {warning.code for warning in first.warnings}
     assert first.point.event_id < second.point.event_id
-    assert (second.point.ordinal, planned(store, Rule("build", "v2", 3), "walk-build_ids").items) == (2, [])
+    assert (second.point.ordinal, planned(store, ResetRule("build", "v2", 3), "walk-build_ids").items) == (2, [])
 
 
 def test_an_override_to_the_bad_build_blocks_unless_named(store: Store) -> None:
-    request = Request(Rule("build", "v2"), Choice(build="v2", ids=("walk-override",)))
+    request = Request(ResetRule("build", "v2"), Choice(build="v2", ids=("walk-override",)))
     assert only(finished(draft(store, request))).blocks() == {"override-to-bad-build"}
     named = Request(request.rule, request.choice, frozenset({"walk-override"}))
     assert only(finished(draft(store, named))).included
@@ -86,13 +94,13 @@ def test_an_override_to_the_bad_build_blocks_unless_named(store: Store) -> None:
 def test_a_hash_cannot_be_chosen(store: Store) -> None:
     (row,) = store.query("SELECT first_build FROM runs WHERE workflow_id = 'walk-build_id_default'")
     with pytest.raises(ReplaytoolError, match="set by nobody") as raised:
-        planned(store, Rule("build", row["first_build"]))
+        planned(store, ResetRule("build", row["first_build"]))
     assert "--time" in raised.value.hint
 
 
 @pytest.mark.parametrize("kind", ["first_task", "last_task"])
 def test_every_point_is_a_completed_task(store: Store, kind: str) -> None:
-    plan = planned(store, Rule(kind))
+    plan = planned(store, ResetRule(kind))
     assert len(plan.items) > 50
     completed = {
         (row["run_key"], row["event_id"])
@@ -103,23 +111,23 @@ def test_every_point_is_a_completed_task(store: Store, kind: str) -> None:
 
 
 def test_by_event_time_activity_and_continue_as_new(store: Store) -> None:
-    build = only(planned(store, Rule("build", "v2"), "loyalty-rider-02"))
+    build = only(planned(store, ResetRule("build", "v2"), "loyalty-rider-02"))
     at = build.point.at
     assert at is not None
-    assert only(planned(store, Rule("time", at), "loyalty-rider-02")).point.event_id == build.point.event_id
-    near = only(planned(store, Rule("event", str(build.point.event_id + 1)), "loyalty-rider-02"))
+    assert only(planned(store, ResetRule("time", at), "loyalty-rider-02")).point.event_id == build.point.event_id
+    near = only(planned(store, ResetRule("event", str(build.point.event_id + 1)), "loyalty-rider-02"))
     assert near.point.event_id == build.point.event_id
-    assert planned(store, Rule("event", "3"), "loyalty-rider-02").skipped[0].reason.startswith("no workflow task")
-    mail = only(planned(store, Rule("before_activity", "send_mail"), "loyalty-rider-02"))
+    assert planned(store, ResetRule("event", "3"), "loyalty-rider-02").skipped[0].reason.startswith("no workflow task")
+    mail = only(planned(store, ResetRule("before_activity", "send_mail"), "loyalty-rider-02"))
     assert mail.repeats["send_mail"] == 1
-    season = only(planned(store, Rule("last_continued_as_new"), "loyalty-rider-06"))
+    season = only(planned(store, ResetRule("last_continued_as_new"), "loyalty-rider-06"))
     assert season.run_id != season.current_run_id
-    assert planned(store, Rule("last_continued_as_new"), "loyalty-rider-02").items == []
+    assert planned(store, ResetRule("last_continued_as_new"), "loyalty-rider-02").items == []
 
 
 def test_ids_that_are_unknown_or_skipped(store: Store) -> None:
     plan = planned(
-        store, Rule("build", "v2"), "loyalty-rider-02", "loyalty-rider-03", "nobody", skip=("loyalty-rider-03",)
+        store, ResetRule("build", "v2"), "loyalty-rider-02", "loyalty-rider-03", "nobody", skip=("loyalty-rider-03",)
     )
     assert [item.workflow_id for item in plan.items] == ["loyalty-rider-02"]
     assert {one.run_id: one.reason for one in plan.skipped}["nobody"] == "nothing is loaded under this id"
@@ -127,24 +135,24 @@ def test_ids_that_are_unknown_or_skipped(store: Store) -> None:
 
 def test_nothing_chosen_is_said(store: Store) -> None:
     with pytest.raises(ReplaytoolError, match="no loaded run") as raised:
-        planned(store, Rule("build", "v99"))
+        planned(store, ResetRule("build", "v99"))
     assert raised.value.exit_code == 5
 
 
-def run(**changes: object) -> Record:
-    made = Record("key", "order", "run", "Order", "orders", "Running", tasks=[Task(4, None, "v1", None, "")])
+def run(**changes: object) -> RunFacts:
+    made = RunFacts("key", "order", "run", "Order", "orders", "Running", tasks=[RunTask(4, None, "v1", None, "")])
     for name, value in changes.items():
         setattr(made, name, value)
     return made
 
 
 def test_an_activity_that_a_bad_build_ran_taints_the_run() -> None:
-    activity = Activity("charge", 8, 9, 10, 11, "v2")
+    activity = RunActivity("charge", 8, 9, 10, 11, "v2")
     found = run(
-        tasks=[Task(4, None, "v1", None, ""), Task(8, None, "v1", None, ""), Task(14, None, "v1", None, "")],
+        tasks=[RunTask(4, None, "v1", None, ""), RunTask(8, None, "v1", None, ""), RunTask(14, None, "v1", None, "")],
         activities={9: activity},
     )
-    points = [point for point in all_points(found) if "v2" in point.rule]
+    points = [point for point in list_reset_points(found) if "v2" in point.rule]
     assert [(point.event_id, point.build_id) for point in points] == [(8, "v1")]
 
 
@@ -152,18 +160,21 @@ def test_what_ends_behind_the_point_is_done_again() -> None:
     base = run(
         last_event_id=40,
         activities={
-            5: Activity("kept", 4, 5, 6, 7, "v1"),
-            9: Activity("open", 8, 9, 20, 21, "v1"),
-            15: Activity("started", 14, 15, 16, 30, "v1"),
-            33: Activity("waiting", 32, 33),
+            5: RunActivity("kept", 4, 5, 6, 7, "v1"),
+            9: RunActivity("open", 8, 9, 20, 21, "v1"),
+            15: RunActivity("started", 14, 15, 16, 30, "v1"),
+            33: RunActivity("waiting", 32, 33),
         },
-        signals=[Named(10, "a"), Named(22, "b")],
-        cancels=[Named(23)],
-        overrides=[Override(24, "dep", "v2")],
-        children={12: Child("c", "C", 12, "", "", closed=31), 25: Child("d", "D", 25, "", "")},
-        child_events=[Named(13, "ChildWorkflowExecutionStarted", 12), Named(31, "ChildWorkflowExecutionCompleted", 12)],
+        signals=[NamedEvent(10, "a"), NamedEvent(22, "b")],
+        cancels=[NamedEvent(23)],
+        overrides=[VersionOverride(24, "dep", "v2")],
+        children={12: RunChild("c", "C", 12, "", "", closed=31), 25: RunChild("d", "D", 25, "", "")},
+        child_events=[
+            NamedEvent(13, "ChildWorkflowExecutionStarted", 12),
+            NamedEvent(31, "ChildWorkflowExecutionCompleted", 12),
+        ],
     )
-    found = effects(base, (), 18)
+    found = compute_effects(base, (), 18)
     assert found.repeats == {"open": 1, "started": 1}
     assert found.pending_activities == {"waiting": 1}
     assert found.failed_by_reset == ("started",)
@@ -174,7 +185,7 @@ def test_what_ends_behind_the_point_is_done_again() -> None:
 
 
 def test_what_agents_spent_is_told_by_model(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    request = Request(Rule("first_task"), Choice(ids=("agent-openai-7", "agent-anthropic-7")))
+    request = Request(ResetRule("first_task"), Choice(ids=("agent-openai-7", "agent-anthropic-7")))
     prices = {"gpt-4o-mini-2024-07-18": {"input": 0.5, "output": 2.0}}
     plan = finished(draft(store, replace(request, prices=prices)))
     claude, gpt = (item.repeats_usage for item in plan.items)
@@ -196,9 +207,9 @@ def test_what_agents_spent_is_told_by_model(store: Store, capsys: pytest.Capture
     assert (
         "with model claude-3-5-haiku-20241022: 2 calls, 1,152 tokens in (320 of them cached), 67 out; cost n/a" in told
     )
-    late = finished(draft(store, replace(request, rule=Rule("event", "17"))))
+    late = finished(draft(store, replace(request, rule=ResetRule("event", "17"))))
     assert [one["calls"] for one in late.totals["repeats_usage"]["chat_completion"].values()] == [1]
-    assert "repeats_usage" not in planned(store, Rule("build", "v2"), "loyalty-rider-02").totals
+    assert "repeats_usage" not in planned(store, ResetRule("build", "v2"), "loyalty-rider-02").totals
 
 
 def payloads(value: Any, encoding: str = "json/plain") -> dict[str, Any]:
@@ -224,14 +235,14 @@ def test_the_input_names_the_model_that_the_result_does_not(encoding: str, spent
         event(8, "MarkerRecorded", markerName="core_local_activity",
               details={"data": payloads({"activity_type": "look"}), "result": result}),
     ]  # fmt: skip
-    found = record(row | {"run_key": "key", "workflow_type": "Agent", "status": "Running"}, events)
+    found = read_run_facts(row | {"run_key": "key", "workflow_type": "Agent", "status": "Running"}, events)
     assert found.activities[5].spent == spent
     assert [(one.name, len(one.spent)) for one in found.locals] == [("look", len(spent))]
-    assert [kind for kind, _ in effects(found, (), 4).spent] == ["ask", "look"][: 2 * len(spent)]
+    assert [kind for kind, _ in compute_effects(found, (), 4).spent] == ["ask", "look"][: 2 * len(spent)]
 
 
 def test_why_the_server_has_another_point(store: Store) -> None:
-    (case,) = draft(store, Request(Rule("build", "v2"), Choice(build="v2", ids=("loyalty-rider-02",)))).cases
+    (case,) = draft(store, Request(ResetRule("build", "v2"), Choice(build="v2", ids=("loyalty-rider-02",)))).cases
     same = ServerPoint("v2", case.base.run_id or "", case.point.event_id, True, None)
     assert difference(case, same, 2) is None
     assert "pending" in (difference(case, ServerPoint(same.build_id, same.run_id, same.event_id, False, None), 2) or "")

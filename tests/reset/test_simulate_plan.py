@@ -10,7 +10,7 @@ import pytest
 
 from replaytool import ingest
 from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.reset.points import Rule
+from replaytool.engines.temporal.reset.points import ResetRule
 from replaytool.model.reset_plan import ResetItem, ResetPlan, dumps, loads
 from replaytool.reset import planner
 from replaytool.reset.simulate_plan import Wanted, of_plan, with_outlook
@@ -31,7 +31,7 @@ def store() -> Store:
 
 
 def planned(store: Store, *code: str, limits: Limits | None = None, **more: Any) -> ResetPlan:
-    made = planner.draft(store, planner.Request(Rule("build", "v2")))
+    made = planner.draft(store, planner.Request(ResetRule("build", "v2")))
     wanted = Wanted(CodeSpec(code), limits=limits or Limits(jobs=1), **more)
     return planner.finished(with_outlook(store, made, wanted))
 

@@ -11,8 +11,8 @@ import pytest
 
 from replaytool.engines import CodeSpec, Options, load
 from replaytool.engines.temporal.simulate import simulation as simulate
-from replaytool.engines.temporal.simulate.history_edits import Edits, edited, payload
-from replaytool.engines.temporal.simulate.simulation import Ask, Simulation
+from replaytool.engines.temporal.simulate.history_edits import HistoryEdits, apply_edits, encode_payload
+from replaytool.engines.temporal.simulate.simulation import Simulation, SimulationRequest
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from tests.reset.support.riders import replaytool
@@ -21,11 +21,11 @@ from tests.support.histories import FIXTURES, recorded
 OPTIONS = Options(sandbox="off")
 
 
-def going_on(case: str, point: int, edits: Edits, file: str = "history.json") -> Simulation:
+def going_on(case: str, point: int, edits: HistoryEdits, file: str = "history.json") -> Simulation:
     run = recorded(case, file)
-    changed = dataclasses.replace(run, events=edited(run.events, edits, point))
+    changed = dataclasses.replace(run, events=apply_edits(run.events, edits, point))
     code = load(CodeSpec((str(FIXTURES / case / "workflow.py"),)))
-    return simulate.simulate([changed], Ask(point, reset=False), code, OPTIONS)
+    return simulate.simulate_runs([changed], SimulationRequest(point, reset=False), code, OPTIONS)
 
 
 def event_of(run: Run, event_type: str, number: int = 0) -> int:
@@ -39,7 +39,7 @@ def names(found: Simulation, side: str) -> list[tuple[str, str]]:
 def test_a_failure_in_place_of_a_result_takes_the_other_way() -> None:
     run = recorded("saga_with_compensation")
     hotel = event_of(run, "ActivityTaskCompleted", 1)
-    found = going_on("saga_with_compensation", 4, Edits(set=(f"event:{hotel}.failure=full",)))
+    found = going_on("saga_with_compensation", 4, HistoryEdits(set=(f"event:{hotel}.failure=full",)))
     assert found.status == "Failed"
     assert ("activity", "cancel_hotel") in names(found, "recorded")
     assert ("activity", "charge_card") in names(found, "recorded")
@@ -52,17 +52,19 @@ def test_a_signal_that_did_not_come_and_one_that_came_besides() -> None:
     point = 4
     code = load(CodeSpec((str(FIXTURES / "loyalty" / "workflow.py"),)))
 
-    def trips(edits: Edits) -> Any:
-        changed = dataclasses.replace(run, events=edited(run.events, edits, point))
-        state = simulate.simulate([changed], Ask(point, reset=False), code, OPTIONS).state
+    def trips(edits: HistoryEdits) -> Any:
+        changed = dataclasses.replace(run, events=apply_edits(run.events, edits, point))
+        state = simulate.simulate_runs([changed], SimulationRequest(point, reset=False), code, OPTIONS).state
         assert state is not None
         return state["trips"]
 
-    before = trips(Edits())
-    assert trips(Edits(drop=(f"event:{signals[0]}",))) == before[1:]
-    assert trips(Edits(set=(f"event:{signals[0]}.input[0]=99",))) == [99, *before[1:]]
-    assert trips(Edits(insert=(f"signal:trip@{signals[-1]}=99",))) == before  # nobody knows what that trip scores
-    without = trips(Edits(drop=tuple(f"event:{one}" for one in signals)))
+    before = trips(HistoryEdits())
+    assert trips(HistoryEdits(drop=(f"event:{signals[0]}",))) == before[1:]
+    assert trips(HistoryEdits(set=(f"event:{signals[0]}.input[0]=99",))) == [99, *before[1:]]
+    assert (
+        trips(HistoryEdits(insert=(f"signal:trip@{signals[-1]}=99",))) == before
+    )  # nobody knows what that trip scores
+    without = trips(HistoryEdits(drop=tuple(f"event:{one}" for one in signals)))
     assert without == []
 
 
@@ -70,45 +72,45 @@ def test_an_update_and_a_cancel_request_can_come_besides() -> None:
     run = recorded("loyalty", "history-rider-01.json")
     code = load(CodeSpec((str(FIXTURES / "loyalty" / "workflow.py"),)))
 
-    def state(edits: Edits) -> Simulation:
-        changed = dataclasses.replace(run, events=edited(run.events, edits, 4))
-        return simulate.simulate([changed], Ask(4, reset=False), code, OPTIONS)
+    def state(edits: HistoryEdits) -> Simulation:
+        changed = dataclasses.replace(run, events=apply_edits(run.events, edits, 4))
+        return simulate.simulate_runs([changed], SimulationRequest(4, reset=False), code, OPTIONS)
 
-    plain, more = state(Edits()), state(Edits(insert=("update:adjust=1000",)))
+    plain, more = state(HistoryEdits()), state(HistoryEdits(insert=("update:adjust=1000",)))
     assert plain.state is not None
     assert more.state is not None
     assert more.state["points"] == plain.state["points"] + 1000
-    assert state(Edits(insert=("cancel",))).status == "Canceled"
+    assert state(HistoryEdits(insert=("cancel",))).status == "Canceled"
 
 
 def test_a_value_inside_a_result_is_set_where_it_stands() -> None:
     run = recorded("activities_in_sequence")
     done = event_of(run, "ActivityTaskCompleted")
     whole = {"a": [1, {"b": 2}]}
-    first = edited(run.events, Edits(set=(f"event:{done}.result={json.dumps(whole)}",)), 4)
-    inner = edited(first, Edits(set=(f"event:{done}.result.a[1].b=3",)), 4)
+    first = apply_edits(run.events, HistoryEdits(set=(f"event:{done}.result={json.dumps(whole)}",)), 4)
+    inner = apply_edits(first, HistoryEdits(set=(f"event:{done}.result.a[1].b=3",)), 4)
     held = json.loads(inner[done - 1].raw)["activityTaskCompletedEventAttributes"]["result"]["payloads"]
-    assert held == [payload({"a": [1, {"b": 3}]})]
+    assert held == [encode_payload({"a": [1, {"b": 3}]})]
 
 
 @pytest.mark.parametrize(
     ("edits", "says"),
     [
-        (Edits(set=("12.result=1",)), "is not understood"),
-        (Edits(set=("event:3.result=1",)), "in the part that is kept"),
-        (Edits(set=("event:900.result=1",)), "has no event 900"),
-        (Edits(set=("event:5.result=1",)), "is no answer"),
-        (Edits(drop=("event:5",)), "is no answer"),
-        (Edits(drop=("30",)), "is not understood"),
-        (Edits(insert=("signal=5",)), "is not understood"),
-        (Edits(insert=("signal:a@2=5",)), "not behind the point"),
-        (Edits(set=("event:7.result.x.y=1",)), "nothing at"),
-        (Edits(set=("event:7.details=1",)), "has no details"),
+        (HistoryEdits(set=("12.result=1",)), "is not valid"),
+        (HistoryEdits(set=("event:3.result=1",)), "before the point"),
+        (HistoryEdits(set=("event:900.result=1",)), "has no event 900"),
+        (HistoryEdits(set=("event:5.result=1",)), "cannot be edited"),
+        (HistoryEdits(drop=("event:5",)), "cannot be edited"),
+        (HistoryEdits(drop=("30",)), "is not valid"),
+        (HistoryEdits(insert=("signal=5",)), "is not valid"),
+        (HistoryEdits(insert=("signal:a@2=5",)), "before the point"),
+        (HistoryEdits(set=("event:7.result.x.y=1",)), "nothing at"),
+        (HistoryEdits(set=("event:7.details=1",)), "has no details"),
     ],
 )
-def test_what_cannot_be_changed_is_refused(edits: Edits, says: str) -> None:
+def test_what_cannot_be_changed_is_refused(edits: HistoryEdits, says: str) -> None:
     with pytest.raises(ReplaytoolError, match=says):
-        edited(recorded("activities_in_sequence").events, edits, 4)
+        apply_edits(recorded("activities_in_sequence").events, edits, 4)
 
 
 def test_the_command_tells_what_would_have_been(tmp_path: Path) -> None:

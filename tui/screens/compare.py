@@ -17,12 +17,12 @@ from replaytool.tui.widgets.table import Column, Grid
 
 if TYPE_CHECKING:
     from replaytool.debug.compare_runs import Pair
-    from replaytool.engines.temporal.events.labels import Deed
+    from replaytool.engines.temporal.events.labels import EventLabel
 
 _MEANING = {"=": "the same", "~": "other values", "-": "only in the left run", "+": "only in the right run"}
 
 
-def _side(deed: Deed | None) -> str:
+def _side(deed: EventLabel | None) -> str:
     return f"{deed.event_id:>5} {deed.kind} {cell(deed.name, 60)}" if deed else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from replaytool.debug.timeline import Difference, Pending, Received, State, Timeline
+from replaytool.debug.timeline import Difference, PendingItem, ReceivedMessage, State, Timeline
 from replaytool.errors import ReplaytoolError
 from replaytool.tui.styled_lines import Line, cell, line, tree
 
@@ -78,22 +78,22 @@ def _section(title: str, count: int, rows: Iterator[Line]) -> Iterator[Line]:
         yield line((f"  … {count - _MOST:,} more", "dim"))
 
 
-def _pending(one: Pending) -> Line:
+def _pending(one: PendingItem) -> Line:
     note = f", {_noted(one)}" if one.note else ""
     return line("  ", *_called(one), f"  {one.status}{note}", (f"  since {one.since}", "dim"))
 
 
-def _noted(one: Pending) -> str:
+def _noted(one: PendingItem) -> str:
     return f"attempt {cell(one.note)}" if one.kind == "activity" else cell(one.note)
 
 
-def _called(one: Pending) -> Line:
+def _called(one: PendingItem) -> Line:
     shown = _KINDS.get(one.kind, one.kind)
     key = f" #{cell(one.key, 60)}" if one.key and one.key != one.name else ""
     return line((f"{shown} ", "dim"), (cell(one.name, 80), "key"), (key, "dim"))
 
 
-def _update(one: Pending) -> Line:
+def _update(one: PendingItem) -> Line:
     waits = one.status in ("Admitted", "Accepted")
     return line(
         "  ",
@@ -106,14 +106,14 @@ def _update(one: Pending) -> Line:
 
 def _signals(found: State) -> Iterator[Line]:
     waiting = found.unhandled
-    rest = [one for one in reversed(found.signals) if one.handled_at(found.event_id)]
+    rest = [one for one in reversed(found.signals) if one.was_handled_at(found.event_id)]
     rows = [_signal(one, found.event_id) for one in [*waiting, *rest][:_MOST]]
     yield from _section("Signals", len(found.signals), iter(rows))
 
 
-def _signal(one: Received, event_id: int) -> Line:
+def _signal(one: ReceivedMessage, event_id: int) -> Line:
     name = (cell(one.name, 80), "key")
-    if one.handled_at(event_id):
+    if one.was_handled_at(event_id):
         return line("  ", ("✔ ", "good"), name, (f"  event {one.event_id}, handled at {one.handled_by}", "dim"))
     later = f"handled at {one.handled_by}" if one.handled_by else "no task of this record handles it"
     return line("  ", ("● ", "warn"), name, f"  event {one.event_id}, not handled yet", (f"  ({later})", "dim"))
@@ -172,7 +172,7 @@ def _common(found: Difference) -> Iterator[Line]:
         yield line(("~ ", "warn"), (cell(change.what), "key"), f"  {before} → {after}")
 
 
-def _ended(one: Pending) -> Line:
+def _ended(one: PendingItem) -> Line:
     good = one.status in ("Completed", "Fired", "Delivered")
     return line(("✔ " if good else "✗ ", "good" if good else "bad"))
 

@@ -19,7 +19,7 @@ from replaytool.check.baseline import against
 from replaytool.check.check_runs import Plan, Progress, check, fingerprint_of, pictured, works_of
 from replaytool.check.impact.decide import Before, to_replay
 from replaytool.check.impact.module_graph import Version, version_of
-from replaytool.engines.temporal.events.deployment import subjects
+from replaytool.engines.temporal.events.deployment import load_subjects
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Base, Checked, CodeInfo, Report, Verdict, as_json, verdict_from_json
 from replaytool.replay.code.git_worktrees import Worktrees
@@ -71,7 +71,7 @@ def _whole(report: Report, store: Store, rows: Sequence[RunRow], done: _Done, ba
     replayed = {one.subject.run_key: one for one in report.runs}
     note = f"not replayed: nothing that this run comes by has changed since {base.commit[:12]}"
     runs, before = [], {}
-    for key, subject in subjects(store, rows).items():
+    for key, subject in load_subjects(store, rows).items():
         if key in replayed or report.complete:
             verdict = done.runs[key].verdict
             before[key] = Checked(subject, verdict)

@@ -182,7 +182,9 @@ def verify_command(
     server = taken_server(given)
     settings = session(ctx, **{name: given[name] for name in ("replayer", "converter")}).settings
     wanted = reset_simulate.wanted(settings, given | {"queries": ()}, ()) if plan.code is not None else None
-    found = verify(plan_file, plan, server, frozenset(allow), decoder=payloads.decoder(settings), wanted=wanted)
+    found = verify(
+        plan_file, plan, server, frozenset(allow), decoder=payloads.build_payload_decoder(settings), wanted=wanted
+    )
     rows = [_verified_row(one) for one in found]
     names = tuple(rows[0]) if rows else ("workflow_id",)
     reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], csv_file, as_json=as_json)
@@ -223,17 +225,17 @@ def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | 
     Example:
       replaytool reset points loyalty-rider-08
     """
-    from replaytool.engines.temporal.reset.points import all_points
-    from replaytool.engines.temporal.reset.run_facts import record
+    from replaytool.engines.temporal.reset.points import list_reset_points
+    from replaytool.engines.temporal.reset.run_facts import read_run_facts
     from replaytool.reset.server_checks import server_points
 
     opened = session(ctx, store=store)
     row, events = opened.history(run)
-    made = record(row.values, events)
+    made = read_run_facts(row.values, events)
     server = taken_server(given)
     theirs = server_points(made, server) if server.address is not None else []
     names = ("event_id", "build_id", "ordinal", "at", "rule", "known_by")
-    rows = [(one.event_id, one.build_id, one.ordinal, one.at, one.rule, "history") for one in all_points(made)]
+    rows = [(one.event_id, one.build_id, one.ordinal, one.at, one.rule, "history") for one in list_reset_points(made)]
     rows += [(one.event_id, one.build_id, None, None, one.rule, "server") for one in theirs]
     reset_telling.tell_rows(names, sorted(rows, key=lambda one: one[0]), None, as_json=as_json)
     if not rows:

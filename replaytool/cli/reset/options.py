@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.server_calls import How
+    from replaytool.engines.temporal.reset.server_calls import ResetSettings
     from replaytool.engines.temporal.server.options import ServerOptions
 
 
@@ -52,8 +52,8 @@ def taken_server(given: dict[str, Any]) -> ServerOptions:
     return ServerOptions(**{one.name: given.pop(one.name) for one in fields(ServerOptions)})
 
 
-def taken_how(given: dict[str, Any]) -> How:
+def taken_how(given: dict[str, Any]) -> ResetSettings:
     """How each reset is made, taken out of what was given."""
-    from replaytool.engines.temporal.reset.server_calls import How
+    from replaytool.engines.temporal.reset.server_calls import ResetSettings
 
-    return How(given.pop("reason"), given.pop("exclude"), given.pop("pin"))
+    return ResetSettings(given.pop("reason"), given.pop("exclude"), given.pop("pin"))

@@ -20,8 +20,8 @@ from replaytool.render import reset as reset_telling
 from replaytool.text import visible
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.points import Rule
-    from replaytool.engines.temporal.reset.server_calls import How
+    from replaytool.engines.temporal.reset.points import ResetRule
+    from replaytool.engines.temporal.reset.server_calls import ResetSettings
     from replaytool.engines.temporal.server.options import ServerOptions
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.reset.planner import Draft
@@ -141,8 +141,8 @@ _RULES = (
 )  # fmt: skip
 
 
-def _rule(given: dict[str, Any]) -> Rule:
-    from replaytool.engines.temporal.reset.points import Rule
+def _rule(given: dict[str, Any]) -> ResetRule:
+    from replaytool.engines.temporal.reset.points import ResetRule
 
     found = [name for name in _RULES if given[name]]
     if len(found) != 1:
@@ -155,8 +155,8 @@ def _rule(given: dict[str, Any]) -> Rule:
     if name != "build" and (given["entry"] != 1 or given["tasks_only"]):
         raise ReplaytoolError("--entry and --tasks-only are about a build", "give --build as well")
     if name == "at":
-        return Rule("time", _moment(value))
-    return Rule(name, "" if value is True else str(value), given["entry"], given["tasks_only"])
+        return ResetRule("time", _moment(value))
+    return ResetRule(name, "" if value is True else str(value), given["entry"], given["tasks_only"])
 
 
 def _option(name: str) -> str:
@@ -178,7 +178,7 @@ def _ids(file: Any) -> tuple[str, ...] | None:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
-def _emit(plan: ResetPlan, how: How, address: str | None) -> None:
+def _emit(plan: ResetPlan, how: ResetSettings, address: str | None) -> None:
     from replaytool.reset.cli_commands import commands
 
     click.echo(f"# plan {plan.id}: run each of these once; a second call resets again, and loses what came between")

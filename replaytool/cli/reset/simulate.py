@@ -82,7 +82,7 @@ def is_finding(one: Simulation) -> bool:
 
 
 def _plan(work: Any, target: str, event: int | None, build: str | None) -> Any:
-    from replaytool.engines.temporal.reset.points import Rule
+    from replaytool.engines.temporal.reset.points import ResetRule
     from replaytool.model.reset_plan import read
     from replaytool.reset import planner
     from replaytool.reset.selection import Choice
@@ -93,7 +93,7 @@ def _plan(work: Any, target: str, event: int | None, build: str | None) -> Any:
         return read(Path(target))
     if event is not None and build is not None:
         raise ReplaytoolError("--event and --build exclude each other", "give one of them")
-    rule = Rule("build", build) if build is not None else Rule("event", str(event))
+    rule = ResetRule("build", build) if build is not None else ResetRule("event", str(event))
     row = work.find(target)
     made = planner.finished(planner.draft(work.store, planner.Request(rule, Choice(ids=(row.run_key,)))))
     if not made.items:

@@ -10,14 +10,14 @@ from replaytool.cli.shared import options
 from replaytool.errors import ReplaytoolError
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.points import Rule
+    from replaytool.engines.temporal.reset.points import ResetRule
     from replaytool.reset.selection import Choice
     from replaytool.reset.state_points import Looking
 
 _BY_REPLAYING = ("state_changed", "latest_clean")
 
 
-def looked(work: Any, given: dict[str, Any], rule: Rule, choice: Choice) -> tuple[Rule, Choice]:
+def looked(work: Any, given: dict[str, Any], rule: ResetRule, choice: Choice) -> tuple[ResetRule, Choice]:
     """The same, with what checks and replays know of the runs."""
     from replaytool.reset import selection
     from replaytool.reset import state_points as looking

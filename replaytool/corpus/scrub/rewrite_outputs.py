@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from replaytool.engines.temporal.events.labels import attributes
+from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.payloads import is_payload
 from replaytool.model.history import Payload
 from replaytool.model.verdict import Verdict
@@ -37,7 +37,7 @@ def rewritten(events: Sequence[dict[str, Any]], verdict: Verdict, left: set[tupl
 
 
 def _with(event: dict[str, Any], name: str, made: Any) -> dict[str, Any]:
-    held = attributes(event)
+    held = event_attributes(event)
     if name not in held:
         return event
     new = {**held, name: _laid_over(held[name], made)}

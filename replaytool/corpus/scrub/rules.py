@@ -10,27 +10,32 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from replaytool.engines.temporal.events.scrubbable_fields import Field
+from replaytool.engines.temporal.events.scrubbable_fields import ScrubbableField
 from replaytool.errors import ReplaytoolError
 
 
-def _key(field: Field, pattern: str) -> bool:
+def _key(field: ScrubbableField, pattern: str) -> bool:
     return fnmatch.fnmatchcase(field.key.lower(), pattern.lower())
 
 
-def _path(field: Field, pattern: str) -> bool:
+def _path(field: ScrubbableField, pattern: str) -> bool:
     return fnmatch.fnmatchcase(field.label, pattern)
 
 
-def _match(field: Field, pattern: str) -> bool:
+def _match(field: ScrubbableField, pattern: str) -> bool:
     return isinstance(field.value, str) and re.search(pattern, field.value) is not None
 
 
-def _type(field: Field, pattern: str) -> bool:
+def _type(field: ScrubbableField, pattern: str) -> bool:
     return pattern == ("text" if isinstance(field.value, str) else "number")
 
 
-KINDS: Mapping[str, Callable[[Field, str], bool]] = {"key": _key, "path": _path, "match": _match, "type": _type}
+KINDS: Mapping[str, Callable[[ScrubbableField, str], bool]] = {
+    "key": _key,
+    "path": _path,
+    "match": _match,
+    "type": _type,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Rule:
     kind: str
     pattern: str
 
-    def means(self, field: Field) -> bool:
+    def means(self, field: ScrubbableField) -> bool:
         """Whether the field is one of those."""
         return KINDS[self.kind](field, self.pattern)
 
@@ -52,7 +57,7 @@ class Rules:
     only: tuple[Rule, ...] = ()
     keep: tuple[Rule, ...] = ()
 
-    def replaced(self, field: Field, make: Callable[[object], object]) -> object:
+    def replaced(self, field: ScrubbableField, make: Callable[[object], object]) -> object:
         """The field's value, or its stand-in; of a text that is meant by `match`, only what matches."""
         if any(rule.means(field) for rule in self.keep):
             return field.value

@@ -17,8 +17,14 @@ from replaytool.corpus.scrub import rules
 from replaytool.corpus.scrub.delta_debugging import fewest
 from replaytool.corpus.scrub.pseudonyms import Standins
 from replaytool.engines import replay
-from replaytool.engines.temporal.events.labels import named
-from replaytool.engines.temporal.events.scrubbable_fields import Field, Hidden, changed, event_type, fields
+from replaytool.engines.temporal.events.labels import name_events
+from replaytool.engines.temporal.events.scrubbable_fields import (
+    OpaqueValue,
+    ScrubbableField,
+    change_fields,
+    list_fields,
+    read_event_type,
+)
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes
 from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
@@ -78,7 +84,7 @@ class _Scrub:
 
     def __post_init__(self) -> None:
         run = from_bytes(self.asked.run, self.asked.history)
-        self.about = [name for _, name, _ in named(run.events)]
+        self.about = [name for _, name, _ in name_events(run.events)]
         self.events = [json.loads(event.raw) for event in run.events]
         self.before = self._verdict(self.events, run.workflow_id)
         self.signature = _signature(self.before)
@@ -96,9 +102,11 @@ class _Scrub:
         """The fields from outside that would be replaced, in the order of the record."""
         found: dict[Unit, None] = {}
         for event, about in zip(self.events, self.about, strict=True):
-            is_told = event["eventId"] not in self.parted and event_type(event) in _COMMANDS
+            is_told = event["eventId"] not in self.parted and read_event_type(event) in _COMMANDS
             if not is_told:
-                found |= {(one.label, None): None for one in fields(event, about) if self._replaced(one) != one.value}
+                found |= {
+                    (one.label, None): None for one in list_fields(event, about) if self._replaced(one) != one.value
+                }
         return list(found)
 
     def values_of(self, kept: Iterable[Unit]) -> list[Unit]:
@@ -106,10 +114,10 @@ class _Scrub:
         labels = {label for label, _ in kept}
         found: dict[Unit, None] = {}
         for event, about in zip(self.events, self.about, strict=True):
-            found |= {(one.label, one.value): None for one in fields(event, about) if one.label in labels}
+            found |= {(one.label, one.value): None for one in list_fields(event, about) if one.label in labels}
         return list(found)
 
-    def _replaced(self, one: Field) -> Any:
+    def _replaced(self, one: ScrubbableField) -> Any:
         return self.rules.replaced(one, self.standins.of)
 
     def accepted(self, keep: Sequence[Unit]) -> bool:
@@ -126,7 +134,7 @@ class _Scrub:
     def _made(self, keep: set[Unit]) -> tuple[list[dict[str, Any]], str | None] | None:
         texts: dict[str, str] = {}
 
-        def change(one: Field) -> Any:
+        def change(one: ScrubbableField) -> Any:
             if (one.label, None) in keep or (one.label, one.value) in keep:
                 return one.value
             made = self._replaced(one)
@@ -134,7 +142,7 @@ class _Scrub:
                 texts[one.value] = made
             return made
 
-        events = [changed(event, about, change) for event, about in zip(self.events, self.about, strict=True)]
+        events = [change_fields(event, about, change) for event, about in zip(self.events, self.about, strict=True)]
         events = [produced.with_ids(event, texts) for event in events]
         workflow_id = self.asked.run.workflow_id
         workflow_id = produced.id_of(workflow_id, texts) if workflow_id else workflow_id
@@ -153,8 +161,8 @@ class _Scrub:
         decides = {label for label, _ in keep}
         found: dict[Kept, None] = {}
         for before, after, about in zip(self.events, events, self.about, strict=True):
-            for one, other in zip(fields(before, about), fields(after, about), strict=False):
-                if isinstance(one.value, Hidden):
+            for one, other in zip(list_fields(before, about), list_fields(after, about), strict=False):
+                if isinstance(one.value, OpaqueValue):
                     found[Kept(one.label, f"{HIDDEN}: {one.value.encoding}")] = None
                 elif self._replaced(one) != one.value and one.value == other.value:
                     found[Kept(one.label, DECIDES if one.label in decides else WRITTEN)] = None
@@ -165,7 +173,7 @@ class _Scrub:
         return sum(
             one.value != other.value
             for before, after, about in zip(self.events, events, self.about, strict=True)
-            for one, other in zip(fields(before, about), fields(after, about), strict=False)
+            for one, other in zip(list_fields(before, about), list_fields(after, about), strict=False)
         )
 
 

@@ -113,25 +113,25 @@ class _Child:
             send(self._answers, Reply(self._number, events=events))
 
     def _open(self, what: Open, history: bytes) -> bool:
-        from replaytool.engines.temporal.debug.run_states import Walked
+        from replaytool.engines.temporal.debug.run_states import RunStates
         from replaytool.engines.temporal.replay.recorded_commands import from_bytes
 
-        self._walked = Walked(from_bytes(what.run, history), self._code, self._options, what.builds, self._tell)
-        self._walked.record()
+        self._walked = RunStates(from_bytes(what.run, history), self._code, self._options, what.builds, self._tell)
+        self._walked.record_states()
         return True
 
     def _at(self, what: At, history: bytes) -> Moment:
-        moment: Moment = self._walked.at(what.event_id)
+        moment: Moment = self._walked.moment_at(what.event_id)
         return moment
 
     def _evaluate(self, what: Evaluate, history: bytes) -> Evaluated:
-        return Evaluated(self._walked.evaluated(parse(what.text)), self._walked.trouble)
+        return Evaluated(self._walked.evaluate_at_events(parse(what.text)), self._walked.trouble)
 
     def _line_of(self, what: LineOf, history: bytes) -> LineFound:
-        return LineFound(*self._walked.line_of(parse(what.text), what.task_event_id, truth=what.truth))
+        return LineFound(*self._walked.find_changing_line(parse(what.text), what.task_event_id, truth=what.truth))
 
     def _states(self, what: States, history: bytes) -> Digests:
-        return Digests([(event_id, zlib.crc32(state)) for event_id, state in self._walked.states()])
+        return Digests([(event_id, zlib.crc32(state)) for event_id, state in self._walked.encode_states()])
 
     def _read_file(self, what: ReadFile, history: bytes) -> str:
         """Only files of the code: a name may come from anywhere."""

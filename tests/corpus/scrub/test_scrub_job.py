@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from replaytool.engines import CodeSpec, load
-from replaytool.engines.temporal.events.payloads import from_json, is_payload
+from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.verdict import Verdict
 from tests.conftest import FIXTURES, Call
 from tests.corpus.sleeper_run import history
@@ -30,7 +30,7 @@ def scrubbed(call: Call, case: str, *more: str, file: str = "history.json") -> A
 def leaves(value: Any, inside: bool = False) -> Iterator[str]:
     """Texts that users said: in payloads, also in JSON in JSON, and messages of failures."""
     if is_payload(value):
-        payload = from_json(value)
+        payload = payload_from_json(value)
         if payload.encoding == "json/plain":
             yield from leaves(json.loads(payload.data), True)
     elif isinstance(value, dict):

@@ -25,7 +25,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from replaytool.engines import Code, CodeSpec, Options, load, replay
-from replaytool.formats import HEAD_SIZE, detect
+from replaytool.formats import HEAD_SIZE, detect_format
 from replaytool.model.history import Hints
 from replaytool.model.verdict import as_json
 
@@ -169,7 +169,7 @@ async def _by_check(job: Job, code: Code, engine: str) -> dict[str, Any]:
     for path, workflow_id, run_id in job.histories:
         data = Path(path).read_bytes()
         hints = Hints(name=path, workflow_id=workflow_id, run_id=run_id)
-        run = next(iter(detect(data[:HEAD_SIZE]).read(BytesIO(data), hints)))
+        run = next(iter(detect_format(data[:HEAD_SIZE]).read_runs(BytesIO(data), hints)))
         verdict = await asyncio.to_thread(replay, run, code, Options(sandbox=job.sandbox or Options().sandbox), engine)
         said[Path(path).name] = as_json(verdict)
     return said

@@ -146,7 +146,7 @@ def _seen(failure: Any, activations: list[Any]) -> Seen:
 
 
 def run_of(text: str) -> Run:
-    return next(TemporalJson().read(io.BytesIO(text.encode()), Hints()))
+    return next(TemporalJson().read_runs(io.BytesIO(text.encode()), Hints()))
 
 
 def cut(text: str, size: int) -> str:

@@ -11,8 +11,8 @@ from google.protobuf.json_format import MessageToDict
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import WorkflowHistory
 
-from replaytool.formats.temporal.event_schema import HISTORY_EVENT, Field
-from replaytool.formats.temporal.export import as_binary, as_json
+from replaytool.formats.temporal.event_schema import HISTORY_EVENT, SchemaField
+from replaytool.formats.temporal.export import export_binary, export_json
 from replaytool.formats.temporal.proto_files import UNKNOWN
 from replaytool.model.history import Run
 from tests.formats.sample_histories import NORM, codes, event, events, one, payload, raw, read
@@ -285,7 +285,7 @@ def test_binary_with_fields_that_the_sdk_does_not_know() -> None:
     run = one(content)
     assert "unknown-field" in codes(run)
     assert base64.b64decode(raw(run, 5)[UNKNOWN]) == data
-    assert as_binary(run.events) == content
+    assert export_binary(run.events) == content
 
 
 def test_binary_with_a_type_that_the_sdk_does_not_know() -> None:
@@ -293,7 +293,7 @@ def test_binary_with_a_type_that_the_sdk_does_not_know() -> None:
     history.events[4].event_type = 4009  # type: ignore[assignment]
     run = one(history.SerializeToString())
     assert "unknown-event" in codes(run)
-    assert as_binary(run.events) == history.SerializeToString()
+    assert export_binary(run.events) == history.SerializeToString()
 
 
 def _varint(number: int) -> bytes:
@@ -303,9 +303,9 @@ def _varint(number: int) -> bytes:
 
 def test_both_exports_give_an_equal_proto() -> None:
     expected = _history(events())
-    assert History(events=WorkflowHistory.from_json("", as_json(NORM.events).decode()).events) == expected
-    assert History.FromString(as_binary(NORM.events)) == expected
-    assert read(as_binary(NORM.events))[0].sha256 == NORM.sha256
+    assert History(events=WorkflowHistory.from_json("", export_json(NORM.events).decode()).events) == expected
+    assert History.FromString(export_binary(NORM.events)) == expected
+    assert read(export_binary(NORM.events))[0].sha256 == NORM.sha256
 
 
 def test_every_known_type_of_event_takes_the_fast_lane() -> None:
@@ -331,12 +331,12 @@ def test_maps_are_told_as_protobuf_tells_them() -> None:
             kinds += [field.message_type for field in kind.fields if field.message_type]
             for field in kind.fields:
                 is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
-                assert Field(field.name, field).is_map == is_map, field.full_name
+                assert SchemaField(field.name, field).is_map == is_map, field.full_name
     assert "temporal.api.common.v1.Header.FieldsEntry" in seen
 
 
 def test_a_binary_history_is_the_same_run_whichever_process_reads_it() -> None:
     memo = {"fields": {name: payload(name) for name in "hgfedcba"}}
     run = _with(1, memo=memo)
-    known = read(as_binary(run.events))[0]
+    known = read(export_binary(run.events))[0]
     assert [*_attributes(known, 1)["memo"]["fields"]] == sorted("abcdefgh")

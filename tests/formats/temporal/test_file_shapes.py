@@ -13,7 +13,7 @@ from temporalio.api.export.v1 import WorkflowExecution, WorkflowExecutions
 from temporalio.api.history.v1 import History
 from temporalio.client import WorkflowHistory
 
-from replaytool.formats import Unreadable, detect
+from replaytool.formats import Unreadable, detect_format
 from replaytool.formats import json_stream as json_values
 from replaytool.model.history import Hints
 from tests.formats.sample_histories import NORM, OTHER_RUN_ID, RUN_ID, codes, events, one, read
@@ -124,7 +124,7 @@ def test_histories_are_not_joined_where_one_could_seem_to_go_on() -> None:
     [
         (events()[4], "a single event .ActivityTaskScheduled, id 5"),
         (events()[0], "a single event .WorkflowExecutionStarted, id 1"),
-        ({"found": {"event_id": 5}, "also": [{"event_id": 1}]}, "JSON with event ids, but not a history"),
+        ({"found": {"event_id": 5}, "also": [{"event_id": 1}]}, "JSON with event IDs, but not a history"),
         ({"events": events()[3:]}, "a fragment .events 4 to 8"),
         ([{"initialEvent": events()[0], "eventList": events()}], "groups of events"),
         ({"events": []}, "without a history"),
@@ -204,7 +204,7 @@ def _histories(*all_events: list[dict[str, Any]]) -> list[History]:
 def test_cloud_export_holds_several_runs() -> None:
     items = [WorkflowExecution(history=found) for found in _histories(events(), events(OTHER_RUN_ID, "order-8"))]
     content = WorkflowExecutions(items=[*items, items[0]]).SerializeToString()
-    assert detect(content).name == "temporal-proto"
+    assert detect_format(content).name == "temporal-proto"
     assert [run.workflow_id for run in read(content)] == ["order-7", "order-8", "order-7"]
     with pytest.raises(Unreadable, match="cut off"):
         read(content[:-100])
@@ -243,7 +243,7 @@ def test_long_files_with_what_strict_parsers_refuse(monkeypatch: pytest.MonkeyPa
     found[20]["strange"] = "ODD"
     text = json.dumps({"events": found}).replace('"ODD"', odd)
     for content, count in ((text, 1), (f"[{text},{text}]", 2), (f"{text}\n{text}\n", 2), (f'{{"history":{text}}}', 1)):
-        runs = list(detect(content.encode()).read(io.BytesIO(content.encode()), Hints()))
+        runs = list(detect_format(content.encode()).read_runs(io.BytesIO(content.encode()), Hints()))
         assert [len(run.events) for run in runs] == [600] * count
         assert "unknown-field" in codes(runs[0])
 
@@ -261,7 +261,7 @@ def test_one_value_that_no_history_can_be_is_refused_before_memory_is_full(monke
     monkeypatch.setattr(json_values, "PIECE", 64 * 1024)
     monkeypatch.setattr(json_values, "FIRST_PIECE", 16 * 1024)
     monkeypatch.setattr(json_values, "LONGEST_VALUE", 256 * 1024)
-    with pytest.raises(Unreadable, match="one JSON value of more than"):
+    with pytest.raises(Unreadable, match="a JSON value of more than"):
         read({"history": {"events": _long(3000)}})
 
 

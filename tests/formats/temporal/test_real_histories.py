@@ -17,7 +17,7 @@ from temporalio.api.history.v1 import History
 from temporalio.client import WorkflowHistory
 
 from replaytool.formats import Unreadable
-from replaytool.formats.temporal.export import as_binary, as_json
+from replaytool.formats.temporal.export import export_binary, export_json
 from replaytool.ingest import read
 from replaytool.model.history import Run
 from replaytool.sources import open_sources
@@ -53,8 +53,10 @@ def _assert_equal(path: Path) -> bool:
         return False
     (run,) = _runs(path)
     events = sorted(official.events, key=lambda event: event.event_id)
-    assert History(events=WorkflowHistory.from_json("", as_json(run.events).decode()).events) == History(events=events)
-    assert History.FromString(as_binary(run.events)) == History(events=events)
+    assert History(events=WorkflowHistory.from_json("", export_json(run.events).decode()).events) == History(
+        events=events
+    )
+    assert History.FromString(export_binary(run.events)) == History(events=events)
     return True
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replaytool.engines.temporal.events.payloads import plain_value
+from replaytool.engines.temporal.events.payloads import read_plain_value
 from replaytool.engines.temporal.replay.command_fields import retry_policy
 from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.engines.temporal.replay.server_defaults import comparable
@@ -35,7 +35,7 @@ def payload(value: Any, **metadata: bytes) -> Payload:
 
 
 def decode(payloads: Sequence[Payload]) -> list[Any]:
-    return [plain_value(one) for one in payloads]
+    return [read_plain_value(one) for one in payloads]
 
 
 def pair(recorded: dict[str, Any], produced: dict[str, Any], kind: str = "activity") -> Match:

@@ -14,9 +14,9 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from replaytool import ingest
-from replaytool.engines.temporal.reset.points import Rule
+from replaytool.engines.temporal.reset.points import ResetRule
 from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.engines.temporal.server.pull import PullOptions, pull
+from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
 from replaytool.model.reset_plan import ResetItem, ResetPlan, dumps, read
 from replaytool.reset import planner
 from replaytool.reset import server_checks as online
@@ -83,15 +83,15 @@ class Scene:
         store = Store(self.folder / name)
         for handle in self.handles:
             options = PullOptions(self.options, query=f"WorkflowId = '{handle.id}'")
-            assert not ingest.load(store, pull(options)).bad
+            assert not ingest.load(store, pull_histories(options)).bad
         return store
 
     async def plan(
-        self, rule: Rule | None = None, *, include: bool = False, offline: bool = False, store: Store | None = None
+        self, rule: ResetRule | None = None, *, include: bool = False, offline: bool = False, store: Store | None = None
     ) -> ResetPlan:
         """Pull, plan and write the plan."""
         store = store or await self.pull()
-        rule = rule or Rule("build", "v2")
+        rule = rule or ResetRule("build", "v2")
         choice = Choice(build=rule.value if rule.kind == "build" else None)
         named = frozenset(handle.id for handle in self.handles) if include else frozenset[str]()
         made = planner.draft(store, planner.Request(rule, choice, named))

@@ -41,7 +41,7 @@ from replaytool.engines.temporal.core.task_batches import (
 from replaytool.engines.temporal.core.update_messages import Message, admitted, requested, update_of
 from replaytool.engines.temporal.events.decoding import DECODERS, RECORDS
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS, FINAL_EVENTS
-from replaytool.engines.temporal.events.timestamps import nanoseconds
+from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.model.history import Event
 
 _FOLLOWS = frozenset(
@@ -109,7 +109,7 @@ class Replay:
 
     def event_time(self) -> int | None:
         """When the event being applied was recorded."""
-        return nanoseconds(self._event.event_time)
+        return parse_nanoseconds(self._event.event_time)
 
     def set_clock(self, time: int) -> None:
         """The workflow's time moves on, and never back."""
@@ -339,9 +339,9 @@ class Replay:
         signal = job.signal_workflow
         signal.signal_name, signal.identity = said.signal_name, said.identity
         for one in said.input.payloads:
-            one.write(signal.input.add())
+            one.write_proto(signal.input.add())
         for name, one in said.header.fields.items():
-            one.write(signal.headers[name])
+            one.write_proto(signal.headers[name])
         if _HAS_EVENT_ID:
             signal.originating_event_id = self._event.event_id
         self.tell(job)

@@ -17,7 +17,7 @@ from temporalio.api.failure.v1 import (
     TimeoutFailureInfo,
 )
 
-from replaytool.engines.temporal.events.event_structs import parsed, present
+from replaytool.engines.temporal.events.event_structs import is_present, parse_message
 
 CANCEL_REQUESTED = RetryState.RETRY_STATE_CANCEL_REQUESTED
 _RETRY_STATES = frozenset(RetryState.keys())
@@ -26,7 +26,7 @@ NON_RETRYABLE = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
 
 def recorded(raw: Any) -> Failure | None:
     """A failure as an event holds it."""
-    return parsed(raw, Failure()) if present(raw) else None
+    return parse_message(raw, Failure()) if is_present(raw) else None
 
 
 def retry_state(name: str) -> RetryState.ValueType:
@@ -37,8 +37,8 @@ def retry_state(name: str) -> RetryState.ValueType:
 def canceled(details: Any = None) -> Failure:
     """A bare cancellation, the cause of the others."""
     info = CanceledFailureInfo()
-    if details is not None and present(details):
-        info.details.CopyFrom(parsed(details, Payloads()))
+    if details is not None and is_present(details):
+        info.details.CopyFrom(parse_message(details, Payloads()))
     return Failure(canceled_failure_info=info)
 
 

@@ -15,7 +15,7 @@ from temporalio.bridge.proto.common import NamespacedWorkflowExecution
 from temporalio.bridge.proto.workflow_activation import InitializeWorkflow, WorkflowActivationJob
 
 from replaytool.engines.temporal.core.random_seed import seed_of
-from replaytool.engines.temporal.events.event_structs import Started, parsed, present
+from replaytool.engines.temporal.events.event_structs import WorkflowStarted, is_present, parse_message
 
 _SECOND = 1_000_000_000
 _HAS_ORIGINAL_ID = "original_execution_run_id" in InitializeWorkflow.DESCRIPTOR.fields_by_name
@@ -50,14 +50,14 @@ def timestamp(nanoseconds: int) -> Timestamp:
     return Timestamp(seconds=nanoseconds // _SECOND, nanos=nanoseconds % _SECOND)
 
 
-def initialize(started: Started, workflow_id: str, time: int | None) -> WorkflowActivationJob:
+def initialize(started: WorkflowStarted, workflow_id: str, time: int | None) -> WorkflowActivationJob:
     """The job that makes the workflow begin."""
     job = InitializeWorkflow(
         workflow_type=started.workflow_type.name if started.workflow_type else "",
         workflow_id=workflow_id,
-        arguments=started.input.protos(),
+        arguments=started.input.to_protos(),
         randomness_seed=seed_of(started.original_execution_run_id),
-        headers=started.header.protos(),
+        headers=started.header.to_proto_map(),
         identity=started.identity,
         continued_from_execution_run_id=started.continued_execution_run_id,
         first_execution_run_id=started.first_execution_run_id,
@@ -72,12 +72,12 @@ def initialize(started: Started, workflow_id: str, time: int | None) -> Workflow
     _times(job, started)
     for name, kind in _RARE:
         raw = getattr(started, name)
-        if present(raw):
-            getattr(job, name).CopyFrom(parsed(raw, kind()))
+        if is_present(raw):
+            getattr(job, name).CopyFrom(parse_message(raw, kind()))
     return WorkflowActivationJob(initialize_workflow=job)
 
 
-def _relatives(job: InitializeWorkflow, started: Started) -> None:
+def _relatives(job: InitializeWorkflow, started: WorkflowStarted) -> None:
     parent, root = started.parent_workflow_execution, started.root_workflow_execution
     if parent is not None:
         named = NamespacedWorkflowExecution(
@@ -88,7 +88,7 @@ def _relatives(job: InitializeWorkflow, started: Started) -> None:
         job.root_workflow.CopyFrom(WorkflowExecution(workflow_id=root.workflow_id, run_id=root.run_id))
 
 
-def _times(job: InitializeWorkflow, started: Started) -> None:
+def _times(job: InitializeWorkflow, started: WorkflowStarted) -> None:
     for recorded, field in _DURATIONS:
         text = getattr(started, recorded)
         if text:

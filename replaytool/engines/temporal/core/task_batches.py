@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.decoding import DECODERS, RECORDS, Read, heads, records_of
+from replaytool.engines.temporal.events.decoding import DECODERS, RECORDS, DecodedEvents, decode_events, event_heads
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS, FINAL_EVENTS
 from replaytool.model.history import Event
 
@@ -65,11 +65,11 @@ class Tape:
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._events = events
-        self.heads = heads(events)
+        self.heads = event_heads(events)
         """The events as far as their ids, types and times go."""
         self.types = [event.event_type for event in self.heads]
         self.at = 0
-        self.records = records_of(events)
+        self.records = decode_events(events)
         """What was read of each event, by place."""
         self.looks_ahead = not _AHEAD.isdisjoint(self.types)
         """Whether there is anything in it that the code knew before its event was written."""
@@ -165,6 +165,6 @@ class Tape:
 
 def unknown(events: Sequence[Event]) -> Event | None:
     """The first event of a type that this engine does not know."""
-    if isinstance(events, Read):
+    if isinstance(events, DecodedEvents):
         return None  # or else it could not have been read
     return next((event for event in events if event.event_type not in RECORDS), None)

@@ -11,7 +11,7 @@ from temporalio.bridge.proto.workflow_activation import DoUpdate, WorkflowActiva
 
 from replaytool.engines.temporal.core.state_machines.base import Fault
 from replaytool.engines.temporal.core.state_machines.local_activity import Update
-from replaytool.engines.temporal.events.event_structs import parsed, present
+from replaytool.engines.temporal.events.event_structs import is_present, parse_message
 
 _FROM_ADMITTED = "Failed to create protocol message from WorkflowExecutionUpdateAdmittedEvent"
 _FROM_ACCEPTED = "Failed to create protocol message from WorkflowExecutionUpdateAcceptedEvent"
@@ -43,10 +43,10 @@ def requested(said: Any) -> Message | Fault:
 
 
 def _request(raw: Any) -> Request | None:
-    if not present(raw):
+    if not is_present(raw):
         return None
     try:
-        request = parsed(raw, Request())
+        request = parse_message(raw, Request())
     except ParseError:
         return None
     return request if request.HasField("meta") and request.HasField("input") else None

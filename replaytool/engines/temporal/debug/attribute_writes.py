@@ -1,4 +1,4 @@
-"""Who assigns to an attribute, even if it is given the value that it had: seen by the class, not by comparing."""
+"""Watch assignments to one attribute, also those that assign an equal value: the class reports them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from replaytool.replay import call_site as callsite
 from replaytool.replay.inspect_state.safe_copies import attributes, is_from_class_statement
 
 
-def chain_of(text: str) -> tuple[str, ...]:
-    """The attributes that lead to a value, from the workflow on; empty where it is not attributes alone.
+def parse_attribute_chain(text: str) -> tuple[str, ...]:
+    """Return the attributes from the workflow to a value; empty if the expression is more than attributes.
 
-    >>> chain_of("self.standing.points"), chain_of("points"), chain_of("trips[0]")
-    (('standing', 'points'), ('points',), ())
+    >>> parse_attribute_chain("self.standing.points"), parse_attribute_chain("points")
+    (('standing', 'points'), ('points',))
+    >>> parse_attribute_chain("trips[0]")
+    ()
     """
     node: ast.AST = ast.parse(text.strip(), "<path>", "eval").body
     names: list[str] = []
@@ -31,25 +33,25 @@ def chain_of(text: str) -> tuple[str, ...]:
 
 
 @dataclass
-class Touching:
-    """Listens to assignments to one attribute of one object, which a workflow leads to."""
+class AttributeWatcher:
+    """Reports assignments to one attribute of one object that the workflow leads to."""
 
     chain: tuple[str, ...]
     heard: Callable[[CallSite | None], None]
     _owner: Any = None
     _patched: dict[type, Any] = field(default_factory=dict)
 
-    def look(self, workflow: Any) -> None:
-        """Find the object that has the attribute by now."""
+    def find_owner(self, workflow: Any) -> None:
+        """Find the object that has the attribute now, and patch its class."""
         owner: Any = workflow
         for name in self.chain[:-1]:
             owner = dict(attributes(owner)).get(name) if owner is not None else None
         self._owner = owner if self.chain else None
         kind = type(self._owner)
         if self._owner is not None and kind not in self._patched and is_from_class_statement(kind):
-            self._patch(kind)
+            self._patch_class(kind)
 
-    def _patch(self, kind: Any) -> None:
+    def _patch_class(self, kind: Any) -> None:
         given = kind.__setattr__
 
         def set_attribute(one: Any, name: str, value: Any) -> None:
@@ -60,8 +62,8 @@ class Touching:
         self._patched[kind] = vars(kind).get("__setattr__")
         kind.__setattr__ = set_attribute
 
-    def stop(self) -> None:
-        """Leave the classes as they were."""
+    def restore_classes(self) -> None:
+        """Undo all patches."""
         for kind, before in self._patched.items():
             changed: Any = kind
             if before is None:

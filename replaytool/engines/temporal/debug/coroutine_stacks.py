@@ -1,4 +1,4 @@
-"""What a workflow's coroutines wait at: the user's lines, innermost first, with the variables of their functions."""
+"""Capture where a workflow's coroutines wait: the user's frames, innermost first, with their variables."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ _DEEPEST = 60
 _KINDS: dict[str, Literal["signal", "update"]] = {"signal: ": "signal", "update: ": "update"}
 
 
-def frames(instance: RecordingInstance, snapshots: Snapshots) -> tuple[Frame, ...]:
-    """The coroutines that wait in the user's code: main first, then handlers, then tasks."""
+def capture_frames(instance: RecordingInstance, snapshots: Snapshots) -> tuple[Frame, ...]:
+    """Return the coroutines that wait in user code: main first, then handlers, then tasks."""
     found = []
     for number, (task, begun_at) in enumerate(instance.waiting_tasks()):
-        lines = tuple(_line(frame, (number, depth), snapshots) for depth, frame in enumerate(users(task.get_coro())))
+        lines = tuple(
+            _capture_line(frame, (number, depth), snapshots) for depth, frame in enumerate(user_frames(task.get_coro()))
+        )
         if lines:
-            found.append(_frame(instance, task, lines, begun_at))
+            found.append(_build_frame(instance, task, lines, begun_at))
     return tuple(sorted(found, key=lambda frame: _ORDER.index(frame.kind)))
 
 
 _ORDER = ("main", "signal", "update", "task")
 
 
-def _frame(instance: RecordingInstance, task: Any, lines: tuple[Line, ...], begun_at: Any) -> Frame:
+def _build_frame(instance: RecordingInstance, task: Any, lines: tuple[Line, ...], begun_at: Any) -> Frame:
     if task is instance._primary_task:
         return Frame("main", instance._info.workflow_type, lines)
     called = task.get_name().partition(" (workflow: ")[0]
@@ -39,28 +41,28 @@ def _frame(instance: RecordingInstance, task: Any, lines: tuple[Line, ...], begu
     return Frame("task", lines[-1].function, lines, begun_at)
 
 
-def _line(frame: FrameType, whose: tuple[int, int], snapshots: Snapshots) -> Line:
+def _capture_line(frame: FrameType, whose: tuple[int, int], snapshots: Snapshots) -> Line:
     code = frame.f_code
-    held = snapshots.named(whose, code.co_name, variables(frame))
+    held = snapshots.named(whose, code.co_name, frame_variables(frame))
     return Line(callsite.shown_path(code.co_filename), frame.f_lineno, callsite.name_of(code), held)
 
 
-def variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
-    """What a function's names stand for just now."""
+def frame_variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
+    """Yield the variables of a frame."""
     return ((name, value) for name, value in frame.f_locals.items() if name != "self" and name[:1] not in ".@")
 
 
-def main_variables(instance: RecordingInstance) -> dict[str, Any]:
-    """The live variables of the main coroutine; where two of its functions have the same name, the inner one's."""
+def main_coroutine_variables(instance: RecordingInstance) -> dict[str, Any]:
+    """Return the variables of the main coroutine. If two functions have the same name for one, the inner one wins."""
     task = instance._primary_task
     if task is None:
         return {}
-    inner_last = reversed(list(users(task.get_coro())))
-    return dict(itertools.chain.from_iterable(variables(frame) for frame in inner_last))
+    inner_last = reversed(list(user_frames(task.get_coro())))
+    return dict(itertools.chain.from_iterable(frame_variables(frame) for frame in inner_last))
 
 
-def users(coroutine: Any) -> Iterator[FrameType]:
-    """The frames of the user's functions down the chain of what is awaited, the innermost first."""
+def user_frames(coroutine: Any) -> Iterator[FrameType]:
+    """Return the user's frames down the chain of awaits, innermost first."""
     found: list[FrameType] = []
     for _ in range(_DEEPEST):
         if type(coroutine) is CoroutineType:

@@ -1,4 +1,4 @@
-"""Stop in Python's own debugger, inside the workflow's code, where a task of a recorded run begins to run."""
+"""Stop in pdb, inside the workflow's code, where a task of a recorded run begins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 
-from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, Tasks
+from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
 from replaytool.engines.temporal.replay.looking import driven
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.history import Run
@@ -20,61 +20,66 @@ from replaytool.replay.options import OFF, Options
 _ENGINES = ["temporalio.*", "asyncio.*", "replaytool.*"]
 
 
-def stop(run: Run, code: Code, event_id: int) -> str:
-    """Replay up to the task of an event, and stop at the first line of the user's that it runs; how it ended.
+def stop_in_pdb(run: Run, code: Code, event_id: int) -> str:
+    """Replay up to the task of an event, and stop at the first line of user code in it.
 
-    There is no sandbox around the code, and no clock that breaks it off: a person takes time.
+    Return how the session ended.
+
+    There is no sandbox and no deadlock timeout: a person takes time.
     """
-    tasks = Tasks(run.events)
-    wanted = tasks.of(event_id)
-    stopper = _Stopper(wanted, tasks)
+    tasks = TaskIndex(run.events)
+    wanted = tasks.task_of_event(event_id)
+    stopper = _TaskBreakpoint(wanted, tasks)
     try:
         with driven(run, code, Options(sandbox=OFF), recorder.Tape(), patient=True) as course:
-            course.before = stopper.before
+            course.before = stopper.watch_activation
             for _ in course.steps():
-                if stopper.is_left:
+                if stopper.has_quit:
                     return "left"
     finally:
         sys.settrace(None)
     if not stopper.has_stopped:
-        return f"no line of the code ran in that task ({course.says.message or 'the task told it nothing'})"
-    return course.says.message or "the replay came to its end"
+        return f"no user code ran in that task ({course.says.message or 'the task has no activation'})"
+    return course.says.message or "the replay has ended"
 
 
-class _Stopper:
-    """Waits for the task, and then for the first call of a function of the user's."""
+class _TaskBreakpoint:
+    """Waits for the task, and then for the first call of a user's function."""
 
-    def __init__(self, wanted: CompletedTask | None, tasks: Tasks) -> None:
+    def __init__(self, wanted: CompletedTask | None, tasks: TaskIndex) -> None:
         self._wanted, self._tasks = wanted, tasks
         self._debugger = pdb.Pdb(skip=_ENGINES)
         self.has_stopped = False
 
     @property
-    def is_left(self) -> bool:
-        """Whether the person has had enough."""
+    def has_quit(self) -> bool:
+        """Return whether the person quit the debugger."""
         return self.has_stopped and bool(self._debugger.quitting)
 
-    def before(self, activation: WorkflowActivation) -> None:
-        """Look out from here on, if this is the task."""
-        task = self._tasks.after(activation.history_length) if activation.is_replaying else None
+    def watch_activation(self, activation: WorkflowActivation) -> None:
+        """Start tracing if this activation begins the task."""
+        task = self._tasks.next_task(activation.history_length) if activation.is_replaying else None
         if task == self._wanted and not self.has_stopped:
-            sys.settrace(self._called)
+            sys.settrace(self._trace_call)
 
-    def _called(self, frame: FrameType, event: str, arg: Any) -> Any:
-        return self._stepped if callsite.is_user(frame.f_code) else None
+    def _trace_call(self, frame: FrameType, event: str, arg: Any) -> Any:
+        return self._trace_line if callsite.is_user(frame.f_code) else None
 
-    def _stepped(self, frame: FrameType, event: str, arg: Any) -> Any:
-        """A coroutine that goes on is called from the outside in; what runs first is the first line after that."""
+    def _trace_line(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """Stop at the first line.
+
+        A resumed coroutine is entered from the outside in, so `call` events come too early.
+        """
         if event not in ("line", "exception") or self.has_stopped:
-            return self._stepped
+            return self._trace_line
         self.has_stopped = True
         self._debugger.set_trace(frame)
-        self._debugger.botframe = _outermost(frame)
+        self._debugger.botframe = _outermost_user_frame(frame)
         return self._debugger.trace_dispatch(frame, event, arg)
 
 
-def _outermost(frame: FrameType) -> FrameType:
-    """Where the user's code begins: what called that is no help to anybody."""
+def _outermost_user_frame(frame: FrameType) -> FrameType:
+    """Return the outermost user frame: pdb shows nothing below it."""
     found, at = frame, frame.f_back
     while at is not None and at.f_code is not recorder.LOOP:
         found = at if callsite.is_user(at.f_code) else found

@@ -1,4 +1,4 @@
-"""What breaks a walked replay off, in words: the code fails in a task, or the record does not hold what it asks for."""
+"""Say why a replay ended early: the code failed in a task, or did not match the history."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
 
 
-def trouble(told: Told, course: Course, tape: recorder.Tape) -> Trouble | None:
-    """What went wrong in this activation, if anything did; what comes before its event is still to be trusted."""
+def find_replay_error(told: Told, course: Course, tape: recorder.Tape) -> Trouble | None:
+    """Return what went wrong in this activation, if anything. States before its event remain valid."""
     if told.answer.failure is not None:
-        return _failed(told, course, tape)
+        return _describe_failure(told, course, tape)
     if told.fault is None:
         return None
     replay = course.replay
     event_id = course.says.event_id or replay.last_id + 1
     refused = replay.line.refused
-    site = _site_of(refused.command if refused is not None else None, told, tape)
+    site = _find_call_site(refused.command if refused is not None else None, told, tape)
     if told.fault.kind == "nondeterminism":
         return Trouble("diverged", told.fault.message, event_id, site)
     return Trouble("unverified", told.fault.message, event_id, site)
 
 
-def _failed(told: Told, course: Course, tape: recorder.Tape) -> Trouble:
+def _describe_failure(told: Told, course: Course, tape: recorder.Tape) -> Trouble:
     error = tape.current.error if tape.current else None
     site = callsite.of_exception(error) or (tape.current.kept_at if tape.current else None)
     last = course.replay.tape.heads[-1].event_id
@@ -35,7 +35,7 @@ def _failed(told: Told, course: Course, tape: recorder.Tape) -> Trouble:
     return Trouble("failed", what, event_id, site)
 
 
-def _site_of(asked: object, told: Told, tape: recorder.Tape) -> CallSite | None:
+def _find_call_site(asked: object, told: Told, tape: recorder.Tape) -> CallSite | None:
     if tape.current is None:
         return None
     for command, site in zip(told.answer.commands, tape.current.sites, strict=False):

@@ -1,7 +1,7 @@
-"""One run replayed with one code, to be asked what stood where after each of its tasks.
+"""Replay one run with one code, and answer which state it had after each task.
 
-The run is driven once with its states being recorded; each question with an expression drives it again, as an
-expression has to see the live workflow.
+One replay records all states. Each question with an expression replays the run again, since an expression needs the
+live workflow.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.engines.temporal.core.activations import Replay
-from replaytool.engines.temporal.debug.attribute_writes import Touching, chain_of
-from replaytool.engines.temporal.debug.coroutine_stacks import frames, main_variables
-from replaytool.engines.temporal.debug.line_tracing import Tracer
-from replaytool.engines.temporal.debug.replay_errors import trouble
-from replaytool.engines.temporal.events.decoding import heads
-from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, Tasks
+from replaytool.engines.temporal.debug.attribute_writes import AttributeWatcher, parse_attribute_chain
+from replaytool.engines.temporal.debug.coroutine_stacks import capture_frames, main_coroutine_variables
+from replaytool.engines.temporal.debug.line_tracing import ExpressionTracer
+from replaytool.engines.temporal.debug.replay_errors import find_replay_error
+from replaytool.engines.temporal.events.decoding import event_heads
+from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.looking import driven
 from replaytool.engines.temporal.replay.produced_commands import Translator
@@ -38,52 +38,52 @@ from replaytool.replay.inspect_state.snapshots import Snapshots
 from replaytool.replay.options import Options
 
 Tell = Callable[[int], None]
-"""How many events the replay is past; it may raise to end the replay."""
+"""Called with the number of events replayed so far. It may raise to end the replay."""
 _Before = Callable[[CompletedTask | None, recorder.Tape], None]
 
 
 @dataclass(slots=True)
-class _Asked:
-    """A command, and the event that turns out to record it."""
+class _IssuedCommand:
+    """A command, and the event that records it."""
 
     command: Command
     event_id: int | None = None
 
-    def issued(self) -> Issued:
+    def to_issued(self) -> Issued:
         return Issued(self.command.kind, self.command.name, self.event_id, self.command.call_site)
 
 
 @dataclass(slots=True)
-class _Left:
-    """What one task left behind."""
+class _TaskState:
+    """The state after one task."""
 
     state: Value
     frames: tuple[Frame, ...]
-    asked: list[_Asked] = field(default_factory=list)
+    asked: list[_IssuedCommand] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """One activation that is over."""
+class _DrivenStep:
+    """One completed activation."""
 
     told: Told
     task: CompletedTask | None
-    """The task that it belongs to; None past the last completed one."""
+    """The task that it belongs to, or None after the last completed task."""
     tape: recorder.Tape
     course: Course
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the code came to its end in it: what a task that fails leaves behind, no worker keeps."""
+    def is_complete(self) -> bool:
+        """Return whether the activation ended without failure: a worker discards the state of a failed task."""
         return self.told.answer.failure is None and self.tape.instance is not None
 
 
-class _Enough(Exception):
-    """The task that was asked about is over."""
+class _TaskPassed(Exception):
+    """The task in question has completed."""
 
 
-class Walked:
-    """The run, the code, and what has been recorded."""
+class RunStates:
+    """The recorded states of one run with one code."""
 
     def __init__(
         self,
@@ -95,39 +95,39 @@ class Walked:
     ) -> None:
         self.run, self.code, self.options = run, code, options
         self.tell = tell
-        self.tasks = Tasks(heads(run.events), builds)
-        self.trouble: Trouble | None = _cannot(run, code)
-        """Why it cannot be driven, or what broke it off when its states were recorded."""
+        self.tasks = TaskIndex(event_heads(run.events), builds)
+        self.trouble: Trouble | None = _find_obstacle(run, code)
+        """Why the run cannot be replayed, or why the recording replay ended early."""
         self._cannot = self.trouble is not None
         self._met: Trouble | None = None
-        self._left: dict[int, _Left] = {}
-        self._next: list[_Asked] = []
-        self._by_event: dict[int, _Asked] = {}
+        self._left: dict[int, _TaskState] = {}
+        self._next: list[_IssuedCommand] = []
+        self._by_event: dict[int, _IssuedCommand] = {}
 
     # The states, recorded.
 
-    def record(self) -> None:
-        """Drive the run once, and keep what each task leaves behind."""
-        recording = _Recording(self)
-        for step in self._driven():
-            recording.take(step)
+    def record_states(self) -> None:
+        """Replay the run once, and keep the state after each task."""
+        recording = _StateRecorder(self)
+        for step in self._drive_run():
+            recording.record_step(step)
         self.trouble = self.trouble or self._met
-        self._carry_on()
+        self._fill_silent_tasks()
 
-    def _carry_on(self) -> None:
-        """A completed task that told the code nothing, as one that only kept it alive, leaves what was there."""
-        last: _Left | None = None
+    def _fill_silent_tasks(self) -> None:
+        """Give a completed task without activation, such as a heartbeat of local activities, the state before it."""
+        last: _TaskState | None = None
         for task in self.tasks.all:
             if task.event_id in self._left:
                 last = self._left[task.event_id]
-            elif last is not None and self._trouble_at(task.event_id) is None:
-                self._left[task.event_id] = _Left(last.state, last.frames)
+            elif last is not None and self._error_at(task.event_id) is None:
+                self._left[task.event_id] = _TaskState(last.state, last.frames)
 
-    def at(self, event_id: int) -> Moment:
-        """What this code makes of the run just after an event; the builds of tasks are for somebody else to mind."""
-        task = self.tasks.newest(event_id)
+    def moment_at(self, event_id: int) -> Moment:
+        """Return the state of the run just after an event. The caller checks the builds of the tasks."""
+        task = self.tasks.newest_task(event_id)
         if task is None:
-            return Moment(event_id, 0, trouble=self._trouble_at(event_id))
+            return Moment(event_id, 0, trouble=self._error_at(event_id))
         left = self._left.get(task.event_id)
         recorded = self._by_event.get(event_id)
         is_last = event_id == self.run.events[-1].event_id
@@ -136,136 +136,143 @@ class Walked:
             task.ordinal,
             task.event_id,
             task.build_id,
-            next=tuple(one.issued() for one in self._next) if is_last else (),
-            command=recorded.issued() if recorded else None,
-            trouble=self._trouble_at(event_id),
+            next=tuple(one.to_issued() for one in self._next) if is_last else (),
+            command=recorded.to_issued() if recorded else None,
+            trouble=self._error_at(event_id),
         )
         if left is None:
             return moment
-        asked = tuple(one.issued() for one in left.asked)
+        asked = tuple(one.to_issued() for one in left.asked)
         return msgspec.structs.replace(moment, state=left.state, frames=left.frames, commands=asked)
 
-    def state(self, task_event_id: int) -> Value | None:
-        """The attributes after a completed task, where the replay came that far."""
+    def state_after(self, task_event_id: int) -> Value | None:
+        """Return the attributes after a completed task, if the replay came that far."""
         left = self._left.get(task_event_id)
         return left.state if left else None
 
-    def states(self) -> list[tuple[int, bytes]]:
-        """For each completed task the state as bytes, to be compared with another build's."""
+    def encode_states(self) -> list[tuple[int, bytes]]:
+        """Return the state after each completed task as bytes, to compare it with another build's."""
         return [(key, msgspec.json.encode(left.state)) for key, left in self._left.items()]
 
-    def _trouble_at(self, event_id: int) -> Trouble | None:
-        """A replay that broke off says nothing about what came before."""
+    def _error_at(self, event_id: int) -> Trouble | None:
+        """Return the error, if it came at or before this event: an error says nothing about earlier events."""
         found = self.trouble
         is_before = found is not None and found.event_id is not None and event_id < found.event_id
         return None if is_before else found
 
     # Expressions, on the live workflow.
 
-    def evaluated(self, expression: Expression) -> list[Seen]:
-        """The expression at each step: at completed tasks, or at all events behind one if it speaks of the event."""
+    def evaluate_at_events(self, expression: Expression) -> list[Seen]:
+        """Evaluate the expression at each completed task.
+
+        If it uses the event, evaluate it at every event after the first task.
+        """
         found: dict[int, tuple[str | None, Outcome]] = {}
-        for step in self._driven():
-            if step.task is None or step.tape.instance is None or not step.is_whole:
+        for step in self._drive_run():
+            if step.task is None or step.tape.instance is None or not step.is_complete:
                 continue
-            for event_id, outcome in self._outcomes(expression, step.task, step.tape.instance):
+            for event_id, outcome in self._evaluate_at_task(expression, step.task, step.tape.instance):
                 found[event_id] = (step.task.build_id, outcome)
-        filled = self._filled(found)
+        filled = self._fill_silent_outcomes(found)
         return [Seen(event_id, build, one.value, one.error, one.holds) for event_id, (build, one) in filled]
 
-    def _outcomes(
+    def _evaluate_at_task(
         self, expression: Expression, task: CompletedTask, instance: recorder.RecordingInstance
     ) -> Iterator[tuple[int, Outcome]]:
-        facts = _facts(task)
-        variables = main_variables(instance)
+        facts = _task_facts(task)
+        variables = main_coroutine_variables(instance)
         first = self.run.events[0].event_id
         facts_wanted = expression.speaks_of_event
-        events = self.tasks.events_of(task) if facts_wanted else range(task.event_id, task.event_id + 1)
+        events = self.tasks.events_of_task(task) if facts_wanted else range(task.event_id, task.event_id + 1)
         for event_id in events:
             event = EventFacts.of(self.run.events[event_id - first], task.build_id) if facts_wanted else None
             yield event_id, expression.evaluate(Scope(instance._object, variables, event, facts))
 
-    def _filled(self, found: dict[int, tuple[str | None, Outcome]]) -> Iterator[tuple[int, tuple[str | None, Outcome]]]:
-        """A completed task that told the code nothing leaves what was there."""
+    def _fill_silent_outcomes(
+        self, found: dict[int, tuple[str | None, Outcome]]
+    ) -> Iterator[tuple[int, tuple[str | None, Outcome]]]:
+        """Give a completed task without activation the outcome before it."""
         last: Outcome | None = None
         for task in self.tasks.all:
-            for event_id in self.tasks.events_of(task) if task.event_id in self._left else ():
+            for event_id in self.tasks.events_of_task(task) if task.event_id in self._left else ():
                 if event_id in found:
                     last = found[event_id][1]
                     yield event_id, found[event_id]
                 elif event_id == task.event_id and last is not None:
                     yield event_id, (task.build_id, last)
 
-    def line_of(self, expression: Expression, task_event_id: int, *, truth: bool) -> tuple[CallSite | None, int | None]:
-        """The line that made the expression what it is after a task, and the task in which that line ran.
+    def find_changing_line(
+        self, expression: Expression, task_event_id: int, *, truth: bool
+    ) -> tuple[CallSite | None, int | None]:
+        """Return the line that gave the expression its value after a task, and the task in which that line ran.
 
-        A line counts where it changes what the expression comes to, or, for an attribute, where it assigns to it: who
-        assigns 0 to what is 0 already has made it 0. With `truth`, only whether it holds is looked at.
+        A line counts if it changes the value. For an attribute, a line counts if it assigns to it, even an equal
+        value. With `truth`, only a change of true or false counts.
         """
-        chain = () if truth else chain_of(expression.text)
-        ran_at = self._last_touched(expression, chain, task_event_id, truth)
+        chain = () if truth else parse_attribute_chain(expression.text)
+        ran_at = self._find_last_change(expression, chain, task_event_id, truth)
         if ran_at is None:
             return None, None
-        tracer: Tracer | None = None
+        tracer: ExpressionTracer | None = None
 
-        def before(task: CompletedTask | None, tape: recorder.Tape) -> None:
+        def start_at_task(task: CompletedTask | None, tape: recorder.Tape) -> None:
             nonlocal tracer
             if task is None or task.event_id > ran_at:
-                raise _Enough  # what comes next may never end, and nobody breaks a patient drive off
+                raise _TaskPassed  # the code may hang after the task, and a patient replay has no timeout
             if task.event_id == ran_at:
-                tracer = tracer or Tracer(expression, tape, _facts(task), chain, truth=truth)
-                tracer.start()
+                tracer = tracer or ExpressionTracer(expression, tape, _task_facts(task), chain, truth=truth)
+                tracer.start_tracing()
 
-        with suppress(_Enough):
-            for _ in self._driven(before):
+        with suppress(_TaskPassed):
+            for _ in self._drive_run(start_at_task):
                 if tracer is not None:
-                    tracer.stop()
+                    tracer.stop_tracing()
         return (tracer.changed_at if tracer else None), ran_at
 
-    def _last_touched(self, expression: Expression, chain: tuple[str, ...], until: int, truth: bool) -> int | None:
+    def _find_last_change(self, expression: Expression, chain: tuple[str, ...], until: int, truth: bool) -> int | None:
         found: int | None = None
         heard: list[CallSite | None] = []
         last: object = None
-        touching = Touching(chain, heard.append)
+        touching = AttributeWatcher(chain, heard.append)
         try:
-            for step in self._driven():
+            for step in self._drive_run():
                 instance = step.tape.instance
-                if step.task is None or step.task.event_id > until or instance is None or not step.is_whole:
+                if step.task is None or step.task.event_id > until or instance is None or not step.is_complete:
                     break
                 outcome = expression.evaluate(
-                    Scope(instance._object, main_variables(instance), None, _facts(step.task))
+                    Scope(instance._object, main_coroutine_variables(instance), None, _task_facts(step.task))
                 )
                 now = outcome.holds if truth else outcome.value
                 if heard or now != last:
                     found, last = step.task.event_id, now
                     heard.clear()
-                touching.look(instance._object)
+                touching.find_owner(instance._object)
         finally:
-            touching.stop()
+            touching.restore_classes()
         return found
 
     # Driving.
 
-    def _driven(self, before: _Before | None = None) -> Generator[_Step]:
-        """Every activation, when it is over and the next one has not begun."""
+    def _drive_run(self, before: _Before | None = None) -> Generator[_DrivenStep]:
+        """Yield each activation after it has completed and before the next one begins."""
         if self._cannot:
             return
         self._met = None
         tape = recorder.Tape(times=False)
         with (
             driven(self.run, self.code, self.options, tape, patient=before is not None) as course,
-            closing(self._steps(course, tape, before)) as steps,
+            closing(self._iterate_steps(course, tape, before)) as steps,
         ):
             yield from steps
 
-    def _steps(self, course: Course, tape: recorder.Tape, before: _Before | None) -> Generator[_Step]:
+    def _iterate_steps(self, course: Course, tape: recorder.Tape, before: _Before | None) -> Generator[_DrivenStep]:
         if before is not None:
-            course.before = lambda activation: before(self._task_of(activation), tape)
+            course.before = lambda activation: before(self._task_of_activation(activation), tape)
         stay = ExitStack()
         with stay, closing(course.steps()) as steps:
             for told in steps:
-                yield _Step(told, self._task_of(told.activation), tape, course)
-                self._met = self._met or trouble(told, course, tape)
+                yield _DrivenStep(told, self._task_of_activation(told.activation), tape, course)
+                self._met = self._met or find_replay_error(told, course, tape)
                 tape.activations.clear()
                 self.tell(told.activation.history_length)
                 if told.activation.jobs[0].HasField("initialize_workflow"):
@@ -273,44 +280,44 @@ class Walked:
         if self._met is None and course.says.word != "ok":
             self._met = Trouble("unverified", course.says.message, course.says.event_id)
 
-    def _task_of(self, activation: WorkflowActivation) -> CompletedTask | None:
-        return self.tasks.after(activation.history_length) if activation.is_replaying else None
+    def _task_of_activation(self, activation: WorkflowActivation) -> CompletedTask | None:
+        return self.tasks.next_task(activation.history_length) if activation.is_replaying else None
 
 
-class _Recording:
-    """The states of one drive, as they come."""
+class _StateRecorder:
+    """Records the states of one replay."""
 
-    def __init__(self, walked: Walked) -> None:
+    def __init__(self, walked: RunStates) -> None:
         self._walked = walked
         self._translator = Translator()
         self._snapshots = Snapshots()
-        self._waiting: dict[int, tuple[WorkflowCommand, _Asked]] = {}
+        self._waiting: dict[int, tuple[WorkflowCommand, _IssuedCommand]] = {}
         self._matched = 0
 
-    def take(self, step: _Step) -> None:
-        """Keep what an activation did and left."""
-        asked = self._asked(step)
-        self._match(step.course.replay)
+    def record_step(self, step: _DrivenStep) -> None:
+        """Keep the commands and the state of an activation."""
+        asked = self._collect_commands(step)
+        self._match_commands(step.course.replay)
         if step.task is None:
             self._walked._next += asked
             return
         instance = step.tape.instance
-        if instance is None or not step.is_whole:
+        if instance is None or not step.is_complete:
             return
-        left = self._left(instance)
+        left = self._capture_state(instance)
         before = self._walked._left.get(step.task.event_id)
         left.asked = [*before.asked, *asked] if before else asked
         self._walked._left[step.task.event_id] = left
 
-    def _left(self, instance: recorder.RecordingInstance) -> _Left:
+    def _capture_state(self, instance: recorder.RecordingInstance) -> _TaskState:
         self._snapshots.turn()
         workflow = instance._object
         if workflow is None:
-            return _Left(Value("", "object"), ())
+            return _TaskState(Value("", "object"), ())
         state = self._snapshots.named("self", type(workflow).__name__, attributes(workflow))
-        return _Left(state, frames(instance, self._snapshots))
+        return _TaskState(state, capture_frames(instance, self._snapshots))
 
-    def _asked(self, step: _Step) -> list[_Asked]:
+    def _collect_commands(self, step: _DrivenStep) -> list[_IssuedCommand]:
         for job in step.told.activation.jobs:
             if job.HasField("do_update"):
                 self._translator.job(job)
@@ -318,13 +325,13 @@ class _Recording:
         sites = step.tape.current.sites if step.tape.current else []
         for command, site in zip_longest(step.told.answer.commands, sites):
             if command is not None:
-                asked = _Asked(self._translator.named_command(command, site))
+                asked = _IssuedCommand(self._translator.named_command(command, site))
                 self._waiting[id(command)] = (command, asked)
                 made.append(asked)
         return made
 
-    def _match(self, replay: Replay) -> None:
-        """Take in which events have turned out to record which commands."""
+    def _match_commands(self, replay: Replay) -> None:
+        """Note which events turned out to record which commands."""
         for one in replay.line.matched[self._matched :]:
             event_id = replay.tape.heads[one.place].event_id
             _, asked = self._waiting.pop(id(one.waiting.command), (None, None))
@@ -334,17 +341,17 @@ class _Recording:
         self._matched = len(replay.line.matched)
 
 
-def _facts(task: CompletedTask) -> TaskFacts:
+def _task_facts(task: CompletedTask) -> TaskFacts:
     return TaskFacts.of(task.ordinal, task.event_id, task.build_id)
 
 
-def _cannot(run: Run, code: Code) -> Trouble | None:
-    """Why this run cannot be driven with this code, if so."""
+def _find_obstacle(run: Run, code: Code) -> Trouble | None:
+    """Return why this code cannot replay the run, if so."""
     malformed = Record(run).malformed()
     if malformed:
         return Trouble("unverified", f"the history is malformed: {malformed}")
     if code.workflow(run.workflow_type) is None:
         known = ", ".join(code.definitions) or "none"
-        return Trouble("no code", f"no code for workflow type {run.workflow_type!r} (there is: {known})")
+        return Trouble("no code", f"no code for workflow type {run.workflow_type!r} (known: {known})")
     cannot = direct.cannot_judge(run, code)
-    return Trouble("unverified", f"no states can be shown: {cannot.reason}") if cannot else None
+    return Trouble("unverified", f"its states cannot be shown: {cannot.reason}") if cannot else None

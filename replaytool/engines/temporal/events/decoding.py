@@ -1,6 +1,6 @@
-"""Recorded events read from JSON: a whole history in one call in C, or one event where the history holds an odd one.
+"""Decode recorded events from JSON: a whole history in one call in C, or event by event where one is malformed.
 
-An event type that is not in `RECORDS` is one that this engine does not know.
+An event type without a row in `RECORDS` is unknown to this engine.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ from replaytool.engines.temporal.events.event_structs import (
     ActivityClosed,
     ActivityCompleted,
     ActivityScheduled,
-    CancelAsked,
+    CancelRequested,
     ChildClosed,
     ChildInitiated,
     ChildStarted,
-    Completed,
-    Marker,
+    EventPart,
+    InitiatedReference,
+    MarkerRecorded,
     NexusEvent,
     NexusScheduled,
-    Nothing,
-    OfInitiated,
-    OfScheduled,
-    Signaled,
-    Started,
-    Struct,
+    NoAttributes,
+    ScheduledReference,
+    SearchAttributesUpserted,
     TaskCompleted,
     TaskFailed,
     TaskStarted,
@@ -38,36 +36,38 @@ from replaytool.engines.temporal.events.event_structs import (
     UpdateAccepted,
     UpdateAdmitted,
     UpdateCompleted,
-    Upserted,
+    WorkflowCompleted,
+    WorkflowSignaled,
+    WorkflowStarted,
 )
 from replaytool.model.history import Event
 
-RECORDS: dict[str, type[Struct]] = {
-    "WorkflowExecutionStarted": Started,
-    "WorkflowExecutionCompleted": Completed,
-    "WorkflowExecutionFailed": Nothing,
-    "WorkflowExecutionTimedOut": Nothing,
-    "WorkflowExecutionTerminated": Nothing,
-    "WorkflowExecutionCanceled": Nothing,
-    "WorkflowExecutionContinuedAsNew": Nothing,
-    "WorkflowExecutionSignaled": Signaled,
-    "WorkflowExecutionCancelRequested": CancelAsked,
-    "WorkflowTaskScheduled": Nothing,
+RECORDS: dict[str, type[EventPart]] = {
+    "WorkflowExecutionStarted": WorkflowStarted,
+    "WorkflowExecutionCompleted": WorkflowCompleted,
+    "WorkflowExecutionFailed": NoAttributes,
+    "WorkflowExecutionTimedOut": NoAttributes,
+    "WorkflowExecutionTerminated": NoAttributes,
+    "WorkflowExecutionCanceled": NoAttributes,
+    "WorkflowExecutionContinuedAsNew": NoAttributes,
+    "WorkflowExecutionSignaled": WorkflowSignaled,
+    "WorkflowExecutionCancelRequested": CancelRequested,
+    "WorkflowTaskScheduled": NoAttributes,
     "WorkflowTaskStarted": TaskStarted,
     "WorkflowTaskCompleted": TaskCompleted,
-    "WorkflowTaskTimedOut": OfScheduled,
+    "WorkflowTaskTimedOut": ScheduledReference,
     "WorkflowTaskFailed": TaskFailed,
     "ActivityTaskScheduled": ActivityScheduled,
-    "ActivityTaskStarted": OfScheduled,
+    "ActivityTaskStarted": ScheduledReference,
     "ActivityTaskCompleted": ActivityCompleted,
     "ActivityTaskFailed": ActivityClosed,
     "ActivityTaskTimedOut": ActivityClosed,
-    "ActivityTaskCancelRequested": OfScheduled,
+    "ActivityTaskCancelRequested": ScheduledReference,
     "ActivityTaskCanceled": ActivityClosed,
     "TimerStarted": TimerStarted,
     "TimerFired": TimerFired,
     "TimerCanceled": TimerFired,
-    "MarkerRecorded": Marker,
+    "MarkerRecorded": MarkerRecorded,
     "StartChildWorkflowExecutionInitiated": ChildInitiated,
     "StartChildWorkflowExecutionFailed": ChildClosed,
     "ChildWorkflowExecutionStarted": ChildStarted,
@@ -76,19 +76,19 @@ RECORDS: dict[str, type[Struct]] = {
     "ChildWorkflowExecutionCanceled": ChildClosed,
     "ChildWorkflowExecutionTimedOut": ChildClosed,
     "ChildWorkflowExecutionTerminated": ChildClosed,
-    "SignalExternalWorkflowExecutionInitiated": Nothing,
+    "SignalExternalWorkflowExecutionInitiated": NoAttributes,
     "SignalExternalWorkflowExecutionFailed": ChildClosed,
-    "ExternalWorkflowExecutionSignaled": OfInitiated,
-    "RequestCancelExternalWorkflowExecutionInitiated": Nothing,
+    "ExternalWorkflowExecutionSignaled": InitiatedReference,
+    "RequestCancelExternalWorkflowExecutionInitiated": NoAttributes,
     "RequestCancelExternalWorkflowExecutionFailed": ChildClosed,
-    "ExternalWorkflowExecutionCancelRequested": OfInitiated,
-    "UpsertWorkflowSearchAttributes": Upserted,
-    "WorkflowPropertiesModified": Nothing,
-    "WorkflowPropertiesModifiedExternally": Nothing,
-    "ActivityPropertiesModifiedExternally": Nothing,
+    "ExternalWorkflowExecutionCancelRequested": InitiatedReference,
+    "UpsertWorkflowSearchAttributes": SearchAttributesUpserted,
+    "WorkflowPropertiesModified": NoAttributes,
+    "WorkflowPropertiesModifiedExternally": NoAttributes,
+    "ActivityPropertiesModifiedExternally": NoAttributes,
     "WorkflowExecutionUpdateAdmitted": UpdateAdmitted,
     "WorkflowExecutionUpdateAccepted": UpdateAccepted,
-    "WorkflowExecutionUpdateRejected": Nothing,
+    "WorkflowExecutionUpdateRejected": NoAttributes,
     "WorkflowExecutionUpdateCompleted": UpdateCompleted,
     "NexusOperationScheduled": NexusScheduled,
     "NexusOperationStarted": NexusEvent,
@@ -96,17 +96,17 @@ RECORDS: dict[str, type[Struct]] = {
     "NexusOperationFailed": NexusEvent,
     "NexusOperationCanceled": NexusEvent,
     "NexusOperationTimedOut": NexusEvent,
-    "NexusOperationCancelRequested": OfScheduled,
-    "NexusOperationCancelRequestCompleted": OfScheduled,
+    "NexusOperationCancelRequested": ScheduledReference,
+    "NexusOperationCancelRequestCompleted": ScheduledReference,
     "NexusOperationCancelRequestFailed": NexusEvent,
-    "WorkflowExecutionOptionsUpdated": Nothing,
-    "WorkflowExecutionPaused": Nothing,
-    "WorkflowExecutionUnpaused": Nothing,
-    "WorkflowExecutionTimeSkippingTransitioned": Nothing,
+    "WorkflowExecutionOptionsUpdated": NoAttributes,
+    "WorkflowExecutionPaused": NoAttributes,
+    "WorkflowExecutionUnpaused": NoAttributes,
+    "WorkflowExecutionTimeSkippingTransitioned": NoAttributes,
 }
 
 
-def _read_as(event_type: str, record: type[Struct]) -> Any:
+def _build_event_struct(event_type: str, record: type[EventPart]) -> Any:
     key = event_type[0].lower() + event_type[1:] + "EventAttributes"
     fields: list[tuple[str, Any, Any]] = [
         ("event_id", int, 0),
@@ -127,7 +127,7 @@ def _read_as(event_type: str, record: type[Struct]) -> Any:
     )  # fmt: skip
 
 
-_KINDS = {name: _read_as(name, record) for name, record in RECORDS.items()}
+_KINDS = {name: _build_event_struct(name, record) for name, record in RECORDS.items()}
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     name: msgspec.json.Decoder(kind, strict=False).decode for name, kind in _KINDS.items()
 }
@@ -136,23 +136,23 @@ _History: Any = msgspec.defstruct("_History", [("events", list[_any_event])], gc
 _decode = msgspec.json.Decoder(_History, strict=False).decode
 
 
-class _Raws(msgspec.Struct):
+class _RawEvents(msgspec.Struct):
     events: list[msgspec.Raw]
 
 
-_split = msgspec.json.Decoder(_Raws).decode
+_split = msgspec.json.Decoder(_RawEvents).decode
 
 
-class Read(Sequence[Event]):
-    """Events with what was read of them, so that nobody reads them again; as events only where somebody asks."""
+class DecodedEvents(Sequence[Event]):
+    """Events with their decoded records, so that nothing decodes them twice. An `Event` is built only on access."""
 
     def __init__(self, records: list[Any], split: Callable[[], Sequence[msgspec.Raw]]) -> None:
         self.records = records
         self._split = split
 
     @cached_property
-    def raws(self) -> Sequence[msgspec.Raw]:
-        """The text of each event; most replays never ask for it."""
+    def raw_events(self) -> Sequence[msgspec.Raw]:
+        """The JSON of each event, split on first use: most replays never need it."""
         return self._split()
 
     def __len__(self) -> int:
@@ -164,46 +164,49 @@ class Read(Sequence[Event]):
     def __getitem__(self, place: slice) -> Sequence[Event]: ...
     def __getitem__(self, place: int | slice) -> Event | Sequence[Event]:
         if isinstance(place, slice):
-            return Read(self.records[place], lambda: self.raws[place])
+            return DecodedEvents(self.records[place], lambda: self.raw_events[place])
         head = self.records[place]
-        return Event(head.event_id, head.event_type, head.event_time, None, bytes(self.raws[place]))
+        return Event(head.event_id, head.event_type, head.event_time, None, bytes(self.raw_events[place]))
 
 
-def extended(events: Sequence[Event], more: Sequence[Event]) -> Sequence[Event]:
-    """Both, one behind the other; what was read of the first ones stays read."""
+def append_events(events: Sequence[Event], more: Sequence[Event]) -> Sequence[Event]:
+    """Return both sequences as one; what is decoded of the first stays decoded."""
     added = b'{"events":[' + b",".join(event.raw for event in more) + b"]}"
-    read = read_whole(added)
-    if not isinstance(events, Read) or read is None:
+    read = decode_history(added)
+    if not isinstance(events, DecodedEvents) or read is None:
         return [*events, *more]
-    return Read([*events.records, *read], lambda: [*events.raws, *raws_of(added)])
+    return DecodedEvents([*events.records, *read], lambda: [*events.raw_events, *split_raw_events(added)])
 
 
-def until(events: Sequence[Event], event_id: int) -> Sequence[Event]:
-    """The events before this one."""
-    known = heads(events)
+def take_events_before(events: Sequence[Event], event_id: int) -> Sequence[Event]:
+    """Return the events before this event ID."""
+    known = event_heads(events)
     return events[: next((place for place, event in enumerate(known) if event.event_id >= event_id), len(known))]
 
 
-def heads(events: Sequence[Event]) -> Sequence[Any]:
-    """Events as far as their ids, types and times go."""
-    return events.records if isinstance(events, Read) else events
+def event_heads(events: Sequence[Event]) -> Sequence[Any]:
+    """Return events that have at least an ID, a type and a time."""
+    return events.records if isinstance(events, DecodedEvents) else events
 
 
-def records_of(events: Sequence[Event]) -> list[Any]:
-    """What is read of each event; None for each where some event cannot be read, and has to be found."""
-    if isinstance(events, Read):
+def decode_events(events: Sequence[Event]) -> list[Any]:
+    """Return the decoded record of each event.
+
+    All are None if one of them cannot be decoded: then decode them one by one.
+    """
+    if isinstance(events, DecodedEvents):
         return events.records
     whole = b'{"events":[' + b",".join(event.raw for event in events) + b"]}"
-    return read_whole(whole) or [None] * len(events)
+    return decode_history(whole) or [None] * len(events)
 
 
-def raws_of(history: bytes) -> list[msgspec.Raw]:
-    """The text of each event, unread."""
+def split_raw_events(history: bytes) -> list[msgspec.Raw]:
+    """Split a history into the JSON of its events."""
     return _split(history).events
 
 
-def read_whole(history: bytes) -> list[Any] | None:
-    """What is read of each event; None where one cannot be read."""
+def decode_history(history: bytes) -> list[Any] | None:
+    """Decode each event of a history. Return None if one of them cannot be decoded."""
     try:
         found: list[Any] = _decode(history).events
     except (msgspec.MsgspecError, ValueError):

@@ -1,4 +1,4 @@
-"""How runs stand to a deployment: what an open one waits for, and which build worker versioning keeps it on."""
+"""Deployment facts of a run: what it waits for, and which build it is pinned to."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ GROUP BY run_key
 """
 
 
-def subjects(store: Store, rows: Sequence[RunRow]) -> dict[str, Subject]:
-    """Which runs these are, and how they stand, by run key."""
+def load_subjects(store: Store, rows: Sequence[RunRow]) -> dict[str, Subject]:
+    """Return a `Subject` for each run, by run key."""
     if not rows:
         return {}
-    waits = _waits(store, [row.run_key for row in rows if row.status == "Running"])
-    pins = _pins(store, [row.run_key for row in rows])
-    return {row.run_key: _subject(row, waits.get(row.run_key, ""), pins.get(row.run_key)) for row in rows}
+    waits = _load_waits(store, [row.run_key for row in rows if row.status == "Running"])
+    pins = _load_pinned_builds(store, [row.run_key for row in rows])
+    return {row.run_key: _build_subject(row, waits.get(row.run_key, ""), pins.get(row.run_key)) for row in rows}
 
 
-def _subject(row: RunRow, waits_for: str, pinned_to: str | None) -> Subject:
+def _build_subject(row: RunRow, waits_for: str, pinned_to: str | None) -> Subject:
     return Subject(
         row.run_key, row.source, row.workflow_id, row.run_id, row.workflow_type, row.event_count,
         f"{row.started_at.isoformat(timespec='microseconds')}Z" if row.started_at else None,
@@ -74,34 +74,36 @@ def _subject(row: RunRow, waits_for: str, pinned_to: str | None) -> Subject:
     )  # fmt: skip
 
 
-def _waits(store: Store, run_keys: Sequence[str]) -> dict[str, str]:
+def _load_waits(store: Store, run_keys: Sequence[str]) -> dict[str, str]:
     found: dict[str, list[str]] = {key: [] for key in run_keys}
     for row in store.query(_WAITS, [list(run_keys)]) if run_keys else ():
         found[row["run_key"]].append(row["what"])
-    return {key: _said(whats) for key, whats in found.items()}
+    return {key: _describe_waits(whats) for key, whats in found.items()}
 
 
-def _said(whats: Sequence[str]) -> str:
-    """A run that waits for many kinds of things at once stands for itself in any case."""
+def _describe_waits(whats: Sequence[str]) -> str:
+    """Name at most three waits: a run that waits for more would get a group of its own anyway."""
     more = " and more" if len(whats) > _MOST_WAITS else ""
     return " and ".join(whats[:_MOST_WAITS]) + more if whats else _IDLE
 
 
-def _pins(store: Store, run_keys: Sequence[str]) -> dict[str, str]:
+def _load_pinned_builds(store: Store, run_keys: Sequence[str]) -> dict[str, str]:
     rows = store.query(_VERSIONING, [list(run_keys)])
-    builds = {row["run_key"]: pinned_to(_parsed(row["task"]), _parsed(row["override"])) for row in rows}
+    builds = {
+        row["run_key"]: find_pinned_build(_parse_object(row["task"]), _parse_object(row["override"])) for row in rows
+    }
     return {key: build for key, build in builds.items() if build is not None}
 
 
-def _parsed(text: str | None) -> Mapping[str, Any]:
+def _parse_object(text: str | None) -> Mapping[str, Any]:
     found = json.loads(text) if text else {}
     return found if isinstance(found, dict) else {}
 
 
-def pinned_to(task: Mapping[str, Any], override: Mapping[str, Any]) -> str | None:
-    """The build that a run stays on, by its last completed task and the last override.
+def find_pinned_build(task: Mapping[str, Any], override: Mapping[str, Any]) -> str | None:
+    """Return the build that a run is pinned to, by its last completed task and its last override.
 
-    A run with an override is one that somebody moves between builds: it may meet any code.
+    A run with an override counts as not pinned: somebody moves it between builds, so it may meet any code.
     """
     if override.get("versioningOverride") and not override.get("unsetVersioningOverride"):
         return None

@@ -1,7 +1,7 @@
-"""What the replay reads of each recorded event, and nothing else.
+"""The fields of each recorded event that the replay reads, and no others.
 
-`of` is the event that the command was recorded with, under whatever name the type gives it: that is how a later event
-finds what it is about.
+`of` is the ID of the event that recorded the command. Each event type spells it differently; here it always has this
+name, so that a later event finds its command.
 """
 
 from __future__ import annotations
@@ -15,44 +15,47 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
 
 
-def _camel(name: str) -> str:
+def _to_camel_case(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(word.title() for word in rest)
 
 
-def _about(key: str) -> Callable[[str], str]:
-    """The spelling of an event's fields, where `of` is spelled `key`."""
-    return lambda name: key if name == "of" else _camel(name)
+def _rename_reference(key: str) -> Callable[[str], str]:
+    """Return a renaming to camel case that spells the field `of` as `key`."""
+    return lambda name: key if name == "of" else _to_camel_case(name)
 
 
-_SCHEDULED = _about("scheduledEventId")
-_STARTED = _about("startedEventId")
-_INITIATED = _about("initiatedEventId")
+_SCHEDULED = _rename_reference("scheduledEventId")
+_STARTED = _rename_reference("startedEventId")
+_INITIATED = _rename_reference("initiatedEventId")
 NOTHING = msgspec.Raw()
 _JSON = {"encoding": b"json/plain"}
 _PLAIN = Payload(metadata=_JSON)
 M = TypeVar("M", bound=Message)
 
 
-class Struct(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+class EventPart(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A part of an event."""
 
 
-class RawPayload(Struct, frozen=True):
+class RawPayload(EventPart, frozen=True):
     """A recorded value."""
 
     metadata: dict[str, bytes] = {}
     data: bytes = b""
     external_payloads: msgspec.Raw = NOTHING
 
-    def proto(self) -> Payload:
-        """The value as the SDK's converters take it."""
+    def to_proto(self) -> Payload:
+        """Return the value as the SDK's converters take it."""
         payload = Payload()
-        self.write(payload)
+        self.write_proto(payload)
         return payload
 
-    def write(self, payload: Payload) -> None:
-        """Write the value where it is to stand: each message that is put into another one is copied."""
+    def write_proto(self, payload: Payload) -> None:
+        """Write the value into `payload`.
+
+        Building it in place saves a copy: protobuf copies each message that is assigned.
+        """
         if self.metadata == _JSON:
             payload.CopyFrom(_PLAIN)
         else:
@@ -61,52 +64,52 @@ class RawPayload(Struct, frozen=True):
         payload.data = self.data
         if self.external_payloads:
             outside = b'{"externalPayloads":' + bytes(self.external_payloads) + b"}"
-            payload.MergeFrom(parsed(msgspec.Raw(outside), Payload()))
+            payload.MergeFrom(parse_message(msgspec.Raw(outside), Payload()))
 
 
-class RawPayloads(Struct, frozen=True):
+class RawPayloads(EventPart, frozen=True):
     """Recorded values in order."""
 
     payloads: list[RawPayload] = []
 
-    def protos(self) -> list[Payload]:
-        """The values as the SDK's converters take them."""
-        return [payload.proto() for payload in self.payloads]
+    def to_protos(self) -> list[Payload]:
+        """Return the values as the SDK's converters take them."""
+        return [payload.to_proto() for payload in self.payloads]
 
 
-class Header(Struct, frozen=True):
-    """What interceptors passed along."""
+class PayloadHeader(EventPart, frozen=True):
+    """Headers that interceptors passed along."""
 
     fields: dict[str, RawPayload] = {}
 
-    def protos(self) -> dict[str, Payload]:
-        """The values by name."""
-        return {name: payload.proto() for name, payload in self.fields.items()}
+    def to_proto_map(self) -> dict[str, Payload]:
+        """Return the values by name."""
+        return {name: payload.to_proto() for name, payload in self.fields.items()}
 
 
-class Name(Struct, frozen=True):
-    """A type of activity or workflow."""
+class TypeName(EventPart, frozen=True):
+    """An activity type or workflow type."""
 
     name: str = ""
 
 
-class Execution(Struct, frozen=True):
-    """A workflow and one run of it."""
+class WorkflowExecution(EventPart, frozen=True):
+    """A workflow ID and a run ID."""
 
     workflow_id: str = ""
     run_id: str = ""
 
 
-class Nothing(Struct, frozen=True):
-    """An event of whose content the replay needs nothing."""
+class NoAttributes(EventPart, frozen=True):
+    """An event of which the replay reads no field."""
 
 
-class Started(Struct, frozen=True):
-    """WorkflowExecutionStarted; what few runs have stays JSON until it is asked for."""
+class WorkflowStarted(EventPart, frozen=True):
+    """WorkflowExecutionStarted. Fields that few runs have stay JSON until they are needed."""
 
-    workflow_type: Name | None = None
+    workflow_type: TypeName | None = None
     input: RawPayloads = RawPayloads()
-    header: Header = Header()
+    header: PayloadHeader = PayloadHeader()
     identity: str = ""
     original_execution_run_id: str = ""
     first_execution_run_id: str = ""
@@ -115,8 +118,8 @@ class Started(Struct, frozen=True):
     attempt: int = 0
     cron_schedule: str = ""
     parent_workflow_namespace: str = ""
-    parent_workflow_execution: Execution | None = None
-    root_workflow_execution: Execution | None = None
+    parent_workflow_execution: WorkflowExecution | None = None
+    root_workflow_execution: WorkflowExecution | None = None
     workflow_execution_timeout: str = ""
     workflow_run_timeout: str = ""
     workflow_task_timeout: str = ""
@@ -130,13 +133,13 @@ class Started(Struct, frozen=True):
     priority: msgspec.Raw = NOTHING
 
 
-class Completed(Struct, frozen=True):
+class WorkflowCompleted(EventPart, frozen=True):
     """WorkflowExecutionCompleted."""
 
     result: RawPayloads = RawPayloads()
 
 
-class TaskStarted(Struct, frozen=True, rename=_SCHEDULED):
+class TaskStarted(EventPart, frozen=True, rename=_SCHEDULED):
     """WorkflowTaskStarted."""
 
     of: int = 0
@@ -146,8 +149,8 @@ class TaskStarted(Struct, frozen=True, rename=_SCHEDULED):
     target_worker_deployment_version_changed: bool = False
 
 
-class SdkMetadata(Struct, frozen=True):
-    """Which rules the worker that completed a task was following."""
+class SdkMetadata(EventPart, frozen=True):
+    """The SDK and the flags of the worker that completed a task."""
 
     core_used_flags: list[int] = []
     lang_used_flags: list[int] = []
@@ -155,20 +158,20 @@ class SdkMetadata(Struct, frozen=True):
     sdk_version: str = ""
 
 
-class WorkerVersion(Struct, frozen=True):
-    """A build, in its first spelling."""
+class WorkerVersion(EventPart, frozen=True):
+    """A build ID, as servers before worker deployments record it."""
 
     build_id: str = ""
 
 
-class DeploymentVersion(Struct, frozen=True):
-    """A build of a named deployment."""
+class DeploymentVersion(EventPart, frozen=True):
+    """A build of a worker deployment."""
 
     deployment_name: str = ""
     build_id: str = ""
 
 
-class TaskCompleted(Struct, frozen=True, rename=_SCHEDULED):
+class TaskCompleted(EventPart, frozen=True, rename=_SCHEDULED):
     """WorkflowTaskCompleted."""
 
     of: int = 0
@@ -179,19 +182,19 @@ class TaskCompleted(Struct, frozen=True, rename=_SCHEDULED):
     deployment_version: DeploymentVersion | None = None
 
 
-class TaskFailed(Struct, frozen=True, rename=_SCHEDULED):
-    """WorkflowTaskFailed; a reset is written as one."""
+class TaskFailed(EventPart, frozen=True, rename=_SCHEDULED):
+    """WorkflowTaskFailed. The server records a reset as one."""
 
     of: int = 0
     cause: str = ""
     new_run_id: str = ""
 
 
-class ActivityScheduled(Struct, frozen=True):
-    """ActivityTaskScheduled; its options stay JSON, as they are nearly always those of the one before."""
+class ActivityScheduled(EventPart, frozen=True):
+    """ActivityTaskScheduled. The options stay JSON: they are nearly always equal to those of the activity before."""
 
     activity_id: str = ""
-    activity_type: Name = Name()
+    activity_type: TypeName = TypeName()
     input: RawPayloads = RawPayloads()
     task_queue: msgspec.Raw = NOTHING
     header: msgspec.Raw = NOTHING
@@ -203,27 +206,27 @@ class ActivityScheduled(Struct, frozen=True):
     priority: msgspec.Raw = NOTHING
 
 
-class OfScheduled(Struct, frozen=True, rename=_SCHEDULED):
-    """Any event that only says which scheduled event it is about."""
+class ScheduledReference(EventPart, frozen=True, rename=_SCHEDULED):
+    """An event of which only the scheduled event it refers to matters."""
 
     of: int = 0
 
 
-class OfInitiated(Struct, frozen=True, rename=_INITIATED):
-    """Any event that only says which initiated event it is about."""
+class InitiatedReference(EventPart, frozen=True, rename=_INITIATED):
+    """An event of which only the initiated event it refers to matters."""
 
     of: int = 0
 
 
-class ActivityCompleted(Struct, frozen=True, rename=_SCHEDULED):
+class ActivityCompleted(EventPart, frozen=True, rename=_SCHEDULED):
     """ActivityTaskCompleted."""
 
     of: int = 0
     result: RawPayloads | None = None
 
 
-class ActivityClosed(Struct, frozen=True, rename=_SCHEDULED):
-    """ActivityTaskFailed, TimedOut and Canceled."""
+class ActivityClosed(EventPart, frozen=True, rename=_SCHEDULED):
+    """ActivityTaskFailed, ActivityTaskTimedOut and ActivityTaskCanceled."""
 
     of: int = 0
     started_event_id: int = 0
@@ -233,52 +236,52 @@ class ActivityClosed(Struct, frozen=True, rename=_SCHEDULED):
     details: msgspec.Raw = NOTHING
 
 
-class TimerStarted(Struct, frozen=True):
+class TimerStarted(EventPart, frozen=True):
     """TimerStarted."""
 
     timer_id: str = ""
     start_to_fire_timeout: str = ""
 
 
-class TimerFired(Struct, frozen=True, rename=_STARTED):
+class TimerFired(EventPart, frozen=True, rename=_STARTED):
     """TimerFired and TimerCanceled."""
 
     of: int = 0
     timer_id: str = ""
 
 
-class Marker(Struct, frozen=True):
-    """MarkerRecorded: a patch, a local activity, or another SDK's."""
+class MarkerRecorded(EventPart, frozen=True):
+    """MarkerRecorded: a patch, a local activity, or a marker of another SDK."""
 
     marker_name: str = ""
     details: dict[str, RawPayloads] = {}
     failure: msgspec.Raw = NOTHING
 
 
-class Signaled(Struct, frozen=True):
+class WorkflowSignaled(EventPart, frozen=True):
     """WorkflowExecutionSignaled."""
 
     signal_name: str = ""
     input: RawPayloads = RawPayloads()
     identity: str = ""
-    header: Header = Header()
+    header: PayloadHeader = PayloadHeader()
 
 
-class CancelAsked(Struct, frozen=True):
+class CancelRequested(EventPart, frozen=True):
     """WorkflowExecutionCancelRequested."""
 
     cause: str = ""
 
 
-class ChildInitiated(Struct, frozen=True):
+class ChildInitiated(EventPart, frozen=True):
     """StartChildWorkflowExecutionInitiated."""
 
     workflow_id: str = ""
-    workflow_type: Name = Name()
+    workflow_type: TypeName = TypeName()
 
 
-class ChildClosed(Struct, frozen=True, rename=_INITIATED):
-    """The ways in which a child ends, or fails to start."""
+class ChildClosed(EventPart, frozen=True, rename=_INITIATED):
+    """The events that close a child workflow, or record that it failed to start."""
 
     of: int = 0
     cause: str = ""
@@ -287,26 +290,26 @@ class ChildClosed(Struct, frozen=True, rename=_INITIATED):
     retry_state: str = ""
 
 
-class ChildStarted(Struct, frozen=True, rename=_INITIATED):
+class ChildStarted(EventPart, frozen=True, rename=_INITIATED):
     """ChildWorkflowExecutionStarted."""
 
     of: int = 0
-    workflow_execution: Execution | None = None
+    workflow_execution: WorkflowExecution | None = None
 
 
-class SearchAttributes(Struct, frozen=True):
-    """Which search attributes were set."""
+class SearchAttributes(EventPart, frozen=True):
+    """The search attributes that were set."""
 
     indexed_fields: dict[str, msgspec.Raw] = {}
 
 
-class Upserted(Struct, frozen=True):
+class SearchAttributesUpserted(EventPart, frozen=True):
     """UpsertWorkflowSearchAttributes."""
 
     search_attributes: SearchAttributes = SearchAttributes()
 
 
-class UpdateAccepted(Struct, frozen=True):
+class UpdateAccepted(EventPart, frozen=True):
     """WorkflowExecutionUpdateAccepted."""
 
     protocol_instance_id: str = ""
@@ -315,33 +318,33 @@ class UpdateAccepted(Struct, frozen=True):
     accepted_request: msgspec.Raw = NOTHING
 
 
-class Outcome(Struct, frozen=True):
-    """How an update ended, as far as it ended well."""
+class UpdateOutcome(EventPart, frozen=True):
+    """The outcome of an update; only success is read."""
 
     success: RawPayloads | None = None
 
 
-class UpdateCompleted(Struct, frozen=True):
+class UpdateCompleted(EventPart, frozen=True):
     """WorkflowExecutionUpdateCompleted."""
 
-    outcome: Outcome = Outcome()
+    outcome: UpdateOutcome = UpdateOutcome()
 
 
-class UpdateAdmitted(Struct, frozen=True):
+class UpdateAdmitted(EventPart, frozen=True):
     """WorkflowExecutionUpdateAdmitted."""
 
     request: msgspec.Raw = NOTHING
 
 
-class NexusScheduled(Struct, frozen=True):
+class NexusScheduled(EventPart, frozen=True):
     """NexusOperationScheduled."""
 
     service: str = ""
     operation: str = ""
 
 
-class NexusEvent(Struct, frozen=True, rename=_SCHEDULED):
-    """What becomes of a Nexus operation."""
+class NexusEvent(EventPart, frozen=True, rename=_SCHEDULED):
+    """The events after NexusOperationScheduled."""
 
     of: int = 0
     operation_token: str = ""
@@ -349,12 +352,12 @@ class NexusEvent(Struct, frozen=True, rename=_SCHEDULED):
     failure: msgspec.Raw = NOTHING
 
 
-def parsed(raw: msgspec.Raw, into: M) -> M:
-    """A part that is needed as the SDK's own message; the slow way, for what is rare."""
+def parse_message(raw: msgspec.Raw, into: M) -> M:
+    """Parse a part into the SDK's own message. Slow: only for fields that few runs have."""
     json_format.Parse(bytes(raw), into, ignore_unknown_fields=True)
     return into
 
 
-def present(raw: msgspec.Raw) -> bool:
-    """Whether the event has this part at all."""
+def is_present(raw: msgspec.Raw) -> bool:
+    """Return whether the event has this part."""
     return raw != NOTHING and bytes(raw) != b"null"

@@ -1,4 +1,4 @@
-"""The event types that record what code asked for, and those that end a run."""
+"""The one place with tables of Temporal's event names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event did, in a user's words: the same for two runs that did the same, whatever their ids and times."""
+"""Label events so that two runs that did the same have the same labels, whatever their IDs and times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from replaytool.engines.temporal.events.payloads import Decoder
+from replaytool.engines.temporal.events.payloads import PayloadDecoder
 from replaytool.model.history import Event
 
 _BOOKKEEPING = {
@@ -41,8 +41,8 @@ _NAME_PATHS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """One event: what kind, what it was called, and what it said."""
+class EventLabel:
+    """One event: its type, its name, and its content without IDs and times."""
 
     event_id: int
     kind: str
@@ -50,21 +50,21 @@ class Deed:
     content: Any
 
     @property
-    def label(self) -> tuple[str, str]:
-        """What makes two deeds the same."""
+    def kind_and_name(self) -> tuple[str, str]:
+        """Return what two events share if they did the same."""
         return (self.kind, self.name)
 
 
-def attributes(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What is particular to the event, wherever its type keeps it."""
+def event_attributes(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the event's attributes, whatever key its type keeps them under."""
     for key, value in event.items():
         if key.endswith("EventAttributes") and isinstance(value, dict):
             return value
     return {}
 
 
-def name_of(kind: str, found: Mapping[str, Any]) -> str:
-    """What the user calls the thing that this event is about."""
+def name_event(kind: str, found: Mapping[str, Any]) -> str:
+    """Return the user's name for what this event is about: an activity type, a signal name, a timer ID."""
     if kind == "MarkerRecorded":
         return str(found.get("markerName", ""))
     for path in _NAME_PATHS:
@@ -76,36 +76,36 @@ def name_of(kind: str, found: Mapping[str, Any]) -> str:
     return ""
 
 
-def named(events: Iterable[Event]) -> Iterator[tuple[Event, str, dict[str, Any]]]:
-    """Each event with its name and its attributes; what closes something is named after what it closes."""
+def name_events(events: Iterable[Event]) -> Iterator[tuple[Event, str, dict[str, Any]]]:
+    """Yield each event with its name and attributes. An event that closes something has the name of what it closes."""
     opened: dict[int, str] = {}
     for event in events:
-        found = attributes(msgspec.json.decode(event.raw))
-        name = name_of(event.event_type, found)
+        found = event_attributes(msgspec.json.decode(event.raw))
+        name = name_event(event.event_type, found)
         for key in _OPENERS:
-            name = opened.get(_number(found.get(key)), "") or name
+            name = opened.get(_parse_event_id(found.get(key)), "") or name
         opened[event.event_id] = name
         yield event, name, found
 
 
-def deeds(events: Iterable[Event], decoder: Decoder) -> list[Deed]:
-    """What a run did, without the bookkeeping of tasks."""
+def label_events(events: Iterable[Event], decoder: PayloadDecoder) -> list[EventLabel]:
+    """Return the label of each event, without the bookkeeping of workflow tasks."""
     return [
-        Deed(event.event_id, event.event_type, name, _lasting(decoder.readable(found)))
-        for event, name, found in named(events)
+        EventLabel(event.event_id, event.event_type, name, _drop_volatile_keys(decoder.make_readable(found)))
+        for event, name, found in name_events(events)
         if event.event_type not in _BOOKKEEPING
     ]
 
 
-def _lasting(value: Any) -> Any:
+def _drop_volatile_keys(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _lasting(item) for key, item in value.items() if key not in _VOLATILE}
+        return {key: _drop_volatile_keys(item) for key, item in value.items() if key not in _VOLATILE}
     if isinstance(value, list):
-        return [_lasting(item) for item in value]
+        return [_drop_volatile_keys(item) for item in value]
     return value
 
 
-def _number(value: object) -> int:
+def _parse_event_id(value: object) -> int:
     try:
         return int(str(value))
     except ValueError:

@@ -1,6 +1,6 @@
-"""Recorded values made readable: as JSON where they are JSON, through the user's converter or codec where not.
+"""Decode recorded payloads: JSON as it is, anything else through the user's converter or codec.
 
-Decoding happens when something is read and shown. What is decoded enters the store only on explicit demand.
+Payloads are decoded when they are shown. Decoded values enter the store only with `load --decode`.
 """
 
 from __future__ import annotations
@@ -30,62 +30,64 @@ _TIMEOUT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Decoder:
-    """How recorded values are read: first the codec, which undoes encryption and compression, then the converter."""
+class PayloadDecoder:
+    """Reads payloads: the codec undoes encryption and compression, then the converter returns the value."""
 
     codec: Codec | None = None
     to_value: Callable[[Payload], Any] | None = None
 
-    def values(self, payloads: Sequence[Payload]) -> list[Any]:
-        """The recorded values as plain data; what cannot be read says what it is."""
+    def decode_values(self, payloads: Sequence[Payload]) -> list[Any]:
+        """Return the values as plain data. A value that cannot be read becomes its encoding and size."""
         return (
-            [self._value(payload) for payload in self.codec(payloads)]
+            [self._decode_value(payload) for payload in self.codec(payloads)]
             if self.codec
-            else [self._value(payload) for payload in payloads]
+            else [self._decode_value(payload) for payload in payloads]
         )
 
-    def _value(self, payload: Payload) -> Any:
+    def _decode_value(self, payload: Payload) -> Any:
         if self.to_value is None or payload.encoding in _READERS:
-            return plain_value(payload)
+            return read_plain_value(payload)
         return self.to_value(payload)
 
-    def readable(self, event: Any) -> Any:
-        """An event's JSON with every payload in it replaced by its value."""
-        found = list(_payloads(event))
-        values = iter(self.values(found))
-        return _replaced(event, lambda _: next(values))
+    def make_readable(self, event: Any) -> Any:
+        """Return an event's JSON with each payload replaced by its value."""
+        found = list(_iterate_payloads(event))
+        values = iter(self.decode_values(found))
+        return _replace_payloads(event, lambda _: next(values))
 
-    def decoded(self, run: Run) -> Run:
-        """The run with its payloads as the codec decodes them, for `load --decode`."""
+    def decode_run(self, run: Run) -> Run:
+        """Return the run with payloads that the codec has decoded, for `load --decode`."""
         if self.codec is None:
             return run
-        events = [self._decoded_event(event) for event in run.events]
+        events = [self._decode_event(event) for event in run.events]
         return replace(run, events=events)
 
-    def _decoded_event(self, event: Event) -> Event:
+    def _decode_event(self, event: Event) -> Event:
         parsed = json.loads(event.raw)
-        found = list(_payloads(parsed))
+        found = list(_iterate_payloads(parsed))
         if not found or self.codec is None:
             return event
         decoded = iter(self.codec(found))
-        raw = json.dumps(_replaced(parsed, lambda _: _as_json(next(decoded))), separators=(",", ":"))
+        raw = json.dumps(_replace_payloads(parsed, lambda _: _payload_to_json(next(decoded))), separators=(",", ":"))
         return Event(event.event_id, event.event_type, event.event_time, event.build_id, raw.encode())
 
 
-def decoder(settings: Settings) -> Decoder:
-    """The decoder that the settings ask for."""
+def build_payload_decoder(settings: Settings) -> PayloadDecoder:
+    """Return the decoder that the settings ask for."""
     if settings.converter and settings.codec_endpoint:
-        raise ReplaytoolError("both a converter and a codec endpoint are set", "choose one: they do the same work")
+        raise ReplaytoolError("both a converter and a codec endpoint are set", "set only one: both decode payloads")
     if settings.converter:
-        converter = _loaded(settings.converter)
-        return Decoder(_codec_of(converter.payload_codec), lambda payload: _converted(converter, payload))
+        converter = _load_converter(settings.converter)
+        return PayloadDecoder(
+            _wrap_codec(converter.payload_codec), lambda payload: _convert_payload(converter, payload)
+        )
     if settings.codec_endpoint:
-        return Decoder(_remote_codec(settings.codec_endpoint, settings.codec_auth))
-    return Decoder()
+        return PayloadDecoder(_build_remote_codec(settings.codec_endpoint, settings.codec_auth))
+    return PayloadDecoder()
 
 
 def is_payload(value: object) -> bool:
-    """Whether this piece of an event's JSON is a recorded value."""
+    """Return whether this part of an event's JSON is a payload."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("metadata"), dict)
@@ -94,14 +96,14 @@ def is_payload(value: object) -> bool:
     )
 
 
-def from_json(value: dict[str, Any]) -> Payload:
-    """A payload as an event's JSON writes it."""
-    metadata = {key: _bytes(item) for key, item in value["metadata"].items()}
-    return Payload(_bytes(value.get("data", "")), metadata)
+def payload_from_json(value: dict[str, Any]) -> Payload:
+    """Build a payload from an event's JSON."""
+    metadata = {key: _decode_base64(item) for key, item in value["metadata"].items()}
+    return Payload(_decode_base64(value.get("data", "")), metadata)
 
 
-def plain_value(payload: Payload) -> Any:
-    """The value where the encoding is a common one; else the encoding and the size."""
+def read_plain_value(payload: Payload) -> Any:
+    """Return the value if the encoding is a common one, else the encoding and the size."""
     reader = _READERS.get(payload.encoding)
     if reader is not None:
         try:
@@ -111,7 +113,7 @@ def plain_value(payload: Payload) -> Any:
     return {"encoding": payload.encoding, "bytes": len(payload.data)}
 
 
-def _text(data: bytes) -> Any:
+def _decode_text(data: bytes) -> Any:
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -122,46 +124,46 @@ _READERS: dict[str, Callable[[bytes], Any]] = {
     "json/plain": json.loads,
     "json/protobuf": json.loads,
     "json": json.loads,
-    "binary/plain": _text,
+    "binary/plain": _decode_text,
     "binary/null": lambda data: None,
 }
 
 
-def _bytes(text: object) -> bytes:
+def _decode_base64(text: object) -> bytes:
     try:
         return base64.b64decode(str(text), validate=True)
     except ValueError:
         return str(text).encode("utf-8", "surrogatepass")
 
 
-def _as_json(payload: Payload) -> dict[str, Any]:
+def _payload_to_json(payload: Payload) -> dict[str, Any]:
     metadata = {key: base64.b64encode(value).decode() for key, value in payload.metadata.items()}
     return {"metadata": metadata, "data": base64.b64encode(payload.data).decode()}
 
 
-def _payloads(value: Any) -> Iterator[Payload]:
+def _iterate_payloads(value: Any) -> Iterator[Payload]:
     if is_payload(value):
-        yield from_json(value)
+        yield payload_from_json(value)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _payloads(item)
+            yield from _iterate_payloads(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _payloads(item)
+            yield from _iterate_payloads(item)
 
 
-def _replaced(value: Any, new: Callable[[Any], Any]) -> Any:
-    """The same tree with its payloads replaced, in the order in which `_payloads` gives them."""
+def _replace_payloads(value: Any, new: Callable[[Any], Any]) -> Any:
+    """Return the same tree with its payloads replaced, in the order of `_iterate_payloads`."""
     if is_payload(value):
         return new(value)
     if isinstance(value, dict):
-        return {key: _replaced(item, new) for key, item in value.items()}
+        return {key: _replace_payloads(item, new) for key, item in value.items()}
     if isinstance(value, list):
-        return [_replaced(item, new) for item in value]
+        return [_replace_payloads(item, new) for item in value]
     return value
 
 
-def _loaded(name: str) -> DataConverter:
+def _load_converter(name: str) -> DataConverter:
     from temporalio.converter import DataConverter
 
     module, _, attribute = name.partition(":")
@@ -173,49 +175,50 @@ def _loaded(name: str) -> DataConverter:
     except (ImportError, AttributeError, ValueError) as error:
         raise ReplaytoolError(f"cannot load the converter {name!r}: {error}", "write MODULE:ATTR") from error
     if not isinstance(converter, DataConverter):
-        raise ReplaytoolError(f"{name} is no temporalio DataConverter", "name the one that your client is made with")
+        raise ReplaytoolError(f"{name} is not a temporalio DataConverter", "name the data converter of your client")
     return converter
 
 
-def _codec_of(codec: PayloadCodec | None) -> Codec | None:
+def _wrap_codec(codec: PayloadCodec | None) -> Codec | None:
     if codec is None:
         return None
 
-    def decode(payloads: Sequence[Payload]) -> list[Payload]:
+    def decode_payloads(payloads: Sequence[Payload]) -> list[Payload]:
         try:
-            decoded = asyncio.run(codec.decode([_as_proto(payload) for payload in payloads]))
-        except Exception as error:  # the user's own code: whatever it raises is about these payloads
+            decoded = asyncio.run(codec.decode([_payload_to_proto(payload) for payload in payloads]))
+        except Exception as error:  # user code: any exception is about these payloads
             raise ReplaytoolError(
-                f"the payload codec failed: {type(error).__name__}: {error}", "is it the codec of these histories?"
+                f"the payload codec failed: {type(error).__name__}: {error}",
+                "check that it is the codec that these histories were written with",
             ) from error
         return [Payload(one.data, dict(one.metadata)) for one in decoded]
 
-    return decode
+    return decode_payloads
 
 
-def _as_proto(payload: Payload) -> ProtoPayload:
+def _payload_to_proto(payload: Payload) -> ProtoPayload:
     from temporalio.api.common.v1 import Payload as ProtoPayload
 
     return ProtoPayload(metadata=dict(payload.metadata), data=payload.data)
 
 
-def _converted(converter: DataConverter, payload: Payload) -> Any:
+def _convert_payload(converter: DataConverter, payload: Payload) -> Any:
     try:
-        return converter.payload_converter.from_payload(_as_proto(payload))
-    except Exception as error:  # the user's own code again; one value that it cannot read hides no other
+        return converter.payload_converter.from_payload(_payload_to_proto(payload))
+    except Exception as error:  # user code: one unreadable value must not hide the others
         return {"encoding": payload.encoding, "bytes": len(payload.data), "error": f"{type(error).__name__}: {error}"}
 
 
-def _remote_codec(endpoint: str, auth: str | None) -> Codec:
+def _build_remote_codec(endpoint: str, auth: str | None) -> Codec:
     if not endpoint.startswith(("http://", "https://")):
-        raise ReplaytoolError(f"{endpoint!r} is no codec endpoint", "write http://… or https://…")
+        raise ReplaytoolError(f"{endpoint!r} is not a codec endpoint", "write http://… or https://…")
     url = endpoint.rstrip("/") + "/decode"
     headers = {"Content-Type": "application/json"} | ({"Authorization": auth} if auth else {})
 
-    def decode(payloads: Sequence[Payload]) -> list[Payload]:
+    def decode_payloads(payloads: Sequence[Payload]) -> list[Payload]:
         if not payloads:
             return []
-        body = json.dumps({"payloads": [_as_json(payload) for payload in payloads]}).encode()
+        body = json.dumps({"payloads": [_payload_to_json(payload) for payload in payloads]}).encode()
         request = urllib.request.Request(url, body, headers)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
@@ -225,7 +228,7 @@ def _remote_codec(endpoint: str, auth: str | None) -> Codec:
                 f"the codec endpoint {url} failed: {error}", "check its address and --codec-auth"
             ) from error
         if len(decoded) != len(payloads):
-            raise ReplaytoolError(f"the codec endpoint {url} gave {len(decoded)} payloads for {len(payloads)}")
-        return [from_json({"metadata": {}, **one}) for one in decoded]
+            raise ReplaytoolError(f"the codec endpoint {url} returned {len(decoded)} payloads for {len(payloads)}")
+        return [payload_from_json({"metadata": {}, **one}) for one in decoded]
 
-    return decode
+    return decode_payloads

@@ -1,4 +1,4 @@
-"""What the events of a run say about the work it waited for: which event opens, moves or closes what, as tables."""
+"""Read from a run's events what the run waited for, and when each wait began, changed and ended."""
 
 from __future__ import annotations
 
@@ -63,41 +63,41 @@ _NOTES = {"attempt": "attempt {}", "startToFireTimeout": "{}"}
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """Something that the run waits for, as it stood at some event."""
+class PendingItem:
+    """What a run waits for, as of some event."""
 
     kind: str
-    """activity, timer, child, nexus, signal-out, cancel-out; or update, which waits for the run."""
+    """activity, timer, child, nexus, signal-out or cancel-out; update if a caller waits for the run."""
     name: str
     key: str
-    """What the engine calls it: an activity id, a timer id, a workflow id, an update id."""
+    """The engine's ID: an activity ID, timer ID, workflow ID or update ID."""
     since: int
     """The event that opened it."""
     status: str
     changed: int
     """The event that gave it this status."""
     note: str = ""
-    """The attempt of an activity, the duration of a timer."""
+    """The attempt of an activity, or the duration of a timer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A signal or a request to cancel, and the task in which the code saw it."""
+class ReceivedMessage:
+    """A signal or cancel request, and the workflow task in which the code saw it."""
 
     event_id: int
     kind: str
     name: str
     handled_by: int | None
-    """The WorkflowTaskCompleted of that task; None where the record has no such task."""
+    """The WorkflowTaskCompleted of that task. None if no later task completed."""
 
-    def handled_at(self, event_id: int) -> bool:
-        """Whether the code had seen it by then."""
+    def was_handled_at(self, event_id: int) -> bool:
+        """Return whether the code had seen it by this event."""
         return self.handled_by is not None and self.handled_by <= event_id
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One workflow task: the moment at which code ran."""
+class WorkflowTask:
+    """One workflow task: the code ran in it."""
 
     ordinal: int
     scheduled: int
@@ -108,26 +108,26 @@ class Task:
     cause: str = ""
 
     def status_at(self, event_id: int) -> str:
-        """Scheduled, Started, or how it ended."""
+        """Return Scheduled, Started, or the outcome."""
         if self.closed is not None and self.closed <= event_id:
             return self.outcome or "Closed"
         return "Started" if self.started is not None and self.started <= event_id else "Scheduled"
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Everything that ever happened to one pending thing; the views are shared by all states that show it."""
+class TrackedWork:
+    """The history of one wait. All states that show it share its views."""
 
-    views: tuple[Pending, ...]
+    views: tuple[PendingItem, ...]
     closed: int | None
 
     @property
-    def opened(self) -> int:
+    def opening_event_id(self) -> int:
         """The first event about it."""
         return self.views[0].changed
 
-    def at(self, event_id: int) -> Pending:
-        """How it stood."""
+    def view_at(self, event_id: int) -> PendingItem:
+        """Return how it stood at this event."""
         shown = self.views[0]
         for view in self.views[1:]:
             if view.changed > event_id:
@@ -135,105 +135,107 @@ class Work:
             shown = view
         return shown
 
-    def open_at(self, event_id: int) -> bool:
-        """Whether it was waited for just after this event."""
-        return self.opened <= event_id and (self.closed is None or self.closed > event_id)
+    def is_open_at(self, event_id: int) -> bool:
+        """Return whether the run still waited for it after this event."""
+        return self.opening_event_id <= event_id and (self.closed is None or self.closed > event_id)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """All that the events of a run say, each list in the order of the record."""
+class WorkRecord:
+    """All waits, messages and tasks of a run, each list in the order of the events."""
 
     names: Sequence[str]
-    works: Sequence[Work]
-    updates: Sequence[Work]
-    received: Sequence[Received]
-    tasks: Sequence[Task]
+    works: Sequence[TrackedWork]
+    updates: Sequence[TrackedWork]
+    received: Sequence[ReceivedMessage]
+    tasks: Sequence[WorkflowTask]
     issued: Mapping[int, int]
     search_attributes: Sequence[tuple[int, Mapping[str, Any]]]
     memo: Sequence[tuple[int, Mapping[str, Any]]]
     closed: tuple[int, str] | None
 
 
-def record(events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> Record:
-    """One pass over the events."""
-    reading = _Reading(readable or payloads.Decoder().readable)
-    for event, name, found in deeds.named(events):
+def read_pending_work(events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:
+    """Read the pending work of a run in one pass over its events."""
+    reading = _WorkReader(readable or payloads.PayloadDecoder().make_readable)
+    for event, name, found in deeds.name_events(events):
         reading.names.append(name)
-        reading.take(event, name, found)
-    return reading.record()
+        reading.read_event(event, name, found)
+    return reading.build_record()
 
 
 @dataclass
-class _Growing:
-    """A `Work` that is still being read."""
+class _WorkBuilder:
+    """A `TrackedWork` that is still being read."""
 
-    views: list[Pending]
+    views: list[PendingItem]
     closed: int | None = None
 
-    def move(self, event_id: int, status: str, note: str, *, closes: bool) -> None:
+    def add_view(self, event_id: int, status: str, note: str, *, closes: bool) -> None:
         last = self.views[-1]
         self.views.append(replace(last, status=status, changed=event_id, note=note or last.note))
         if closes and self.closed is None:
             self.closed = event_id
 
-    def work(self) -> Work:
-        return Work(tuple(self.views), self.closed)
+    def build_work(self) -> TrackedWork:
+        return TrackedWork(tuple(self.views), self.closed)
 
 
 @dataclass
-class _Reading:
-    """What has been read so far."""
+class _WorkReader:
+    """Collects a `WorkRecord` from events."""
 
     readable: Callable[[Any], Any]
     names: list[str] = field(default_factory=list)
-    works: dict[int, _Growing] = field(default_factory=dict)
-    updates: dict[int, _Growing] = field(default_factory=dict)
+    works: dict[int, _WorkBuilder] = field(default_factory=dict)
+    updates: dict[int, _WorkBuilder] = field(default_factory=dict)
     admitted: dict[str, int] = field(default_factory=dict)
     accepted: dict[int, int] = field(default_factory=dict)
-    received: list[Received] = field(default_factory=list)
-    tasks: list[Task] = field(default_factory=list)
+    received: list[ReceivedMessage] = field(default_factory=list)
+    tasks: list[WorkflowTask] = field(default_factory=list)
     issued: dict[int, int] = field(default_factory=dict)
     search_attributes: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
     memo: list[tuple[int, Mapping[str, Any]]] = field(default_factory=list)
     closed: tuple[int, str] | None = None
 
-    def take(self, event: Event, name: str, found: Mapping[str, Any]) -> None:
+    def read_event(self, event: Event, name: str, found: Mapping[str, Any]) -> None:
         kind = event.event_type
-        if issuer := _number(found.get("workflowTaskCompletedEventId")):
+        if issuer := _parse_id(found.get("workflowTaskCompletedEventId")):
             self.issued[event.event_id] = issuer
         if kind in _OPENS:
-            self._open(event.event_id, kind, name, found)
+            self._open_work(event.event_id, kind, name, found)
         elif kind in _MOVES:
-            self._move(event.event_id, kind, found)
+            self._move_work(event.event_id, kind, found)
         elif kind.startswith("WorkflowTask"):
-            self._task(event, found)
+            self._read_task(event, found)
         elif kind.startswith(_UPDATE):
-            self._update(event.event_id, kind.removeprefix(_UPDATE), name, found)
+            self._read_update(event.event_id, kind.removeprefix(_UPDATE), name, found)
         elif kind in _RECEIVED:
-            self.received.append(Received(event.event_id, _RECEIVED[kind], name or _RECEIVED[kind], None))
+            self.received.append(ReceivedMessage(event.event_id, _RECEIVED[kind], name or _RECEIVED[kind], None))
         elif kind in CLOSED:
             self.closed = (event.event_id, CLOSED[kind])
         if kind in _PROPERTIES:
-            self._properties(event.event_id, found)
+            self._read_properties(event.event_id, found)
 
-    def _open(self, event_id: int, kind: str, name: str, found: Mapping[str, Any]) -> None:
+    def _open_work(self, event_id: int, kind: str, name: str, found: Mapping[str, Any]) -> None:
         shown, key, status = _OPENS[kind]
         called = found.get(key)
         called = called.get("workflowId", "") if isinstance(called, dict) else called
-        view = Pending(shown, name or str(called or ""), str(called or ""), event_id, status, event_id, _note(found))
-        self.works[event_id] = _Growing([view])
+        view = PendingItem(
+            shown, name or str(called or ""), str(called or ""), event_id, status, event_id, _describe_note(found)
+        )
+        self.works[event_id] = _WorkBuilder([view])
 
-    def _move(self, event_id: int, kind: str, found: Mapping[str, Any]) -> None:
+    def _move_work(self, event_id: int, kind: str, found: Mapping[str, Any]) -> None:
         key, status, closes = _MOVES[kind]
-        growing = self.works.get(_number(found.get(key)))
+        growing = self.works.get(_parse_id(found.get(key)))
         if growing is not None:
-            growing.move(event_id, status, _note(found), closes=closes)
+            growing.add_view(event_id, status, _describe_note(found), closes=closes)
 
-    def _task(self, event: Event, found: Mapping[str, Any]) -> None:
+    def _read_task(self, event: Event, found: Mapping[str, Any]) -> None:
         step = event.event_type.removeprefix("WorkflowTask")
         if step == "Scheduled" or not self.tasks:
-            self.tasks.append(Task(len(self.tasks) + 1, event.event_id))
+            self.tasks.append(WorkflowTask(len(self.tasks) + 1, event.event_id))
         task = self.tasks[-1]
         if step == "Started":
             self.tasks[-1] = replace(task, started=event.event_id, build_id=event.build_id or task.build_id)
@@ -243,14 +245,14 @@ class _Reading:
                 task, closed=event.event_id, outcome=step, cause=cause, build_id=event.build_id or task.build_id
             )
 
-    def _update(self, event_id: int, step: str, name: str, found: Mapping[str, Any]) -> None:
-        """The record names no task that accepted or answered an update: it is the one that closed just before."""
+    def _read_update(self, event_id: int, step: str, name: str, found: Mapping[str, Any]) -> None:
+        """Take the task that closed just before as the issuer: the history names none for an update."""
         request = found.get("request") or found.get("acceptedRequest") or {}
         key = str(found.get("protocolInstanceId") or (request.get("meta") or {}).get("updateId", ""))
         if step != "Admitted" and self.tasks and self.tasks[-1].closed:
             self.issued[event_id] = self.tasks[-1].closed
         if step == "Completed":
-            opener = self.accepted.get(_number(found.get("acceptedEventId")), 0)
+            opener = self.accepted.get(_parse_id(found.get("acceptedEventId")), 0)
             step = "Failed" if "failure" in (found.get("outcome") or {}) else step
         else:
             opener = self.admitted.setdefault(key, event_id)
@@ -258,11 +260,11 @@ class _Reading:
             self.accepted[event_id] = opener
         if opener == event_id:
             called = str((request.get("input") or {}).get("name") or name)
-            self.updates[opener] = _Growing([Pending("update", called, key, opener, step, event_id)])
+            self.updates[opener] = _WorkBuilder([PendingItem("update", called, key, opener, step, event_id)])
         elif opener in self.updates:
-            self.updates[opener].move(event_id, step, "", closes=step != "Accepted")
+            self.updates[opener].add_view(event_id, step, "", closes=step != "Accepted")
 
-    def _properties(self, event_id: int, found: Mapping[str, Any]) -> None:
+    def _read_properties(self, event_id: int, found: Mapping[str, Any]) -> None:
         for versions, key, inner in (
             (self.search_attributes, "searchAttributes", "indexedFields"),
             (self.memo, "memo", "fields"),
@@ -273,14 +275,15 @@ class _Reading:
                 merged = {**(versions[-1][1] if versions else {}), **self.readable(new)}
                 versions.append((event_id, {name: value for name, value in merged.items() if value is not None}))
 
-    def record(self) -> Record:
-        return Record(
-            self.names, [one.work() for one in self.works.values()], [one.work() for one in self.updates.values()],
-            self._handled(), self.tasks, self.issued, self.search_attributes, self.memo, self.closed,
+    def build_record(self) -> WorkRecord:
+        works, updates = ([one.build_work() for one in found.values()] for found in (self.works, self.updates))
+        return WorkRecord(
+            self.names, works, updates, self._assign_handling_tasks(), self.tasks, self.issued,
+            self.search_attributes, self.memo, self.closed,
         )  # fmt: skip
 
-    def _handled(self) -> list[Received]:
-        """A task tells the code what was recorded before it started, if it completes."""
+    def _assign_handling_tasks(self) -> list[ReceivedMessage]:
+        """Set the task that saw each message: the first completed task that started after it was recorded."""
         done = [task for task in self.tasks if task.outcome == "Completed"]
         handled, index = [], 0
         for one in self.received:
@@ -290,11 +293,11 @@ class _Reading:
         return handled
 
 
-def _note(found: Mapping[str, Any]) -> str:
+def _describe_note(found: Mapping[str, Any]) -> str:
     return next((text.format(found[key]) for key, text in _NOTES.items() if found.get(key)), "")
 
 
-def _number(value: object) -> int:
+def _parse_id(value: object) -> int:
     try:
         return int(str(value))
     except ValueError:

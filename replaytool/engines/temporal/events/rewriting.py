@@ -1,7 +1,8 @@
-"""Histories that a server would write: of a run that was reset, and of one that was continued as new.
+"""Write histories as a server would: of a run that was reset, and of a run that was continued as new.
 
-A reset keeps the events before the point, fails the task there, and brings back what came from outside: signals,
-updates, changes of options, and what became of children that were under way. All of that stands before the next task.
+A reset keeps the events before the reset point and fails the workflow task there. Then the server re-applies signals,
+updates, changed options, and the results of children that were running at the point. All of these come before the
+next workflow task.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any
 import msgspec
 from google.protobuf.json_format import MessageToDict
 
-from replaytool.engines.temporal.events.decoding import extended, heads, until
-from replaytool.engines.temporal.events.labels import attributes
+from replaytool.engines.temporal.events.decoding import append_events, event_heads, take_events_before
+from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.model.history import Event
 
 _RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
@@ -27,39 +28,46 @@ _CHILD, _NEXUS = "StartChildWorkflowExecutionInitiated", "NexusOperationSchedule
 
 
 @dataclass(frozen=True, slots=True)
-class Reset:
-    """What is done to a run."""
+class ResetRewrite:
+    """The reset of one run."""
 
     point: int
-    """The completed workflow task that is undone, with all behind it."""
+    """The completed workflow task that is undone, with everything after it."""
     base_run_id: str = ""
     new_run_id: str = ""
     exclude: tuple[str, ...] = ()
-    """signals, updates."""
+    """What is not re-applied: signals, updates."""
 
 
-def reset(base: Sequence[Event], later: Iterable[Sequence[Event]], how: Reset, time: str) -> Sequence[Event]:
-    """The history of the new run, up to the start of its first task."""
-    kept = until(base, how.point)
+def rewrite_as_reset(
+    base: Sequence[Event], later: Iterable[Sequence[Event]], how: ResetRewrite, time: str
+) -> Sequence[Event]:
+    """Return the history of the new run, up to the start of its first task."""
+    kept = take_events_before(base, how.point)
     undone = base[len(kept) + 1 :]
-    page = _Page(kept, time)
+    page = _EventWriter(kept, time)
     cause = {"cause": _RESET, "baseRunId": how.base_run_id, "newRunId": how.new_run_id}
-    page.write("WorkflowTaskFailed", {**_ids_of_task(kept), **cause})
-    for scheduled, started in _in_flight(kept):
+    page.write_event("WorkflowTaskFailed", {**_find_open_task_ids(kept), **cause})
+    for scheduled, started in _find_started_activities(kept):
         reason = {"message": "reset", "resetWorkflowFailureInfo": {}}
         ids = {"scheduledEventId": str(scheduled), "startedEventId": str(started)}
         state = "RETRY_STATE_NON_RETRYABLE_FAILURE"
-        page.write(_FAILED, {**ids, "failure": reason, "retryState": state, "identity": "history-service"})
-    back = _Back(kept, how.exclude)
-    for event_type, found in (*back.of_base(undone), *(one for events in later for one in back.of_later(events))):
-        page.write(event_type, found)
-    page.task()
-    return page.events
+        page.write_event(_FAILED, {**ids, "failure": reason, "retryState": state, "identity": "history-service"})
+    back = _ReappliedEvents(kept, how.exclude)
+    for event_type, found in (
+        *back.select_from_base(undone),
+        *(one for events in later for one in back.select_from_later(events)),
+    ):
+        page.write_event(event_type, found)
+    page.write_task_start()
+    return page.all_events
 
 
-def continued(before: Sequence[Event], command: Any, run_id: str, new_run_id: str, time: str) -> Sequence[Event]:
-    """The history of the run that this command to continue as new begins, up to the start of its first task."""
-    found = _attributes(before[0])
+def start_continued_history(
+    before: Sequence[Event], command: Any, run_id: str, new_run_id: str, time: str
+) -> Sequence[Event]:
+    """Return the history of the run that this continue-as-new command starts, up to the start of its first task."""
+    found = _decode_attributes(before[0])
     carried = {name: found[name] for name in _CARRIED if name in found}
     asked = MessageToDict(command)
     for name in ("workflowRunTimeout", "workflowTaskTimeout", "retryPolicy", "searchAttributes"):
@@ -79,10 +87,10 @@ def continued(before: Sequence[Event], command: Any, run_id: str, new_run_id: st
         more["memo"] = {"fields": asked["memo"]}
     if "headers" in asked:
         more["header"] = {"fields": asked["headers"]}
-    page = _Page([], time)
-    page.write("WorkflowExecutionStarted", {**carried, **more})
-    page.task()
-    return page.events
+    page = _EventWriter([], time)
+    page.write_event("WorkflowExecutionStarted", {**carried, **more})
+    page.write_task_start()
+    return page.all_events
 
 
 _CARRIED = (
@@ -92,8 +100,8 @@ _CARRIED = (
 )  # fmt: skip
 
 
-class _Page:
-    """Events written one behind the other."""
+class _EventWriter:
+    """Appends events to a history."""
 
     def __init__(self, kept: Sequence[Event], time: str) -> None:
         self._kept = kept
@@ -102,52 +110,52 @@ class _Page:
         self._time = time
 
     @property
-    def events(self) -> Sequence[Event]:
-        return extended(self._kept, self._written)
+    def all_events(self) -> Sequence[Event]:
+        return append_events(self._kept, self._written)
 
-    def write(self, event_type: str, found: dict[str, Any]) -> None:
-        self._written.append(event_of(self._next_id, event_type, found, self._time))
+    def write_event(self, event_type: str, found: dict[str, Any]) -> None:
+        self._written.append(build_event(self._next_id, event_type, found, self._time))
         self._next_id += 1
 
-    def task(self) -> None:
+    def write_task_start(self) -> None:
         scheduled = self._next_id
-        self.write("WorkflowTaskScheduled", {"attempt": 1})
-        self.write("WorkflowTaskStarted", {"scheduledEventId": str(scheduled)})
+        self.write_event("WorkflowTaskScheduled", {"attempt": 1})
+        self.write_event("WorkflowTaskStarted", {"scheduledEventId": str(scheduled)})
 
 
-def event_of(event_id: int, event_type: str, found: dict[str, Any], time: str | None) -> Event:
-    """An event with these attributes."""
+def build_event(event_id: int, event_type: str, found: dict[str, Any], time: str | None) -> Event:
+    """Build an event with these attributes."""
     name = event_type[0].lower() + event_type[1:] + "EventAttributes"
     spelled = "EVENT_TYPE" + re.sub("([A-Z])", r"_\1", event_type).upper()
     whole = {"eventId": str(event_id), "eventTime": time, "eventType": spelled, name: found}
     return Event(event_id, event_type, time, None, msgspec.json.encode(whole))
 
 
-class _Back:
-    """What comes back, each update once."""
+class _ReappliedEvents:
+    """Selects the events that a reset re-applies, each update once."""
 
     def __init__(self, kept: Sequence[Event], exclude: tuple[str, ...]) -> None:
         self._exclude = exclude
-        self._updates = {_update_id(_attributes(event)) for event in _of(kept, _is_update)}
-        self._open = _under_way(kept)
+        self._updates = {_find_update_id(_decode_attributes(event)) for event in _filter_events(kept, _is_update)}
+        self._open = _find_open_operations(kept)
 
-    def of_base(self, events: Sequence[Event]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for event in _of(events, lambda kind: kind in _SENT or kind.startswith(_ABOUT)):
-            found = _attributes(event)
+    def select_from_base(self, events: Sequence[Event]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for event in _filter_events(events, lambda kind: kind in _SENT or kind.startswith(_ABOUT)):
+            found = _decode_attributes(event)
             if event.event_type in _SENT:
-                yield from self._sent(event.event_type, found)
+                yield from self._select_sent(event.event_type, found)
             elif int(found.get("initiatedEventId") or found.get("scheduledEventId") or 0) in self._open:
                 yield event.event_type, found
 
-    def of_later(self, events: Sequence[Event]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for event in _of(events, _SENT.__contains__):
-            yield from self._sent(event.event_type, _attributes(event))
+    def select_from_later(self, events: Sequence[Event]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for event in _filter_events(events, _SENT.__contains__):
+            yield from self._select_sent(event.event_type, _decode_attributes(event))
 
-    def _sent(self, event_type: str, found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _select_sent(self, event_type: str, found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         if event_type == _OPTIONS or (event_type == _SIGNALED and "signals" not in self._exclude):
             yield event_type, found
         elif event_type in (_ADMITTED, _ACCEPTED) and "updates" not in self._exclude:
-            request, update_id = found.get("request") or found.get("acceptedRequest"), _update_id(found)
+            request, update_id = found.get("request") or found.get("acceptedRequest"), _find_update_id(found)
             if request and update_id not in self._updates:
                 self._updates.add(update_id)
                 yield _ADMITTED, {"request": request, "origin": "UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY"}
@@ -157,55 +165,55 @@ _SENT = frozenset({_SIGNALED, _ADMITTED, _ACCEPTED, _OPTIONS})
 _ABOUT = ("ChildWorkflowExecution", "StartChildWorkflowExecutionFailed", "NexusOperation")
 
 
-def _of(events: Sequence[Event], is_meant: Callable[[str], bool]) -> Iterator[Event]:
-    """The events of these types, and no other one touched."""
-    return (events[place] for place, head in enumerate(heads(events)) if is_meant(head.event_type))
+def _filter_events(events: Sequence[Event], is_meant: Callable[[str], bool]) -> Iterator[Event]:
+    """Yield the events of these types. No other event is decoded."""
+    return (events[place] for place, head in enumerate(event_heads(events)) if is_meant(head.event_type))
 
 
-def _attributes(event: Event) -> dict[str, Any]:
-    return attributes(msgspec.json.decode(event.raw))
+def _decode_attributes(event: Event) -> dict[str, Any]:
+    return event_attributes(msgspec.json.decode(event.raw))
 
 
 def _is_update(event_type: str) -> bool:
     return event_type in (_ADMITTED, _ACCEPTED)
 
 
-def _update_id(found: dict[str, Any]) -> str:
+def _find_update_id(found: dict[str, Any]) -> str:
     request = found.get("request") or found.get("acceptedRequest") or {}
     known = (request.get("meta") or {}).get("updateId") or found.get("protocolInstanceId")
     return str(known or "")
 
 
-def _ids_of_task(kept: Sequence[Event]) -> dict[str, str]:
-    """The task under way where the kept part ends."""
+def _find_open_task_ids(kept: Sequence[Event]) -> dict[str, str]:
+    """Return the event IDs of the workflow task that is open where the kept events end."""
     ids: dict[str, str] = {}
     for event in kept[-2:]:
         for name, kind in (("scheduledEventId", "WorkflowTaskScheduled"), ("startedEventId", "WorkflowTaskStarted")):
             if event.event_type == kind:
                 ids[name] = str(event.event_id)
     if "startedEventId" in ids and "scheduledEventId" not in ids:
-        ids["scheduledEventId"] = str(_attributes(kept[-1]).get("scheduledEventId") or "")
+        ids["scheduledEventId"] = str(_decode_attributes(kept[-1]).get("scheduledEventId") or "")
     return ids
 
 
-def _in_flight(kept: Sequence[Event]) -> list[tuple[int, int]]:
-    """Activities whose start the kept part holds, and whose end it does not."""
+def _find_started_activities(kept: Sequence[Event]) -> list[tuple[int, int]]:
+    """Return activities that started but did not close in the kept events."""
     found: dict[int, int] = {}
-    for event in _of(kept, lambda kind: kind.startswith("ActivityTask")):
+    for event in _filter_events(kept, lambda kind: kind.startswith("ActivityTask")):
         if event.event_type == _STARTED:
-            found[int(_attributes(event)["scheduledEventId"])] = event.event_id
+            found[int(_decode_attributes(event)["scheduledEventId"])] = event.event_id
         elif event.event_type.endswith(_ENDS):
-            found.pop(int(_attributes(event).get("scheduledEventId") or 0), None)
+            found.pop(int(_decode_attributes(event).get("scheduledEventId") or 0), None)
     return sorted(found.items())
 
 
-def _under_way(kept: Sequence[Event]) -> set[int]:
-    """Children and Nexus operations that were begun and not over."""
+def _find_open_operations(kept: Sequence[Event]) -> set[int]:
+    """Return children and Nexus operations that are open where the kept events end."""
     found: set[int] = set()
-    for event in _of(kept, lambda kind: kind == _CHILD or kind.startswith(_ABOUT)):
+    for event in _filter_events(kept, lambda kind: kind == _CHILD or kind.startswith(_ABOUT)):
         if event.event_type in (_CHILD, _NEXUS):
             found.add(event.event_id)
         elif event.event_type.endswith(_ENDS) and "CancelRequest" not in event.event_type:
-            said = _attributes(event)
+            said = _decode_attributes(event)
             found.discard(int(said.get("initiatedEventId") or said.get("scheduledEventId") or 0))
     return found

@@ -1,7 +1,7 @@
-"""The fields of a recorded event that hold what users said: values in payloads, messages of failures, identities.
+"""Find the fields of an event that hold a user's data: values in payloads, failure messages, identities.
 
-A field is known by a label: the event's type, what the event is about, and the path to it. Items of a list share one
-label, for what one of them may hold another may hold too. What the engine itself keeps in payloads is none of it.
+A label names a field: the event type, what the event is about, and the path. All items of a list share one label,
+since each may hold the same kind of data. Payloads that the engine writes for itself are left out.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.labels import attributes
-from replaytool.engines.temporal.events.payloads import from_json, is_payload
+from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.history import Payload
 
 ITEM, KEYS = "*", "(keys)"
@@ -27,137 +27,145 @@ _ENGINE_ATTRIBUTES = ("Temporal", "BuildIds")
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One value of a user's, and where it stands."""
+class ScrubbableField:
+    """One value of a user's, and where it is."""
 
     label: str
     key: str
-    """The nearest name on the way to it."""
+    """The nearest name on the path."""
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
-    """A value that nobody can look into without the user's codec."""
+class OpaqueValue:
+    """A value that cannot be read without the user's codec."""
 
     encoding: str
     data: bytes
 
 
-Change = Callable[[Field], Any]
-"""Gives the value to put there; the same one to leave it."""
+Change = Callable[[ScrubbableField], Any]
+"""Returns the new value of a field, or the same value to keep it."""
 
 
-def event_type(event: dict[str, Any]) -> str:
-    """In the spelling of the views."""
+def read_event_type(event: dict[str, Any]) -> str:
+    """Return the event type in the spelling of the SQL views."""
     return "".join(word.title() for word in event["eventType"].removeprefix("EVENT_TYPE_").split("_"))
 
 
-def changed(event: dict[str, Any], about: str, change: Change) -> dict[str, Any]:
-    """The event with its fields changed."""
-    kind = event_type(event)
+def change_fields(event: dict[str, Any], about: str, change: Change) -> dict[str, Any]:
+    """Return the event with its fields changed."""
+    kind = read_event_type(event)
     label = f"{kind}.{about}" if about else kind
-    held = attributes(event)
+    held = event_attributes(event)
     is_marker = kind == "MarkerRecorded"
-    walk = _Walk(change, _ENGINES if is_marker else set())
+    walk = _FieldWalk(change, _ENGINES if is_marker else set())
     return {
-        key: walk.part(value, label if value is held else f"{label}.{key}", key) if key != "eventType" else value
+        key: walk.change_part(value, label if value is held else f"{label}.{key}", key) if key != "eventType" else value
         for key, value in event.items()
     }
 
 
-def fields(event: dict[str, Any], about: str) -> Iterator[Field]:
-    """All fields of an event."""
-    found: list[Field] = []
+def list_fields(event: dict[str, Any], about: str) -> Iterator[ScrubbableField]:
+    """Yield all fields of an event."""
+    found: list[ScrubbableField] = []
 
-    def note(field: Field) -> Any:
+    def collect_field(field: ScrubbableField) -> Any:
         found.append(field)
         return field.value
 
-    changed(event, about, note)
+    change_fields(event, about, collect_field)
     yield from found
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _FieldWalk:
     change: Change
     skipped: set[str]
 
-    def part(self, value: Any, label: str, key: str) -> Any:
-        """A part of the event that is no payload."""
+    def change_part(self, value: Any, label: str, key: str) -> Any:
+        """Change a part of the event that is not a payload."""
         if is_payload(value):
-            return self._payload(value, label, key)
+            return self._change_payload(value, label, key)
         if isinstance(value, dict):
-            return {name: self._member(name, one, label) for name, one in value.items()}
+            return {name: self._change_member(name, one, label) for name, one in value.items()}
         if isinstance(value, list):
-            return [self.part(one, f"{label}.{number}", key) for number, one in enumerate(value)]
+            return [self.change_part(one, f"{label}.{number}", key) for number, one in enumerate(value)]
         if isinstance(value, str) and value and (key in _TEXTS or ".nexusHeader." in label):
-            return self.change(Field(label, key, value))
+            return self.change(ScrubbableField(label, key, value))
         return value
 
-    def _member(self, name: str, value: Any, label: str) -> Any:
+    def _change_member(self, name: str, value: Any, label: str) -> Any:
         if name in self.skipped or (name.startswith(_ENGINE_ATTRIBUTES) and is_payload(value)):
             return value
         # "payloads" and "fields" are the protocol's words, not the user's.
-        return self.part(value, label if name in ("payloads", "fields", "indexedFields") else f"{label}.{name}", name)
+        return self.change_part(
+            value, label if name in ("payloads", "fields", "indexedFields") else f"{label}.{name}", name
+        )
 
-    def _payload(self, value: dict[str, Any], label: str, key: str) -> dict[str, Any]:
-        payload = from_json(value)
+    def _change_payload(self, value: dict[str, Any], label: str, key: str) -> dict[str, Any]:
+        payload = payload_from_json(value)
         if payload.encoding not in _JSON:
-            return self._bytes(value, payload, label, key)
+            return self._change_bytes(value, payload, label, key)
         try:
             held = json.loads(payload.data)
         except (ValueError, RecursionError):
-            return self._hidden(value, payload, label, key)
-        made = self.value(held, label, key)
-        if _same(made, held):
+            return self._report_opaque(value, payload, label, key)
+        made = self.change_value(held, label, key)
+        if _is_same_json(made, held):
             return value
-        return {**value, "data": base64.b64encode(_dumped(made)).decode()}
+        return {**value, "data": base64.b64encode(_dump_json(made)).decode()}
 
-    def _bytes(self, value: dict[str, Any], payload: Payload, label: str, key: str) -> dict[str, Any]:
-        """Bytes that are text can be told; others, encrypted ones above all, stay as they are."""
+    def _change_bytes(self, value: dict[str, Any], payload: Payload, label: str, key: str) -> dict[str, Any]:
+        """Change bytes that are text. Other bytes are most likely encrypted and stay as they are."""
         try:
             text = payload.data.decode()
         except UnicodeDecodeError:
             text = ""
         if payload.encoding != "binary/plain" or not text:
-            return self._hidden(value, payload, label, key)
-        return {**value, "data": base64.b64encode(str(self.change(Field(label, key, text))).encode()).decode()}
+            return self._report_opaque(value, payload, label, key)
+        return {
+            **value,
+            "data": base64.b64encode(str(self.change(ScrubbableField(label, key, text))).encode()).decode(),
+        }
 
-    def _hidden(self, value: dict[str, Any], payload: Payload, label: str, key: str) -> dict[str, Any]:
+    def _report_opaque(self, value: dict[str, Any], payload: Payload, label: str, key: str) -> dict[str, Any]:
         if payload.data:
-            self.change(Field(label, key, Hidden(payload.encoding, payload.data)))
+            self.change(ScrubbableField(label, key, OpaqueValue(payload.encoding, payload.data)))
         return value
 
-    def value(self, value: Any, label: str, key: str) -> Any:
-        """A part of a value of the user's."""
+    def change_value(self, value: Any, label: str, key: str) -> Any:
+        """Change a part of a user's value."""
         if isinstance(value, dict):
-            return {self._name(name, label): self.value(one, f"{label}.{name}", name) for name, one in value.items()}
+            return {
+                self._change_key(name, label): self.change_value(one, f"{label}.{name}", name)
+                for name, one in value.items()
+            }
         if isinstance(value, list):
-            return [self.value(one, f"{label}.{ITEM}", key) for one in value]
+            return [self.change_value(one, f"{label}.{ITEM}", key) for one in value]
         if isinstance(value, str) and value[:1] in ("{", "["):
-            return self._nested(value, label, key)
-        return value if value is None or isinstance(value, bool) else self.change(Field(label, key, value))
+            return self._change_nested_json(value, label, key)
+        return value if value is None or isinstance(value, bool) else self.change(ScrubbableField(label, key, value))
 
-    def _name(self, name: str, label: str) -> str:
-        """Names of fields are the code's; what reads like no name is a value that stands for a key."""
-        return name if _NAME.fullmatch(name) else str(self.change(Field(f"{label}.{KEYS}", KEYS, name)))
+    def _change_key(self, name: str, label: str) -> str:
+        """Change a key that does not look like a field name: then it is data, such as an email address."""
+        return name if _NAME.fullmatch(name) else str(self.change(ScrubbableField(f"{label}.{KEYS}", KEYS, name)))
 
-    def _nested(self, value: str, label: str, key: str) -> Any:
-        """JSON inside a text, as tools of language models are called with it."""
+    def _change_nested_json(self, value: str, label: str, key: str) -> Any:
+        """Change JSON inside a string: language models pass tool arguments this way."""
         try:
             held = json.loads(value)
         except (ValueError, RecursionError):
-            return self.change(Field(label, key, value))
-        made = self.value(held, f"{label}.(json)", key)
+            return self.change(ScrubbableField(label, key, value))
+        made = self.change_value(held, f"{label}.(json)", key)
         spaced = json.dumps(held, ensure_ascii=False) == value
-        return value if _same(made, held) else _dumped(made, spaced=spaced).decode()
+        return value if _is_same_json(made, held) else _dump_json(made, spaced=spaced).decode()
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same_json(one: Any, other: Any) -> bool:
     return json.dumps(one) == json.dumps(other)
 
 
-def _dumped(value: Any, *, spaced: bool = False) -> bytes:
+def _dump_json(value: Any, *, spaced: bool = False) -> bytes:
     separators = (", ", ": ") if spaced else (",", ":")
     return json.dumps(value, ensure_ascii=False, separators=separators).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The completed workflow tasks of a run: the moments at which code ran, and which build's code it was."""
+"""The completed workflow tasks of a run: when code ran, and of which build."""
 
 from __future__ import annotations
 
@@ -14,57 +14,60 @@ _UNTOLD = ("WorkflowTask", "ActivityTaskStarted", "WorkflowExecutionOptionsUpdat
 
 @dataclass(frozen=True, slots=True)
 class CompletedTask:
-    """One of them."""
+    """A completed workflow task."""
 
     ordinal: int
-    """Among all tasks of the run, those that failed or timed out included."""
+    """Its number among all tasks of the run, failed and timed out ones included."""
     event_id: int
     build_id: str | None
     started: int
 
 
-class Tasks:
-    """All of them, in the order of the record. Of events no more is needed than their heads."""
+class TaskIndex:
+    """All completed tasks of a run, in order. It reads only IDs and types of events."""
 
     def __init__(self, events: Sequence[Any], builds: Mapping[int, str] | None = None) -> None:
-        self.all = completed(events, builds or {})
+        self.all = list_completed_tasks(events, builds or {})
         self._first, self._types = events[0].event_id if events else 1, [event.event_type for event in events]
         self._ids = [task.event_id for task in self.all]
         self._last_id = events[-1].event_id if events else 0
 
-    def newest(self, event_id: int) -> CompletedTask | None:
-        """The newest that had completed by then."""
-        index = self._newest(event_id)
+    def newest_task(self, event_id: int) -> CompletedTask | None:
+        """Return the last task that completed at or before this event."""
+        index = self._count_completed(event_id)
         return self.all[index - 1] if index else None
 
-    def after(self, event_id: int) -> CompletedTask | None:
-        """The first that completed later; what the code is told up to an event belongs to that task."""
-        index = self._newest(event_id)
+    def next_task(self, event_id: int) -> CompletedTask | None:
+        """Return the first task that completed after this event: the code sees the event in it."""
+        index = self._count_completed(event_id)
         return self.all[index] if index < len(self.all) else None
 
-    def of(self, event_id: int) -> CompletedTask | None:
-        """The task that an event belongs to: the one that asked for it, or else the one that it led to."""
+    def task_of_event(self, event_id: int) -> CompletedTask | None:
+        """Return the task that an event belongs to: the task that issued it, else the task that the event led to."""
         kind = self._types[event_id - self._first]
-        return self.newest(event_id) if kind in COMMAND_EVENTS else self.after(event_id - 1)
+        return self.newest_task(event_id) if kind in COMMAND_EVENTS else self.next_task(event_id - 1)
 
-    def shown_in(self, event_id: int) -> CompletedTask | None:
-        """The task in which the code was told of this event; tasks' own events and commands are told to nobody."""
+    def find_observing_task(self, event_id: int) -> CompletedTask | None:
+        """Return the task in which the code saw this event.
+
+        Commands and events of tasks are never shown to the code.
+        """
         kind = self._types[event_id - self._first]
         if kind in COMMAND_EVENTS or kind in FINAL_EVENTS or kind.startswith(_UNTOLD):
             return None
-        return next((task for task in self.all[self._newest(event_id) :] if task.started > event_id), None)
+        return next((task for task in self.all[self._count_completed(event_id) :] if task.started > event_id), None)
 
-    def _newest(self, event_id: int) -> int:
+    def _count_completed(self, event_id: int) -> int:
         return bisect_right(self._ids, event_id)
 
-    def events_of(self, task: CompletedTask) -> range:
-        """The events at which this one is the newest."""
-        after = self.after(task.event_id)
+    def events_of_task(self, task: CompletedTask) -> range:
+        """Return the events at which this task is the newest completed one."""
+        after = self.next_task(task.event_id)
         return range(task.event_id, after.event_id if after else self._last_id + 1)
 
 
-def completed(events: Sequence[Any], builds: Mapping[int, str]) -> list[CompletedTask]:
-    """One pass over the events; `builds` says who completed a task where the events do not."""
+def list_completed_tasks(events: Sequence[Any], builds: Mapping[int, str]) -> list[CompletedTask]:
+    """Read the completed tasks in one pass. `builds` fills in a build ID where the event has none."""
     found: list[CompletedTask] = []
     ordinal, build, started = 0, None, 0
     for event in events:

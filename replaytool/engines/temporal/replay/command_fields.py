@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from replaytool.engines.temporal.events.payloads import from_json, is_payload
+from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.history import Payload
 
 
@@ -58,9 +58,9 @@ def payload_of(proto: Any) -> Payload:
 
 def _recorded_payloads(value: Any) -> Any:
     if is_payload(value):
-        return [from_json(value)]
+        return [payload_from_json(value)]
     listed = value.get("payloads") if isinstance(value, dict) else None
-    return [from_json(one) for one in listed if is_payload(one)] if listed else None
+    return [payload_from_json(one) for one in listed if is_payload(one)] if listed else None
 
 
 def _produced_payloads(value: Any) -> Any:
@@ -79,7 +79,7 @@ def _produced_single(value: Any) -> Payload | None:
 
 def _recorded_map(value: Any) -> Any:
     held = value.get("fields") or value.get("indexedFields") if isinstance(value, dict) else None
-    return {key: from_json(one) for key, one in held.items() if is_payload(one)} if held else None
+    return {key: payload_from_json(one) for key, one in held.items() if is_payload(one)} if held else None
 
 
 def _produced_map(value: Any) -> Any:
@@ -136,7 +136,7 @@ def failure(value: Any) -> Any:
 
 def _cleaned(value: Any) -> Any:
     if is_payload(value):
-        return from_json(value)
+        return payload_from_json(value)
     if isinstance(value, dict):
         return {
             key: _cleaned(one) for key, one in value.items() if key not in _FAILURE_NOISE and one not in (False, "")

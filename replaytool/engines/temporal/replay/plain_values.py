@@ -9,7 +9,7 @@ from typing import Any
 from temporalio.api.common.v1 import Payload as ProtoPayload
 from temporalio.converter import DataConverter
 
-from replaytool.engines.temporal.events.payloads import plain_value
+from replaytool.engines.temporal.events.payloads import read_plain_value
 from replaytool.model.history import Payload
 from replaytool.replay.compare.drift import Decode
 
@@ -48,7 +48,7 @@ async def _decoded(codec: Any, protos: list[ProtoPayload]) -> list[ProtoPayload]
 
 def _value(converter: DataConverter, payload: Payload) -> Any:
     if payload.encoding in _COMMON:
-        return plain_value(payload)
+        return read_plain_value(payload)
     proto = ProtoPayload(data=payload.data, metadata=dict(payload.metadata))
     try:
         return converter.payload_converter.from_payload(proto)

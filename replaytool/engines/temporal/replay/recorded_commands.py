@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from replaytool.engines.temporal.events.decoding import Read, heads, raws_of, read_whole
-from replaytool.engines.temporal.events.labels import attributes
-from replaytool.engines.temporal.events.payloads import from_json
+from replaytool.engines.temporal.events.decoding import DecodedEvents, decode_history, event_heads, split_raw_events
+from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.payloads import payload_from_json
 from replaytool.engines.temporal.replay.command_fields import seconds_of
 from replaytool.engines.temporal.replay.command_kinds import BY_EVENT, CLOSING, recorded_fields
 from replaytool.model.history import Event, Run
@@ -38,10 +38,10 @@ def to_bytes(run: Run) -> bytes:
 
 def from_bytes(run: Run, history: bytes) -> Run:
     """The run with its events back in it."""
-    records = read_whole(history)
+    records = decode_history(history)
     if records is None:
-        return replace(run, events=[_event(bytes(raw)) for raw in raws_of(history)])
-    return replace(run, events=Read(records, partial(raws_of, history)))
+        return replace(run, events=[_event(bytes(raw)) for raw in split_raw_events(history)])
+    return replace(run, events=DecodedEvents(records, partial(split_raw_events, history)))
 
 
 _head = msgspec.json.Decoder(_Head)
@@ -76,12 +76,12 @@ class Record:
     def attributes_of(self, event_id: Any) -> dict[str, Any]:
         """What is particular to an event; empty where there is none with this id."""
         event = self.by_id.get(_number(event_id))
-        return attributes(msgspec.json.decode(event.raw)) if event else {}
+        return event_attributes(msgspec.json.decode(event.raw)) if event else {}
 
     @cached_property
     def started(self) -> dict[str, Any]:
         """How the run was started."""
-        return attributes(msgspec.json.decode(self.run.events[0].raw)) if self.run.events else {}
+        return event_attributes(msgspec.json.decode(self.run.events[0].raw)) if self.run.events else {}
 
     @cached_property
     def run_timeout(self) -> float:
@@ -94,7 +94,7 @@ class Record:
         found: dict[int, int] = {}
         for event in self.run.events:
             if event.event_type == "WorkflowTaskCompleted":
-                metadata = attributes(msgspec.json.decode(event.raw)).get("sdkMetadata") or {}
+                metadata = event_attributes(msgspec.json.decode(event.raw)).get("sdkMetadata") or {}
                 for flag in metadata.get("coreUsedFlags") or ():
                     found.setdefault(flag, event.event_id)
         return found
@@ -148,7 +148,7 @@ class Record:
 
     def malformed(self) -> str:
         """Why no engine could replay this, or "": on such a history the SDK's replayer hangs."""
-        events = heads(self.run.events)
+        events = event_heads(self.run.events)
         if not events or events[0].event_type != "WorkflowExecutionStarted":
             return "the history does not begin with WorkflowExecutionStarted"
         if len(events) == 1:
@@ -170,7 +170,7 @@ class Record:
 
     def expected(self, event: Event) -> Expected:
         """An event as one half of a comparison."""
-        found = attributes(msgspec.json.decode(event.raw))
+        found = event_attributes(msgspec.json.decode(event.raw))
         if event.event_type == "MarkerRecorded":
             return marker(event, found)
         kind = BY_EVENT.get(event.event_type)
@@ -225,7 +225,7 @@ def marker(event: Event, found: dict[str, Any]) -> Expected:
 
 
 def _detail(details: dict[str, Any], key: str) -> dict[str, Any]:
-    decoded: dict[str, Any] = msgspec.json.decode(from_json(details[key]["payloads"][0]).data)
+    decoded: dict[str, Any] = msgspec.json.decode(payload_from_json(details[key]["payloads"][0]).data)
     return decoded
 
 

@@ -1,4 +1,4 @@
-"""What became of a reset run: who took its first task, and how that went."""
+"""Read how the first workflow task of a reset run ended, and which build took it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FirstTask:
-    """The first workflow task after the reset that was completed; else the latest that ended otherwise."""
+    """The first completed workflow task after the reset; if none completed, the last one that failed or timed out."""
 
     event_id: int
     outcome: str
@@ -20,10 +20,10 @@ class FirstTask:
     build_id: str | None
     message: str = ""
     tries: int = 1
-    """How many tasks it took: one that times out because a worker went away is only given out again."""
+    """The number of attempts. A task times out and is retried if its worker goes away."""
 
-    def trouble(self, bad: frozenset[str], allowed: frozenset[str]) -> str | None:
-        """Why this is not what the reset was for."""
+    def describe_problem(self, bad: frozenset[str], allowed: frozenset[str]) -> str | None:
+        """Return why this outcome is not what the reset was for, or None."""
         if self.outcome != "Completed":
             return (
                 f"its first task after the reset {_WORDS[self.outcome]} (event {self.event_id}) {self.message}".strip()
@@ -31,7 +31,7 @@ class FirstTask:
         if self.build_id in bad:
             return f"its first task after the reset was completed by the bad build {self.build_id}"
         if allowed and self.build_id not in allowed:
-            return f"its first task after the reset was completed by build {self.build_id}, which was not allowed"
+            return f"its first task after the reset was completed by build {self.build_id}, which is not allowed"
         return None
 
 
@@ -43,19 +43,19 @@ _ENDS = {
 }
 
 
-def first_task(events: Iterable[HistoryEvent], reset_event: int) -> FirstTask | None:
-    """The task that tells who has the run now; none as long as there is none."""
+def find_first_task(events: Iterable[HistoryEvent], reset_event: int) -> FirstTask | None:
+    """Return the task that decides, or None if no task has ended yet."""
     latest: FirstTask | None = None
     for event in events:
         kind = event.WhichOneof("attributes") or ""
         if event.event_id > reset_event and kind in _ENDS:
-            latest = _task(event, kind, latest.tries + 1 if latest else 1)
+            latest = _read_first_task(event, kind, latest.tries + 1 if latest else 1)
             if latest.outcome == "Completed":
                 return latest
     return latest
 
 
-def _task(event: HistoryEvent, kind: str, tries: int) -> FirstTask:
+def _read_first_task(event: HistoryEvent, kind: str, tries: int) -> FirstTask:
     found = getattr(event, kind)
     build = found.worker_version.build_id if hasattr(found, "worker_version") else ""
     failure = found.failure.message if hasattr(found, "failure") else ""

@@ -1,8 +1,7 @@
-"""What a person should know before a reset: one function and one row in TRAPS for each trap.
+"""The hazards of a reset: one function and one row in HAZARDS for each.
 
-A warning that blocks keeps the workflow out of the plan unless the person names it. What blocks is what would leave
-the workflow failed, wrong, or without something that somebody sent to it; what warns is work done twice; a note
-tells what is merely surprising.
+A hazard that blocks keeps the workflow out of the plan, unless the person names the hazard. It blocks if the workflow
+would fail, be wrong, or lose a message. It warns if work is done twice. A note tells what may surprise.
 """
 
 from __future__ import annotations
@@ -11,174 +10,174 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from replaytool.engines.temporal.reset.effects import Effects, has_random_id
-from replaytool.engines.temporal.reset.points import Rule, entries
-from replaytool.engines.temporal.reset.run_chain import Line
-from replaytool.engines.temporal.reset.run_facts import Child, Override, Record
+from replaytool.engines.temporal.reset.points import ResetRule, list_build_entries
+from replaytool.engines.temporal.reset.run_chain import RunChain
+from replaytool.engines.temporal.reset.run_facts import RunChild, RunFacts, VersionOverride
 from replaytool.model.reset_plan import BLOCK, NOTE, WARN, Level, Point
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One item while it is looked at."""
+class HazardCase:
+    """One workflow that may be reset."""
 
-    rule: Rule
-    line: Line
-    base: Record
-    later: tuple[Record, ...]
+    rule: ResetRule
+    line: RunChain
+    base: RunFacts
+    later: tuple[RunFacts, ...]
     point: Point
     effects: Effects
     bad: frozenset[str]
     """Builds that must not get the workflow again."""
     children: Mapping[str, tuple[str | None, str]]
-    """Run id and status of the newest known run of each child's workflow id."""
+    """Run ID and status of the newest known run of each child's workflow ID."""
 
-    def with_children(self, children: Mapping[str, tuple[str | None, str]]) -> Case:
-        """The same, with what is known of the children."""
+    def with_children(self, children: Mapping[str, tuple[str | None, str]]) -> HazardCase:
+        """Return the case with what is known of the children."""
         return replace(self, children=children)
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a run to end."""
-        return self.line.newest.status == "Running"
+        """Return whether the reset would end a running run."""
+        return self.line.newest_run.status == "Running"
 
 
 Told = Iterator[tuple[Level, str]]
-"""Level and message."""
+"""Level and message of each hazard that applies."""
 
 
-def child_state(case: Case, child: Child) -> str:
-    """How the child stands: what its parent was told of its end, else what is known of it by itself."""
+def find_child_state(case: HazardCase, child: RunChild) -> str:
+    """Return the child's status: its outcome as the parent recorded it, else the status of its newest known run."""
     run_id, status = case.children.get(child.workflow_id, (None, child.outcome))
     return child.outcome if child.closed and run_id in (None, child.run_id) else status
 
 
-def _incomplete(case: Case) -> Told:
+def _warn_missing_events(case: HazardCase) -> Told:
     if "missing-event-id" in case.base.problems:
-        yield BLOCK, "events are missing in the loaded history: what is said here may be wrong; load all of it"
+        yield BLOCK, "the loaded history lacks events, so this plan may be wrong: load the whole history"
 
 
-def _same_ids(case: Case) -> Told:
+def _warn_same_ids(case: HazardCase) -> Told:
     if "same-ids" in case.base.problems:
-        yield BLOCK, "two different histories with these ids are loaded: nobody knows which one the server has"
+        yield BLOCK, "two different histories with these IDs are loaded: it is unclear which one the server has"
 
 
-def _id_taken(case: Case) -> Told:
+def _warn_id_reused(case: HazardCase) -> Told:
     if case.line.newer_chain:
         yield (
             BLOCK,
             (
-                f"the workflow id was used again since: resetting this execution would end run {case.line.newer_chain} "
-                "of the other one"
+                f"the workflow ID was used again: resetting this execution would end run {case.line.newer_chain} of "
+                "the newer one"
             ),
         )
 
 
-def _before_missing(case: Case) -> Told:
+def _warn_earlier_missing(case: HazardCase) -> Told:
     if case.line.before_missing and case.base is case.line.runs[0] and case.rule.kind != "event":
         yield (
             WARN,
-            (f"the run before this one, {case.line.before_missing}, is not loaded: the rule may hold for it already"),
+            (f"the run before this one, {case.line.before_missing}, is not loaded: the rule may match it already"),
         )
 
 
-def _later_missing(case: Case) -> Told:
-    last = case.line.newest
+def _warn_later_missing(case: HazardCase) -> Told:
+    last = case.line.newest_run
     if last.next_run_id is not None:
         yield (
             BLOCK,
-            (f"it went on in run {last.next_run_id}, which is not loaded: pull it, for its signals come back as well"),
+            (f"it continued in run {last.next_run_id}, which is not loaded: pull it, its signals are re-applied too"),
         )
 
 
-def _already_reset(case: Case) -> Told:
-    if broken := case.line.broken_after(case.base):
+def _warn_already_reset(case: HazardCase) -> Told:
+    if broken := case.line.find_break_after(case.base):
         text = (
-            f"run {broken[0].next_run_id} behind this base was reset to run {broken[1].run_id} since: the server would "
-            "bring back what was sent before that reset, and lose what was sent to the newer run"
+            f"run {broken[0].next_run_id} after this base was already reset, to run {broken[1].run_id}: the server "
+            "would re-apply messages from before that reset, and lose those sent to the newer run"
         )
         yield BLOCK, text
 
 
-def _reset_before(case: Case) -> Told:
+def _note_reset_before(case: HazardCase) -> Told:
     if case.base.reset_from and case.point.event_id > case.base.resets[-1].event_id:
-        yield NOTE, f"this run came out of a reset of run {case.base.reset_from} itself"
+        yield NOTE, f"this run is itself the result of a reset of run {case.base.reset_from}"
 
 
-def _child_of_another(case: Case) -> Told:
+def _warn_parent_told(case: HazardCase) -> Told:
     parent = case.base.parent_workflow_id
     if parent and not case.is_running:
-        yield WARN, f"its parent {parent} has been told its result: the new one reaches nobody"
+        yield WARN, f"its parent {parent} has its result already: a new result reaches nobody"
 
 
 _REOPENED: dict[str, tuple[Level, str]] = {
-    "Terminated": (BLOCK, "somebody terminated it: a reset makes it run again"),
-    "Canceled": (BLOCK, "it was cancelled: a reset makes it run again, and the request to cancel does not come back"),
+    "Terminated": (BLOCK, "it was terminated: a reset makes it run again"),
+    "Canceled": (BLOCK, "it was cancelled: a reset makes it run again and does not re-apply the cancel request"),
 }
 
 
-def _closed(case: Case) -> Told:
-    newest = case.line.newest
+def _warn_closed_run(case: HazardCase) -> Told:
+    newest = case.line.newest_run
     if newest.status in ("Running", "ContinuedAsNew"):
         return
     if newest.terminated_by_reset:
-        yield BLOCK, "a reset ended it: the run that it made is not loaded; pull the workflow again"
+        yield BLOCK, "a reset ended it, and the new run is not loaded: pull the workflow again"
         return
     level, text = _REOPENED.get(newest.status, (WARN, f"it is closed ({newest.status}): a reset makes it run again"))
     yield level, text
 
 
-def _cancel_lost(case: Case) -> Told:
-    if case.effects.cancels_lost and case.line.newest.status != "Canceled":
-        yield BLOCK, "a request to cancel came behind the point: the server drops it, so the workflow goes on"
+def _warn_cancel_lost(case: HazardCase) -> Told:
+    if case.effects.cancels_lost and case.line.newest_run.status != "Canceled":
+        yield BLOCK, "a cancel request came after the point: the server drops it, so the workflow goes on"
 
 
-def _continued(case: Case) -> Told:
+def _warn_continued_run(case: HazardCase) -> Told:
     if case.later:
         yield (
             WARN,
             (
-                f"it was continued as new behind the point: {len(case.later)} later runs are undone, and all that they "
-                "were sent goes to the earlier run"
+                f"it continued as new after the point: {len(case.later)} later runs are undone, and the earlier run "
+                "gets all their signals"
             ),
         )
 
 
-def _queue_lost(case: Case) -> Told:
+def _warn_queue_lost(case: HazardCase) -> Told:
     if count := case.effects.later_signals:
         text = (
-            f"{count} signals and updates of later runs reach the earlier run all at once: what it has not handled "
-            "when it continues as new is lost, unless the workflow hands it on"
+            f"{count} signals and updates of later runs reach the earlier run at once: those not handled before "
+            "continue-as-new are lost unless the workflow passes them on"
         )
         yield WARN, text
 
 
-def in_force(case: Case) -> Override | None:
-    """The override that the new run will have: the newest, since changes of options always come back."""
+def find_override_in_force(case: HazardCase) -> VersionOverride | None:
+    """Return the override that the new run will have: the newest, since the server always re-applies options."""
     found = [one for run in (case.base, *case.later) for one in run.overrides]
     return found[-1] if found and not found[-1].removed else None
 
 
-def _bad_override(case: Case) -> Told:
-    override = in_force(case)
+def _warn_bad_override(case: HazardCase) -> Told:
+    override = find_override_in_force(case)
     if override and override.build_id in case.bad:
         text = (
-            f"an override (event {override.event_id}) pins it to {override.deployment}:{override.build_id} and comes "
-            "back, so that the new run would go to the bad build: `reset apply --pin DEPLOYMENT:BUILD` replaces it"
+            f"an override (event {override.event_id}) pins it to {override.deployment}:{override.build_id} and is "
+            "re-applied, so the new run would go to the bad build: `reset apply --pin DEPLOYMENT:BUILD` replaces it"
         )
         yield BLOCK, text
 
 
-def _old_pin(case: Case) -> Told:
+def _warn_old_pin(case: HazardCase) -> Told:
     kept = [task for task in case.base.tasks if task.event_id < case.point.event_id]
-    if in_force(case) is None and kept and kept[-1].behavior == "PINNED":
+    if find_override_in_force(case) is None and kept and kept[-1].behavior == "PINNED":
         pinned = f"{kept[-1].deployment}:{kept[-1].build_id}"
         text = f"it is pinned to {pinned}: without --pin the new run waits for a worker of that version"
         yield BLOCK if kept[-1].build_id in case.bad else WARN, text
 
 
-def _children(case: Case, *, random: bool) -> list[tuple[Child, str]]:
+def _restarted_child_states(case: HazardCase, *, random: bool) -> list[tuple[RunChild, str]]:
     return [
-        (child, child_state(case, child))
+        (child, find_child_state(case, child))
         for child in case.effects.children_again
         if has_random_id(child, case.base) == random
     ]
@@ -189,126 +188,129 @@ _REFUSED: dict[str, tuple[str, ...]] = {
     "REJECT_DUPLICATE": ("Completed", "Failed", "Canceled", "Terminated", "TimedOut", "ContinuedAsNew"),
     "ALLOW_DUPLICATE_FAILED_ONLY": ("Completed", "ContinuedAsNew"),
 }
-"""The ends after which a policy does not let an id be used again."""
+"""The statuses after which a reuse policy forbids the ID."""
 
 
-def _fixed_child(case: Case) -> Told:
-    for child, state in _children(case, random=False):
+def _warn_fixed_child_id(case: HazardCase) -> Told:
+    for child, state in _restarted_child_states(case, random=False):
         name = f"child {child.workflow_id} ({child.type})"
         if state in _OPEN and child.reuse_policy != "TERMINATE_IF_RUNNING":
-            yield BLOCK, f"{name} still runs and would be started again: that fails, and the workflow with it"
+            yield BLOCK, f"{name} still runs: starting it again fails, and the workflow with it"
         elif state in _OPEN:
             yield WARN, f"{name} still runs: it would be terminated and started again"
         elif state in _REFUSED.get(child.reuse_policy, ()):
-            yield BLOCK, f"{name} is {state}, and its id may not be used again: starting it fails"
+            yield BLOCK, f"{name} is {state}, and its reuse policy forbids the ID: starting it fails"
         elif state != "StartFailed":
-            yield WARN, f"{name} is {state}, and would be started again under the same id"
+            yield WARN, f"{name} is {state}, and would be started again with the same ID"
 
 
-def _random_child(case: Case) -> Told:
-    """The SDK draws new numbers in a reset run only behind the first signals: before that a made-up id is the old."""
-    for child, state in _children(case, random=True):
-        name = f"child {child.workflow_id} ({child.type}), whose id the SDK made up,"
+def _warn_random_child_id(case: HazardCase) -> Told:
+    """Warn of children with a generated ID.
+
+    The reset run gets a new random seed only after the first signals. Until then it generates the same IDs as before.
+    """
+    for child, state in _restarted_child_states(case, random=True):
+        name = f"child {child.workflow_id} ({child.type}), with a generated ID,"
         if state in _OPEN:
             text = (
-                f"{name} still runs: a second one would be started, and nobody waits for the first; or, where a signal "
-                "starts it at once, under the same id, which fails"
+                f"{name} still runs: a second one would be started, and nobody waits for the first. If a signal starts "
+                "it at once, it gets the same ID, and starting it fails"
             )
             yield BLOCK, text
         elif state != "StartFailed":
-            yield WARN, f"{name} is {state}: a second one would be started, mostly under another id"
+            yield WARN, f"{name} is {state}: a second one would be started, most likely with another ID"
 
 
-def _pending_child(case: Case) -> Told:
+def _warn_pending_child(case: HazardCase) -> Told:
     for child in case.effects.children_pending:
         if child.closed is None and not case.is_running:
             text = (
-                f"child {child.workflow_id} was under way at the point and had not ended when this run closed: what "
-                "it gave is lost, and the new run waits for it for ever"
+                f"child {child.workflow_id} was running at the point and had not ended when this run closed: its "
+                "result is lost, and the new run waits for it forever"
             )
             yield BLOCK, text
         else:
-            yield NOTE, f"child {child.workflow_id} is under way at the point: the new run takes it up again"
+            yield NOTE, f"child {child.workflow_id} is running at the point: the new run waits for it again"
 
 
-def _repeats(case: Case) -> Told:
+def _note_reruns(case: HazardCase) -> Told:
     if case.effects.repeats or case.effects.repeats_local:
         counts = case.effects.repeats | case.effects.repeats_local
-        yield NOTE, "activities run again: " + ", ".join(f"{name} ({count})" for name, count in counts.items())
+        yield NOTE, "activities are executed again: " + ", ".join(f"{name} ({count})" for name, count in counts.items())
 
 
-def _pending_activity(case: Case) -> Told:
+def _warn_pending_activity(case: HazardCase) -> Told:
     if case.effects.pending_activities:
         names = ", ".join(case.effects.pending_activities)
-        yield WARN, f"activities were under way when the history was taken, and are asked for again: {names}"
+        yield WARN, f"activities were pending when the history was exported, and are scheduled again: {names}"
 
 
-def _failed_activity(case: Case) -> Told:
+def _warn_failed_activity(case: HazardCase) -> Told:
     for kind in case.effects.failed_by_reset:
-        yield BLOCK, f"activity {kind} had started before the point: the server makes it fail in the new run"
+        yield BLOCK, f"activity {kind} had started before the point: the server fails it in the new run"
 
 
-def _externals(case: Case) -> Told:
+def _warn_external_again(case: HazardCase) -> Told:
     if case.effects.externals_again:
         yield WARN, "sent to other workflows again: " + ", ".join(dict.fromkeys(case.effects.externals_again))
 
 
-def _nexus(case: Case) -> Told:
+def _warn_nexus_again(case: HazardCase) -> Told:
     if case.effects.nexus_again:
         yield WARN, "Nexus operations start again: " + ", ".join(dict.fromkeys(case.effects.nexus_again))
 
 
-def _update_results(case: Case) -> Told:
+def _warn_update_results(case: HazardCase) -> Told:
     if found := case.effects.updates_may_change:
-        yield WARN, f"{len(found)} updates are worked out again, and may answer differently: {', '.join(found[:5])}"
+        yield WARN, f"{len(found)} updates are executed again, and may answer differently: {', '.join(found[:5])}"
 
 
-def _order(case: Case) -> Told:
+def _note_order_changes(case: HazardCase) -> Told:
     sent = case.effects.reapplied["signals"] + case.effects.reapplied["updates"]
     if sent and case.effects.repeats:
-        yield NOTE, f"{sent} signals and updates come back before any activity runs, and not between them as they did"
+        yield NOTE, f"{sent} signals and updates come before any activity, not between activities as recorded"
 
 
-def _came_back(case: Case) -> Told:
+def _note_build_came_back(case: HazardCase) -> Told:
     if case.rule.kind != "build":
         return
-    found = [task.event_id for task, _ in entries(case.base) if task.build_id == case.rule.value]
+    found = [task.event_id for task, _ in list_build_entries(case.base) if task.build_id == case.rule.value]
     if len(found) > 1 and case.rule.ordinal == 1:
         yield (
             NOTE,
             (
-                f"build {case.rule.value} came back at event {', '.join(map(str, found[1:]))}: the point is before its "
-                "first task, and what other builds did between is undone as well"
+                f"build {case.rule.value} returned at event {', '.join(map(str, found[1:]))}: the point is before its "
+                "first task, so the work of other builds in between is undone too"
             ),
         )
 
 
-TRAPS: dict[str, Callable[[Case], Told]] = {
-    "incomplete-history": _incomplete,
-    "same-ids": _same_ids,
-    "workflow-id-reused": _id_taken,
-    "earlier-run-missing": _before_missing,
-    "later-run-missing": _later_missing,
-    "base-already-reset": _already_reset,
-    "reset-before": _reset_before,
-    "child-of-another": _child_of_another,
-    "closed-run": _closed,
-    "cancel-lost": _cancel_lost,
-    "continued-as-new": _continued,
-    "queue-lost": _queue_lost,
-    "override-to-bad-build": _bad_override,
-    "pinned-to-old-build": _old_pin,
-    "child-fixed-id": _fixed_child,
-    "child-random-id": _random_child,
-    "child-pending": _pending_child,
-    "activities-again": _repeats,
-    "activity-pending": _pending_activity,
-    "activity-failed-by-reset": _failed_activity,
-    "external-again": _externals,
-    "nexus-again": _nexus,
-    "update-results": _update_results,
-    "order-changes": _order,
-    "build-came-back": _came_back,
+TRAPS: dict[str, Callable[[HazardCase], Told]] = {
+    "incomplete-history": _warn_missing_events,
+    "same-ids": _warn_same_ids,
+    "workflow-id-reused": _warn_id_reused,
+    "earlier-run-missing": _warn_earlier_missing,
+    "later-run-missing": _warn_later_missing,
+    "base-already-reset": _warn_already_reset,
+    "reset-before": _note_reset_before,
+    "child-of-another": _warn_parent_told,
+    "closed-run": _warn_closed_run,
+    "cancel-lost": _warn_cancel_lost,
+    "continued-as-new": _warn_continued_run,
+    "queue-lost": _warn_queue_lost,
+    "override-to-bad-build": _warn_bad_override,
+    "pinned-to-old-build": _warn_old_pin,
+    "child-fixed-id": _warn_fixed_child_id,
+    "child-random-id": _warn_random_child_id,
+    "child-pending": _warn_pending_child,
+    "activities-again": _note_reruns,
+    "activity-pending": _warn_pending_activity,
+    "activity-failed-by-reset": _warn_failed_activity,
+    "external-again": _warn_external_again,
+    "nexus-again": _warn_nexus_again,
+    "update-results": _warn_update_results,
+    "order-changes": _note_order_changes,
+    "build-came-back": _note_build_came_back,
 }
 PIN_SOLVES = frozenset({"override-to-bad-build", "pinned-to-old-build"})
-"""What `--pin` at apply puts right, so that it no longer keeps an item out."""
+"""Hazards that `reset apply --pin` solves, so that they no longer block."""

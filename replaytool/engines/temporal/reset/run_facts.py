@@ -1,4 +1,4 @@
-"""What a history says that matters to a reset, read off the events in one pass."""
+"""Read from a run's events what matters to a reset, in one pass."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 
 import msgspec
 
-from replaytool.engines.temporal.events.labels import attributes
-from replaytool.engines.temporal.events.payloads import from_json, is_payload, plain_value
+from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json, read_plain_value
 from replaytool.model.history import Event, Payload
 from replaytool.model.token_usage import Usage, usages
 
 
 @dataclass(slots=True)
-class Task:
-    """A completed workflow task: what a run can be reset to."""
+class RunTask:
+    """A completed workflow task: a possible reset point."""
 
     event_id: int
     at: str | None
     build_id: str | None
     deployment: str | None
     behavior: str | None
-    """PINNED, AUTO_UPGRADE, or nothing where the worker is not versioned."""
+    """PINNED, AUTO_UPGRADE, or empty if the worker is not versioned."""
 
 
 @dataclass(slots=True)
-class Activity:
-    """An activity, from the task that asked for it to its end."""
+class RunActivity:
+    """An activity, from the task that scheduled it to its end."""
 
     type: str
     task_id: int
@@ -39,17 +39,17 @@ class Activity:
     started: int | None = None
     closed: int | None = None
     build_id: str | None = None
-    """The build that ran it."""
+    """The build that executed it."""
     started_at: str | None = None
     asked: Any = None
-    """Its input as the event has it, until it is closed."""
+    """Its recorded input, until it closes."""
     spent: list[Usage] = field(default_factory=list)
-    """What its result says that models spent."""
+    """The tokens that its result reports."""
 
 
 @dataclass(slots=True)
-class Update:
-    """An update, by whichever events a history has of it."""
+class RunUpdate:
+    """An update, from whichever of its events the history has."""
 
     id: str
     name: str
@@ -58,8 +58,8 @@ class Update:
 
 
 @dataclass(slots=True)
-class Child:
-    """A child workflow, as its parent sees it."""
+class RunChild:
+    """A child workflow, as its parent records it."""
 
     workflow_id: str
     type: str
@@ -73,8 +73,8 @@ class Child:
 
 
 @dataclass(slots=True)
-class Named:
-    """An event of which only place and name matter: a signal, a cancel request, a local activity."""
+class NamedEvent:
+    """An event of which only ID and name matter: a signal, a cancel request, a local activity."""
 
     event_id: int
     name: str = ""
@@ -83,8 +83,8 @@ class Named:
 
 
 @dataclass(slots=True)
-class Override:
-    """A versioning override: which version it pins to, or none where it lets the run go with the others."""
+class VersionOverride:
+    """A versioning override: the version that it pins to, or None for auto-upgrade."""
 
     event_id: int
     deployment: str | None
@@ -94,7 +94,7 @@ class Override:
 
 @dataclass(slots=True)
 class ResetEvent:
-    """Where this run was forked from another one."""
+    """The reset that forked this run from another one."""
 
     event_id: int
     base_run_id: str
@@ -104,8 +104,8 @@ class ResetEvent:
 
 
 @dataclass(slots=True)
-class Record:
-    """One run."""
+class RunFacts:
+    """What matters to a reset, of one run."""
 
     run_key: str
     workflow_id: str | None
@@ -119,28 +119,28 @@ class Record:
     parent_workflow_id: str | None = None
     problems: tuple[str, ...] = ()
     born_at: str = ""
-    """When this run came to be: a reset run's first events are older than the run."""
+    """When this run began to exist: the first events of a reset run are older than the run."""
     last_event_id: int = 0
     closed_at: str | None = None
     next_run_id: str | None = None
-    """The run that this one handed over to: continued as new, retried, or by its cron schedule."""
+    """The run after this one: by continue-as-new, a retry, or the cron schedule."""
     terminated_by_reset: bool = False
-    tasks: list[Task] = field(default_factory=list)
-    activities: dict[int, Activity] = field(default_factory=dict)
-    locals: list[Named] = field(default_factory=list)
-    signals: list[Named] = field(default_factory=list)
-    updates: dict[str, Update] = field(default_factory=dict)
-    overrides: list[Override] = field(default_factory=list)
-    children: dict[int, Child] = field(default_factory=dict)
-    child_events: list[Named] = field(default_factory=list)
-    externals: list[Named] = field(default_factory=list)
-    nexus: dict[int, Named] = field(default_factory=dict)
-    cancels: list[Named] = field(default_factory=list)
+    tasks: list[RunTask] = field(default_factory=list)
+    activities: dict[int, RunActivity] = field(default_factory=dict)
+    locals: list[NamedEvent] = field(default_factory=list)
+    signals: list[NamedEvent] = field(default_factory=list)
+    updates: dict[str, RunUpdate] = field(default_factory=dict)
+    overrides: list[VersionOverride] = field(default_factory=list)
+    children: dict[int, RunChild] = field(default_factory=dict)
+    child_events: list[NamedEvent] = field(default_factory=list)
+    externals: list[NamedEvent] = field(default_factory=list)
+    nexus: dict[int, NamedEvent] = field(default_factory=dict)
+    cancels: list[NamedEvent] = field(default_factory=list)
     resets: list[ResetEvent] = field(default_factory=list)
 
     @property
     def reset_from(self) -> str | None:
-        """The base of the reset that made this run."""
+        """The base run of the reset that created this run."""
         return next((one.base_run_id for one in reversed(self.resets) if one.new_run_id == self.run_id), None)
 
 
@@ -150,13 +150,13 @@ _CLOSING = {
 }  # fmt: skip
 _NEXUS_ENDS = {"Completed", "Failed", "Canceled", "TimedOut"}
 RESETTER = "history-resetter"
-# Reading a large result costs more than looking for this: `usage`, `usageMetadata` and `usage_metadata` have it.
+# To decode a large result costs more than to look for this part of `usage`, `usageMetadata` and `usage_metadata`.
 _SAYS_USAGE = b"usage"
 
 
-def record(row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...] = ()) -> Record:
-    """The record of the run that this row of the `runs` view is about."""
-    made = Record(
+def read_run_facts(row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...] = ()) -> RunFacts:
+    """Read the facts of the run in this row of the `runs` view."""
+    made = RunFacts(
         run_key=row["run_key"],
         workflow_id=row["workflow_id"],
         run_id=row["run_id"],
@@ -172,100 +172,102 @@ def record(row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str,
     for event in events:
         made.born_at = made.born_at or event.event_time or ""
         made.last_event_id = event.event_id
-        reader = _reader(event.event_type)
+        reader = _find_reader(event.event_type)
         if reader is not None:
-            reader(made, event, attributes(msgspec.json.decode(event.raw)))
+            reader(made, event, event_attributes(msgspec.json.decode(event.raw)))
     return made
 
 
-Reader = Callable[[Record, Event, dict[str, Any]], None]
+Reader = Callable[[RunFacts, Event, dict[str, Any]], None]
 
 
-def _reader(event_type: str) -> Reader | None:
+def _find_reader(event_type: str) -> Reader | None:
     if event_type in _CLOSING:
-        return _closed
+        return _read_closed_run
     if event_type in READERS:
         return READERS[event_type]
     if event_type.startswith("ChildWorkflowExecution"):
-        return _child_event
-    return _nexus_event if event_type.startswith("NexusOperation") else None
+        return _read_child_event
+    return _read_nexus_event if event_type.startswith("NexusOperation") else None
 
 
-def number(value: object) -> int:
-    """An event id as JSON has it: text, a number, or nothing."""
+def parse_event_id(value: object) -> int:
+    """Return an event ID from JSON, where it may be text, a number, or missing."""
     return int(value) if isinstance(value, str | int) and str(value).isdigit() else 0
 
 
-def _text(value: object) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _inner(value: object, *keys: str) -> str:
+def _text_at(value: object, *keys: str) -> str:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    return _text(value)
+    return _as_text(value)
 
 
-def _started(made: Record, event: Event, found: dict[str, Any]) -> None:
+def _read_start(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
     if isinstance(found.get("versioningOverride"), dict):
-        made.overrides.append(override(event.event_id, found["versioningOverride"]))
+        made.overrides.append(read_override(event.event_id, found["versioningOverride"]))
 
 
-def _task(made: Record, event: Event, found: dict[str, Any]) -> None:
-    deployment = _text(found.get("workerDeploymentName")) or _inner(found, "deploymentVersion", "deploymentName")
-    behavior = _text(found.get("versioningBehavior")).removeprefix("VERSIONING_BEHAVIOR_")
+def _read_completed_task(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    deployment = _as_text(found.get("workerDeploymentName")) or _text_at(found, "deploymentVersion", "deploymentName")
+    behavior = _as_text(found.get("versioningBehavior")).removeprefix("VERSIONING_BEHAVIOR_")
     made.tasks.append(
-        Task(event.event_id, event.event_time, event.build_id, deployment or None, behavior.replace("UNSPECIFIED", ""))
+        RunTask(
+            event.event_id, event.event_time, event.build_id, deployment or None, behavior.replace("UNSPECIFIED", "")
+        )
     )
 
 
-def _task_failed(made: Record, event: Event, found: dict[str, Any]) -> None:
-    if not (new := _text(found.get("newRunId"))):
+def _read_failed_task(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    if not (new := _as_text(found.get("newRunId"))):
         return
-    reason = _inner(found, "failure", "message")
-    made.resets.append(ResetEvent(event.event_id, _text(found.get("baseRunId")), new, reason, event.event_time))
+    reason = _text_at(found, "failure", "message")
+    made.resets.append(ResetEvent(event.event_id, _as_text(found.get("baseRunId")), new, reason, event.event_time))
     if new == made.run_id:
         made.born_at = event.event_time or made.born_at
 
 
-def _activity_scheduled(made: Record, event: Event, found: dict[str, Any]) -> None:
-    kind = _inner(found, "activityType", "name")
-    task = number(found.get("workflowTaskCompletedEventId"))
-    made.activities[event.event_id] = Activity(kind, task, event.event_id, asked=found.get("input"))
+def _read_activity_scheduled(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    kind = _text_at(found, "activityType", "name")
+    task = parse_event_id(found.get("workflowTaskCompletedEventId"))
+    made.activities[event.event_id] = RunActivity(kind, task, event.event_id, asked=found.get("input"))
 
 
-def _activity_started(made: Record, event: Event, found: dict[str, Any]) -> None:
-    if activity := made.activities.get(number(found.get("scheduledEventId"))):
+def _read_activity_started(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    if activity := made.activities.get(parse_event_id(found.get("scheduledEventId"))):
         activity.started, activity.build_id, activity.started_at = event.event_id, event.build_id, event.event_time
 
 
-def _activity_closed(made: Record, event: Event, found: dict[str, Any]) -> None:
-    if activity := made.activities.get(number(found.get("scheduledEventId"))):
+def _read_activity_closed(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    if activity := made.activities.get(parse_event_id(found.get("scheduledEventId"))):
         activity.closed = event.event_id
-        activity.spent, activity.asked = _spent(found.get("result"), activity.asked), None
+        activity.spent, activity.asked = _read_spent_tokens(found.get("result"), activity.asked), None
 
 
-def _spent(result: Any, asked: Any) -> list[Usage]:
-    """What the result tells of tokens; one that is encrypted tells nothing."""
-    values = [plain_value(one) for one in _payloads(result) if _SAYS_USAGE in one.data]
-    inputs = [plain_value(one) for one in _payloads(asked)] if values else []
+def _read_spent_tokens(result: Any, asked: Any) -> list[Usage]:
+    """Return the tokens that a result reports; an encrypted result reports none."""
+    values = [read_plain_value(one) for one in _list_payloads(result) if _SAYS_USAGE in one.data]
+    inputs = [read_plain_value(one) for one in _list_payloads(asked)] if values else []
     return [one for value in values for one in usages(value, inputs)]
 
 
-def _payloads(found: Any) -> list[Payload]:
+def _list_payloads(found: Any) -> list[Payload]:
     listed = found.get("payloads") if isinstance(found, dict) else None
-    return [from_json(one) for one in listed if is_payload(one)] if isinstance(listed, list) else []
+    return [payload_from_json(one) for one in listed if is_payload(one)] if isinstance(listed, list) else []
 
 
-def _marker(made: Record, event: Event, found: dict[str, Any]) -> None:
+def _read_marker(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
     if found.get("markerName") == "core_local_activity":
         details = found.get("details")
         result = details.get("result") if isinstance(details, dict) else None
-        made.locals.append(Named(event.event_id, _local_type(found), spent=_spent(result, None)))
+        made.locals.append(NamedEvent(event.event_id, _read_local_type(found), spent=_read_spent_tokens(result, None)))
 
 
-def _local_type(found: dict[str, Any]) -> str:
-    """The type of a local activity, which the SDK keeps in a payload of its own."""
+def _read_local_type(found: dict[str, Any]) -> str:
+    """Return the type of a local activity, which sdk-core keeps in a payload of its own."""
     try:
         data = found["details"]["data"]["payloads"][0]["data"]
         return str(json.loads(base64.b64decode(data))["activity_type"])
@@ -273,116 +275,120 @@ def _local_type(found: dict[str, Any]) -> str:
         return "a local activity"
 
 
-def _signal(made: Record, event: Event, found: dict[str, Any]) -> None:
-    made.signals.append(Named(event.event_id, _text(found.get("signalName"))))
+def _read_signal(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    made.signals.append(NamedEvent(event.event_id, _as_text(found.get("signalName"))))
 
 
-def _update_admitted(made: Record, event: Event, found: dict[str, Any]) -> None:
+def _read_update_admitted(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
     request = found.get("request")
-    known = _inner(request, "meta", "updateId") or f"event {event.event_id}"
-    made.updates.setdefault(known, Update(known, _inner(request, "input", "name"), event.event_id))
+    known = _text_at(request, "meta", "updateId") or f"event {event.event_id}"
+    made.updates.setdefault(known, RunUpdate(known, _text_at(request, "input", "name"), event.event_id))
 
 
-def _update_accepted(made: Record, event: Event, found: dict[str, Any]) -> None:
-    known = _text(found.get("protocolInstanceId")) or f"event {event.event_id}"
-    made.updates.setdefault(known, Update(known, _inner(found, "acceptedRequest", "input", "name"), event.event_id))
+def _read_update_accepted(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    known = _as_text(found.get("protocolInstanceId")) or f"event {event.event_id}"
+    made.updates.setdefault(
+        known, RunUpdate(known, _text_at(found, "acceptedRequest", "input", "name"), event.event_id)
+    )
 
 
-def _update_completed(made: Record, event: Event, found: dict[str, Any]) -> None:
-    if update := made.updates.get(_inner(found, "meta", "updateId")):
+def _read_update_completed(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    if update := made.updates.get(_text_at(found, "meta", "updateId")):
         update.completed = event.event_id
 
 
-def override(event_id: int, found: Mapping[str, Any]) -> Override:
-    """The override in any of the spellings that servers have had for it."""
+def read_override(event_id: int, found: Mapping[str, Any]) -> VersionOverride:
+    """Read the override in any spelling that servers have used."""
     pinned = found.get("pinned")
     version = pinned.get("version") if isinstance(pinned, dict) else found.get("deployment")
     if isinstance(version, dict):
         named = version.get("deploymentName") or version.get("seriesName")
-        return Override(event_id, _text(named) or None, _text(version.get("buildId")) or None)
-    if old := _text(found.get("pinnedVersion")):
+        return VersionOverride(event_id, _as_text(named) or None, _as_text(version.get("buildId")) or None)
+    if old := _as_text(found.get("pinnedVersion")):
         name, _, build = old.rpartition("." if "." in old else ":")
-        return Override(event_id, name or None, build)
-    return Override(event_id, None, None)
+        return VersionOverride(event_id, name or None, build)
+    return VersionOverride(event_id, None, None)
 
 
-def _options_updated(made: Record, event: Event, found: dict[str, Any]) -> None:
+def _read_options_updated(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
     if found.get("unsetVersioningOverride"):
-        made.overrides.append(Override(event.event_id, None, None, removed=True))
+        made.overrides.append(VersionOverride(event.event_id, None, None, removed=True))
     elif isinstance(found.get("versioningOverride"), dict):
-        made.overrides.append(override(event.event_id, found["versioningOverride"]))
+        made.overrides.append(read_override(event.event_id, found["versioningOverride"]))
 
 
-def _child_initiated(made: Record, event: Event, found: dict[str, Any]) -> None:
-    made.children[event.event_id] = Child(
-        _text(found.get("workflowId")),
-        _inner(found, "workflowType", "name"),
+def _read_child_initiated(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    made.children[event.event_id] = RunChild(
+        _as_text(found.get("workflowId")),
+        _text_at(found, "workflowType", "name"),
         event.event_id,
-        _text(found.get("workflowIdReusePolicy")).removeprefix("WORKFLOW_ID_REUSE_POLICY_"),
-        _text(found.get("parentClosePolicy")).removeprefix("PARENT_CLOSE_POLICY_"),
+        _as_text(found.get("workflowIdReusePolicy")).removeprefix("WORKFLOW_ID_REUSE_POLICY_"),
+        _as_text(found.get("parentClosePolicy")).removeprefix("PARENT_CLOSE_POLICY_"),
     )
 
 
-def _child_event(made: Record, event: Event, found: dict[str, Any]) -> None:
-    child = made.children.get(number(found.get("initiatedEventId")))
-    made.child_events.append(Named(event.event_id, event.event_type, number(found.get("initiatedEventId"))))
+def _read_child_event(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    child = made.children.get(parse_event_id(found.get("initiatedEventId")))
+    made.child_events.append(
+        NamedEvent(event.event_id, event.event_type, parse_event_id(found.get("initiatedEventId")))
+    )
     if child is None:
         return
     if event.event_type == "ChildWorkflowExecutionStarted":
-        child.started, child.run_id = event.event_id, _inner(found, "workflowExecution", "runId")
+        child.started, child.run_id = event.event_id, _text_at(found, "workflowExecution", "runId")
     else:
         child.closed, child.outcome = event.event_id, event.event_type.removeprefix("ChildWorkflowExecution")
 
 
-def _child_not_started(made: Record, event: Event, found: dict[str, Any]) -> None:
-    _child_event(made, event, found)
-    if child := made.children.get(number(found.get("initiatedEventId"))):
+def _read_child_not_started(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    _read_child_event(made, event, found)
+    if child := made.children.get(parse_event_id(found.get("initiatedEventId"))):
         child.outcome = "StartFailed"
 
 
-def _external(made: Record, event: Event, found: dict[str, Any]) -> None:
+def _read_external(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
     what = "signal" if event.event_type.startswith("Signal") else "cancel request"
-    made.externals.append(Named(event.event_id, f"{what} to {_inner(found, 'workflowExecution', 'workflowId')}"))
+    made.externals.append(NamedEvent(event.event_id, f"{what} to {_text_at(found, 'workflowExecution', 'workflowId')}"))
 
 
-def _nexus_event(made: Record, event: Event, found: dict[str, Any]) -> None:
+def _read_nexus_event(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
     if event.event_type == "NexusOperationScheduled":
-        made.nexus[event.event_id] = Named(event.event_id, _text(found.get("operation")))
+        made.nexus[event.event_id] = NamedEvent(event.event_id, _as_text(found.get("operation")))
         return
-    operation = made.nexus.get(number(found.get("scheduledEventId")))
+    operation = made.nexus.get(parse_event_id(found.get("scheduledEventId")))
     if operation and event.event_type.removeprefix("NexusOperation") in _NEXUS_ENDS:
         operation.closed = event.event_id
 
 
-def _cancel_requested(made: Record, event: Event, found: dict[str, Any]) -> None:
-    made.cancels.append(Named(event.event_id, _text(found.get("cause"))))
+def _read_cancel_requested(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+    made.cancels.append(NamedEvent(event.event_id, _as_text(found.get("cause"))))
 
 
-def _closed(made: Record, event: Event, found: dict[str, Any]) -> None:
+def _read_closed_run(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
     made.closed_at = event.event_time
-    made.next_run_id = _text(found.get("newExecutionRunId")) or None
+    made.next_run_id = _as_text(found.get("newExecutionRunId")) or None
     made.terminated_by_reset = found.get("identity") == RESETTER
 
 
 READERS: dict[str, Reader] = {
-    "WorkflowExecutionStarted": _started,
-    "WorkflowTaskCompleted": _task,
-    "WorkflowTaskFailed": _task_failed,
-    "ActivityTaskScheduled": _activity_scheduled,
-    "ActivityTaskStarted": _activity_started,
-    "ActivityTaskCompleted": _activity_closed,
-    "ActivityTaskFailed": _activity_closed,
-    "ActivityTaskTimedOut": _activity_closed,
-    "ActivityTaskCanceled": _activity_closed,
-    "MarkerRecorded": _marker,
-    "WorkflowExecutionSignaled": _signal,
-    "WorkflowExecutionUpdateAdmitted": _update_admitted,
-    "WorkflowExecutionUpdateAccepted": _update_accepted,
-    "WorkflowExecutionUpdateCompleted": _update_completed,
-    "WorkflowExecutionOptionsUpdated": _options_updated,
-    "StartChildWorkflowExecutionInitiated": _child_initiated,
-    "StartChildWorkflowExecutionFailed": _child_not_started,
-    "SignalExternalWorkflowExecutionInitiated": _external,
-    "RequestCancelExternalWorkflowExecutionInitiated": _external,
-    "WorkflowExecutionCancelRequested": _cancel_requested,
+    "WorkflowExecutionStarted": _read_start,
+    "WorkflowTaskCompleted": _read_completed_task,
+    "WorkflowTaskFailed": _read_failed_task,
+    "ActivityTaskScheduled": _read_activity_scheduled,
+    "ActivityTaskStarted": _read_activity_started,
+    "ActivityTaskCompleted": _read_activity_closed,
+    "ActivityTaskFailed": _read_activity_closed,
+    "ActivityTaskTimedOut": _read_activity_closed,
+    "ActivityTaskCanceled": _read_activity_closed,
+    "MarkerRecorded": _read_marker,
+    "WorkflowExecutionSignaled": _read_signal,
+    "WorkflowExecutionUpdateAdmitted": _read_update_admitted,
+    "WorkflowExecutionUpdateAccepted": _read_update_accepted,
+    "WorkflowExecutionUpdateCompleted": _read_update_completed,
+    "WorkflowExecutionOptionsUpdated": _read_options_updated,
+    "StartChildWorkflowExecutionInitiated": _read_child_initiated,
+    "StartChildWorkflowExecutionFailed": _read_child_not_started,
+    "SignalExternalWorkflowExecutionInitiated": _read_external,
+    "RequestCancelExternalWorkflowExecutionInitiated": _read_external,
+    "WorkflowExecutionCancelRequested": _read_cancel_requested,
 }

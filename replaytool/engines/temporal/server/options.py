@@ -1,4 +1,4 @@
-"""Which Temporal server is meant: the official tools' variables and configuration file, below explicit options."""
+"""Find the Temporal server to use: explicit options, then the official environment variables and configuration file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_NAMESPACE = "default"
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """What a person said about the server; None leaves it to the environment and the configuration file."""
+    """Server options of the command line. None leaves the choice to the environment and the configuration file."""
 
     address: str | None = None
     namespace: str | None = None
@@ -34,25 +34,25 @@ class ServerOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """The server that all of this adds up to."""
+class ServerTarget:
+    """The resolved server."""
 
     address: str
     namespace: str
     connect: dict[str, Any] = field(repr=False)
-    """Arguments for Client.connect."""
+    """Arguments of Client.connect."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
-    def redacted(self, text: str) -> str:
-        """The text on one line, without anything that gives access."""
+    def redact_secrets(self, text: str) -> str:
+        """Return the text on one line, without secrets."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return visible(" ".join(text.split()))
 
 
-def resolve(options: ServerOptions) -> Target:
-    """The target, or what is wrong with the configuration."""
-    profile = _overridden(_profile(options), options)
+def resolve_target(options: ServerOptions) -> ServerTarget:
+    """Return the server to use, or raise what is wrong with the configuration."""
+    profile = _override_profile(_load_profile(options), options)
     try:
         config: dict[str, Any] = {**profile.to_client_connect_config()}
     except OSError as error:
@@ -61,28 +61,28 @@ def resolve(options: ServerOptions) -> Target:
             f"the TLS file {name} cannot be read: {error.strerror}",
             "check --tls-cert, --tls-key and --tls-ca, or the TEMPORAL_TLS_* variables and temporal.toml",
         ) from error
-    address = _checked(config.pop("target_host", DEFAULT_ADDRESS))
+    address = _check_address(config.pop("target_host", DEFAULT_ADDRESS))
     namespace = config.pop("namespace", DEFAULT_NAMESPACE) or DEFAULT_NAMESPACE
-    _check_key(config.get("api_key"))
-    # Said here and not left to the client, whose defaults differ between versions.
+    _check_api_key(config.get("api_key"))
+    # Set explicitly: the client's default differs between versions.
     config.setdefault("tls", False)
-    return Target(address, namespace, config, _secrets(profile))
+    return ServerTarget(address, namespace, config, _collect_secrets(profile))
 
 
-def _profile(options: ServerOptions) -> ClientConfigProfile:
+def _load_profile(options: ServerOptions) -> ClientConfigProfile:
     from temporalio.envconfig import ClientConfigProfile
 
     path = Path(options.config_file) if options.config_file else None
     if path is not None and not path.is_file():
-        raise ReplaytoolError(f"there is no configuration file {visible(str(path))}", "check --config-file")
+        raise ReplaytoolError(f"the configuration file {visible(str(path))} does not exist", "check --config-file")
     try:
         return ClientConfigProfile.load(options.profile, config_source=path)
     except Exception as error:
-        raise _unusable(options, str(error)) from None
+        raise _profile_error(options, str(error)) from None
 
 
-def _unusable(options: ServerOptions, text: str) -> ReplaytoolError:
-    # The parser quotes the offending line, which may hold a key: nothing but its place is repeated.
+def _profile_error(options: ServerOptions, text: str) -> ReplaytoolError:
+    # The parser quotes the line, which may hold a key: repeat only its position.
     missing = re.fullmatch(r"Profile '(.*)' not found", text)
     if missing:
         return ReplaytoolError(
@@ -98,13 +98,13 @@ def _unusable(options: ServerOptions, text: str) -> ReplaytoolError:
     )
 
 
-def _overridden(profile: ClientConfigProfile, options: ServerOptions) -> ClientConfigProfile:
+def _override_profile(profile: ClientConfigProfile, options: ServerOptions) -> ClientConfigProfile:
     given = {"address": options.address, "namespace": options.namespace, "api_key": options.api_key}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    return replace(profile, tls=_tls(profile.tls, options), **changes)
+    return replace(profile, tls=_override_tls(profile.tls, options), **changes)
 
 
-def _tls(tls: ClientConfigTLS | None, options: ServerOptions) -> ClientConfigTLS | None:
+def _override_tls(tls: ClientConfigTLS | None, options: ServerOptions) -> ClientConfigTLS | None:
     from temporalio.envconfig import ClientConfigTLS
 
     given = {
@@ -121,23 +121,23 @@ def _tls(tls: ClientConfigTLS | None, options: ServerOptions) -> ClientConfigTLS
     return replace(tls or ClientConfigTLS(), **changes) if changes else tls
 
 
-def _checked(address: str) -> str:
+def _check_address(address: str) -> str:
     if "://" in address:
         raise ReplaytoolError(
-            f"the address {visible(address)} is a URL", "write HOST:PORT, and --tls where it is needed"
+            f"the address {visible(address)} is a URL", "write HOST:PORT, and --tls if the server uses TLS"
         )
     if not re.search(r":\d+$", address):
         raise ReplaytoolError(f"the address {visible(address)} has no port", f"write {visible(address)}:7233")
     return address
 
 
-def _check_key(api_key: str | None) -> None:
+def _check_api_key(api_key: str | None) -> None:
     if api_key is not None and (not api_key.isascii() or not api_key.isprintable()):
         raise ReplaytoolError(
-            "the API key holds characters that no key has", "a line end or a quote may have been copied with it"
+            "the API key has characters that no key has", "check whether a line end or a quote was copied with it"
         )
 
 
-def _secrets(profile: ClientConfigProfile) -> tuple[str, ...]:
+def _collect_secrets(profile: ClientConfigProfile) -> tuple[str, ...]:
     values = [profile.api_key or "", *profile.grpc_meta.values()]
     return tuple(value for value in values if value)

@@ -1,4 +1,4 @@
-"""Histories from a running Temporal server, streamed: never more of them in memory than are being fetched."""
+"""Stream histories from a running Temporal server. Memory holds only the histories that are being fetched."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from replaytool.engines.temporal.server.client import CALL_TIMEOUT, connected, explained, is_namespace_unknown
-from replaytool.engines.temporal.server.options import ServerOptions, Target, resolve
+from replaytool.engines.temporal.server.client import (
+    CALL_TIMEOUT,
+    connect_client,
+    explain_rpc_error,
+    is_namespace_unknown,
+)
+from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
 from replaytool.engines.temporal.server.temporal_query import visibility_query
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Hints
@@ -24,31 +29,31 @@ if TYPE_CHECKING:
     from temporalio.service import RPCError
 
 Known = Callable[[str, str], int | None]
-"""How many events of a run (workflow id, run id) are in the store already."""
+"""Returns how many events of a run (workflow ID, run ID) the store has."""
 
 _PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
-    """What to take from which server."""
+    """What to pull from which server."""
 
     server: ServerOptions = field(default_factory=ServerOptions)
     query: str = ""
     since: str | None = None
-    """2h, 3d, or an ISO 8601 time: runs that started or closed since."""
+    """2h, 3d, or an ISO 8601 time: runs that started or closed since then."""
     limit: int | None = None
-    """At most so many runs of those that the query lists, whether they are fetched or known."""
+    """The most runs to take from the query's list, whether fetched or already stored."""
     workflow_ids: tuple[str, ...] = ()
-    """Instead of a query: the latest run of each, as the official CLI takes it."""
+    """Instead of a query: the latest run of each workflow, as in the official CLI."""
     run_id: str | None = None
     concurrency: int = 10
     only_new: bool = True
 
 
 @dataclass(slots=True)
-class Tally:
-    """What a pull has done so far; it changes while the pull runs, for a progress bar to look at."""
+class PullProgress:
+    """The progress of a pull. It changes while the pull runs, so that a progress bar can show it."""
 
     listed: int = 0
     fetched: int = 0
@@ -57,68 +62,70 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class _ListedRun:
     workflow_id: str
     run_id: str = ""
     closed_length: int = 0
-    """The number of events, where it is final; 0 where only the server's own state knows it."""
+    """The number of events if it is final, else 0: only the server knows it then."""
 
 
 class _RunFailed(Exception):
-    """One run cannot be had; the others can."""
+    """One run cannot be fetched; the others can."""
 
 
-def pull(options: PullOptions, known: Known | None = None, tally: Tally | None = None) -> Iterator[Source]:
-    """The histories that the options name, in the order of the server's list, each as a source.
+def pull_histories(
+    options: PullOptions, known: Known | None = None, tally: PullProgress | None = None
+) -> Iterator[Source]:
+    """Yield the histories that the options name, in the order of the server's list, each as a source.
 
-    A run that cannot be had is a source too, whose `open()` says why. The event loop runs only while the
-    caller waits for the next source, in the caller's thread: closing the iterator, or Ctrl-C, ends all.
+    A run that cannot be fetched is a source too: its `open()` raises the reason. The event loop runs in the caller's
+    thread, and only while the caller waits for the next source. So closing the iterator, or Ctrl-C, ends everything.
     """
-    _check(options)
-    return _pulled(options, known or (lambda workflow_id, run_id: None), tally or Tally())
+    _check_options(options)
+    return _run_pull(options, known or (lambda workflow_id, run_id: None), tally or PullProgress())
 
 
-def _check(options: PullOptions) -> None:
+def _check_options(options: PullOptions) -> None:
     if options.run_id and len(options.workflow_ids) != 1:
-        raise ReplaytoolError("a run id belongs to one workflow id", "give --workflow-id once beside --run-id")
+        raise ReplaytoolError("--run-id needs exactly one workflow ID", "give --workflow-id once with --run-id")
     if options.workflow_ids and (options.query or options.since):
         raise ReplaytoolError(
-            "workflow ids and a query exclude each other", "a query can say it: WorkflowId IN ('a', 'b')"
+            "workflow IDs and a query cannot be combined", "write a query alone: WorkflowId IN ('a', 'b')"
         )
     if options.concurrency < 1 or (options.limit is not None and options.limit < 1):
-        raise ReplaytoolError("--concurrency and --limit count from 1", "leave --limit out to take all")
+        raise ReplaytoolError("--concurrency and --limit must be at least 1", "leave --limit out to pull all runs")
     visibility_query(options.query, options.since)
 
 
-def _pulled(options: PullOptions, known: Known, tally: Tally) -> Iterator[Source]:
+def _run_pull(options: PullOptions, known: Known, tally: PullProgress) -> Iterator[Source]:
     with asyncio.Runner() as runner:
-        sources = _sources(options, known, tally)
+        sources = _stream_sources(options, known, tally)
         try:
-            while (source := runner.run(_next(sources))) is not None:
+            while (source := runner.run(_next_source(sources))) is not None:
                 yield source
         except BaseException:
-            runner.run(_abandoned(sources))
+            runner.run(_close_sources(sources))
             raise
 
 
-async def _abandoned(sources: AsyncGenerator[Source, None]) -> None:
+async def _close_sources(sources: AsyncGenerator[Source, None]) -> None:
     await sources.aclose()
-    # Calls that were cancelled end in threads of the SDK, which panic aloud if Python is gone by then.
+    # Cancelled calls end in threads of the SDK. These panic on stderr if Python has exited by then.
     await asyncio.sleep(0.05)
 
 
-async def _next(sources: AsyncIterator[Source]) -> Source | None:
+async def _next_source(sources: AsyncIterator[Source]) -> Source | None:
     return await anext(sources, None)
 
 
-async def _sources(options: PullOptions, known: Known, tally: Tally) -> AsyncGenerator[Source, None]:
-    target = resolve(options.server)
-    puller = _Puller(await connected(target), target, known if options.only_new else None, tally)
+async def _stream_sources(options: PullOptions, known: Known, tally: PullProgress) -> AsyncGenerator[Source, None]:
+    target = resolve_target(options.server)
+    puller = _Puller(await connect_client(target), target, known if options.only_new else None, tally)
     window: deque[asyncio.Task[Source | None]] = deque()
     try:
-        async for run in puller.listed(options):
-            window.append(asyncio.create_task(puller.source(run)))
-            await asyncio.sleep(0)  # so that it is under way before the caller gets its turn
+        async for run in puller.list_runs(options):
+            window.append(asyncio.create_task(puller.fetch_source(run)))
+            await asyncio.sleep(0)  # so that the fetch starts before the caller continues
             if len(window) >= options.concurrency and (source := await window.popleft()):
                 yield source
         while window:
@@ -133,15 +140,15 @@ async def _sources(options: PullOptions, known: Known, tally: Tally) -> AsyncGen
 @dataclass(frozen=True, slots=True)
 class _Puller:
     client: Client
-    target: Target
+    target: ServerTarget
     known: Known | None
-    tally: Tally
+    tally: PullProgress
 
-    async def listed(self, options: PullOptions) -> AsyncIterator[_Listed]:
-        """The runs that are meant, each of them once."""
+    async def list_runs(self, options: PullOptions) -> AsyncIterator[_ListedRun]:
+        """Yield each run that the options name once."""
         seen: set[str] = set()
-        async for run in self._named(options) if options.workflow_ids else self._found(options):
-            # The list is ordered by closing time: a run that closes meanwhile moves, and shows twice.
+        async for run in self._list_named_runs(options) if options.workflow_ids else self._list_found_runs(options):
+            # The list is ordered by closing time: a run that closes meanwhile moves, and is listed twice.
             if run.run_id and run.run_id in seen:
                 continue
             seen.add(run.run_id)
@@ -150,11 +157,11 @@ class _Puller:
             if self.tally.listed == options.limit:
                 return
 
-    async def _named(self, options: PullOptions) -> AsyncIterator[_Listed]:
+    async def _list_named_runs(self, options: PullOptions) -> AsyncIterator[_ListedRun]:
         for workflow_id in dict.fromkeys(options.workflow_ids):
-            yield _Listed(workflow_id, options.run_id or "")
+            yield _ListedRun(workflow_id, options.run_id or "")
 
-    async def _found(self, options: PullOptions) -> AsyncIterator[_Listed]:
+    async def _list_found_runs(self, options: PullOptions) -> AsyncIterator[_ListedRun]:
         from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 
         request = ListWorkflowExecutionsRequest(
@@ -163,120 +170,120 @@ class _Puller:
             query=visibility_query(options.query, options.since),
         )
         while True:
-            page = await self._listed_page(request)
+            page = await self._fetch_page(request)
             for info in page.executions:
-                yield _listed(info)
+                yield _build_listed_run(info)
             if not page.next_page_token:
                 return
             request.next_page_token = page.next_page_token
 
-    async def _listed_page(self, request: Any) -> Any:
+    async def _fetch_page(self, request: Any) -> Any:
         from temporalio.service import RPCError, RPCStatusCode
 
         try:
-            return await self._call(self.client.workflow_service.list_workflow_executions, request)
+            return await self._call_with_retry(self.client.workflow_service.list_workflow_executions, request)
         except RPCError as error:
             if error.status != RPCStatusCode.INVALID_ARGUMENT:
-                raise explained(self.target, error) from error
+                raise explain_rpc_error(self.target, error) from error
             raise ReplaytoolError(
-                f"the Temporal server does not accept the query: {self.target.redacted(error.message)}",
+                f"the Temporal server rejects the query: {self.target.redact_secrets(error.message)}",
                 f"the whole query was: {visible(request.query)}",
             ) from error
 
-    async def _call(self, method: Any, request: Any) -> Any:
+    async def _call_with_retry(self, method: Any, request: Any) -> Any:
         return await method(request, retry=True, timeout=CALL_TIMEOUT)
 
-    async def source(self, run: _Listed) -> Source | None:
-        """The run's history; none if the store has all of it."""
+    async def fetch_source(self, run: _ListedRun) -> Source | None:
+        """Return the run's history, or None if the store has all of it."""
         from temporalio.service import RPCError
 
         try:
-            run_id, unchanged = await self._current(run)
+            run_id, unchanged = await self._find_current_run(run)
             if unchanged:
                 self.tally.unchanged += 1
                 return None
-            source = self._fetched(run.workflow_id, run_id, await self._history(run.workflow_id, run_id))
+            source = self._build_source(run.workflow_id, run_id, await self._fetch_history(run.workflow_id, run_id))
         except RPCError as error:
-            if _is_about_all(error):
-                raise explained(self.target, error) from error
-            return self._failed(run, self.target.redacted(error.message))
+            if _concerns_all_runs(error):
+                raise explain_rpc_error(self.target, error) from error
+            return self._build_failed_source(run, self.target.redact_secrets(error.message))
         except _RunFailed as error:
-            return self._failed(run, str(error))
+            return self._build_failed_source(run, str(error))
         self.tally.fetched += 1
         return source
 
-    async def _current(self, run: _Listed) -> tuple[str, bool]:
-        """The run's id, and whether the store has as many events as the server."""
+    async def _find_current_run(self, run: _ListedRun) -> tuple[str, bool]:
+        """Return the run's ID, and whether the store has as many events as the server."""
         stored = self.known(run.workflow_id, run.run_id) if self.known and run.run_id else None
         if run.run_id and (stored is None or run.closed_length):
             return run.run_id, stored is not None and stored == run.closed_length
-        info = await self._described(run)
+        info = await self._describe_run(run)
         run_id: str = info.execution.run_id
         if self.known and not run.run_id:
             stored = self.known(run.workflow_id, run_id)
         return run_id, stored is not None and stored == info.history_length
 
-    async def _described(self, run: _Listed) -> WorkflowExecutionInfo:
+    async def _describe_run(self, run: _ListedRun) -> WorkflowExecutionInfo:
         from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 
         request = DescribeWorkflowExecutionRequest(namespace=self.target.namespace)
         request.execution.workflow_id, request.execution.run_id = run.workflow_id, run.run_id
-        described = await self._call(self.client.workflow_service.describe_workflow_execution, request)
+        described = await self._call_with_retry(self.client.workflow_service.describe_workflow_execution, request)
         info: WorkflowExecutionInfo = described.workflow_execution_info
         return info
 
-    async def _history(self, workflow_id: str, run_id: str) -> bytes:
+    async def _fetch_history(self, workflow_id: str, run_id: str) -> bytes:
         from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 
         request = GetWorkflowExecutionHistoryRequest(namespace=self.target.namespace, maximum_page_size=_PAGE)
         request.execution.workflow_id, request.execution.run_id = workflow_id, run_id
         pages: list[bytes] = []
         while True:
-            page = await self._call(self.client.workflow_service.get_workflow_execution_history, request)
-            # Histories written one after the other are one history with all their events.
-            pages += [page.history.SerializeToString(), *_raw(page)]
+            page = await self._call_with_retry(self.client.workflow_service.get_workflow_execution_history, request)
+            # Concatenated protobuf messages are one message: this joins the events of all pages.
+            pages += [page.history.SerializeToString(), *_decode_raw_pages(page)]
             if not page.next_page_token:
                 break
             request.next_page_token = page.next_page_token
-        return b"".join(pages) or _nothing()
+        return b"".join(pages) or _raise_no_events()
 
-    def _fetched(self, workflow_id: str, run_id: str, history: bytes) -> Source:
-        name = self._name(workflow_id, run_id)
+    def _build_source(self, workflow_id: str, run_id: str, history: bytes) -> Source:
+        name = self._name_source(workflow_id, run_id)
         hints = Hints(name, self.target.namespace, workflow_id, run_id, is_certain=True)
         return Source(name, functools.partial(io.BytesIO, history), hints)
 
-    def _failed(self, run: _Listed, reason: str) -> Source:
+    def _build_failed_source(self, run: _ListedRun, reason: str) -> Source:
         self.tally.failed += 1
-        name = self._name(run.workflow_id, run.run_id)
+        name = self._name_source(run.workflow_id, run.run_id)
         hints = Hints(name, self.target.namespace, run.workflow_id, run.run_id or None, is_certain=True)
-        return Source(name, functools.partial(_refused, reason), hints)
+        return Source(name, functools.partial(_raise_unavailable, reason), hints)
 
-    def _name(self, workflow_id: str, run_id: str) -> str:
+    def _name_source(self, workflow_id: str, run_id: str) -> str:
         return f"temporal://{self.target.namespace}/{workflow_id}" + (f"/{run_id}" if run_id else "")
 
 
-def _listed(info: WorkflowExecutionInfo) -> _Listed:
-    # Not by status: an open run can be running or paused, and servers may learn more of these.
+def _build_listed_run(info: WorkflowExecutionInfo) -> _ListedRun:
+    # Not by status: an open run can be running or paused, and later servers may add more.
     length = info.history_length if info.HasField("close_time") else 0
-    return _Listed(info.execution.workflow_id, info.execution.run_id, length)
+    return _ListedRun(info.execution.workflow_id, info.execution.run_id, length)
 
 
-def _raw(page: Any) -> Iterator[bytes]:
-    """Some servers are set to send histories as they are stored, which saves them work."""
+def _decode_raw_pages(page: Any) -> Iterator[bytes]:
+    """Yield histories in their stored form: some servers are configured to send them so, to save work."""
     from temporalio.api.enums.v1 import EncodingType
 
     for blob in page.raw_history:
         if blob.encoding_type != EncodingType.ENCODING_TYPE_PROTO3:
-            raise _RunFailed(f"the server sends the history in an encoding that is not known: {blob.encoding_type}")
+            raise _RunFailed(f"the server sends the history in an unknown encoding: {blob.encoding_type}")
         yield blob.data
 
 
-def _nothing() -> bytes:
+def _raise_no_events() -> bytes:
     raise _RunFailed("the server has no events of this run")
 
 
-def _is_about_all(error: RPCError) -> bool:
-    """Whether the next run would fail as well."""
+def _concerns_all_runs(error: RPCError) -> bool:
+    """Return whether the error would hit the next run too."""
     from temporalio.service import RPCStatusCode
 
     one_run = {
@@ -290,5 +297,5 @@ def _is_about_all(error: RPCError) -> bool:
     return error.status not in one_run or is_namespace_unknown(error)
 
 
-def _refused(reason: str) -> BinaryIO:
-    raise Unavailable(reason, "check the id; the server forgets a run that was deleted or is past its retention")
+def _raise_unavailable(reason: str) -> BinaryIO:
+    raise Unavailable(reason, "check the ID; the server deletes runs after the retention period")

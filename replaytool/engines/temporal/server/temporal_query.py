@@ -1,4 +1,4 @@
-"""Which runs of a server are meant: a visibility query and a time."""
+"""Build the visibility query of a pull."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from replaytool.time_parsing import since_time
 
 
 def visibility_query(query: str, since: str | None, now: datetime | None = None) -> str:
-    """The person's query and the time, both of which must hold.
+    """Combine a query and a time.
 
     >>> visibility_query("A = 1 OR B = 2", "2026-01-02")
     "(A = 1 OR B = 2) AND (StartTime >= '2026-01-02T00:00:00Z' OR CloseTime >= '2026-01-02T00:00:00Z')"
@@ -16,6 +16,6 @@ def visibility_query(query: str, since: str | None, now: datetime | None = None)
     if since is None:
         return query.strip()
     time = since_time(since, now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    # A run that began earlier and ended since has changed since: it is meant as well.
+    # A run that started earlier but closed since then has changed too.
     recent = f"(StartTime >= '{time}' OR CloseTime >= '{time}')"
     return f"({query.strip()}) AND {recent}" if query.strip() else recent

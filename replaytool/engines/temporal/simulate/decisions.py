@@ -1,4 +1,4 @@
-"""What code asked for and answered, in one vocabulary for what is recorded and what is simulated."""
+"""Decisions of the code (commands and answers to updates) in one form for recorded and simulated runs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import msgspec
 
 from replaytool.engines.temporal.core.state_machines.base import Machine
 from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivity
-from replaytool.engines.temporal.events.decoding import heads
-from replaytool.engines.temporal.events.labels import attributes
-from replaytool.engines.temporal.events.payloads import from_json
+from replaytool.engines.temporal.events.decoding import event_heads
+from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.payloads import payload_from_json
 from replaytool.engines.temporal.replay.command_fields import payload_of
 from replaytool.engines.temporal.replay.command_kinds import (
     BY_EVENT,
@@ -31,45 +31,45 @@ from replaytool.replay.inspect_state.json_state import plain
 
 @dataclass(frozen=True)
 class Decision:
-    """Something that the code asked for."""
+    """A command of the code."""
 
     kind: str
     name: str
     value: Any = None
     event_id: int | None = None
-    """Where it is recorded."""
+    """The event that records it."""
 
 
 @dataclass(frozen=True)
-class Change:
-    """Where the decisions part from the recorded ones; one side is empty where there is nothing beside the other."""
+class DecisionChange:
+    """A difference between recorded and simulated decisions. One side is None if the decision is missing there."""
 
     recorded: Decision | None
     simulated: Decision | None
 
 
-class Reader:
-    """Reads decisions and answers, their values decoded."""
+class DecisionReader:
+    """Reads decisions and answers, with decoded values."""
 
     def __init__(self, decode: Decode) -> None:
         self._decode = decode
 
-    def plain(self, value: Any) -> Any:
-        """A value with its payloads decoded, as JSON."""
+    def to_plain(self, value: Any) -> Any:
+        """Return a value as JSON, with its payloads decoded."""
         if isinstance(value, Payload):
             return plain(self._decode([value])[0])
         if isinstance(value, list):
-            return [self.plain(one) for one in value]
+            return [self.to_plain(one) for one in value]
         if isinstance(value, dict):
-            return {name: self.plain(one) for name, one in value.items()}
+            return {name: self.to_plain(one) for name, one in value.items()}
         return plain(value)
 
-    def sent(self, sent: Iterable[tuple[str, Machine]]) -> list[Decision]:
-        """What a simulated server was asked for."""
-        found = (self._sent_one(variant, machine) for variant, machine in sent)
+    def read_sent(self, sent: Iterable[tuple[str, Machine]]) -> list[Decision]:
+        """Return the commands that a simulated server received."""
+        found = (self._read_sent_command(variant, machine) for variant, machine in sent)
         return [one for one in found if one is not None]
 
-    def _sent_one(self, variant: str, machine: Machine) -> Decision | None:
+    def _read_sent_command(self, variant: str, machine: Machine) -> Decision | None:
         if isinstance(machine, LocalActivity):
             return Decision("local_activity", machine.attrs.activity_type)
         if variant not in BY_VARIANT or variant == "set_patch_marker":
@@ -79,17 +79,17 @@ class Reader:
         message = getattr(machine.command, asked)
         if machine.is_core_made:
             return Decision(kind.kind, message.workflow_id) if hasattr(message, "workflow_id") else None
-        return self._decision(kind.kind, produced_fields(kind, message) if asked == variant else {})
+        return self._build_decision(kind.kind, produced_fields(kind, message) if asked == variant else {})
 
-    def recorded(self, events: Sequence[Event], behind: int = 0) -> Iterator[Decision]:
-        """What a recorded run asked for behind this event."""
-        for event in of_types(events, _DECISIONS):
-            found = self._recorded_one(event) if event.event_id > behind else None
+    def read_recorded(self, events: Sequence[Event], behind: int = 0) -> Iterator[Decision]:
+        """Yield the commands that a run recorded after this event."""
+        for event in select_event_types(events, _DECISIONS):
+            found = self._read_recorded_event(event) if event.event_id > behind else None
             if found is not None:
                 yield replace(found, event_id=event.event_id)
 
-    def _recorded_one(self, event: Event) -> Decision | None:
-        said = attributes(msgspec.json.decode(event.raw))
+    def _read_recorded_event(self, event: Event) -> Decision | None:
+        said = event_attributes(msgspec.json.decode(event.raw))
         if event.event_type == "MarkerRecorded":
             expected = marker(event, said)
             return Decision(expected.kind, expected.name) if expected.kind == "local_activity" else None
@@ -97,37 +97,37 @@ class Reader:
         fields = recorded_fields(kind, said)
         if set(fields.get("searchAttributes") or {}) == {SEARCH_ATTRIBUTE_OF_PATCHES}:
             return None  # the core's own
-        return self._decision(kind.kind, fields)
+        return self._build_decision(kind.kind, fields)
 
-    def _decision(self, kind: str, fields: dict[str, Any]) -> Decision:
+    def _build_decision(self, kind: str, fields: dict[str, Any]) -> Decision:
         name = "" if kind in _NAMELESS else str(fields.get(BY_KIND[kind].name) or "")
-        held = {key: self.plain(fields[key]) for key in _TELLING if key in fields}
+        held = {key: self.to_plain(fields[key]) for key in _TELLING if key in fields}
         return Decision(kind, name, next(iter(held.values())) if len(held) == 1 else held or None)
 
-    def answers(self, responses: Iterable[Any]) -> dict[str, Any]:
-        """What the code answered to updates, by their ids."""
+    def read_answers(self, responses: Iterable[Any]) -> dict[str, Any]:
+        """Return the answers of the code to updates, by update ID."""
         found: dict[str, Any] = {}
         for response in responses:
             if response.HasField("completed"):
-                found[response.protocol_instance_id] = self.plain(payload_of(response.completed))
+                found[response.protocol_instance_id] = self.to_plain(payload_of(response.completed))
             elif response.HasField("rejected"):
                 found[response.protocol_instance_id] = {"error": response.rejected.message}
         return found
 
-    def recorded_answers(self, events: Sequence[Event]) -> dict[str, Any]:
-        """The same of a recorded run."""
+    def read_recorded_answers(self, events: Sequence[Event]) -> dict[str, Any]:
+        """Return the recorded answers to updates, by update ID."""
         found: dict[str, Any] = {}
-        for event in of_types(events, {"WorkflowExecutionUpdateCompleted"}):
-            said = attributes(msgspec.json.decode(event.raw))
+        for event in select_event_types(events, {"WorkflowExecutionUpdateCompleted"}):
+            said = event_attributes(msgspec.json.decode(event.raw))
             update_id = str((said.get("meta") or {}).get("updateId") or "")
-            found[update_id] = self._outcome(said.get("outcome") or {})
+            found[update_id] = self._read_outcome(said.get("outcome") or {})
         return found
 
-    def _outcome(self, outcome: dict[str, Any]) -> Any:
+    def _read_outcome(self, outcome: dict[str, Any]) -> Any:
         if "failure" in outcome:
             return {"error": (outcome["failure"] or {}).get("message", "")}
         listed = (outcome.get("success") or {}).get("payloads") or [None]
-        return self.plain(from_json(listed[0])) if listed[0] else None
+        return self.to_plain(payload_from_json(listed[0])) if listed[0] else None
 
 
 _NAMELESS = {"timer", "cancel_timer", "cancel_activity", "cancel_nexus_operation", "continue_as_new"}
@@ -135,16 +135,16 @@ _TELLING = ("input", "result", "failure", "startToFireTimeout", "searchAttribute
 _DECISIONS = frozenset(event for event, kind in BY_EVENT.items() if kind.variant or kind.kind == "marker")
 
 
-def of_types(events: Sequence[Event], types: Container[str]) -> Iterator[Event]:
-    """The events of these types, and no other one touched."""
-    return (events[place] for place, head in enumerate(heads(events)) if head.event_type in types)
+def select_event_types(events: Sequence[Event], types: Container[str]) -> Iterator[Event]:
+    """Yield the events of these types. No other event is decoded."""
+    return (events[place] for place, head in enumerate(event_heads(events)) if head.event_type in types)
 
 
-def changes(recorded: Sequence[Decision], simulated: Sequence[Decision]) -> tuple[list[Change], int]:
-    """Where the two part, aligned by what they are and what went into them; how many are the same."""
-    found: list[Change] = []
+def compare_decisions(recorded: Sequence[Decision], simulated: Sequence[Decision]) -> tuple[list[DecisionChange], int]:
+    """Compare decisions by kind, name and input. Return the differences, and how many are the same."""
+    found: list[DecisionChange] = []
     same = 0
-    matcher = difflib.SequenceMatcher(None, _texts(recorded), _texts(simulated), autojunk=False)
+    matcher = difflib.SequenceMatcher(None, _decision_texts(recorded), _decision_texts(simulated), autojunk=False)
     for word, left, left_end, right, right_end in matcher.get_opcodes():
         if word == "equal":
             same += left_end - left
@@ -152,9 +152,9 @@ def changes(recorded: Sequence[Decision], simulated: Sequence[Decision]) -> tupl
         ours, theirs = recorded[left:left_end], simulated[right:right_end]
         for index in range(max(len(ours), len(theirs))):
             pair = (ours[index] if index < len(ours) else None, theirs[index] if index < len(theirs) else None)
-            found.append(Change(*pair))
+            found.append(DecisionChange(*pair))
     return found, same
 
 
-def _texts(decisions: Sequence[Decision]) -> list[str]:
+def _decision_texts(decisions: Sequence[Decision]) -> list[str]:
     return [json.dumps([one.kind, one.name, one.value], sort_keys=True, default=repr) for one in decisions]

@@ -1,10 +1,10 @@
-"""Changes to a record, for a "what if": another answer, something that did not come, something that came besides.
+"""Edit a history for "what if": change a result, remove an event, insert an event.
 
-event:12.result={"ok": false}      what an activity or a child gave, or one value inside
-event:12.failure=no money          it failed instead, for good
-event:30.input[0]=5                what a signal or an update carried
-event:30                           it did not come
-signal:trip=5, update:adjust@40=10, cancel      it came besides, at the point or with an event
+event:12.result={"ok": false}      sets the result of an activity or child, or one value inside it
+event:12.failure=no money          makes it fail, without a retry
+event:30.input[0]=5                sets the input of a signal or update
+event:30                           removes the event
+signal:trip=5, update:adjust@40=10, cancel      inserts it at the point, or at an event
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.labels import attributes
-from replaytool.engines.temporal.events.rewriting import event_of
+from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.rewriting import build_event
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 
@@ -30,70 +30,74 @@ _SENT = ("WorkflowExecutionSignaled", "WorkflowExecutionUpdateAccepted", "Workfl
 
 
 @dataclass(frozen=True, slots=True)
-class Edits:
-    """All that is different."""
+class HistoryEdits:
+    """All edits of one history."""
 
     set: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     insert: tuple[str, ...] = ()
 
-    def first(self) -> int | None:
-        """The earliest event that is touched; None where none is named."""
+    def first_event_id(self) -> int | None:
+        """Return the earliest event that an edit names, or None."""
         found = [int(one[1]) for text in (*self.set, *self.drop) if (one := _EVENT.match(text))]
         found += [int(one[3]) for text in self.insert if (one := _INSERT.fullmatch(text)) and one[3]]
         return min(found, default=None)
 
 
-def edited(events: Sequence[Event], edits: Edits, point: int) -> list[Event]:
-    """The record as it would be; what the point keeps cannot be changed."""
+def apply_edits(events: Sequence[Event], edits: HistoryEdits, point: int) -> list[Event]:
+    """Return the edited history. Events up to the point cannot be edited."""
     found = {event.event_id: event for event in events}
     for text in edits.set:
         matched = _SET.fullmatch(text)
         if matched is None:
-            raise _unclear("--set", text, "event:12.result=VALUE")
-        event = _touched(found, int(matched[1]), point)
-        found[event.event_id] = _with_value(event, matched[2], matched[3], _value(matched[4]))
+            raise _bad_edit_error("--set", text, "event:12.result=VALUE")
+        event = _find_editable_event(found, int(matched[1]), point)
+        found[event.event_id] = _set_value(event, matched[2], matched[3], _parse_value(matched[4]))
     for text in edits.drop:
         whole = _EVENT.fullmatch(text)
         if whole is None:
-            raise _unclear("--drop", text, "event:30")
-        event = _touched(found, int(whole[1]), point)
+            raise _bad_edit_error("--drop", text, "event:30")
+        event = _find_editable_event(found, int(whole[1]), point)
         if event.event_type == "TimerFired":
-            raise ReplaytoolError(f"event {event.event_id} is a timer: it fires whatever happens", "change the code")
+            raise ReplaytoolError(
+                f"event {event.event_id} is a timer, which always fires", "change the timer in the code"
+            )
         del found[event.event_id]
     listed = [found[key] for key in sorted(found)]
-    more = [_inserted(text, found, point, listed[-1].event_id + 1 + index) for index, text in enumerate(edits.insert)]
-    # The last event tells how far the record goes, and stays the last.
+    more = [
+        _insert_event(text, found, point, listed[-1].event_id + 1 + index) for index, text in enumerate(edits.insert)
+    ]
+    # The last event marks the end of the history, so it stays last.
     return [*listed[:-1], *more, *listed[-1:]]
 
 
-def _touched(found: dict[int, Event], event_id: int, point: int) -> Event:
+def _find_editable_event(found: dict[int, Event], event_id: int, point: int) -> Event:
     event = found.get(event_id)
     if event is None:
         raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {min(found)} to {max(found)}")
     if event_id <= point:
-        raise ReplaytoolError(f"event {event_id} is in the part that is kept", "give an earlier --from")
+        raise ReplaytoolError(f"event {event_id} is before the point and stays as it is", "give an earlier --from")
     comes = event.event_type in (*_SENT, "WorkflowExecutionCancelRequested")
     if not comes and not (event.event_type.endswith(_ANSWERS) and not event.event_type.startswith("Workflow")):
         raise ReplaytoolError(
-            f"event {event_id}, {event.event_type}, is no answer and came from nobody",
-            "what can be changed: results and failures, signals, updates, requests to cancel",
+            f"event {event_id} ({event.event_type}) cannot be edited",
+            "edit a result, a failure, a signal, an update or a cancel request",
         )
     return event
 
 
-def _value(text: str) -> Any:
-    """JSON, or the text as it is."""
+def _parse_value(text: str) -> Any:
+    """Parse JSON, or return the text as it is."""
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def _with_value(event: Event, name: str, path: str, value: Any) -> Event:
-    held = attributes(json.loads(event.raw))
+def _set_value(event: Event, name: str, path: str, value: Any) -> Event:
+    held = event_attributes(json.loads(event.raw))
     if name == "failure" and not path:
-        return _failed(event, held, value)
+        return _turn_into_failure(event, held, value)
     where: Any = held
     if name == "input" and event.event_type in _SENT[1:]:
         where = (held.get("acceptedRequest") or held.get("request") or {}).get("input") or {}
@@ -101,29 +105,31 @@ def _with_value(event: Event, name: str, path: str, value: Any) -> Event:
     payloads = (where.get(key) or {}).get("payloads") if isinstance(where.get(key), dict) else None
     if payloads is None:
         if name not in ("result", "input"):
-            raise ReplaytoolError(f"event {event.event_id} has no {name}", "result, input and failure can be set")
+            raise ReplaytoolError(f"event {event.event_id} has no {name}", "set result, input or failure")
         payloads = []
-    where[key] = {"payloads": _changed(payloads, [_step(*one) for one in _STEP.findall(path)], name, value)}
-    return event_of(event.event_id, event.event_type, held, event.event_time)
+    where[key] = {
+        "payloads": _change_payloads(payloads, [_parse_step(*one) for one in _STEP.findall(path)], name, value)
+    }
+    return build_event(event.event_id, event.event_type, held, event.event_time)
 
 
-def _step(name: str, index: str) -> str | int:
+def _parse_step(name: str, index: str) -> str | int:
     return int(index) if index else name
 
 
-def _changed(payloads: list[Any], steps: list[str | int], name: str, value: Any) -> list[Any]:
-    """Payloads with a value in them set: all of them, one of them, or something inside one."""
+def _change_payloads(payloads: list[Any], steps: list[str | int], name: str, value: Any) -> list[Any]:
+    """Set all payloads, one payload, or a value inside one."""
     if not steps:
         many = value if name == "input" and isinstance(value, list) else [value]
-        return [payload(one) for one in many]
+        return [encode_payload(one) for one in many]
     place = steps.pop(0) if name == "input" and isinstance(steps[0], int) else 0
     if not isinstance(place, int) or place > len(payloads):
-        raise ReplaytoolError(f"there is no {name}[{place}]", f"it has {len(payloads)} values")
-    whole = _plain(payloads[place]) if place < len(payloads) else None
-    return [*payloads[:place], payload(_within(whole, steps, value)), *payloads[place + 1 :]]
+        raise ReplaytoolError(f"there is no {name}[{place}]", f"{name} has {len(payloads)} values")
+    whole = _decode_json_payload(payloads[place]) if place < len(payloads) else None
+    return [*payloads[:place], encode_payload(_set_inside(whole, steps, value)), *payloads[place + 1 :]]
 
 
-def _within(whole: Any, steps: list[str | int], value: Any) -> Any:
+def _set_inside(whole: Any, steps: list[str | int], value: Any) -> Any:
     if not steps:
         return value
     try:
@@ -138,24 +144,24 @@ def _within(whole: Any, steps: list[str | int], value: Any) -> Any:
     return whole
 
 
-def _plain(found: Any) -> Any:
+def _decode_json_payload(found: Any) -> Any:
     try:
         return json.loads(base64.b64decode(found["data"]))
     except (KeyError, TypeError, ValueError):
-        raise ReplaytoolError("the recorded value is not JSON", "set it as a whole") from None
+        raise ReplaytoolError("the recorded value is not JSON", "set the whole value") from None
 
 
-def payload(value: Any) -> dict[str, Any]:
-    """A value as the default converter writes it."""
+def encode_payload(value: Any) -> dict[str, Any]:
+    """Encode a value as the default converter does."""
     text = json.dumps(value, separators=(",", ":")).encode()
-    return {"metadata": {"encoding": _base64(b"json/plain")}, "data": _base64(text)}
+    return {"metadata": {"encoding": _encode_base64(b"json/plain")}, "data": _encode_base64(text)}
 
 
-def _base64(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _failed(event: Event, held: dict[str, Any], value: Any) -> Event:
+def _turn_into_failure(event: Event, held: dict[str, Any], value: Any) -> Event:
     for word in _ANSWERS[:4]:
         if event.event_type.endswith(word) and event.event_type.startswith(("Activity", "Child", "Nexus")):
             kind = event.event_type.removesuffix(word) + "Failed"
@@ -163,49 +169,55 @@ def _failed(event: Event, held: dict[str, Any], value: Any) -> Event:
             failure = {"message": str(value), "applicationFailureInfo": info}
             kept = {name: one for name, one in held.items() if name not in ("result", "failure")}
             more = {"failure": failure, "retryState": "RETRY_STATE_NON_RETRYABLE_FAILURE"}
-            return event_of(event.event_id, kind, {**kept, **more}, event.event_time)
-    raise ReplaytoolError(f"event {event.event_id}, {event.event_type}, cannot fail", "activities and children can")
+            return build_event(event.event_id, kind, {**kept, **more}, event.event_time)
+    raise ReplaytoolError(
+        f"event {event.event_id} ({event.event_type}) cannot fail", "only activities, children and Nexus operations can"
+    )
 
 
-def _inserted(text: str, found: dict[int, Event], point: int, event_id: int) -> Event:
+def _insert_event(text: str, found: dict[int, Event], point: int, event_id: int) -> Event:
     matched = _INSERT.fullmatch(text)
     if matched is None or (matched[1] != "cancel" and not matched[2]):
-        raise _unclear("--insert", text, "signal:NAME=VALUE")
+        raise _bad_edit_error("--insert", text, "signal:NAME=VALUE")
     at = int(matched[3] or point)
     if at not in found or at < point:
-        raise ReplaytoolError(f"{text}: event {at} is not behind the point, event {point}", "give an earlier --from")
-    event_type, made = _INSERTS[matched[1]](matched[2], _arguments(matched[4]), f"inserted-{event_id}")
-    return event_of(event_id, event_type, made, found[at].event_time)
+        raise ReplaytoolError(f"{text}: event {at} is before the point, event {point}", "give an earlier --from")
+    event_type, made = _INSERTS[matched[1]](matched[2], _parse_arguments(matched[4]), f"inserted-{event_id}")
+    return build_event(event_id, event_type, made, found[at].event_time)
 
 
-def _arguments(text: str | None) -> list[Any]:
-    """No value, one value, or several in a list of their own: `=[1,2]` is one, `=*[1,2]` two."""
+def _parse_arguments(text: str | None) -> list[Any]:
+    """Parse no value, one value, or several: `=[1,2]` is one value, `=*[1,2]` is two."""
     if text is None:
         return []
-    value = _value(text.removeprefix("*"))
+    value = _parse_value(text.removeprefix("*"))
     return value if text.startswith("*") and isinstance(value, list) else [value]
 
 
-def _signal(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
-    return _SENT[0], {"signalName": name, "input": {"payloads": [payload(one) for one in values]}, "identity": given}
+def _build_signal(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
+    return _SENT[0], {
+        "signalName": name,
+        "input": {"payloads": [encode_payload(one) for one in values]},
+        "identity": given,
+    }
 
 
-def _update(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
-    arguments = {"payloads": [payload(one) for one in values]}
+def _build_update(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
+    arguments = {"payloads": [encode_payload(one) for one in values]}
     request = {"meta": {"updateId": given}, "input": {"name": name, "args": arguments}}
     return _SENT[2], {"request": request}
 
 
-def _cancel(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
+def _build_cancel(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
     return "WorkflowExecutionCancelRequested", {"cause": name or "", "identity": given}
 
 
 _INSERTS: dict[str, Callable[[str, list[Any], str], tuple[str, dict[str, Any]]]] = {
-    "signal": _signal,
-    "update": _update,
-    "cancel": _cancel,
+    "signal": _build_signal,
+    "update": _build_update,
+    "cancel": _build_cancel,
 }
 
 
-def _unclear(option: str, text: str, example: str) -> ReplaytoolError:
-    return ReplaytoolError(f"{option} {text!r} is not understood", f"for example {example}")
+def _bad_edit_error(option: str, text: str, example: str) -> ReplaytoolError:
+    return ReplaytoolError(f"{option} {text!r} is not valid", f"write it like {example}")

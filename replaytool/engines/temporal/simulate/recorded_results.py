@@ -1,7 +1,7 @@
-"""What the record knows of the world: how each thing that the code asked for ended, ready to be given once more.
+"""The recorded results of a run, to answer commands of other code.
 
-A command of other code finds its answer here: one recorded under the same name with the same input, or the next one
-under the same name, or none. An answer is given once, and nothing is ever made up.
+A command gets the result that was recorded for the same name and input. Else it gets the next result of the same
+name, else none. A result is used once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from replaytool.engines.temporal.core.state_machines.local_activity import LOCAL
 from replaytool.engines.temporal.core.task_batches import Tape
 from replaytool.engines.temporal.events.decoding import RECORDS
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
-from replaytool.engines.temporal.events.labels import attributes
-from replaytool.engines.temporal.events.timestamps import nanoseconds
+from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay.command_kinds import BY_EVENT, BY_KIND, produced_fields, recorded_fields
 from replaytool.model.history import Event, Payload
 from replaytool.replay.compare.drift import Decode
@@ -28,21 +28,21 @@ Match = Literal["exact", "assumed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
-    """By which fields of a command its answers are known."""
+class AnswerKeyFields:
+    """The fields of a command that identify its recorded result."""
 
     name: tuple[str, ...]
     input: tuple[str, ...] = ()
 
 
-NAMINGS: dict[str, Naming] = {
-    "activity": Naming(("activityType",), ("input",)),
-    "child_workflow": Naming(("workflowType",), ("input",)),
-    "signal_workflow": Naming(("signalName",), ("input",)),
-    "cancel_workflow": Naming(("workflowExecution",)),
-    "nexus_operation": Naming(("endpoint", "service", "operation"), ("input",)),
-    "timer": Naming(("startToFireTimeout",)),
-    "local_activity": Naming(("activityType",), ("seq",)),
+NAMINGS: dict[str, AnswerKeyFields] = {
+    "activity": AnswerKeyFields(("activityType",), ("input",)),
+    "child_workflow": AnswerKeyFields(("workflowType",), ("input",)),
+    "signal_workflow": AnswerKeyFields(("signalName",), ("input",)),
+    "cancel_workflow": AnswerKeyFields(("workflowExecution",)),
+    "nexus_operation": AnswerKeyFields(("endpoint", "service", "operation"), ("input",)),
+    "timer": AnswerKeyFields(("startToFireTimeout",)),
+    "local_activity": AnswerKeyFields(("activityType",), ("seq",)),
 }
 _FOLLOWS = frozenset(
     name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in COMMAND_EVENTS
@@ -50,8 +50,8 @@ _FOLLOWS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Follow:
-    """One event that followed a command, and how long after it."""
+class FollowUpEvent:
+    """An event that followed a command, and how long after it."""
 
     event_type: str
     said: Any
@@ -61,118 +61,126 @@ class Follow:
 
 
 @dataclass(slots=True)
-class Recorded:
-    """Something that the code asked for, and all that became of it."""
+class RecordedResult:
+    """A command, and all events about it."""
 
     kind: str
     event_id: int
     at: int
-    follows: list[Follow] = field(default_factory=list)
+    follows: list[FollowUpEvent] = field(default_factory=list)
     keys: tuple[str, str] = ("", "")
     is_taken: bool = False
     is_suspect: bool = False
-    """Whether a bad build gave the answer."""
+    """Whether a bad build gave the result."""
     marker: Any = None
-    """Of a local activity, whose end is recorded and nothing else."""
+    """The marker of a local activity: it is the only event of one."""
 
 
-class Supply:
-    """Everything that was recorded behind a point, and what was under way there."""
+class RecordedResults:
+    """All results recorded after a point, and those that were pending there."""
 
     def __init__(self, decode: Decode, bad_builds: Iterable[str] = ()) -> None:
         self._decode = decode
         self._bad = tuple(f'"buildId":{json.dumps(build)}'.encode() for build in bad_builds)
-        self._exact: defaultdict[tuple[str, str, str], list[Recorded]] = defaultdict(list)
-        self._named: defaultdict[tuple[str, str], list[Recorded]] = defaultdict(list)
-        self.open: dict[int, Recorded] = {}
-        """What was asked for before the point and not over there, by the event that asked."""
+        self._exact: defaultdict[tuple[str, str, str], list[RecordedResult]] = defaultdict(list)
+        self._named: defaultdict[tuple[str, str], list[RecordedResult]] = defaultdict(list)
+        self.open: dict[int, RecordedResult] = {}
+        """Commands from before the point that were still open there, by the event that records the command."""
 
-    def add(self, events: Sequence[Event], since: int = 0) -> None:
-        """Take in one run: what it asked for from this event on, and what ended from there on."""
-        opened: dict[int, Recorded] = {}
+    def add_run(self, events: Sequence[Event], since: int = 0) -> None:
+        """Add a run: its commands from event `since` on, and its results from there on."""
+        opened: dict[int, RecordedResult] = {}
         tape = Tape(events)
         for place, head in enumerate(tape.heads):
             kind = head.event_type
             if kind in _OPENING:
                 is_kept = head.event_id < since
-                opened[head.event_id] = _under_way(head) if is_kept else self._opened(tape.event(place))
+                opened[head.event_id] = _open_before_point(head) if is_kept else self._open_result(tape.event(place))
             elif kind in _FOLLOWS and head.event_id >= since:
-                found = self._followed(opened, head, tape.record(place).attributes, since)
+                found = self._add_follow_up(opened, head, tape.record(place).attributes, since)
                 if found is not None and self._bad and kind == "ActivityTaskStarted":
                     raw = tape.event(place).raw
                     found.is_suspect = any(build in raw for build in self._bad)
             elif kind == "MarkerRecorded" and head.event_id >= since:
-                self._marked(head, tape.record(place).attributes)
+                self._add_local_activity(head, tape.record(place).attributes)
 
-    def _opened(self, event: Event) -> Recorded:
+    def _open_result(self, event: Event) -> RecordedResult:
         kind = BY_EVENT[event.event_type].kind
-        found = Recorded(kind, event.event_id, nanoseconds(event.event_time) or 0)
-        found.keys = self.keys(kind, recorded_fields(BY_KIND[kind], attributes(msgspec.json.decode(event.raw))))
-        self._put(found)
+        found = RecordedResult(kind, event.event_id, parse_nanoseconds(event.event_time) or 0)
+        found.keys = self.build_keys(
+            kind, recorded_fields(BY_KIND[kind], event_attributes(msgspec.json.decode(event.raw)))
+        )
+        self._index_result(found)
         return found
 
-    def _put(self, found: Recorded) -> None:
+    def _index_result(self, found: RecordedResult) -> None:
         self._exact[found.kind, *found.keys].append(found)
         self._named[found.kind, found.keys[0]].append(found)
 
-    def _followed(self, opened: dict[int, Recorded], head: Any, said: Any, since: int) -> Recorded | None:
+    def _add_follow_up(
+        self, opened: dict[int, RecordedResult], head: Any, said: Any, since: int
+    ) -> RecordedResult | None:
         found = opened.get(said.of) if said is not None else None
         if found is None:
             return None
         if found.event_id < since:
             self.open[found.event_id] = found
-        at = nanoseconds(head.event_time) or found.at
-        found.follows.append(Follow(head.event_type, said, max(at - found.at, 0), at))
+        at = parse_nanoseconds(head.event_time) or found.at
+        found.follows.append(FollowUpEvent(head.event_type, said, max(at - found.at, 0), at))
         return found
 
-    def _marked(self, head: Any, said: Any) -> None:
+    def _add_local_activity(self, head: Any, said: Any) -> None:
         known = resolution_of(said) if said is not None and said.marker_name == LOCAL_ACTIVITY else None
         if known is not None:
-            found = Recorded("local_activity", head.event_id, nanoseconds(head.event_time) or 0, marker=known)
-            found.keys = self.keys("local_activity", {"activityType": known.data.activity_type, "seq": known.data.seq})
-            self._put(found)
+            found = RecordedResult(
+                "local_activity", head.event_id, parse_nanoseconds(head.event_time) or 0, marker=known
+            )
+            found.keys = self.build_keys(
+                "local_activity", {"activityType": known.data.activity_type, "seq": known.data.seq}
+            )
+            self._index_result(found)
 
-    def keys(self, kind: str, fields: dict[str, Any]) -> tuple[str, str]:
-        """What a command is called, and what went into it, so that equal ones have equal texts."""
+    def build_keys(self, kind: str, fields: dict[str, Any]) -> tuple[str, str]:
+        """Return the name and the input of a command as text, to compare commands."""
         naming = NAMINGS[kind]
-        return self._text(fields, naming.name), self._text(fields, naming.input)
+        return self._encode_fields(fields, naming.name), self._encode_fields(fields, naming.input)
 
-    def _text(self, fields: dict[str, Any], names: Iterable[str]) -> str:
-        return json.dumps([self._plain(fields.get(name)) for name in names], sort_keys=True, default=repr)
+    def _encode_fields(self, fields: dict[str, Any], names: Iterable[str]) -> str:
+        return json.dumps([self._decode_field(fields.get(name)) for name in names], sort_keys=True, default=repr)
 
-    def _plain(self, value: Any) -> Any:
+    def _decode_field(self, value: Any) -> Any:
         if isinstance(value, list) and value and isinstance(value[0], Payload):
             return self._decode(value)
         return self._decode([value]) if isinstance(value, Payload) else value
 
-    def keys_of(self, kind: str, message: Any) -> tuple[str, str]:
-        """The same of a command that the code has just made."""
-        return self.keys(kind, produced_fields(BY_KIND[kind], message))
+    def keys_of_command(self, kind: str, message: Any) -> tuple[str, str]:
+        """Return the name and the input of a command that the code has just issued."""
+        return self.build_keys(kind, produced_fields(BY_KIND[kind], message))
 
-    def take(self, kind: str, keys: tuple[str, str]) -> tuple[Recorded, Match] | None:
-        """The answer to a command, which nobody else gets any more."""
-        found = _first(self._exact.get((kind, *keys), ()))
+    def take_result(self, kind: str, keys: tuple[str, str]) -> tuple[RecordedResult, Match] | None:
+        """Return the result for a command, and mark it as used."""
+        found = _first_unused(self._exact.get((kind, *keys), ()))
         if found is not None:
             match: Match = "assumed" if kind == "local_activity" else "exact"  # their input is not recorded
         else:
-            found, match = _first(self._named.get((kind, keys[0]), ())), "assumed"
+            found, match = _first_unused(self._named.get((kind, keys[0]), ())), "assumed"
         if found is None:
             return None
         found.is_taken = True
         return found, match
 
-    def left(self) -> Iterator[Recorded]:
-        """What nobody asked for again."""
+    def unused_results(self) -> Iterator[RecordedResult]:
+        """Yield results that no command used."""
         return (one for listed in self._named.values() for one in listed if not one.is_taken)
 
 
 _OPENING = frozenset(BY_KIND[kind].event for kind in NAMINGS if BY_KIND[kind].event)
 
 
-def _first(found: Iterable[Recorded]) -> Recorded | None:
+def _first_unused(found: Iterable[RecordedResult]) -> RecordedResult | None:
     return next((one for one in found if not one.is_taken), None)
 
 
-def _under_way(event: Any) -> Recorded:
-    """What was asked for before the point: its name does not matter, for nobody asks for it again."""
-    return Recorded(BY_EVENT[event.event_type].kind, event.event_id, nanoseconds(event.event_time) or 0)
+def _open_before_point(event: Any) -> RecordedResult:
+    """Return a result whose command is before the point. It needs no key: the code does not issue it again."""
+    return RecordedResult(BY_EVENT[event.event_type].kind, event.event_id, parse_nanoseconds(event.event_time) or 0)

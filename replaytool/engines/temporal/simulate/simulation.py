@@ -1,8 +1,7 @@
-"""Beyond the record: what a run becomes when it goes on from a point with other code, or with something changed.
+"""Simulate a run from a point on, with other code or an edited history.
 
-The kept part is replayed by the code; behind it the code's commands are answered from what was recorded, and nothing
-is made up. After a reset, what came from outside is there at once, as the server brings it back; in a "what if" it
-comes when it came.
+The code replays the events before the point. After it, recorded results answer the commands. After a reset, all
+re-applied signals and updates are there at once, as on the server; in a "what if", each comes at its recorded time.
 """
 
 from __future__ import annotations
@@ -17,23 +16,29 @@ import msgspec
 
 from replaytool.engines import Code, Options, replay
 from replaytool.engines.temporal.events import rewriting as rewritten
-from replaytool.engines.temporal.events.decoding import heads, until
-from replaytool.engines.temporal.events.labels import attributes
-from replaytool.engines.temporal.events.timestamps import nanoseconds
+from replaytool.engines.temporal.events.decoding import event_heads, take_events_before
+from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.command_fields import payload_of
 from replaytool.engines.temporal.replay.drive import decoder, driving, follows
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes
-from replaytool.engines.temporal.simulate.decisions import Change, Decision, Reader, changes, of_types
-from replaytool.engines.temporal.simulate.recorded_results import Supply
-from replaytool.engines.temporal.simulate.simulated_server import Beyond
-from replaytool.engines.temporal.simulate.simulation_state import TASK_FAILS, End, World
+from replaytool.engines.temporal.simulate.decisions import (
+    Decision,
+    DecisionChange,
+    DecisionReader,
+    compare_decisions,
+    select_event_types,
+)
+from replaytool.engines.temporal.simulate.recorded_results import RecordedResults
+from replaytool.engines.temporal.simulate.simulated_server import SimulatedServer
+from replaytool.engines.temporal.simulate.simulation_state import TASK_FAILS, SimulationEnd, SimulationState
 from replaytool.model.history import Event, Run
 from replaytool.replay.compare.drift import Decode
 from replaytool.replay.inspect_state.json_state import state_of
 from replaytool.replay.jobs import Asked, Job
 
-__all__ = ["JOB", "Ask", "Change", "Decision", "Simulation", "simulate"]
+__all__ = ["JOB", "Decision", "DecisionChange", "Simulation", "SimulationRequest", "simulate_runs"]
 _SECOND = 1_000_000_000
 _SHORT = 60 * _SECOND
 _MOST_RUNS = 100
@@ -43,272 +48,280 @@ _ACCEPTED = "WorkflowExecutionUpdateAccepted"
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What to simulate of a run."""
+class SimulationRequest:
+    """What to simulate."""
 
     point: int
-    """The completed workflow task that is undone, with all behind it."""
+    """The completed workflow task that is undone, with everything after it."""
     reset: bool = True
-    """Else the run goes on as it did, and only what was changed in its record is different."""
+    """Whether to simulate a reset. If false, the run goes on as recorded, except for the edits."""
     queries: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    """What a reset is told not to bring back."""
+    """What the reset does not re-apply."""
     children: dict[str, str] = field(default_factory=dict)
-    """How the workflows stand whose ids its children have."""
+    """The status of the workflows whose IDs its children use."""
     bad_builds: tuple[str, ...] = ()
-    """The builds whose results are not to be trusted."""
+    """Builds whose results are suspect."""
     prefix: bool = True
-    """Whether the kept part gets a verdict of its own."""
+    """Whether to judge the events before the point too."""
     where: str | None = None
-    """An expression about the state in the end."""
+    """An expression to evaluate on the final state."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What the run becomes."""
+    """The simulated outcome of a run."""
 
     state: dict[str, Any] | None = None
-    """The workflow's attributes in the end; None where there is no workflow to look at."""
+    """The workflow's final attributes; None without a workflow object."""
     exact: int = 0
-    """Commands with a recorded answer of the same name and input."""
+    """Commands that got the recorded result of the same name and input."""
     assumed: int = 0
-    """Commands that were given the answer to another input under the same name."""
+    """Commands that got the recorded result of the same name but another input."""
     stopped: str | None = None
-    """Why it could not go on: nothing is invented."""
+    """Why the simulation could not go on."""
     status: str = "Running"
     result: Any = None
     again: dict[str, int] = field(default_factory=dict)
-    """Activities that really run again, by type."""
+    """Activities that would be executed again, by type."""
     inputs: dict[str, dict[str, int]] | None = None
-    """How many of these have the same input as recorded, and how many a changed one; None where nothing was driven."""
+    """How many of these have the same input as recorded, and how many another one. None if nothing was simulated."""
     again_local: dict[str, int] = field(default_factory=dict)
     suspect: dict[str, int] = field(default_factory=dict)
-    """Activities whose recorded result a bad build had given: what they really give is another matter."""
+    """Activities whose recorded result came from a bad build: the real result may differ."""
     waiting: list[str] = field(default_factory=list)
-    """Timers that nobody knows to have fired."""
+    """Timers that are still running."""
     updates: dict[str, Any] = field(default_factory=dict)
-    """Updates whose answer is another one than was recorded."""
+    """Updates with another answer than recorded."""
     queries: dict[str, Any] = field(default_factory=dict)
     varies: list[str] = field(default_factory=list)
-    """Attributes that hang on the random numbers of a run id that does not exist yet."""
+    """Attributes that depend on random numbers: the seed is the new run's ID, which nobody knows yet."""
     runs: int = 1
-    """More than one where it continued as new."""
+    """The number of runs in the chain; more than one after continue-as-new."""
     prefix_verdict: str | None = None
     prefix_reason: str = ""
-    changes: list[Change] = field(default_factory=list)
+    changes: list[DecisionChange] = field(default_factory=list)
     same: int = 0
-    """Decisions that are as recorded."""
+    """The number of decisions that are as recorded."""
     holds: bool | None = None
-    """Whether the expression is true in the end."""
+    """Whether the expression holds at the end."""
     seconds: float = 0.0
 
     @property
     def task_fails(self) -> bool:
-        """Whether it stands still because the code fails, and not because the record knows no more."""
+        """Return whether the simulation stopped because the code fails."""
         return bool(self.stopped) and str(self.stopped).startswith(TASK_FAILS)
 
 
-def simulate(runs: Sequence[Run], ask: Ask, code: Code, options: Options) -> Simulation:
-    """The base and the runs that followed it, simulated in this process from the point in the base."""
+def simulate_runs(runs: Sequence[Run], ask: SimulationRequest, code: Code, options: Options) -> Simulation:
+    """Simulate a run and the runs that followed it, in this process, from the point in the first run on."""
     base = runs[0]
-    trouble = _impossible(base, ask, code)
+    trouble = _find_simulation_obstacle(base, ask, code)
     if trouble:
         return Simulation(stopped=trouble)
-    first = _Simulating(runs, ask, code, options, _RUN_IDS[0])
-    found = first.simulation()
-    verdict, reason = _prefix(base, ask, code, options, follows=first.follows) if ask.prefix else (None, "")
+    first = _ChainSimulator(runs, ask, code, options, _RUN_IDS[0])
+    found = first.simulate_chain()
+    verdict, reason = _judge_prefix(base, ask, code, options, follows=first.follows) if ask.prefix else (None, "")
     if verdict in ("diverged", "failed", "crashed"):
-        text = f"the kept part does not replay with this code: {reason}"
+        text = f"this code does not replay the events before the point: {reason}"
         return Simulation(stopped=text, prefix_verdict=verdict, prefix_reason=reason)
     if first.has_drawn and ask.reset:
-        other = _Simulating(runs, ask, code, options, _RUN_IDS[1]).simulation()
-        found = replace(found, varies=_differing(found.state or {}, other.state or {}))
+        other = _ChainSimulator(runs, ask, code, options, _RUN_IDS[1]).simulate_chain()
+        found = replace(found, varies=_differing_names(found.state or {}, other.state or {}))
     return replace(found, prefix_verdict=verdict, prefix_reason=reason)
 
 
-def _impossible(base: Run, ask: Ask, code: Code) -> str:
+def _find_simulation_obstacle(base: Run, ask: SimulationRequest, code: Code) -> str:
     if code.workflow(base.workflow_type) is None:
         return f"no code for workflow type {base.workflow_type!r}"
-    at = next((event for event in heads(base.events) if event.event_id == ask.point), None)
+    at = next((event for event in event_heads(base.events) if event.event_id == ask.point), None)
     if at is None or at.event_type != "WorkflowTaskCompleted":
-        return f"event {ask.point} is no completed workflow task of this history"
+        return f"event {ask.point} is not a completed workflow task of this history"
     handed = direct.cannot_judge(base, code)
     return handed.reason if handed is not None else ""
 
 
-def _prefix(base: Run, ask: Ask, code: Code, options: Options, *, follows: bool) -> tuple[str, str]:
-    """The verdict on the kept part; where it was followed to the letter there is nothing more to find out."""
+def _judge_prefix(base: Run, ask: SimulationRequest, code: Code, options: Options, *, follows: bool) -> tuple[str, str]:
+    """Return the verdict on the events before the point. If the simulation matched all of them, the verdict is "ok"."""
     if follows:
         return "ok", ""
-    kept = replace(base, events=until(base.events, ask.point))
+    kept = replace(base, events=take_events_before(base.events, ask.point))
     found = replay(kept, code, options)
     return found.verdict, found.reason
 
 
-def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def _differing_names(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
-class _Simulating:
-    """One way through: the chain of runs from the point on."""
+class _ChainSimulator:
+    """Simulates the chain of runs from the point on."""
 
-    def __init__(self, runs: Sequence[Run], ask: Ask, code: Code, options: Options, run_id: str) -> None:
+    def __init__(self, runs: Sequence[Run], ask: SimulationRequest, code: Code, options: Options, run_id: str) -> None:
         self._runs = runs
         self._ask = ask
         self._code = code
         self._options = options
         self._run_id = run_id
         decode = decoder(code, options)
-        self._reader = Reader(decode)
-        self._world = _world(runs, ask, decode)
-        self._time = _text(self._world.now)
+        self._reader = DecisionReader(decode)
+        self._world = _build_state(runs, ask, decode)
+        self._time = _format_nanoseconds(self._world.now)
         self.has_drawn = False
         self.follows = False
-        """Whether the code did all that the kept part holds."""
+        """Whether the code matched every event before the point."""
 
-    def simulation(self) -> Simulation:
-        """Drive one run after the other until there is no next one."""
+    def simulate_chain(self) -> Simulation:
+        """Simulate run after run, until one is not continued as new."""
         base = self._runs[0]
-        run = replace(base, events=self._begun(base), run_id=self._run_id if self._ask.reset else base.run_id)
+        run = replace(base, events=self._starting_events(base), run_id=self._run_id if self._ask.reset else base.run_id)
         found = Simulation()
         for number in range(1, _MOST_RUNS + 1):
-            end, found = self._driven(run, is_first=number == 1)
+            end, found = self._drive_run(run, is_first=number == 1)
             found = replace(found, runs=number)
             if end.status != "ContinuedAsNew":
                 return found
-            run = self._next(run, end, number)
+            run = self._build_next_run(run, end, number)
             if self._code.workflow(run.workflow_type) is None:
                 return replace(found, stopped=f"no code for workflow type {run.workflow_type!r}")
         return replace(found, stopped=f"it continued as new {_MOST_RUNS} times")
 
-    def _begun(self, base: Run) -> Sequence[Event]:
+    def _starting_events(self, base: Run) -> Sequence[Event]:
         if not self._ask.reset:
-            return until(base.events, self._ask.point)
-        how = rewritten.Reset(self._ask.point, base.run_id or "", self._run_id, self._ask.exclude)
-        return rewritten.reset(base.events, [run.events for run in self._runs[1:]], how, self._time)
+            return take_events_before(base.events, self._ask.point)
+        how = rewritten.ResetRewrite(self._ask.point, base.run_id or "", self._run_id, self._ask.exclude)
+        return rewritten.rewrite_as_reset(base.events, [run.events for run in self._runs[1:]], how, self._time)
 
-    def _next(self, run: Run, end: End, number: int) -> Run:
+    def _build_next_run(self, run: Run, end: SimulationEnd, number: int) -> Run:
         new_id = f"{self._run_id[:-4]}{number:04x}"
-        events = rewritten.continued(run.events, end.command, run.run_id or "", new_id, _text(self._world.now))
+        events = rewritten.start_continued_history(
+            run.events, end.command, run.run_id or "", new_id, _format_nanoseconds(self._world.now)
+        )
         kind = end.command.workflow_type or run.workflow_type
         return replace(run, events=events, run_id=new_id, workflow_type=kind)
 
-    def _driven(self, run: Run, *, is_first: bool) -> tuple[End, Simulation]:
+    def _drive_run(self, run: Run, *, is_first: bool) -> tuple[SimulationEnd, Simulation]:
         with driving(run, self._code, self._options) as course:
-            beyond = Beyond(course, self._world)
-            end = beyond.run()
-            self.has_drawn |= beyond.has_drawn
+            beyond = SimulatedServer(course, self._world)
+            end = beyond.run_past_record()
+            self.has_drawn |= beyond.has_drawn_random
             instance = course.driven.innermost
             workflow = getattr(instance, "_object", None)
             state = state_of(workflow) if workflow is not None else None
             queries = {}
             if not str(end.stopped).startswith(TASK_FAILS) and end.status != "ContinuedAsNew":
-                queries = {name: beyond.query(name) for name in self._ask.queries}
+                queries = {name: beyond.run_query(name) for name in self._ask.queries}
         if is_first:
             self.follows = follows(course, run, self._code, self._options)
-        return end, self._told(end, state, {name: self._answered(*found) for name, found in queries.items()})
+        return end, self._build_simulation(
+            end, state, {name: self._read_query_answer(*found) for name, found in queries.items()}
+        )
 
-    def _answered(self, payload: Any, trouble: str | None) -> Any:
+    def _read_query_answer(self, payload: Any, trouble: str | None) -> Any:
         if payload is None:
             return {"error": trouble}
-        return self._reader.plain(payload_of(payload))
+        return self._reader.to_plain(payload_of(payload))
 
-    def _told(self, end: End, state: dict[str, Any] | None, queries: dict[str, Any]) -> Simulation:
+    def _build_simulation(
+        self, end: SimulationEnd, state: dict[str, Any] | None, queries: dict[str, Any]
+    ) -> Simulation:
         world = self._world
-        changed, same = ([], 0) if self._ask.reset else self._changes()
+        changed, same = ([], 0) if self._ask.reset else self._compare_with_record()
         return Simulation(
             state=state,
             exact=world.exact,
             assumed=world.assumed,
             stopped=end.stopped,
             status=end.status,
-            result=self._result(end),
+            result=self._read_result(end),
             again=dict(sorted(world.again.items())),
             inputs={name: dict(counts) for name, counts in sorted(world.inputs.items())},
             again_local=dict(sorted(world.again_local.items())),
             suspect=dict(sorted(world.suspect.items())),
             waiting=list(end.waiting),
-            updates=self._updates(),
+            updates=self._changed_updates(),
             queries=queries,
             changes=changed,
             same=same,
         )
 
-    def _result(self, end: End) -> Any:
+    def _read_result(self, end: SimulationEnd) -> Any:
         if end.status == "Completed" and end.command.HasField("result"):
-            return self._reader.plain(payload_of(end.command.result))
+            return self._reader.to_plain(payload_of(end.command.result))
         return end.command.failure.message if end.status == "Failed" else None
 
-    def _changes(self) -> tuple[list[Change], int]:
+    def _compare_with_record(self) -> tuple[list[DecisionChange], int]:
         base, *later = self._runs
-        recorded = list(self._reader.recorded(base.events, self._ask.point))
-        recorded += [one for run in later for one in self._reader.recorded(run.events)]
-        return changes(recorded, self._reader.sent(self._world.sent))
+        recorded = list(self._reader.read_recorded(base.events, self._ask.point))
+        recorded += [one for run in later for one in self._reader.read_recorded(run.events)]
+        return compare_decisions(recorded, self._reader.read_sent(self._world.sent))
 
-    def _updates(self) -> dict[str, Any]:
-        """Answers to updates that differ from the recorded ones."""
+    def _changed_updates(self) -> dict[str, Any]:
+        """Return answers to updates that differ from the recorded ones."""
         recorded: dict[str, Any] = {}
         for run in self._runs:
-            recorded |= self._reader.recorded_answers(run.events)
+            recorded |= self._reader.read_recorded_answers(run.events)
         return {
             update_id: {"recorded": recorded[update_id], "simulated": answer}
-            for update_id, answer in sorted(self._reader.answers(self._world.answers).items())
+            for update_id, answer in sorted(self._reader.read_answers(self._world.answers).items())
             if update_id in recorded and recorded[update_id] != answer
         }
 
 
-def _world(runs: Sequence[Run], ask: Ask, decode: Decode) -> World:
+def _build_state(runs: Sequence[Run], ask: SimulationRequest, decode: Decode) -> SimulationState:
     base = runs[0]
-    supply = Supply(decode, ask.bad_builds)
-    supply.add(base.events, ask.point)
+    supply = RecordedResults(decode, ask.bad_builds)
+    supply.add_run(base.events, ask.point)
     for run in runs[1:]:
-        supply.add(run.events)
-    last = max(nanoseconds(heads(run.events)[-1].event_time) or 0 for run in runs)
-    at = next(event for event in heads(base.events) if event.event_id == ask.point)
-    began = nanoseconds(at.event_time) or last
+        supply.add_run(run.events)
+    last = max(parse_nanoseconds(event_heads(run.events)[-1].event_time) or 0 for run in runs)
+    at = next(event for event in event_heads(base.events) if event.event_id == ask.point)
+    began = parse_nanoseconds(at.event_time) or last
     if ask.reset:
-        return World(supply, last, last + max(last - began, _SHORT), dict(ask.children))
-    return World(supply, began, last, {}, _inbox(runs, ask.point), is_reset=False)
+        return SimulationState(supply, last, last + max(last - began, _SHORT), dict(ask.children))
+    return SimulationState(supply, began, last, {}, _collect_inbox(runs, ask.point), is_reset=False)
 
 
-def _inbox(runs: Sequence[Run], point: int) -> list[Event]:
-    """What came from outside behind the point."""
+def _collect_inbox(runs: Sequence[Run], point: int) -> list[Event]:
+    """Return signals, updates and cancel requests after the point."""
     found: list[Event] = []
     for run in runs:
-        known = {_request_id(event) for event in of_types(run.events, {"WorkflowExecutionUpdateAdmitted"})}
-        for event in of_types(run.events, _OUTSIDE | {_ACCEPTED}):
+        known = {
+            _read_update_id(event) for event in select_event_types(run.events, {"WorkflowExecutionUpdateAdmitted"})
+        }
+        for event in select_event_types(run.events, _OUTSIDE | {_ACCEPTED}):
             if run is runs[0] and event.event_id <= point:
                 continue
-            if event.event_type != _ACCEPTED or _request_id(event) not in known | {""}:
+            if event.event_type != _ACCEPTED or _read_update_id(event) not in known | {""}:
                 found.append(event)
     return found
 
 
-def _request_id(event: Event) -> str:
-    found = attributes(msgspec.json.decode(event.raw))
+def _read_update_id(event: Event) -> str:
+    found = event_attributes(msgspec.json.decode(event.raw))
     request = found.get("request") or found.get("acceptedRequest") or {}
     return str((request.get("meta") or {}).get("updateId") or "")
 
 
-def _text(nanos: int) -> str:
+def _format_nanoseconds(nanos: int) -> str:
     moment = datetime.datetime.fromtimestamp(nanos // _SECOND, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanos % _SECOND:09d}Z"
 
 
-def _job(asked: Asked) -> Simulation:
+def _run_simulation_job(asked: Asked) -> Simulation:
     began = time.monotonic()
     followed = msgspec.convert(asked.argument["later"], list[Run])
     histories = msgspec.json.decode(asked.history, type=list[msgspec.Raw])
     runs = [from_bytes(run, bytes(raw)) for run, raw in zip([asked.run, *followed], histories, strict=True)]
-    ask = msgspec.convert(asked.argument["ask"], Ask)
-    found = simulate(runs, ask, asked.code, asked.options)
+    ask = msgspec.convert(asked.argument["ask"], SimulationRequest)
+    found = simulate_runs(runs, ask, asked.code, asked.options)
     return replace(found, seconds=time.monotonic() - began)
 
 
 JOB: Job[Simulation] = Job(
     name="replaytool.engines.temporal.simulate.simulation:JOB",
     answer=Simulation,
-    work=_job,
+    work=_run_simulation_job,
     crashed=lambda reason, seconds: Simulation(
         stopped=reason, prefix_verdict="crashed", prefix_reason=reason, seconds=seconds
     ),

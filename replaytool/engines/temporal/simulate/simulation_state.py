@@ -1,4 +1,4 @@
-"""What is around a run that goes on past its record, and how such a run ends."""
+"""The state of a simulation, and how a simulated run ends."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replaytool.engines.temporal.core.state_machines.base import Machine
-from replaytool.engines.temporal.simulate.recorded_results import Match, Supply
+from replaytool.engines.temporal.simulate.recorded_results import Match, RecordedResults
 from replaytool.model.history import Event
 
 TASK_FAILS = "a workflow task fails: "
 
 
 @dataclass
-class World:
-    """What stays from one run of a chain to the next."""
+class SimulationState:
+    """What one run of a chain hands to the next."""
 
-    supply: Supply
+    supply: RecordedResults
     now: int
     horizon: int
-    """Until when timers fire that nobody has seen fire."""
+    """Timers fire until this time, even if no TimerFired is recorded."""
     children: dict[str, str] = field(default_factory=dict)
-    """How workflows stand that a child's id may be in the way of."""
+    """The status of workflows that may hold the ID of a child."""
     inbox: list[Event] = field(default_factory=list)
-    """What comes from outside, by its recorded time."""
+    """Signals, updates and cancel requests, by their recorded time."""
     is_reset: bool = True
-    """The world's answers count from now on; else at the time at which they came."""
+    """Whether recorded delays count from the present. If false, results come at their recorded time."""
     exact: int = 0
     assumed: int = 0
     again: Counter[str] = field(default_factory=Counter)
     inputs: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Of activities that run again: by type, how many with the same input as recorded, and with a changed one."""
+    """Re-executed activities, by type: how many with the same input as recorded, and how many with another one."""
     again_local: Counter[str] = field(default_factory=Counter)
     suspect: Counter[str] = field(default_factory=Counter)
-    """Activities whose answer a bad build had given."""
+    """Activities whose result came from a bad build."""
     sent: list[tuple[str, Machine]] = field(default_factory=list)
-    """All that the server was asked for, by its kind."""
+    """All commands that the server received, by kind."""
     answers: list[Any] = field(default_factory=list)
-    """What the code said to updates."""
+    """The answers of the code to updates."""
     steps: int = 0
 
-    def run_again(self, kind: str, match: Match | None) -> None:
-        """Count an activity; without a match the record has none that it could be compared with."""
+    def count_rerun(self, kind: str, match: Match | None) -> None:
+        """Count a re-executed activity. `match` is None if no activity of this name is recorded."""
         self.again[kind] += 1
         if match is not None:
             counts = self.inputs.setdefault(kind, {"same": 0, "changed": 0})
@@ -50,11 +50,11 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class SimulationEnd:
     """How one run ended, or where it stands."""
 
     status: str = "Running"
     command: Any = None
-    """The one that closed the run."""
+    """The command that closed the run."""
     stopped: str | None = None
     waiting: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 from temporalio.workflow import _QueryDefinition
 
 from replaytool.engines import Code, CodeSpec, Options, load
-from replaytool.engines.temporal.debug.run_states import Walked
+from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.replay.recorded_commands import to_bytes
 from replaytool.model.debug_state import Moment, Value
 from replaytool.model.history import Run
@@ -76,14 +76,14 @@ def test_the_state_at_every_event_is_what_a_query_sees(case: str, file: str, his
         run = recorded(case, history)
         if code.workflow(run.workflow_type) is None:
             continue
-        walked = Walked(run, code, Options())
-        walked.record()
+        walked = RunStates(run, code, Options())
+        walked.record_states()
         seen = _asked(run, code)
         ids = [task.event_id for task in walked.tasks.all]
         last: Value | None = None
         by_task = {task: (last := seen.get(task, last)) for task in ids}
         for event in run.events:
-            moment = walked.at(event.event_id)
+            moment = walked.moment_at(event.event_id)
             index = bisect_right(ids, event.event_id)
             if index == 0:
                 assert moment.task == 0
@@ -144,12 +144,12 @@ def _what_is_there() -> str:
 
 
 @cache
-def riders() -> tuple[Walked, dict[int, Moment]]:
+def riders() -> tuple[RunStates, dict[int, Moment]]:
     """A run that was walked through once, from its beginning to its end."""
     run = recorded("loyalty", "history-rider-02.json")
-    walked = Walked(run, code_of("loyalty", "builds/v1.py"), Options())
-    walked.record()
-    return walked, {event.event_id: walked.at(event.event_id) for event in run.events}
+    walked = RunStates(run, code_of("loyalty", "builds/v1.py"), Options())
+    walked.record_states()
+    return walked, {event.event_id: walked.moment_at(event.event_id) for event in run.events}
 
 
 @given(st.integers(1, 60), st.lists(st.integers(-9, 9), max_size=40), st.randoms(use_true_random=False))
@@ -161,20 +161,20 @@ def test_every_way_to_an_event_leads_to_the_same_state(start: int, steps: list[i
     for step in steps:
         at = min(60, max(1, at + step))
         if chance.random() < 0.05:
-            walked.evaluated(parse("trips and points > 3"))
-        assert walked.at(at) == first[at]
+            walked.evaluate_at_events(parse("trips and points > 3"))
+        assert walked.moment_at(at) == first[at]
 
 
 def test_the_commands_of_a_task_are_matched_with_their_events() -> None:
     walked, _ = riders()
-    task = walked.at(34)
+    task = walked.moment_at(34)
     assert [(one.kind, one.name, one.event_id) for one in task.commands] == [("activity", "send_mail", 35)]
-    step = walked.at(35)
+    step = walked.moment_at(35)
     assert step.command == task.commands[0]
     assert step.command is not None
     assert step.command.call_site is not None
     assert step.command.call_site.function == "Loyalty.score"
-    assert walked.at(36).command is None
+    assert walked.moment_at(36).command is None
 
 
 @pytest.mark.parametrize(
@@ -183,36 +183,36 @@ def test_the_commands_of_a_task_are_matched_with_their_events() -> None:
 )
 def test_a_task_that_failed_has_its_trouble_and_the_state_before_it(case: str, message: str, source: str) -> None:
     run = recorded(case)
-    walked = Walked(run, code_of(case, "builds/broken.py"), Options())
-    walked.record()
-    before, at = walked.at(walked.tasks.all[-1].event_id), walked.at(run.events[-1].event_id)
+    walked = RunStates(run, code_of(case, "builds/broken.py"), Options())
+    walked.record_states()
+    before, at = walked.moment_at(walked.tasks.all[-1].event_id), walked.moment_at(run.events[-1].event_id)
     assert before.trouble is None
     assert at.trouble is not None
     assert (at.trouble.kind, at.trouble.message, at.state) == ("failed", message, before.state)
     assert at.trouble.call_site is not None
     line = (FIXTURES / case / "builds" / "broken.py").read_text().splitlines()[at.trouble.call_site.line - 1]
     assert source in line
-    walked.line_of(parse("self"), walked.tasks.all[0].event_id, truth=False)
-    assert walked.at(run.events[-1].event_id) == at
+    walked.find_changing_line(parse("self"), walked.tasks.all[0].event_id, truth=False)
+    assert walked.moment_at(run.events[-1].event_id) == at
 
 
 def test_code_that_parts_with_the_record_is_told_from_there_on() -> None:
     run = recorded("activities_in_sequence")
-    walked = Walked(run, code_of("activities_in_sequence", "changed_activity_renamed.py"), Options())
-    walked.record()
+    walked = RunStates(run, code_of("activities_in_sequence", "changed_activity_renamed.py"), Options())
+    walked.record_states()
     assert walked.trouble is not None
     assert walked.trouble.kind == "diverged"
     first = walked.trouble.event_id
     assert first is not None
     assert walked.trouble.call_site is not None
-    assert walked.at(first - 1).trouble is None
-    assert walked.at(first).trouble == walked.trouble
-    assert walked.at(run.events[-1].event_id).state == Value("", "object")
+    assert walked.moment_at(first - 1).trouble is None
+    assert walked.moment_at(first).trouble == walked.trouble
+    assert walked.moment_at(run.events[-1].event_id).state == Value("", "object")
 
 
 def test_unchanged_parts_are_shared_between_steps() -> None:
     walked, _ = riders()
-    one, other = walked.at(8).state, walked.at(14).state
+    one, other = walked.moment_at(8).state, walked.moment_at(14).state
     assert one is not other
     assert one["gifts"] is other["gifts"]
-    assert walked.at(14).state is walked.at(18).state
+    assert walked.moment_at(14).state is walked.moment_at(18).state

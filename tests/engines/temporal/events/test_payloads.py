@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from replaytool.config import Settings
-from replaytool.engines.temporal.events.payloads import Decoder, decoder, plain_value
+from replaytool.engines.temporal.events.payloads import PayloadDecoder, build_payload_decoder, read_plain_value
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Payload
 from replaytool.replay.code import importing as loading
@@ -37,12 +37,12 @@ def payload(encoding: str, data: bytes) -> Payload:
     ],
 )
 def test_common_encodings_are_read_and_others_named(recorded: Payload, shown: Any) -> None:
-    assert plain_value(recorded) == shown
+    assert read_plain_value(recorded) == shown
 
 
 def test_payloads_inside_an_event_become_values() -> None:
     event = {"input": {"payloads": [{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "Mw=="}]}, "other": [1]}
-    assert Decoder().readable(event) == {"input": {"payloads": [3]}, "other": [1]}
+    assert PayloadDecoder().make_readable(event) == {"input": {"payloads": [3]}, "other": [1]}
 
 
 ENCRYPTED = FIXTURES / "encrypted_payloads"
@@ -105,14 +105,14 @@ def codec_server() -> Iterator[str]:
 
 
 def test_a_codec_server_decodes(codec_server: str) -> None:
-    reading = decoder(Settings(codec_endpoint=codec_server, codec_auth="Bearer secret"))
-    assert reading.values([payload("binary/reversed", b"]3,2,1[")]) == [[1, 2, 3]]
+    reading = build_payload_decoder(Settings(codec_endpoint=codec_server, codec_auth="Bearer secret"))
+    assert reading.decode_values([payload("binary/reversed", b"]3,2,1[")]) == [[1, 2, 3]]
 
 
 def test_a_codec_server_that_refuses_is_one_error_without_the_secret(codec_server: str) -> None:
-    reading = decoder(Settings(codec_endpoint=codec_server, codec_auth="Bearer wrong"))
+    reading = build_payload_decoder(Settings(codec_endpoint=codec_server, codec_auth="Bearer wrong"))
     with pytest.raises(ReplaytoolError) as caught:
-        reading.values([payload("binary/reversed", b"x")])
+        reading.decode_values([payload("binary/reversed", b"x")])
     assert "403" in caught.value.message
     assert "wrong" not in caught.value.message + caught.value.hint
 
@@ -129,7 +129,7 @@ def test_a_codec_server_that_refuses_is_one_error_without_the_secret(codec_serve
 )
 def test_what_cannot_decode_is_one_error(settings: Settings) -> None:
     with pytest.raises(ReplaytoolError):
-        decoder(settings)
+        build_payload_decoder(settings)
 
 
 def test_decode_needs_something_to_decode_with(call: Call, tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from temporalio.client import WorkflowExecutionStatus as Status
 from temporalio.service import RPCError
 
 from replaytool.engines.temporal.reset.hazards import TRAPS
-from replaytool.engines.temporal.reset.points import Rule, all_points
-from replaytool.engines.temporal.reset.server_calls import How, Server
+from replaytool.engines.temporal.reset.points import ResetRule, list_reset_points
+from replaytool.engines.temporal.reset.server_calls import ResetClient, ResetSettings
 from tests.reset.support.riders import Handle, count, history, rest, until
 from tests.reset.support.scene import Scene, codes, run
 from tests.support.dev_server import DevServer, dev_server
@@ -193,7 +193,7 @@ async def base_already_reset(scene: Scene) -> None:
     new_run = (await handle.describe()).run_id
     stale = await scene.plan(store=old)
     assert codes(stale.items[0], "block") == {"newer-run"}
-    again = await scene.plan(Rule("before_activity", "step"), store=old, offline=True)
+    again = await scene.plan(ResetRule("before_activity", "step"), store=old, offline=True)
     applied = await scene.apply(again)
     assert [one.state for one in applied.outcomes] == ["refused"]
     assert (await handle.describe()).run_id == new_run
@@ -227,7 +227,7 @@ async def twenty_five_builds(scene: Scene) -> None:
             handle = handle or await scene.start()
             await scene.do(handle, f"step:{name}")
     assert handle is not None
-    plan = await scene.plan(Rule("build", "b01"))
+    plan = await scene.plan(ResetRule("build", "b01"))
     (item,) = plan.items
     assert item.server is not None
     assert item.server["point"] is None
@@ -245,7 +245,7 @@ async def build_that_came_back(scene: Scene) -> None:
         async with scene.build(name):
             handle = handle or await scene.start()
             await scene.do(handle, f"step:{number}")
-    first, second = await scene.plan(), await scene.plan(Rule("build", "v2", 2))
+    first, second = await scene.plan(), await scene.plan(ResetRule("build", "v2", 2))
     assert codes(first.items[0], "note") >= {"build-came-back"}
     assert first.items[0].server is not None
     assert first.items[0].server["differs"] is None
@@ -297,7 +297,7 @@ async def override_to_the_bad_build(scene: Scene) -> None:
         assert {one.code for item in again.items for one in item.warnings if one.level == "block"} == {
             "override-to-bad-build"
         }
-        pinned = await scene.apply(again, how=How(pin=(scene.name, "v3")))
+        pinned = await scene.apply(again, how=ResetSettings(pin=(scene.name, "v3")))
         assert (pinned.is_clean, len(pinned.outcomes)) == (True, 2)
         await rest(handles)
         found = await scene.verify(again)
@@ -316,7 +316,7 @@ async def updates_and_signals_left_out(scene: Scene) -> None:
         # The signal that brought the task stays, since it was there before the task.
         assert plan.items[0].reapplied["signals"] == 0
         await scene.do(handle, "step:c")
-        grown = await scene.apply(plan, how=How(exclude=("signals",)))
+        grown = await scene.apply(plan, how=ResetSettings(exclude=("signals",)))
         assert grown.is_clean
         await until(lambda: told(handle, ["a", "b"]), "step c to be left out")
         (found,) = await scene.verify(plan)
@@ -332,13 +332,13 @@ def test_offline_points_are_the_servers_points(server: DevServer, tmp_path: Path
     """After all scenarios: every point that the server has for a run, the history has too, as a first entry."""
 
     async def compared(scene: Scene) -> None:
-        asked = await Server.reached(scene.options)
+        asked = await ResetClient.connect_to_server(scene.options)
         seen = 0
         async for info in scene.client.list_workflows():
-            described = await asked.described(info.id, info.run_id)
+            described = await asked.describe_run(info.id, info.run_id)
             assert described is not None
-            found = await asked.record(info.id, info.run_id)
-            ours = {(one.build_id, one.event_id) for one in all_points(found) if one.ordinal == 1}
+            found = await asked.fetch_run_facts(info.id, info.run_id)
+            ours = {(one.build_id, one.event_id) for one in list_reset_points(found) if one.ordinal == 1}
             theirs = {(one.build_id, one.event_id) for one in described.points if one.run_id == info.run_id}
             # The run that was reset counts what is in its new run only from the reset on.
             assert theirs <= ours, (info.id, theirs - ours)

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from replaytool.engines.temporal.server import client as temporal_client
-from replaytool.engines.temporal.server.options import ServerOptions, resolve
-from replaytool.engines.temporal.server.pull import PullOptions, pull
+from replaytool.engines.temporal.server.options import ServerOptions, resolve_target
+from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
 from replaytool.engines.temporal.server.temporal_query import visibility_query
 from replaytool.errors import ReplaytoolError
 from replaytool.time_parsing import since_time
@@ -34,7 +34,7 @@ NAME = "temporal.test"
 
 def refusal(options: ServerOptions) -> str:
     with pytest.raises(ReplaytoolError) as raised:
-        list(pull(PullOptions(options, limit=1)))
+        list(pull_histories(PullOptions(options, limit=1)))
     assert raised.value.hint
     text = f"{raised.value.message} ({raised.value.hint})"
     assert SECRET not in text
@@ -46,7 +46,7 @@ def write_config(home: Path, text: str) -> None:
 
 
 def test_without_anything_it_is_the_local_server() -> None:
-    target = resolve(ServerOptions())
+    target = resolve_target(ServerOptions())
     assert (target.address, target.namespace, target.connect) == ("localhost:7233", "default", {"tls": False})
 
 
@@ -56,21 +56,21 @@ def test_options_stand_over_variables_over_the_file(own_settings: Path, monkeypa
         '[profile.default]\naddress = "file:1"\nnamespace = "file"\n'
         f'[profile.prod]\naddress = "prod:2"\napi_key = "{SECRET}"\n',
     )
-    assert (resolve(ServerOptions()).address, resolve(ServerOptions()).namespace) == ("file:1", "file")
-    prod = resolve(ServerOptions(profile="prod"))
+    assert (resolve_target(ServerOptions()).address, resolve_target(ServerOptions()).namespace) == ("file:1", "file")
+    prod = resolve_target(ServerOptions(profile="prod"))
     assert (prod.address, prod.connect["tls"], prod.connect["api_key"]) == ("prod:2", True, SECRET)
     assert SECRET not in repr(prod)
     monkeypatch.setenv("TEMPORAL_PROFILE", "prod")
-    assert resolve(ServerOptions()).address == "prod:2"
+    assert resolve_target(ServerOptions()).address == "prod:2"
     monkeypatch.setenv("TEMPORAL_ADDRESS", "variable:3")
-    assert resolve(ServerOptions()).address == "variable:3"
-    assert resolve(ServerOptions(address="option:4", namespace="mine")).address == "option:4"
-    assert resolve(ServerOptions(tls=False)).connect["tls"] is False
+    assert resolve_target(ServerOptions()).address == "variable:3"
+    assert resolve_target(ServerOptions(address="option:4", namespace="mine")).address == "option:4"
+    assert resolve_target(ServerOptions(tls=False)).connect["tls"] is False
 
 
 def test_another_file(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text('[profile.default]\naddress = "other:1"\n')
-    assert resolve(ServerOptions(config_file=str(tmp_path / "other.toml"))).address == "other:1"
+    assert resolve_target(ServerOptions(config_file=str(tmp_path / "other.toml"))).address == "other:1"
     assert "no configuration file" in refusal(ServerOptions(config_file=str(tmp_path / "none.toml")))
 
 
@@ -80,7 +80,7 @@ def test_tls_files(tmp_path: Path) -> None:
     options = ServerOptions(
         tls_cert=str(tmp_path / "cert"), tls_key=str(tmp_path / "key"), tls_ca=str(tmp_path / "ca"), tls_server_name="n"
     )
-    tls = resolve(options).connect["tls"]
+    tls = resolve_target(options).connect["tls"]
     assert (tls.client_cert, tls.client_private_key, tls.server_root_ca_cert, tls.domain) == (
         b"cert",
         b"key",
@@ -217,12 +217,12 @@ def test_tls(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "does not speak TLS" in refusal(ServerOptions(address=server.address, tls=True))
     assert "does not speak TLS" in refusal(ServerOptions(address=server.address, api_key=SECRET))
     with tls_in_front_of(server, of_server(tmp_path, asks=False)) as address:
-        assert list(pull(PullOptions(ServerOptions(address=address, **trusted), limit=1)))
+        assert list(pull_histories(PullOptions(ServerOptions(address=address, **trusted), limit=1)))
         assert "expect TLS" in refusal(ServerOptions(address=address))
         assert "not trusted" in refusal(ServerOptions(address=address, tls=True))
         assert "another name" in refusal(ServerOptions(address=address, tls_ca=trusted["tls_ca"]))
     with tls_in_front_of(server, of_server(tmp_path, asks=True)) as address:
-        assert list(pull(PullOptions(ServerOptions(address=address, **trusted, **client), limit=1)))
+        assert list(pull_histories(PullOptions(ServerOptions(address=address, **trusted, **client), limit=1)))
         assert "a client certificate" in refusal(ServerOptions(address=address, **trusted))
         assert "needs its key" in refusal(ServerOptions(address=address, **trusted, tls_cert=client["tls_cert"]))
         monkeypatch.setenv("TEMPORAL_ADDRESS", address)
@@ -230,7 +230,7 @@ def test_tls(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv("TEMPORAL_TLS_SERVER_NAME", NAME)
         monkeypatch.setenv("TEMPORAL_TLS_CLIENT_CERT_PATH", client["tls_cert"])
         monkeypatch.setenv("TEMPORAL_TLS_CLIENT_KEY_PATH", client["tls_key"])
-        assert list(pull(PullOptions(limit=1)))
+        assert list(pull_histories(PullOptions(limit=1)))
 
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -21,7 +21,7 @@ from temporalio.api.history.v1 import History
 from replaytool.engines.temporal.server import client as temporal_client
 from replaytool.engines.temporal.server import pull as temporal_server
 from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.engines.temporal.server.pull import PullOptions, Tally, pull
+from replaytool.engines.temporal.server.pull import PullOptions, PullProgress, pull_histories
 from replaytool.errors import ReplaytoolError
 from replaytool.sources import Source
 from tests.engines.temporal.server.workload import LONG, populate
@@ -51,8 +51,8 @@ def shown(server: DevServer, source: Source) -> History:
 
 
 def test_every_run_is_what_the_official_tool_shows(server: DevServer) -> None:
-    tally = Tally()
-    sources = list(pull(options(server), None, tally))
+    tally = PullProgress()
+    sources = list(pull_histories(options(server), None, tally))
     assert (tally.listed, tally.fetched, tally.failed, len(sources)) == (72, 72, 0, 72)
     assert {(source.hints.workflow_id or "").split("/")[0] for source in sources} >= {"continued", "timed-out", "long"}
     for source in sources:
@@ -64,16 +64,16 @@ def test_every_run_is_what_the_official_tool_shows(server: DevServer) -> None:
 
 
 def test_the_order_is_stable_and_pages_are_put_together(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = [(source.name, history(source)) for source in pull(options(server, concurrency=3))]
+    whole = [(source.name, history(source)) for source in pull_histories(options(server, concurrency=3))]
     monkeypatch.setattr(temporal_server, "_PAGE", 7)
-    paged = [(source.name, history(source)) for source in pull(options(server))]
+    paged = [(source.name, history(source)) for source in pull_histories(options(server))]
     assert paged == whole
     assert max(len(one.events) for _, one in paged) > LONG
 
 
 def test_a_reset_run_has_its_own_id(server: DevServer) -> None:
     query = "WorkflowId = 'reset/0'"
-    runs = {source.hints.run_id: history(source) for source in pull(options(server, query=query))}
+    runs = {source.hints.run_id: history(source) for source in pull_histories(options(server, query=query))}
     origins = {
         one.events[0].workflow_execution_started_event_attributes.original_execution_run_id for one in runs.values()
     }
@@ -82,28 +82,28 @@ def test_a_reset_run_has_its_own_id(server: DevServer) -> None:
 
 
 def test_nothing_is_fetched_twice_and_what_grew_is(server: DevServer) -> None:
-    known = {source.hints.run_id: len(history(source).events) for source in pull(options(server))}
-    tally = Tally()
-    assert not list(pull(options(server), lambda workflow_id, run_id: known.get(run_id), tally))
+    known = {source.hints.run_id: len(history(source).events) for source in pull_histories(options(server))}
+    tally = PullProgress()
+    assert not list(pull_histories(options(server), lambda workflow_id, run_id: known.get(run_id), tally))
     assert (tally.listed, tally.unchanged) == (72, 72)
     server.cli("workflow", "signal", "-w", "running/3", "--name", "go")
-    again = list(pull(options(server), lambda workflow_id, run_id: known.get(run_id)))
+    again = list(pull_histories(options(server), lambda workflow_id, run_id: known.get(run_id)))
     assert ids(iter(again)) == ["running/3"]
     assert len(history(again[0]).events) > known[again[0].hints.run_id]
-    everything = pull(options(server, only_new=False, limit=5), lambda workflow_id, run_id: known.get(run_id))
+    everything = pull_histories(options(server, only_new=False, limit=5), lambda workflow_id, run_id: known.get(run_id))
     assert len(list(everything)) == 5
     named = options(server, workflow_ids=("completed/1", "running/3"))
-    assert ids(pull(named, lambda workflow_id, run_id: known.get(run_id))) == ["running/3"]
+    assert ids(pull_histories(named, lambda workflow_id, run_id: known.get(run_id))) == ["running/3"]
 
 
 def test_what_is_asked_for(server: DevServer) -> None:
     query = "ExecutionStatus = 'Failed' OR ExecutionStatus = 'Terminated'"
-    assert len(ids(pull(options(server, query=query)))) == 12
-    assert len(ids(pull(options(server, query=query, since="1h")))) == 12
-    assert ids(pull(options(server, query=query, since="2100-01-01"))) == []
-    assert len(ids(pull(options(server, limit=3)))) == 3
+    assert len(ids(pull_histories(options(server, query=query)))) == 12
+    assert len(ids(pull_histories(options(server, query=query, since="1h")))) == 12
+    assert ids(pull_histories(options(server, query=query, since="2100-01-01"))) == []
+    assert len(ids(pull_histories(options(server, limit=3)))) == 3
     named = options(server, workflow_ids=("running/1", "missing", "continued/2", "running/1"))
-    running, missing, continued = pull(named)
+    running, missing, continued = pull_histories(named)
     assert [source.hints.workflow_id for source in (running, missing, continued)] == [
         "running/1",
         "missing",
@@ -114,13 +114,13 @@ def test_what_is_asked_for(server: DevServer) -> None:
         missing.open()
     assert "retention" in getattr(raised.value, "hint", "")
     run_id = running.hints.run_id
-    (one,) = pull(options(server, workflow_ids=("running/1",), run_id=run_id))
+    (one,) = pull_histories(options(server, workflow_ids=("running/1",), run_id=run_id))
     assert history(one) == history(running)
 
 
 def refusal(wanted: PullOptions) -> ReplaytoolError:
     with pytest.raises(ReplaytoolError) as raised:
-        list(pull(wanted))
+        list(pull_histories(wanted))
     assert raised.value.hint
     return raised.value
 
@@ -140,10 +140,10 @@ def test_what_is_wrong_is_said(server: DevServer) -> None:
 
 def test_closing_early_leaves_nothing_behind(server: DevServer, recwarn: pytest.WarningsRecorder) -> None:
     before = threading.active_count()
-    sources = pull(options(server))
+    sources = pull_histories(options(server))
     assert len(list(itertools.islice(sources, 3))) == 3
     sources.close()  # type: ignore[attr-defined]
-    unused = pull(options(server))
+    unused = pull_histories(options(server))
     del unused
     assert threading.active_count() == before
     assert not recwarn.list
@@ -154,9 +154,9 @@ def test_runs_that_disappear_meanwhile_are_told() -> None:
     often = {f"history_{queue}ProcessorUpdateAckInterval": "200ms" for queue in ("transfer", "timer", "visibility")}
     with dev_server(**often) as server:
         asyncio.run(populate(server.address, 4, ("completed",)))
-        sources = pull(options(server, concurrency=1))
+        sources = pull_histories(options(server, concurrency=1))
         first = next(sources)
-        listed = ids(pull(options(server)))
+        listed = ids(pull_histories(options(server)))
         gone = listed[-1]
         server.cli("workflow", "delete", "-w", gone, "--yes")
         _wait_until_gone(server, gone)
@@ -170,7 +170,7 @@ def test_runs_that_disappear_meanwhile_are_told() -> None:
 
 def _wait_until_gone(server: DevServer, workflow_id: str) -> None:
     for _ in range(300):
-        (source,) = pull(options(server, workflow_ids=(workflow_id,)))
+        (source,) = pull_histories(options(server, workflow_ids=(workflow_id,)))
         try:
             source.open().close()
         except OSError:
@@ -185,7 +185,7 @@ def test_histories_as_they_are_stored() -> None:
         for number in range(3):
             server.cli("workflow", "start", "--type", "Ending", "-t", "nobody", "-w", f"raw/{number}")
             server.cli("workflow", "signal", "-w", f"raw/{number}", "--name", "go")
-        sources = list(pull(options(server, workflow_ids=("raw/0", "raw/1", "raw/2"))))
+        sources = list(pull_histories(options(server, workflow_ids=("raw/0", "raw/1", "raw/2"))))
         assert [len(history(source).events) for source in sources] == [3, 3, 3]
         assert all(history(source) == shown(server, source) for source in sources)
 
@@ -195,7 +195,7 @@ def test_a_rate_limit_is_waited_out() -> None:
     # The limit is lower than what a pull asks for in its first second.
     with dev_server(frontend_namespaceRPS=8, frontend_namespaceRPS_visibility=2) as server:
         asyncio.run(populate(server.address, 8, ("completed", "failed")))
-        limited = list(pull(options(server)))
+        limited = list(pull_histories(options(server)))
         assert len(limited) == 16
         assert all(history(source).events for source in limited)
 
@@ -204,7 +204,7 @@ def test_a_server_that_dies_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(temporal_client, "RETRY_MILLISECONDS", 1500)
     with dev_server() as server:
         asyncio.run(populate(server.address, 8, ("completed",)))
-        sources = pull(options(server, concurrency=1))
+        sources = pull_histories(options(server, concurrency=1))
         next(sources)
     start = time.monotonic()
     with pytest.raises(ReplaytoolError, match="stopped answering"):

@@ -11,7 +11,7 @@ import pytest
 
 from replaytool.engines import Code, CodeSpec, Options, load
 from replaytool.engines.temporal.simulate import simulation as simulate
-from replaytool.engines.temporal.simulate.simulation import Ask, Change, Decision, Simulation
+from replaytool.engines.temporal.simulate.simulation import Decision, DecisionChange, Simulation, SimulationRequest
 from replaytool.model.history import Run
 from tests.support.histories import FIXTURES, expectations, recorded
 
@@ -46,9 +46,9 @@ def code_of(path: Path) -> Code:
     return load(CodeSpec((str(path),)))
 
 
-def ask(run: Run | list[Run], asked: Ask, code: Path | None = None) -> Simulation:
+def ask(run: Run | list[Run], asked: SimulationRequest, code: Path | None = None) -> Simulation:
     runs = [run] if isinstance(run, Run) else run
-    return simulate.simulate(runs, asked, code_of(code or LOYALTY / "builds" / "v3.py"), OPTIONS)
+    return simulate.simulate_runs(runs, asked, code_of(code or LOYALTY / "builds" / "v3.py"), OPTIONS)
 
 
 def points(run: Run) -> list[int]:
@@ -63,7 +63,7 @@ def test_with_nothing_changed_a_run_goes_on_as_it_did(case: str) -> None:
         if code_of(code).workflow(run.workflow_type) is None:
             continue
         for point in points(run):
-            found = ask(run, Ask(point, reset=False, prefix=False), code)
+            found = ask(run, SimulationRequest(point, reset=False, prefix=False), code)
             if case == "patches" and file == "history-before.json" and point == 4:
                 assert found.stopped == "no recorded result of activity 'ship_by_bike'"
                 continue
@@ -72,7 +72,7 @@ def test_with_nothing_changed_a_run_goes_on_as_it_did(case: str) -> None:
 
 def test_a_chain_of_runs_goes_on_as_it_did() -> None:
     runs = [recorded("continue_as_new", file) for file in CHAINS["continue_as_new"]]
-    found = ask(runs, Ask(4, reset=False), FIXTURES / "continue_as_new" / "workflow.py")
+    found = ask(runs, SimulationRequest(4, reset=False), FIXTURES / "continue_as_new" / "workflow.py")
     assert (found.stopped, found.changes, found.runs, found.status) == (None, [], 3, "Completed")
 
 
@@ -88,22 +88,22 @@ def test_a_chain_of_runs_goes_on_as_it_did() -> None:
 def test_the_right_code_makes_the_riders_right(
     rider: str, point: int, state: dict[str, Any], exact: int, assumed: int
 ) -> None:
-    found = ask(recorded("loyalty", f"history-{rider}.json"), Ask(point, queries=("standing",)))
+    found = ask(recorded("loyalty", f"history-{rider}.json"), SimulationRequest(point, queries=("standing",)))
     assert found.state == {"asked": [], "gifts": [], "left": False} | state
     assert (found.exact, found.assumed, found.stopped, found.prefix_verdict) == (exact, assumed, None, "ok")
     assert found.queries["standing"] == {"points": state["points"], "trips": state["trips"]}
 
 
 def test_the_bad_code_makes_them_wrong_again() -> None:
-    found = ask(recorded("loyalty", "history-rider-02.json"), Ask(28), LOYALTY / "builds" / "v2.py")
+    found = ask(recorded("loyalty", "history-rider-02.json"), SimulationRequest(28), LOYALTY / "builds" / "v2.py")
     assert found.state is not None
     assert found.state["points"] == 0
 
 
 def test_updates_that_come_back_may_answer_differently() -> None:
-    found = ask(recorded("loyalty", "history-rider-03.json"), Ask(23))
+    found = ask(recorded("loyalty", "history-rider-03.json"), SimulationRequest(23))
     assert found.updates["adjust-20"] == {"recorded": 20, "simulated": 150}
-    without = ask(recorded("loyalty", "history-rider-03.json"), Ask(23, exclude=("updates",)))
+    without = ask(recorded("loyalty", "history-rider-03.json"), SimulationRequest(23, exclude=("updates",)))
     assert without.updates == {}
     assert found.state is not None
     assert without.state is not None
@@ -112,7 +112,7 @@ def test_updates_that_come_back_may_answer_differently() -> None:
 
 def test_what_a_workflow_drops_when_it_continues_as_new_is_seen() -> None:
     runs = [recorded("loyalty", file) for file in CHAINS["loyalty"]]
-    found = ask(runs, Ask(18))
+    found = ask(runs, SimulationRequest(18))
     assert found.state is not None
     assert (found.runs, found.state["trips"], found.again) == (2, [5, 5], {"score_trip": 1})
 
@@ -124,9 +124,9 @@ def _as_reset(case: str, base: str, new: str) -> tuple[Simulation, Simulation]:
         event for event in real.events if event.event_type == "WorkflowTaskFailed" and b"RESET_WORKFLOW" in event.raw
     ][-1]
     code = FIXTURES / case / "workflow.py"
-    simulated = ask(run, Ask(reset.event_id), code)
+    simulated = ask(run, SimulationRequest(reset.event_id), code)
     last = points(real)[-1]
-    done = ask(real, Ask(last, reset=False), code)
+    done = ask(real, SimulationRequest(last, reset=False), code)
     return simulated, done
 
 
@@ -152,7 +152,7 @@ def test_a_simulated_reset_is_what_the_server_did(case: str, base: str, new: str
 
 def test_nothing_is_invented() -> None:
     run = recorded("open_run")
-    found = ask(run, Ask(points(run)[0]), FIXTURES / "open_run" / "workflow.py")
+    found = ask(run, SimulationRequest(points(run)[0]), FIXTURES / "open_run" / "workflow.py")
     assert found.stopped is not None
     assert "no recorded result of activity 'visit'" in found.stopped
 
@@ -160,7 +160,7 @@ def test_nothing_is_invented() -> None:
 def test_a_kept_part_that_does_not_replay_is_no_beginning() -> None:
     run = recorded("activities_in_sequence")
     code = FIXTURES / "activities_in_sequence" / "changed_activity_renamed.py"
-    found = ask(run, Ask(points(run)[-1]), code)
+    found = ask(run, SimulationRequest(points(run)[-1]), code)
     assert found.prefix_verdict == "diverged"
     assert found.state is None
     assert found.stopped is not None
@@ -168,7 +168,7 @@ def test_a_kept_part_that_does_not_replay_is_no_beginning() -> None:
 
 def test_other_input_gets_an_assumed_answer() -> None:
     run = recorded("activities_in_sequence")
-    found = ask(run, Ask(points(run)[0]), FIXTURES / "activities_in_sequence" / "changed_argument.py")
+    found = ask(run, SimulationRequest(points(run)[0]), FIXTURES / "activities_in_sequence" / "changed_argument.py")
     assert found.assumed == 1
     assert found.stopped is None
 
@@ -177,10 +177,10 @@ def test_a_child_in_the_way_is_refused_as_the_server_would() -> None:
     run = recorded("loyalty", "history-rider-05.json")
     gift = next(event for event in run.events if event.event_type == "StartChildWorkflowExecutionInitiated")
     point = max(one for one in points(run) if one < gift.event_id)
-    found = ask(run, Ask(point, children={"gift-rider-05": "Running"}))
+    found = ask(run, SimulationRequest(point, children={"gift-rider-05": "Running"}))
     assert found.status == "Failed"
     assert "gift" in str(found.result) or "already" in str(found.result).lower()
-    assert ask(run, Ask(point, children={"gift-rider-05": "Completed"})).status == "Running"
+    assert ask(run, SimulationRequest(point, children={"gift-rider-05": "Completed"})).status == "Running"
 
 
 def test_results_that_the_bad_build_gave_are_named() -> None:
@@ -188,28 +188,28 @@ def test_results_that_the_bad_build_gave_are_named() -> None:
     assert found.suspect == {}
     run = recorded("reset", "history-base.json")
     point = next(one.event_id for one in recorded("reset", "history-reset.json").events if b"RESET_WORKFLOW" in one.raw)
-    asked = Ask(point, bad_builds=("v2",))
+    asked = SimulationRequest(point, bad_builds=("v2",))
     assert ask(run, asked, FIXTURES / "reset" / "workflow.py").suspect == {"write_down": 2}
 
 
 def test_what_hangs_on_the_new_run_id_is_said_to_vary() -> None:
     run = recorded("side_values")
-    found = ask(run, Ask(points(run)[0]), FIXTURES / "side_values" / "workflow.py")
+    found = ask(run, SimulationRequest(points(run)[0]), FIXTURES / "side_values" / "workflow.py")
     assert isinstance(found.varies, list)
 
 
 def test_decisions_that_change_are_told_side_by_side() -> None:
     run = recorded("activities_in_sequence")
     code = FIXTURES / "activities_in_sequence" / "changed_argument.py"
-    found = ask(run, Ask(points(run)[0], reset=False), code)
+    found = ask(run, SimulationRequest(points(run)[0], reset=False), code)
     assert found.same >= 1
-    assert all(isinstance(one, Change) for one in found.changes)
+    assert all(isinstance(one, DecisionChange) for one in found.changes)
     assert any(isinstance(one.simulated, Decision) and one.simulated.kind == "activity" for one in found.changes)
 
 
 def test_an_answer_survives_the_way_between_processes() -> None:
     import msgspec
 
-    found = ask(recorded("loyalty", "history-rider-02.json"), Ask(28))
+    found = ask(recorded("loyalty", "history-rider-02.json"), SimulationRequest(28))
     again = msgspec.json.decode(msgspec.json.encode(found), type=Simulation)
     assert again == dataclasses.replace(found)

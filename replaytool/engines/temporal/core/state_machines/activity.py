@@ -76,7 +76,7 @@ def _completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | 
         job = WorkflowActivationJob()
         told = job.resolve_activity
         told.seq = machine.seq
-        values.payloads[0].write(told.result.completed.result)
+        values.payloads[0].write_proto(told.result.completed.result)
         core.tell(job)
     else:
         return Fault("fatal", f"Not exactly one payload in activity result ({len(values.payloads)})")

@@ -121,7 +121,7 @@ def _completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | 
     if values is None:
         _tell_end(machine, core, completed=Success())
     elif len(values.payloads) == 1:
-        _tell_end(machine, core, completed=Success(result=values.payloads[0].proto()))
+        _tell_end(machine, core, completed=Success(result=values.payloads[0].to_proto()))
     else:
         return Fault("fatal", f"Not exactly one payload in activity result ({len(values.payloads)})")
     return None

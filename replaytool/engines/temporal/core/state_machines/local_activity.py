@@ -167,7 +167,7 @@ def _result(machine: LocalActivity, known: Resolution) -> ActivityResolution:
     recorded = failures.recorded(known.marker.failure)
     if recorded is None:
         values = known.marker.details.get("result")
-        last = values.payloads[-1].proto() if values and values.payloads else Payload()
+        last = values.payloads[-1].to_proto() if values and values.payloads else Payload()
         return ActivityResolution(completed=Success(result=last))
     if recorded.HasField("canceled_failure_info") or recorded.cause.HasField("canceled_failure_info"):
         return _cancelled(machine, recorded)

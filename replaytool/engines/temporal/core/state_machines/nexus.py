@@ -109,7 +109,7 @@ def _started(machine: Any, core: Core, record: Any, event_id: int) -> None:
 
 
 def _completed(machine: Any, core: Core, record: Any, event_id: int) -> None:
-    _tell_end(machine, core, completed=record.result.proto() if record.result else Payload())
+    _tell_end(machine, core, completed=record.result.to_proto() if record.result else Payload())
 
 
 def _completed_at_once(machine: Any, core: Core, record: Any, event_id: int) -> None:
