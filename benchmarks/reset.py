@@ -42,7 +42,7 @@ from replaytool.reset.selection import Choice
 from replaytool.reset.simulate_plan import Wanted, with_outlook
 from replaytool.sources import open_sources
 from replaytool.store import Store
-from replaytool.workers.pool import Limits
+from replaytool.workers.pool import WorkerLimits
 from tests.reset.support.riders import at_rest, history, loyalty, until
 from tests.support.dev_server import DevServer, dev_server
 
@@ -73,7 +73,7 @@ def simulating(folder: Path, number: int) -> dict[str, Any]:
     store = Store(folder / "steps.duckdb")
     ingest.load(store, open_sources([str(folder / "steps-*.json")], None))
     rows = store.query("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
-    wanted = Wanted(CodeSpec(("workflows.py",), folder=str(folder)), limits=Limits(jobs=1))
+    wanted = Wanted(CodeSpec(("workflows.py",), folder=str(folder)), limits=WorkerLimits(jobs=1))
     before, started = os.times(), time.perf_counter()
     made = planner.draft(store, planner.Request(ResetRule("event", "30")))
     plan = planner.finished(with_outlook(store, made, wanted))

@@ -25,8 +25,8 @@ from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes, to_bytes
 from replaytool.model.history import Run
-from replaytool.replay.code.user_code import Code, CodeSpec, load
-from replaytool.replay.inspect_state.expressions import parse
+from replaytool.replay.code.user_code import Code, CodeSpec, load_code
+from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.replay.options import Options
 
 _SECONDS = 20.0
@@ -72,7 +72,7 @@ def given(folder: Path, steps: int, *, state: bool) -> Given:
     file = folder / ("ledger.py" if state else "steps.py")
     file.write_text(text)
     run = read(history("Steps", steps))
-    return Given(replace(run, events=()), to_bytes(run), load(CodeSpec((str(file),))))
+    return Given(replace(run, events=()), to_bytes(run), load_code(CodeSpec((str(file),))))
 
 
 def bare(one: Given) -> None:
@@ -151,7 +151,7 @@ def main() -> int:
             holds.append(row(f"{events}: memory", remember(steps, Path(name), state=state), _MEGABYTES, "MB"))
             walked = recorded(one)
             holds.append(row(f"{events}: the slowest step", slowest_step(walked) * 1000, _STEP * 1000, "ms"))
-            spent = seconds(lambda kept=walked: kept.evaluate_at_events(parse("self")))  # type: ignore[misc]
+            spent = seconds(lambda kept=walked: kept.evaluate_at_events(parse_expression("self")))  # type: ignore[misc]
             print(f"{events}: an expression at every step takes {spent:.1f} s")
     return int(not all(holds))
 

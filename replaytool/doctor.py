@@ -19,7 +19,7 @@ from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
 from replaytool.errors import ReplaytoolError
 from replaytool.store import Store
 from replaytool.text import counted
-from replaytool.workers.pool import code_info
+from replaytool.workers.pool import load_code_info
 
 LIBRARIES = ("temporalio", "duckdb", "pyarrow", "textual", "rich", "click", "msgspec", "deepdiff")
 PROGRAMS = {
@@ -101,7 +101,7 @@ def _workflows(settings: Settings) -> Iterator[Finding]:
         yield Finding("workflows", "missing", "no code is configured: check and debug must be told", hint)
         return
     spec = CodeSpec(settings.workflows, settings.replayer, settings.converter, str(settings.folder))
-    yield Finding("workflows", "ok", f"{', '.join(code_info(spec).modules)} can be loaded")
+    yield Finding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
 
 
 def _converter(settings: Settings) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from _pytest._code.code import TerminalRepr
 
-    from replaytool.check.single_history import Judge
+    from replaytool.check.single_history import HistoryChecker
     from replaytool.engines import CodeSpec
     from replaytool.model.verdict import CallSite, Report
     from replaytool.sources import Source
@@ -55,11 +55,11 @@ def replay(_judges: _Judges) -> Replay:
     """
 
     async def replayed(recorded: Any, *workflows: Any) -> Report:
-        from replaytool.check.single_history import just_recorded
+        from replaytool.check.single_history import source_from_memory
 
         history = await recorded.fetch_history() if hasattr(recorded, "fetch_history") else recorded
         judge = _judges.judge(tuple(_place(one) for one in workflows))
-        report = judge.report(just_recorded(history.to_json(), history.workflow_id))
+        report = judge.check_source(source_from_memory(history.to_json(), history.workflow_id))
         if _judges.is_bad(report):
             raise DoesNotFollow(report)
         return report
@@ -94,23 +94,23 @@ class _Judges:
 
     def __init__(self, config: pytest.Config) -> None:
         from replaytool import config as configuration
-        from replaytool.check.check_runs import exit_on
+        from replaytool.check.check_runs import choose_failing_verdicts
 
         self.folder = config.rootpath
         self.workflows = tuple(config.getini(WORKFLOWS))
         self.settings = configuration.load({}, self.folder)
-        self._failing = exit_on(config.getini(FAIL_ON) or None, strict=False, allow_unverified=False)
-        self._found: dict[tuple[str, ...], Judge] = {}
+        self._failing = choose_failing_verdicts(config.getini(FAIL_ON) or None, strict=False, allow_unverified=False)
+        self._found: dict[tuple[str, ...], HistoryChecker] = {}
 
-    def judge(self, workflows: tuple[str, ...] = ()) -> Judge:
+    def judge(self, workflows: tuple[str, ...] = ()) -> HistoryChecker:
         """The judge for this code, or for the code that is configured."""
-        from replaytool.check.single_history import Judge
+        from replaytool.check.single_history import HistoryChecker
         from replaytool.engines import Options
-        from replaytool.replay.compare.drift import checked_policy
+        from replaytool.replay.compare.drift import check_policy
 
         if workflows not in self._found:
-            options = Options(policy=checked_policy(self.settings.drift))
-            self._found[workflows] = Judge(self._spec(workflows), options)
+            options = Options(policy=check_policy(self.settings.drift))
+            self._found[workflows] = HistoryChecker(self._spec(workflows), options)
         return self._found[workflows]
 
     def _spec(self, workflows: tuple[str, ...]) -> CodeSpec:
@@ -134,7 +134,7 @@ class _Judges:
 
     def close(self) -> None:
         for judge in self._found.values():
-            judge.close()
+            judge.close_worker()
 
 
 def _place(workflow: Any) -> str:
@@ -216,7 +216,7 @@ class _HistoryItem(pytest.Item):
 
     def runtest(self) -> None:
         judges = self.parent.judges
-        report = judges.judge().report(self.parent.source)
+        report = judges.judge().check_source(self.parent.source)
         for one in report.runs:
             self.user_properties.append((one.subject.workflow_id or one.subject.run_key, one.verdict.verdict))
         if judges.is_bad(report) or not report.runs:

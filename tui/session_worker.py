@@ -25,8 +25,8 @@ from replaytool.tui.text import replayed as replayed_panes
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from replaytool.debug.compare_runs import Pair
-    from replaytool.debug.time_travel import Walk
+    from replaytool.debug.compare_runs import AlignedPair
+    from replaytool.debug.time_travel import TimeTravel
     from replaytool.model.debug_state import Difference, Moment, Progress
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.model.verdict import Report, Verdict
@@ -201,7 +201,7 @@ class Desk:
         """What is odd about a run."""
         return self.session.problems(run_key)
 
-    def diff(self, left: str, right: str) -> tuple[Any, Any, list[Pair]]:
+    def diff(self, left: str, right: str) -> tuple[Any, Any, list[AlignedPair]]:
         """Two runs aligned."""
         return self.session.diff(left, right)
 
@@ -212,11 +212,11 @@ class Desk:
             raise ReplaytoolError(f"run {row.run_key} has no events", "load its history again")
         return Opened(row.values, events)
 
-    def timeline(self, events: Sequence[Event]) -> timeline.Timeline:
+    def timeline(self, events: Sequence[Event]) -> timeline.RunTimeline:
         """All that the record says about each event."""
-        return timeline.read(events, self._decoder().make_readable)
+        return timeline.read_timeline(events, self._decoder().make_readable)
 
-    def walk(self, run_key: str, code: CodeMap | str, tell: Callable[[Progress], None]) -> Walk:
+    def walk(self, run_key: str, code: CodeMap | str, tell: Callable[[Progress], None]) -> TimeTravel:
         """The replayed side of a run: children replay it, and answer questions."""
         named = self.code_map(code) if isinstance(code, str) else code
         return self.session.walk(run_key, named, tell)
@@ -234,25 +234,25 @@ class Desk:
             raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
         return found
 
-    def moment(self, walk: Walk, before: int, at: int) -> tuple[Moment, Difference]:
+    def moment(self, walk: TimeTravel, before: int, at: int) -> tuple[Moment, Difference]:
         """The state at an event, and what has changed on the way there."""
-        return walk.at(at), walk.between(before, at)
+        return walk.state_at(at), walk.difference_between(before, at)
 
-    def code_lines(self, walk: Walk, build: str | None, file: str) -> tuple[list[Line], Line]:
+    def code_lines(self, walk: TimeTravel, build: str | None, file: str) -> tuple[list[Line], Line]:
         """A file of the code for showing, or a word about why not."""
-        found = walk.source(build, file)
+        found = walk.read_source(build, file)
         notice = replayed_panes.trouble(found.trouble) if found.trouble else line(("the file is empty", "dim"))
         return source_pane.coloured(found.text) if found.trouble is None else [], notice
 
     def stop_at_line(
-        self, walk: Walk, events: Sequence[Event], span: range, lines: Sequence[Breakpoint], halt: threading.Event
+        self, walk: TimeTravel, events: Sequence[Event], span: range, lines: Sequence[Breakpoint], halt: threading.Event
     ) -> int | None:
         """The first event of the span at which code waits, or asks for something, at one of these lines."""
         for index in span:
             if halt.is_set():
                 return None
             if not events[index].event_type.startswith(_SAY_NOTHING_NEW):
-                found = source_pane.places(walk.at(events[index].event_id))
+                found = source_pane.places(walk.state_at(events[index].event_id))
                 if any(one.line == at and is_same_file(one.file, file) for one in lines for file, at, _ in found):
                     return index
         return None

@@ -1,4 +1,4 @@
-"""What the code before a change says about the same runs."""
+"""Compare a report with what the code at the merge base says about the same runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from replaytool.check.baseline import against
-from replaytool.check.check_runs import Plan, Progress, check
+from replaytool.check.baseline import mark_known_findings
+from replaytool.check.check_runs import CheckPlan, Progress, check_runs
 from replaytool.engines import CodeSpec
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Base, Report
@@ -16,32 +16,32 @@ from replaytool.replay.code.git_worktrees import Worktrees
 from replaytool.store import RunRow, Store
 
 
-def against_base(
-    report: Report, ref: str, store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None = None
+def compare_with_base(
+    report: Report, ref: str, store: Store, rows: Sequence[RunRow], plan: CheckPlan, progress: Progress | None = None
 ) -> Report:
-    """The report with what the code at the merge base with `ref` says about the same runs."""
-    with Worktrees(place_of(plan.spec)) as trees:
-        commit = trees.merge_base(ref)
-        spec = that_exist(trees.placed(plan.spec, commit, ref).spec)
+    """Return the report with the verdicts of the merge base with `ref`, so that only new findings fail."""
+    with Worktrees(find_repository_folder(plan.spec)) as trees:
+        commit = trees.find_merge_base(ref)
+        spec = drop_missing_files(trees.check_out_code(plan.spec, commit, ref).spec)
         try:
-            # What is kept must not point into a checkout that is gone tomorrow.
-            before = check(store, rows, replace(plan, spec=spec, keep=False), progress)
+            # Stored verdicts hold file paths, and this checkout is removed right after.
+            before = check_runs(store, rows, replace(plan, spec=spec, keep=False), progress)
         except ReplaytoolError as error:
             return replace(report, base=Base(ref, commit, error.message))
     report = replace(report, base=Base(ref, commit), complete=report.complete and before.complete)
-    return against(report, {one.subject.run_key: one for one in before.runs})
+    return mark_known_findings(report, {one.subject.run_key: one for one in before.runs})
 
 
-def place_of(spec: CodeSpec) -> Path:
-    """A folder of the repository that the code is in."""
+def find_repository_folder(spec: CodeSpec) -> Path:
+    """Return an existing folder of the repository that holds the code."""
     folder = Path(spec.folder or ".")
     paths = [folder / item for item in spec.workflows if os.sep in item or item.endswith(".py")]
     found = next((path for path in paths if path.exists()), folder)
     return found if found.is_dir() else found.parent
 
 
-def that_exist(spec: CodeSpec) -> CodeSpec:
-    """A file that the change adds was not there before; what it holds had no code then."""
+def drop_missing_files(spec: CodeSpec) -> CodeSpec:
+    """Return the spec without files that do not exist at the base, because the change adds them."""
     kept = [
         item
         for item in spec.workflows

@@ -1,4 +1,4 @@
-"""Which findings are new: those that the code before the change has too, or that a baseline lists, are known."""
+"""Find out which findings are new: the base branch or an accepted baseline file makes the others known."""
 
 from __future__ import annotations
 
@@ -10,82 +10,88 @@ from typing import Any
 
 import msgspec
 
-from replaytool.check.causes import causes, findings, fingerprint
+from replaytool.check.causes import find_causes, finding_fingerprint, group_findings
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Checked, Report
 
 _SCHEMA = 1
 
 
-class _Entry(msgspec.Struct):
+class _BaselineEntry(msgspec.Struct):
     fingerprint: str
 
 
-class _Baseline(msgspec.Struct):
+class _BaselineFile(msgspec.Struct):
     schema: int
-    findings: list[_Entry]
+    findings: list[_BaselineEntry]
 
 
-def against(report: Report, before: Mapping[str, Checked]) -> Report:
-    """Tell each run what was said about it before; the same finding is known."""
-    return with_known(report, [_told(one, before.get(one.subject.run_key)) for one in report.runs])
+def mark_known_findings(report: Report, before: Mapping[str, Checked]) -> Report:
+    """Return the report with each run's verdict at the base; a finding that is the same there is known."""
+    return replace_runs(report, [_mark_known(one, before.get(one.subject.run_key)) for one in report.runs])
 
 
-def _told(one: Checked, before: Checked | None) -> Checked:
+def _mark_known(one: Checked, before: Checked | None) -> Checked:
     if before is None:
         return one
-    is_same = one.verdict.verdict != "ok" and fingerprint(one) == fingerprint(before)
+    is_same = one.verdict.verdict != "ok" and finding_fingerprint(one) == finding_fingerprint(before)
     return replace(one, base=before.verdict.verdict, known=one.known or is_same)
 
 
-def with_known(report: Report, runs: Sequence[Checked]) -> Report:
-    """The report with these runs, its causes counting anew how many of theirs are known."""
-    counted = {cause.id: cause for cause in causes(runs)}
+def replace_runs(report: Report, runs: Sequence[Checked]) -> Report:
+    """Return the report with these runs, and recount how many runs of each cause are known."""
+    counted = {cause.id: cause for cause in find_causes(runs)}
     told = [replace(counted[cause.id], timeline=cause.timeline) for cause in report.causes]
     return replace(report, runs=runs, causes=told)
 
 
 def read_baseline(path: Path) -> frozenset[str]:
-    """The fingerprints of the findings that somebody has accepted."""
+    """Return the fingerprints of the accepted findings; raise ReplaytoolError for an unusable file."""
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_Baseline)
+        found = msgspec.json.decode(path.read_bytes(), type=_BaselineFile)
     except OSError as error:
         raise ReplaytoolError(
-            f"cannot read the baseline {path}: {error.strerror}", "--update-baseline writes one"
+            f"cannot read the baseline {path}: {error.strerror}", "run check with --update-baseline to create it"
         ) from error
     except msgspec.MsgspecError as error:
-        raise ReplaytoolError(f"{path} is no baseline: {error}", "--update-baseline writes it anew") from error
+        raise ReplaytoolError(
+            f"{path} is not a baseline file: {error}", "run check with --update-baseline to write it again"
+        ) from error
     if found.schema != _SCHEMA:
         raise ReplaytoolError(
-            f"the baseline {path} is of version {found.schema}, not {_SCHEMA}", "--update-baseline writes it anew"
+            f"the baseline {path} has version {found.schema}; this replaytool reads version {_SCHEMA}",
+            "run check with --update-baseline to write it again",
         )
     return frozenset(one.fingerprint for one in found.findings)
 
 
-def with_baseline(report: Report, accepted: frozenset[str]) -> Report:
-    """The report in which every finding that was accepted is known."""
+def accept_findings(report: Report, accepted: frozenset[str]) -> Report:
+    """Return the report with every accepted finding marked as known."""
     runs = [
-        replace(one, known=one.known or (one.verdict.verdict != "ok" and fingerprint(one) in accepted))
+        replace(one, known=one.known or (one.verdict.verdict != "ok" and finding_fingerprint(one) in accepted))
         for one in report.runs
     ]
-    return with_known(report, runs)
+    return replace_runs(report, runs)
 
 
-def gone(report: Report, accepted: frozenset[str]) -> int:
-    """How many findings of the baseline no run has any more."""
-    return len(accepted - {fingerprint(one) for one in report.runs if one.verdict.verdict != "ok"})
+def count_fixed_findings(report: Report, accepted: frozenset[str]) -> int:
+    """Count the findings of the baseline that no run has any more."""
+    return len(accepted - {finding_fingerprint(one) for one in report.runs if one.verdict.verdict != "ok"})
 
 
-def baseline(report: Report) -> str:
-    """All that fails now, to be accepted; sorted and without lines, so that the file changes when findings do."""
+def render_baseline(report: Report) -> str:
+    """Return the baseline file that accepts everything that fails now.
+
+    Entries are sorted and hold no line numbers, so the file changes only when findings change.
+    """
     found: dict[str, dict[str, Any]] = {}
-    for one in findings(report.runs):
+    for one in group_findings(report.runs):
         if any(report.fails(replace(run, known=False)) for run in one.runs):
             cause = one.cause
             found[cause.fingerprint] = {
                 "fingerprint": cause.fingerprint,
                 "verdict": cause.verdict,
-                "workflow_type": one.example.subject.workflow_type,
+                "workflow_type": one.example_run.subject.workflow_type,
                 "message": cause.message,
             }
     entries = [found[key] for key in sorted(found)]

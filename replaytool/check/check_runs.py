@@ -1,4 +1,4 @@
-"""Checking runs against code: what is known already is taken from the store, the rest is replayed and kept there."""
+"""Check runs against code: take stored verdicts where run and code are unchanged, and replay the rest."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
-from replaytool.check.causes import causes
+from replaytool.check.causes import find_causes
 from replaytool.check.repeat import replay_repeatedly
-from replaytool.check.run_charts import timeline
+from replaytool.check.run_charts import chart_run
 from replaytool.engines import CodeSpec, Options
 from replaytool.engines.temporal.events.deployment import load_subjects
 from replaytool.errors import ReplaytoolError
@@ -31,133 +31,133 @@ from replaytool.model.verdict import (
 )
 from replaytool.store import RunRow, Store
 from replaytool.store.read_histories import Histories
-from replaytool.workers.pool import Limits, Outcome, Work, replay_all, started_ahead
-from replaytool.workers.worker_process import Child
+from replaytool.workers.pool import ReplayOutcome, WorkerLimits, WorkItem, replay_all_runs, start_worker_ahead
+from replaytool.workers.worker_process import WorkerProcess
 
 _log = logging.getLogger(__name__)
 MOST_PICTURES = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How to check."""
+class CheckPlan:
+    """What to check with: the code, the options of a replay, and the limits of the worker processes."""
 
     spec: CodeSpec
     options: Options = field(default_factory=Options)
-    limits: Limits = field(default_factory=Limits)
+    limits: WorkerLimits = field(default_factory=WorkerLimits)
     engine: str = "auto"
     repeat: int = 1
-    """Replay each run so often, each time with another order of sets: latent nondeterminism passes one by luck."""
+    """Replays of each run, each with another set order and clock; more than 1 finds unstable code."""
     use_known: bool = True
-    """Take verdicts from the store where neither run nor code has changed."""
+    """Take a stored verdict if neither the run nor the code has changed."""
     keep: bool = True
-    """Keep new verdicts in the store."""
+    """Save new verdicts in the store."""
     shard: Shard | None = None
-    """Only a share of the runs."""
+    """Check only this share of the runs."""
 
 
 Progress = Callable[[str, Verdict], None]
 
 
-def check(
+def check_runs(
     store: Store,
     rows: Sequence[RunRow],
-    plan: Plan,
+    plan: CheckPlan,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> Report:
-    """The report on these runs. A store in memory keeps nothing, so there is nothing to know."""
+    """Check the runs and return the report. Verdicts are reused and saved only with a store on disk."""
     began = time.monotonic()
     shard = None if plan.shard is None else replace(plan.shard, all_runs=len(rows))
     rows = [row for row in rows if shard is None or shard.has(row.run_key)]
     is_kept = store.path is not None and plan.use_known and plan.repeat == 1
-    with code_ahead(plan) if is_kept else nullcontext() as child:
-        info = child.code() if child is not None else CodeInfo()
-        fingerprint = fingerprint_of(info, plan)
-        known = _known(store, fingerprint, rows) if is_kept else {}
+    with preload_code(plan) if is_kept else nullcontext() as child:
+        info = child.loaded_code() if child is not None else CodeInfo()
+        fingerprint = verdict_fingerprint(info, plan)
+        known = _stored_verdicts(store, fingerprint, rows) if is_kept else {}
         for key, verdict in known.items():
             if progress:
                 progress(key, verdict)
-        outcome = _replayed(store, [row for row in rows if row.run_key not in known], plan, progress, stop)
+        outcome = _replay_runs(store, [row for row in rows if row.run_key not in known], plan, progress, stop)
     if is_kept and plan.keep and outcome.verdicts:
-        _keep(store, fingerprint, outcome)
+        _save_verdicts(store, fingerprint, outcome)
     found = known | outcome.verdicts
     checked = [Checked(one, found[key]) for key, one in load_subjects(store, rows).items() if key in found]
     code = info if info.fingerprint else outcome.code
     seconds = time.monotonic() - began
-    return Report(code, checked, pictured(store, checked), seconds, outcome.complete, shard=shard)
+    return Report(code, checked, causes_with_charts(store, checked), seconds, outcome.complete, shard=shard)
 
 
-def code_ahead(plan: Plan) -> AbstractContextManager[Child]:
-    """Have the code loaded, by a child, while the runs are looked for."""
-    return started_ahead(plan.spec, plan.options, plan.limits, plan.engine)
+def preload_code(plan: CheckPlan) -> AbstractContextManager[WorkerProcess]:
+    """Start a worker process that loads the code while this process looks for the runs."""
+    return start_worker_ahead(plan.spec, plan.options, plan.limits, plan.engine)
 
 
-def pictured(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:
-    """The causes, with a picture of an example each; people look at some of them, and never at hundreds."""
+def causes_with_charts(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:
+    """Return the causes; the first MOST_PICTURES of them have a chart of their example run."""
     by_key = {one.subject.run_key: one.verdict for one in checked}
-    found = causes(checked)
+    found = find_causes(checked)
     return tuple(
-        replace(cause, timeline=timeline(store.events(cause.example), by_key[cause.example].event_id))
+        replace(cause, timeline=chart_run(store.events(cause.example), by_key[cause.example].event_id))
         if number < MOST_PICTURES
         else cause
         for number, cause in enumerate(found)
     )
 
 
-def _keep(store: Store, fingerprint: str, outcome: Outcome) -> None:
-    """A report that could not be kept is still a report."""
+def _save_verdicts(store: Store, fingerprint: str, outcome: ReplayOutcome) -> None:
+    """Save the verdicts; a failure to save is logged, because the report is valid without it."""
     try:
         with store.writing() as writer:
             writer.save_verdicts(fingerprint, {key: as_json(one) for key, one in outcome.verdicts.items()})
     except ReplaytoolError as error:
-        _log.warning("the verdicts were not kept: %s; %s", error.message, error.hint)
+        _log.warning("cannot save the verdicts: %s; %s", error.message, error.hint)
 
 
-def fingerprint_of(info: CodeInfo, plan: Plan) -> str:
-    """The code, and what else a verdict depends on."""
+def verdict_fingerprint(info: CodeInfo, plan: CheckPlan) -> str:
+    """Return an id of everything that a verdict depends on: the code and the options of the replay."""
     chosen = plan.options
     parts = (plan.engine, chosen.sandbox, chosen.guard, chosen.every_mismatch, sorted(chosen.policy.items()))
     options = " ".join(map(str, parts))
     return hashlib.sha256(f"{info.fingerprint}\n{options}".encode()).hexdigest()[:32]
 
 
-def _known(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, Verdict]:
-    """A crash may have been the machine's fault, so it is never taken as known."""
+def _stored_verdicts(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, Verdict]:
+    """Return stored verdicts. Crashes are replayed again: the machine may have caused them."""
     found = store.verdicts(fingerprint, [row.run_key for row in rows])
     verdicts = {key: verdict_from_json(plain) for key, plain in found.items()}
     return {key: verdict for key, verdict in verdicts.items() if verdict.verdict != "crashed"}
 
 
-def _replayed(
-    store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None, stop: threading.Event | None
-) -> Outcome:
+def _replay_runs(
+    store: Store, rows: Sequence[RunRow], plan: CheckPlan, progress: Progress | None, stop: threading.Event | None
+) -> ReplayOutcome:
     if not rows:
-        return Outcome()
-    works = works_of(store, rows)
+        return ReplayOutcome()
+    works = make_work_items(store, rows)
     if plan.repeat > 1:
         return replay_repeatedly(works, plan.spec, plan.repeat, plan.options, plan.limits, plan.engine, progress)
-    return replay_all(works, plan.spec, plan.options, plan.limits, plan.engine, progress, stop)
+    return replay_all_runs(works, plan.spec, plan.options, plan.limits, plan.engine, progress, stop)
 
 
-def works_of(store: Store, rows: Sequence[RunRow]) -> list[Work]:
-    """What the pool is to be given, the histories fetched when their turn comes."""
+def make_work_items(store: Store, rows: Sequence[RunRow]) -> list[WorkItem]:
+    """Return a work item per run; each history is read from the store when a worker asks for it."""
     histories = Histories(store, {row.run_key: row.history_bytes for row in rows})
-    return [_work(store, row, histories) for row in rows]
+    return [_make_work_item(store, row, histories) for row in rows]
 
 
-def _work(store: Store, row: RunRow, histories: Histories) -> Work:
+def _make_work_item(store: Store, row: RunRow, histories: Histories) -> WorkItem:
     key = row.run_key
-    return Work(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
+    return WorkItem(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
 
 
-def exit_on(words: str | None, *, strict: bool, allow_unverified: bool) -> frozenset[Word]:
-    """The verdicts that make a check fail."""
+def choose_failing_verdicts(words: str | None, *, strict: bool, allow_unverified: bool) -> frozenset[Word]:
+    """Return the verdicts that make a check fail."""
     if words is not None:
         chosen = {word.strip() for word in words.split(",") if word.strip()}
         if unknown := sorted(chosen - set(WORDS)):
             known = ", ".join(WORDS)
-            raise ReplaytoolError(f"--fail-on: there is no verdict {unknown[0]!r}", f"choose from {known}")
+            raise ReplaytoolError(f"--fail-on: unknown verdict {unknown[0]!r}", f"choose from {known}")
         return frozenset(word for word in WORDS if word in chosen)
     more: frozenset[Word] = frozenset({"drift"} if strict else ())
     less: frozenset[Word] = frozenset({"unverified"} if allow_unverified else ())

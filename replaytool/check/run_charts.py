@@ -1,4 +1,4 @@
-"""What a picture of a run shows: its tasks in order, and what it waited for between them."""
+"""Make the chart of a run: its workflow tasks in order, and what it waited for between them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from replaytool.model.run_chart import Span, Timeline
 _MOST_SPANS = 40
 
 
-def timeline(events: Sequence[Event], around: int | None = None) -> Timeline:
-    """All that fits into one picture, nearest to an event where a run is too long for that."""
+def chart_run(events: Sequence[Event], around: int | None = None) -> Timeline:
+    """Return the chart; a long run shows the _MOST_SPANS spans nearest to the event `around`."""
     told = read_pending_work(events)
     last = events[-1].event_id if events else 0
-    spans = [_span(work) for work in (*told.works, *told.updates)]
+    spans = [_span_of_work(work) for work in (*told.works, *told.updates)]
     spans += [Span(one.kind, one.name, one.event_id, one.handled_by, "Received") for one in told.received]
     center = last if around is None else around
-    nearest = sorted(spans, key=lambda span: (_distance(span, center), span.opened))[:_MOST_SPANS]
+    nearest = sorted(spans, key=lambda span: (_distance_to_event(span, center), span.opened))[:_MOST_SPANS]
     shown = tuple(sorted(nearest, key=lambda span: (span.opened, span.kind, span.name)))
     ran = tuple(task.closed for task in told.tasks if task.closed is not None)
 
     return Timeline(last, ran, shown, len(spans) - len(shown))
 
 
-def _distance(span: Span, center: int) -> int:
+def _distance_to_event(span: Span, center: int) -> int:
     if span.closed is not None and span.opened <= center <= span.closed:
         return 0
     return min(abs(span.opened - center), abs((span.closed or span.opened) - center))
 
 
-def _span(work: TrackedWork) -> Span:
+def _span_of_work(work: TrackedWork) -> Span:
     last = work.views[-1]
     return Span(last.kind, last.name, work.opening_event_id, work.closed, last.status)

@@ -1,4 +1,4 @@
-"""Sources judged one after the other, each at once: for tests, which ask file by file."""
+"""Check single histories, each as soon as it is asked for: for tests."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ import time
 from collections.abc import Iterator
 
 from replaytool import ingest
-from replaytool.check.causes import causes
+from replaytool.check.causes import find_causes
 from replaytool.engines import CodeSpec, Options
 from replaytool.formats import Unreadable
 from replaytool.model.history import Hints, Run
 from replaytool.model.verdict import Checked, CodeInfo, Report, Subject, Verdict
 from replaytool.sources import Source
-from replaytool.workers.pool import Replayer, work_of
+from replaytool.workers.pool import SingleReplayer, work_from_run
 
 
-def just_recorded(history: str, workflow_id: str) -> Source:
-    """A history that is in memory, as the SDK writes it."""
+def source_from_memory(history: str, workflow_id: str) -> Source:
+    """Return a source that reads a history from memory, in the SDK's JSON format."""
     hints = Hints(name=workflow_id, workflow_id=workflow_id, is_certain=True)
     return Source(workflow_id, lambda: io.BytesIO(history.encode()), hints)
 
 
-class Judge:
-    """One piece of code, and whatever it is asked to follow."""
+class HistoryChecker:
+    """Checks histories against one piece of code, with one worker process that stays."""
 
     def __init__(self, spec: CodeSpec, options: Options | None = None) -> None:
         self._spec = spec
-        self._replayer = Replayer(spec, options)
+        self._replayer = SingleReplayer(spec, options)
 
-    def report(self, source: Source) -> Report:
-        """On all runs of a source; one that cannot be read has a verdict of its own, and not a good one."""
+    def check_source(self, source: Source) -> Report:
+        """Check all runs of a source; a source that cannot be read gets the verdict "unverified"."""
         began = time.monotonic()
-        checked = list(self._checked(source))
-        return Report(CodeInfo(self._spec.workflows), checked, causes(checked), time.monotonic() - began)
+        checked = list(self._check_each_run(source))
+        return Report(CodeInfo(self._spec.workflows), checked, find_causes(checked), time.monotonic() - began)
 
-    def close(self) -> None:
-        """Nothing more is asked."""
-        self._replayer.close()
+    def close_worker(self) -> None:
+        """End the worker process."""
+        self._replayer.close_worker()
 
-    def _checked(self, source: Source) -> Iterator[Checked]:
+    def _check_each_run(self, source: Source) -> Iterator[Checked]:
         try:
             for number, run in enumerate(ingest.read(source)):
-                verdict = self._replayer.replay(work_of(str(number), run))
-                yield Checked(_subject(run, source.name), verdict)
+                verdict = self._replayer.replay_run(work_from_run(str(number), run))
+                yield Checked(_describe_run(run, source.name), verdict)
         except Unreadable as error:
             where = f" ({error.position})" if error.position else ""
             hint = f"; {error.hint}" if error.hint else ""
             yield Checked(Subject(source.name, source.name), Verdict("unverified", f"{error.reason}{where}{hint}"))
 
 
-def _subject(run: Run, source: str) -> Subject:
+def _describe_run(run: Run, source: str) -> Subject:
     key = run.run_id or run.sha256[:12]
     return Subject(key, source, run.workflow_id, run.run_id, run.workflow_type, len(run.events))

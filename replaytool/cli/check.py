@@ -15,7 +15,7 @@ from replaytool.cli.shared import report_output as reports
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
 
 if TYPE_CHECKING:
-    from replaytool.check.check_runs import Plan, Progress
+    from replaytool.check.check_runs import CheckPlan, Progress
     from replaytool.config import Settings
     from replaytool.model.verdict import Shard, Verdict
 
@@ -91,11 +91,11 @@ def command(
       replaytool check histories/ --workflows app.workflows
       replaytool check --workflows app/ --where "status = 'Running'" --format json:report.json
     """
-    from replaytool.check.check_runs import exit_on
+    from replaytool.check.check_runs import choose_failing_verdicts
 
     if given["impacted"] and (not given["base"] or given["repeat"] > 1):
         raise ReplaytoolError("--impacted needs --base, and goes with no --repeat", "say --base REF: what has changed?")
-    failing = exit_on(fail_on, strict=strict, allow_unverified=allow_unverified)
+    failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
     outputs = reports.outputs(formats)
     reports.probe(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
     work = session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
@@ -123,11 +123,11 @@ def _condition(where: str | None, workflow_type: str | None) -> str:
     return " AND ".join(parts) or "true"
 
 
-def _plan(settings: Settings, given: dict[str, Any]) -> Plan:
-    from replaytool.check.check_runs import Plan
+def _plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
+    from replaytool.check.check_runs import CheckPlan
     from replaytool.engines import CodeSpec, Options
-    from replaytool.replay.compare.drift import checked_policy
-    from replaytool.workers.pool import Limits
+    from replaytool.replay.compare.drift import check_policy
+    from replaytool.workers.pool import WorkerLimits
 
     workflows = given["workflows"] or settings.workflows
     if not workflows:
@@ -137,11 +137,11 @@ def _plan(settings: Settings, given: dict[str, Any]) -> Plan:
     folder = "" if given["workflows"] else str(settings.folder)
     spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)
     choices = Options(
-        given["sandbox"], given["guard"], policy=checked_policy(settings.drift), every_mismatch=given["every_mismatch"]
+        given["sandbox"], given["guard"], policy=check_policy(settings.drift), every_mismatch=given["every_mismatch"]
     )
-    limits = Limits(given["jobs"], given["timeout"], given["memory"])
+    limits = WorkerLimits(given["jobs"], given["timeout"], given["memory"])
     use_known = not given["no_cache"]
-    return Plan(spec, choices, limits, given["engine"], given["repeat"], use_known, shard=given["shard"])
+    return CheckPlan(spec, choices, limits, given["engine"], given["repeat"], use_known, shard=given["shard"])
 
 
 @contextmanager

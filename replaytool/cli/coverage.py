@@ -42,5 +42,5 @@ def command(
         click.echo("\n".join(render.coverage_text(found)))
     if not found.histories:
         ctx.exit(NOTHING)
-    if fail_under is not None and found.percent < fail_under:
+    if fail_under is not None and found.percent_covered < fail_under:
         ctx.exit(FINDINGS)

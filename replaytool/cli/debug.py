@@ -17,7 +17,7 @@ from replaytool.render.tables import as_json as json_line
 from replaytool.text import visible
 
 if TYPE_CHECKING:
-    from replaytool.debug.time_travel import Walk
+    from replaytool.debug.time_travel import TimeTravel
     from replaytool.model.debug_state import Progress
     from replaytool.session import CodeMap, Session
 
@@ -133,7 +133,7 @@ def _print(work: Session, run: str, code: CodeMap | None, asked: _Asked, *, as_j
         return _answer(work, run, walk, asked, as_json=as_json)
 
 
-def _answer(work: Session, run: str, walk: Walk | None, asked: _Asked, *, as_json: bool) -> int:
+def _answer(work: Session, run: str, walk: TimeTravel | None, asked: _Asked, *, as_json: bool) -> int:
     lines: list[str] = []
     whole: dict[str, Any] = {}
     answers = [_at(work, run, walk, asked)] if asked.at is not None or not asked.of_code else []
@@ -160,41 +160,41 @@ class _Answer:
     status: int = 0
 
 
-def _at(work: Session, run: str, walk: Walk | None, asked: _Asked) -> _Answer:
+def _at(work: Session, run: str, walk: TimeTravel | None, asked: _Asked) -> _Answer:
     from replaytool.debug import timeline
     from replaytool.engines.temporal.events import payloads
 
     row, events = work.history(run)
-    line = timeline.read(events, payloads.build_payload_decoder(work.settings).make_readable)
-    state = line.at(line.last if asked.at is None else asked.at)
+    line = timeline.read_timeline(events, payloads.build_payload_decoder(work.settings).make_readable)
+    state = line.state_at(line.last_event_id if asked.at is None else asked.at)
     lines = list(telling.recorded(row, state))
-    plain = {"run_key": row.run_key, **state.as_json()}
+    plain = {"run_key": row.run_key, **state.to_json()}
     if walk is None:
         return _Answer([*lines, "no code was named: the recorded side alone"], {"at": plain})
-    moment, parts = walk.at(state.event_id), walk.parts()
-    lines += telling.replayed(walk.header, moment, parts)
-    plain |= telling.moment_json(walk.header, moment)
+    moment, parts = walk.state_at(state.event_id), walk.find_build_changes()
+    lines += telling.replayed(walk.code_summary, moment, parts)
+    plain |= telling.moment_json(walk.code_summary, moment)
     status = FINDINGS if moment.trouble is not None and moment.trouble.kind != "no code" else 0
     return _Answer(lines, {"at": plain, "parts": [telling.part_json(part) for part in parts]}, status)
 
 
-def _found(walk: Walk, asked: _Asked) -> Iterator[_Answer]:
+def _found(walk: TimeTravel, asked: _Asked) -> Iterator[_Answer]:
     """Blame is laid as seen from where the expression was found, if one was looked for."""
     seen_from = asked.at
     if asked.find:
-        found = walk.find(asked.find)
+        found = walk.find_first_holding(asked.find)
         seen_from = seen_from if seen_from is not None else found.event_id
         status = FINDINGS if found.event_id is None else 0
         yield _Answer(list(telling.found(found)), {"find": telling.answer_json(found)}, status)
     if asked.blame:
-        blamed = walk.blame(asked.blame, seen_from)
+        blamed = walk.blame_value(asked.blame, seen_from)
         status = FINDINGS if blamed.event_id is None else 0
         yield _Answer(list(telling.blamed(blamed)), {"blame": telling.answer_json(blamed)}, status)
 
 
-def _watched(walk: Walk, asked: _Asked) -> Iterator[_Answer]:
+def _watched(walk: TimeTravel, asked: _Asked) -> Iterator[_Answer]:
     for expression in asked.watch:
-        answer = walk.watch(expression)
+        answer = walk.watch_expression(expression)
         status = FINDINGS if answer.trouble is not None and not answer.steps else 0
         yield _Answer(list(telling.watched(answer)), {"watch": telling.watch_json(answer)}, status)
 

@@ -14,7 +14,7 @@ from replaytool.render.tables import cell
 from replaytool.text import shortened, visible
 
 if TYPE_CHECKING:
-    from replaytool.debug.compare_runs import Pair
+    from replaytool.debug.compare_runs import AlignedPair
     from replaytool.engines.temporal.events.labels import EventLabel
 
 
@@ -39,7 +39,7 @@ def command(
       replaytool diff order-17 order-18
     """
     one, other, pairs = session(ctx, **settings).diff(left, right)
-    differing = [pair for pair in pairs if pair.mark != "="]
+    differing = [pair for pair in pairs if pair.difference_mark != "="]
     if as_json:
         shown = pairs if show_all else differing
         click.echo(
@@ -51,22 +51,22 @@ def command(
         ctx.exit(FINDINGS)
 
 
-def _print(one: Any, other: Any, pairs: list[Pair], *, show_all: bool) -> None:
+def _print(one: Any, other: Any, pairs: list[AlignedPair], *, show_all: bool) -> None:
     for mark, row in (("-", one), ("+", other)):
         click.echo(visible(f"{mark} {row.run_key}  {row.workflow_type}  {row.workflow_id or '-'}  {row.status}"))
-    first = next((pair for pair in pairs if pair.mark != "="), None)
+    first = next((pair for pair in pairs if pair.difference_mark != "="), None)
     if first is None:
         click.echo("the same, event for event")
         return
     click.echo(f"\nfirst difference: {_line(first)}\n")
     for pair in pairs:
-        if show_all or pair.mark != "=":
-            click.echo(f"{pair.mark} {_line(pair)}")
+        if show_all or pair.difference_mark != "=":
+            click.echo(f"{pair.difference_mark} {_line(pair)}")
         for change in pair.changes:
             click.echo(visible(f"    {change.path}: {_short(change.left)} → {_short(change.right)}"))
 
 
-def _line(pair: Pair) -> str:
+def _line(pair: AlignedPair) -> str:
     deed = pair.left or pair.right
     assert deed is not None
     return visible(f"{_id(pair.left):>6} {_id(pair.right):>6}  {deed.kind} {deed.name}".rstrip())
@@ -80,11 +80,11 @@ def _short(value: Any) -> str:
     return "nothing" if value is None else shortened(cell(value), 80)
 
 
-def _as_object(pair: Pair) -> dict[str, Any]:
+def _as_object(pair: AlignedPair) -> dict[str, Any]:
     deed = pair.left or pair.right
     assert deed is not None
     return {
-        "mark": pair.mark,
+        "mark": pair.difference_mark,
         "kind": deed.kind,
         "name": deed.name,
         "left_event_id": pair.left.event_id if pair.left else None,

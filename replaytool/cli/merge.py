@@ -23,10 +23,10 @@ def command(ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, 
       replaytool merge shard-*.json
       replaytool merge shard-1.json shard-2.json --format html:report.html --format junit:report.xml
     """
-    from replaytool.check.merge_reports import merged, read
+    from replaytool.check.merge_reports import merge_reports, read_report
 
     outputs = reports.outputs(formats)
     reports.probe(outputs, **gate)
-    report = reports.gated(merged([read(path) for path in given]), **gate)
+    report = reports.gated(merge_reports([read_report(path) for path in given]), **gate)
     reports.publish(report, outputs)
     ctx.exit(reports.exit_code(report))

@@ -52,9 +52,9 @@ def command(
       replaytool scrub exported/ --workflows app/workflows.py -o tests/histories
       replaytool scrub exported/ -w app/ --only key:email --only 'match:[0-9]{16}' --keep key:currency
     """
-    from replaytool.corpus.scrub.rules import parsed
+    from replaytool.corpus.scrub.rules import parse_rules
 
-    parsed(only, keep)
+    parse_rules(only, keep)
     work = session(ctx, **{name: given[name] for name in code.SESSION})
     plan = code.needed(work.settings, given)
     secret = key.encode().hex() if key else os.urandom(32).hex()

@@ -58,13 +58,13 @@ def command(
       replaytool simulate order-7 --workflows app/ --from 20 --insert 'signal:trip=5' --set 'event:26.failure=no money'
     """
     from replaytool.engines.temporal.simulate.history_edits import HistoryEdits
-    from replaytool.simulate.what_if import Question, what_if
+    from replaytool.simulate.what_if import WhatIfQuestion, simulate_what_if
 
     work = session(ctx, **{name: given[name] for name in code.SESSION})
     plan = code.needed(work.settings, given)
-    question = Question(plan.spec, start, HistoryEdits(sets, drops, inserts), queries, plan.options, plan.limits)
+    question = WhatIfQuestion(plan.spec, start, HistoryEdits(sets, drops, inserts), queries, plan.options, plan.limits)
     row = work.find(run)
-    answer = what_if(work.store, row, question)
+    answer = simulate_what_if(work.store, row, question)
     found = answer.simulation
     if as_json:
         whole = {"run_key": row.run_key, "workflow_id": row.workflow_id, "from": answer.point}

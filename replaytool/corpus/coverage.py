@@ -1,4 +1,4 @@
-"""How much of the workflow code the histories come by, and what none of them does."""
+"""Measure how much of the workflow code the histories reach, and what none of them reaches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from replaytool.corpus.gather import Corpus
 from replaytool.corpus.history_features import WITH, WITHOUT
-from replaytool.corpus.source_lines import Branch, Source, Thing
+from replaytool.corpus.source_lines import Branch, CountedSource, Thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class FileCoverage:
     missing_lines: tuple[int, ...]
     branches: int
     missing_branches: tuple[tuple[int, str], ...]
-    """Ways on that nobody took from lines that somebody reached: the line, and the way in words."""
+    """Branches never taken from lines that were reached: the line, and the branch in words."""
     unreached_branches: int = 0
-    """Ways on from lines that nobody reached."""
+    """Branches from lines that were not reached."""
 
     @property
-    def percent(self) -> float:
-        """Of lines and branches together."""
+    def percent_covered(self) -> float:
+        """Percentage of lines and branches together."""
         total = self.lines + self.branches
         missing = len(self.missing_lines) + len(self.missing_branches) + self.unreached_branches
         return 100.0 * (total - missing) / total if total else 100.0
@@ -34,7 +34,7 @@ class FileCoverage:
 
 @dataclass(frozen=True, slots=True)
 class PatchCoverage:
-    """On which sides of a patch there are histories."""
+    """How many histories there are with and without a patch's marker."""
 
     patch: str
     with_marker: int
@@ -42,38 +42,38 @@ class PatchCoverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    """All that is covered, and all that is not."""
+class CorpusCoverage:
+    """What the histories cover, and what they do not."""
 
     histories: int
     files: tuple[FileCoverage, ...]
     types: Mapping[str, int]
-    """Workflow types of the code, and how many histories each has; 0 for a type with none."""
+    """Workflow types of the code, and how many histories each has; 0 for none."""
     patches: tuple[PatchCoverage, ...]
     not_followed: int = 0
-    """Histories that do not follow the code: they count up to where they part from it."""
+    """Histories that diverge from the code: they count up to the divergence."""
     without_code: tuple[str, ...] = ()
-    """Types of histories for which the code has no workflow."""
+    """Workflow types of histories that the code has no workflow for."""
 
     @property
-    def percent(self) -> float:
-        """Of lines and branches, over all files."""
+    def percent_covered(self) -> float:
+        """Percentage of lines and branches over all files."""
         total = sum(one.lines + one.branches for one in self.files)
-        found = sum(one.percent * (one.lines + one.branches) for one in self.files)
+        found = sum(one.percent_covered * (one.lines + one.branches) for one in self.files)
         return found / total if total else 100.0
 
 
-def coverage(corpus: Corpus) -> Coverage:
-    """Lay what is there to cover beside what the histories cover."""
+def measure_coverage(corpus: Corpus) -> CorpusCoverage:
+    """Compare what the code has with what the histories cover."""
     covered: Counter[Thing] = Counter(thing for found in corpus.things.values() for thing in found)
     types = {name: covered["type", name] for name in sorted(corpus.code.types) if name}
     recorded = sorted(one[1] for one in covered if one[0] == "type")
     parted = sum(word not in ("ok", "drift", "unverified") for word in corpus.verdicts.values())
-    return Coverage(
+    return CorpusCoverage(
         histories=len(corpus.things),
-        files=tuple(_file(file, source, covered) for file, source in sorted(corpus.known.items())),
+        files=tuple(_measure_file(file, source, covered) for file, source in sorted(corpus.known.items())),
         types=types,
-        patches=_patches(corpus.known.values(), covered),
+        patches=_measure_patches(corpus.known.values(), covered),
         not_followed=parted,
         without_code=()
         if "" in corpus.code.types or not corpus.code.types
@@ -81,20 +81,20 @@ def coverage(corpus: Corpus) -> Coverage:
     )
 
 
-def _file(file: str, source: Source, covered: Mapping[Thing, int]) -> FileCoverage:
+def _measure_file(file: str, source: CountedSource, covered: Mapping[Thing, int]) -> FileCoverage:
     missing = tuple(sorted(line for line in source.lines if ("line", file, str(line)) not in covered))
-    untaken = [one for one in source.branches if _thing(file, one) not in covered]
+    untaken = [one for one in source.branches if _branch_feature(file, one) not in covered]
     from_here = tuple((one.line, one.way) for one in untaken if one.line not in missing)
     return FileCoverage(
         file, len(source.lines), missing, len(source.branches), from_here, len(untaken) - len(from_here)
     )
 
 
-def _thing(file: str, branch: Branch) -> Thing:
+def _branch_feature(file: str, branch: Branch) -> Thing:
     return ("branch", file, str(branch.line), branch.way)
 
 
-def _patches(known: Iterable[Source], covered: Mapping[Thing, int]) -> tuple[PatchCoverage, ...]:
+def _measure_patches(known: Iterable[CountedSource], covered: Mapping[Thing, int]) -> tuple[PatchCoverage, ...]:
     named = {patch for source in known for patch, _ in source.patches} | {
         one[1] for one in covered if one[0] == "patch"
     }

@@ -1,8 +1,7 @@
-"""What a history covers, told from the history alone: command shapes, event types, and the patches it passed.
+"""The features of a history that its record shows: command pairs, event types, and patches.
 
-A thing is a tuple of words, the first of which is its sort, so that a set of things says what a set of histories is
-worth. The shape of a run is taken apart into which command follows which: a loop that went round three times and one
-that went round thirty times are of one shape then.
+A feature is a tuple of words that starts with its kind, so that sets of features tell what sets of histories cover. The
+shape of a run is the set of its pairs of consecutive commands: loops of 3 and of 30 rounds have the same shape.
 """
 
 from __future__ import annotations
@@ -10,31 +9,33 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
-from replaytool.corpus.source_lines import Source, Thing, things_of
+from replaytool.corpus.source_lines import CountedSource, Thing, covered_features
 from replaytool.engines.temporal.events import labels as deeds
 from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.model.history import Run
-from replaytool.replay.line_coverage import Reach
+from replaytool.replay.line_coverage import ReplayCoverage
 
 WITH, WITHOUT = "with its marker", "without its marker"
 _START, _END = "(start)", "(end)"
-# Their names are numbers that the SDK counts up, or ids made for one run.
+# Their names are counters of the SDK or IDs of one run, so they tell no difference.
 _NAMELESS = ("Timer", "WorkflowTask", "WorkflowExecutionUpdate")
 _UNNAMED_COMMANDS = {"timer", "cancel_timer", "cancel_workflow", "cancel_activity"}
 
 
-def of_run(run: Run) -> frozenset[Thing]:
-    """All that one history covers, without any code."""
-    return frozenset(itertools.chain([("type", run.workflow_type)], _shapes(run), _events(run), _patches(run)))
+def features_of_run(run: Run) -> frozenset[Thing]:
+    """Return everything that one history covers without any code."""
+    return frozenset(
+        itertools.chain([("type", run.workflow_type)], _command_pairs(run), _event_features(run), _patch_features(run))
+    )
 
 
-def _shapes(run: Run) -> Iterator[Thing]:
-    steps = [_START, *_commands(run), _END]
+def _command_pairs(run: Run) -> Iterator[Thing]:
+    steps = [_START, *_command_names(run), _END]
     yield from (("shape", run.workflow_type, before, after) for before, after in itertools.pairwise(steps))
 
 
-def _commands(run: Run) -> Iterator[str]:
-    """What the code asked for; for engines that do not record it, what happened."""
+def _command_names(run: Run) -> Iterator[str]:
+    """Yield the commands that the code asked for; events for engines that record no commands."""
     if run.engine != "temporal":
         yield from (f"{event.event_type} {name}".strip() for event, name, _ in deeds.name_events(run.events))
         return
@@ -43,37 +44,42 @@ def _commands(run: Run) -> Iterator[str]:
             yield one.kind if one.kind in _UNNAMED_COMMANDS else f"{one.kind} {one.name}".strip()
 
 
-def _events(run: Run) -> Iterator[Thing]:
+def _event_features(run: Run) -> Iterator[Thing]:
     for event, name, _ in deeds.name_events(run.events):
         said = "" if event.event_type.startswith(_NAMELESS) else name
         yield ("event", run.workflow_type, event.event_type, said)
 
 
-def _patches(run: Run) -> Iterator[Thing]:
+def _patch_features(run: Run) -> Iterator[Thing]:
     if run.engine == "temporal":
         yield from (("patch", one.name, WITH) for one in Record(run).commands() if one.kind == "patch")
 
 
-def of_replay(run: frozenset[Thing], reach: Reach, known: Mapping[str, Source]) -> frozenset[Thing]:
-    """What a history covers together with the code that it was replayed with."""
+def features_of_replay(
+    run: frozenset[Thing], reach: ReplayCoverage, known: Mapping[str, CountedSource]
+) -> frozenset[Thing]:
+    """Return what a history covers together with the code that replayed it."""
     asked = {
         patch for file, lines in reach.lines.items() if file in known
         for patch, line in known[file].patches if line in set(lines)
     }  # fmt: skip
-    return run | _unmarked(run, asked) | frozenset(things_of(reach, known))
+    return run | _patches_without_marker(run, asked) | frozenset(covered_features(reach, known))
 
 
-def with_absent_patches(histories: Mapping[str, frozenset[Thing]]) -> dict[str, frozenset[Thing]]:
-    """Without code: a history without a marker that others of its type have is on the patch's other side."""
+def add_absent_patches(histories: Mapping[str, frozenset[Thing]]) -> dict[str, frozenset[Thing]]:
+    """Add patches that a history lacks and others of its type have: it is on their other side."""
     known: dict[str, set[str]] = {}
     for things in histories.values():
-        known.setdefault(_type(things), set()).update(one[1] for one in things if one[0] == "patch")
-    return {key: things | _unmarked(things, known[_type(things)]) for key, things in histories.items()}
+        known.setdefault(_workflow_type(things), set()).update(one[1] for one in things if one[0] == "patch")
+    return {
+        key: things | _patches_without_marker(things, known[_workflow_type(things)])
+        for key, things in histories.items()
+    }
 
 
-def _unmarked(run: frozenset[Thing], asked: Iterable[str]) -> set[Thing]:
+def _patches_without_marker(run: frozenset[Thing], asked: Iterable[str]) -> set[Thing]:
     return {("patch", patch, WITHOUT) for patch in asked if ("patch", patch, WITH) not in run}
 
 
-def _type(things: Iterable[Thing]) -> str:
+def _workflow_type(things: Iterable[Thing]) -> str:
     return next(one[1] for one in things if one[0] == "type")

@@ -1,7 +1,7 @@
-"""The smallest set of histories that covers what all of them cover, found greedily, and always the same one.
+"""Select a small set of histories that covers what all of them cover; the result is deterministic.
 
-To find the very smallest is hard in the sense of mathematicians; taking again and again the history that adds most
-comes near it. What two chosen ones have both is given to the first, and a history that adds nothing in the end goes.
+Finding the smallest set is NP-hard (set cover). The greedy choice takes the history that adds most, again and again,
+and comes close. A history that adds nothing in the end is dropped.
 """
 
 from __future__ import annotations
@@ -17,46 +17,48 @@ Things = frozenset[Thing]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A history that is worth keeping."""
+class ChosenHistory:
+    """A selected history."""
 
     key: str
     adds: Things
-    """What none of those chosen before covers."""
+    """What no earlier choice covers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """What was chosen, and what that leaves out."""
+class CorpusSelection:
+    """The selected histories, and what they leave out."""
 
-    chosen: tuple[Choice, ...]
+    chosen: tuple[ChosenHistory, ...]
     covered: Things
     lost: Things
-    """Covered by some history and by none of the chosen: only where their number was bounded."""
+    """Covered by some history and by no selected one: only if `most` limits their number."""
 
 
-def select(things: Mapping[str, Things], sizes: Mapping[str, int], most: int | None = None) -> Selection:
-    """Choose; of those that add as much as each other the shortest, and of those the first by its key."""
+def select_histories(
+    things: Mapping[str, Things], sizes: Mapping[str, int], most: int | None = None
+) -> CorpusSelection:
+    """Select histories; ties go to the shortest, then to the first by key."""
     everything = frozenset().union(*things.values())
-    order = _greedy(_representatives(things, sizes), sizes, most)
-    needed = _without_idle([(key, things[key]) for key in order])
+    order = _choose_greedily(_one_per_feature_set(things, sizes), sizes, most)
+    needed = _drop_redundant([(key, things[key]) for key in order])
     chosen, covered = [], set[Thing]()
     for key in needed:
-        chosen.append(Choice(key, things[key] - covered))
+        chosen.append(ChosenHistory(key, things[key] - covered))
         covered |= things[key]
-    return Selection(tuple(chosen), frozenset(covered), everything - covered)
+    return CorpusSelection(tuple(chosen), frozenset(covered), everything - covered)
 
 
-def _representatives(things: Mapping[str, Things], sizes: Mapping[str, int]) -> dict[str, Things]:
-    """One history for each set of things: of many thousands there are a few dozen kinds."""
+def _one_per_feature_set(things: Mapping[str, Things], sizes: Mapping[str, int]) -> dict[str, Things]:
+    """Keep one history per set of features: thousands of histories have a few dozen sets."""
     best: dict[Things, str] = {}
     for key in sorted(things, key=lambda key: (sizes.get(key, 0), key)):
         best.setdefault(things[key], key)
     return {key: found for found, key in best.items()}
 
 
-def _greedy(things: Mapping[str, Things], sizes: Mapping[str, int], most: int | None) -> list[str]:
-    """What a history adds only ever shrinks, so one that is still at the top after counting again is the best."""
+def _choose_greedily(things: Mapping[str, Things], sizes: Mapping[str, int], most: int | None) -> list[str]:
+    """Choose greedily. Gains only shrink, so a history that is still first after a recount is the best."""
     heap = [(-len(found), sizes.get(key, 0), key) for key, found in things.items()]
     heapq.heapify(heap)
     order: list[str] = []
@@ -75,8 +77,8 @@ def _greedy(things: Mapping[str, Things], sizes: Mapping[str, int], most: int | 
     return order
 
 
-def _without_idle(chosen: list[tuple[str, Things]]) -> list[str]:
-    """An early choice can be covered by the later ones together; the last ones are looked at last."""
+def _drop_redundant(chosen: list[tuple[str, Things]]) -> list[str]:
+    """Drop a choice that the others together cover."""
     holders = Counter(thing for _, found in chosen for thing in found)
     kept = []
     for key, found in chosen:

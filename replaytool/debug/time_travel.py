@@ -1,8 +1,8 @@
-"""Walking through a run with the code of its builds: what `replaytool.model.debug_state` describes, put together.
+"""Time travel through a run with the code of its builds; `model.debug_state` describes the answers.
 
-A worker replays the whole history with the code that it has. So the state that a task really left behind is what the
-code of the build that completed it makes of the history up to there; each build's code replays the whole run in a child
-process of its own, and whoever asks about an event is answered by the child of the build that was at work.
+The state after a workflow task is what the code of the build that completed it makes of the history up to there.
+So each build's code replays the whole run in its own child process, and a question about an event goes to the child of
+the build that ran then.
 """
 
 from __future__ import annotations
@@ -16,8 +16,17 @@ from typing import TypeVar
 import msgspec
 
 from replaytool.config import Settings
-from replaytool.debug.process.messages import At, Digests, Evaluate, Evaluated, LineFound, LineOf, ReadFile, States
-from replaytool.debug.process.parent import Place, Walker
+from replaytool.debug.process.messages import (
+    DigestStates,
+    EvaluatedSteps,
+    EvaluateExpression,
+    FindLine,
+    LineFound,
+    ReadFile,
+    StateAt,
+    StateDigests,
+)
+from replaytool.debug.process.parent import DebugClient, DebugProcessSetup
 from replaytool.engines import CodeSpec
 from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
 from replaytool.errors import ReplaytoolError
@@ -38,8 +47,8 @@ from replaytool.model.debug_state import (
     changed,
 )
 from replaytool.model.history import Run
-from replaytool.replay.code.builds import CodeMap, Places
-from replaytool.replay.code.git_worktrees import Placed
+from replaytool.replay.code.builds import BuildCheckouts, CodeMap
+from replaytool.replay.code.git_worktrees import PlacedCode
 from replaytool.replay.inspect_state import expressions
 
 T = TypeVar("T")
@@ -48,74 +57,76 @@ _AT_ONCE = max(2, os.cpu_count() or 2)
 Tell = Callable[[Progress], None]
 
 
-def code_map(
+def make_code_map(
     settings: Settings, workflows: Sequence[str], builds: Mapping[str, str], *, git: bool, pattern: str
 ) -> CodeMap | None:
-    """What was given, and what the configuration says where nothing was."""
+    """Return the code per build: from the arguments, else from the configuration; None if neither names any."""
 
-    def spec(names: Sequence[str], *, given: bool) -> CodeSpec:
+    def make_spec(names: Sequence[str], *, given: bool) -> CodeSpec:
         folder = "" if given else str(settings.folder)
         return CodeSpec(tuple(names), settings.replayer, settings.converter, folder)
 
-    by_build = {build: spec([item], given=False) for build, item in settings.builds.items()}
-    by_build |= {build: spec([item], given=True) for build, item in builds.items()}
+    by_build = {build: make_spec([item], given=False) for build, item in settings.builds.items()}
+    by_build |= {build: make_spec([item], given=True) for build, item in builds.items()}
     names = workflows or settings.workflows
-    default = spec(names, given=bool(workflows)) if names else None
+    default = make_spec(names, given=bool(workflows)) if names else None
     if git and default is None:
-        raise ReplaytoolError("--git needs to know where the workflows are", "give --workflows MODULE-OR-PATH")
+        raise ReplaytoolError("--git needs to know where the workflows are", "add --workflows MODULE-OR-PATH")
     return CodeMap(default, by_build, git, pattern) if default is not None or by_build else None
 
 
-def stop(run: Run, code: CodeMap, event_id: int) -> str:
-    """Stop in pdb inside the workflow's code, in this process, where the task of an event begins to run."""
-    from replaytool.engines import load
+def stop_in_pdb(run: Run, code: CodeMap, event_id: int) -> str:
+    """Stop in pdb inside the workflow code, in this process, where the task of an event starts."""
+    from replaytool.engines import load_code
     from replaytool.engines.temporal.debug.python_debugger import stop_in_pdb as stop_at
 
     tasks = TaskIndex(run.events)
-    check_event(run, event_id)
+    check_event_id(run, event_id)
     task = tasks.task_of_event(event_id)
     build = task.build_id if task else None
-    places = Places(code, [build])
+    places = BuildCheckouts(code, [build])
     try:
-        placed = places.of(build)
+        placed = places.code_of_build(build)
         if placed is None:
-            raise ReplaytoolError(places.missing[build], "give --workflows MODULE-OR-PATH or --code BUILD=…")
+            raise ReplaytoolError(
+                places.missing[build], "add --workflows MODULE-OR-PATH or --code BUILD=MODULE-OR-PATH"
+            )
         with chdir(placed.cwd):
-            return stop_at(run, load(placed.spec), event_id)
+            return stop_at(run, load_code(placed.spec), event_id)
     finally:
-        places.close()
+        places.remove_checkouts()
 
 
-def check_event(run: Run, event_id: int) -> int:
-    """The event, or a complaint that the run has none of this id."""
+def check_event_id(run: Run, event_id: int) -> int:
+    """Return the event id; raise ReplaytoolError if the run has no such event."""
     first, last = run.events[0].event_id, run.events[-1].event_id
     if not first <= event_id <= last:
         raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {first} to {last}")
     return event_id
 
 
-class Walk:
-    """One run and all code that there is for it; see `replaytool.model.debug_state` for what may be asked."""
+class TimeTravel:
+    """One run with the code of its builds; see `replaytool.model.debug_state` for the answers."""
 
     def __init__(self, run: Run, history: bytes, code: CodeMap, progress: Tell | None = None) -> None:
         self._run = run
         self._tasks = TaskIndex(run.events)
-        self._places = Places(code, [task.build_id for task in self._tasks.all] or [None])
+        self._places = BuildCheckouts(code, [task.build_id for task in self._tasks.all] or [None])
         self._tell = progress
         self._is_mapped = bool(code.builds or code.git)
-        self._walkers = {placed: self._walker(placed, history) for placed in self._places.all()}
+        self._walkers = {placed: self._make_client(placed, history) for placed in self._places.distinct_codes()}
         for walker in list(self._walkers.values())[:_AT_ONCE]:
-            walker.begin()
+            walker.begin_replay()
 
-    def _walker(self, placed: Placed, history: bytes) -> Walker:
+    def _make_client(self, placed: PlacedCode, history: bytes) -> DebugClient:
         tell, of = self._tell, len(self._run.events)
         progress = (lambda events: tell(Progress(placed.label, events, of))) if tell is not None else None
         builds = {task.event_id: task.build_id for task in self._tasks.all if task.build_id}
-        return Walker(Place(placed.spec, placed.cwd), self._run, history, builds, progress)
+        return DebugClient(DebugProcessSetup(placed.spec, placed.cwd), self._run, history, builds, progress)
 
     @property
-    def header(self) -> str:
-        """Which code serves which build."""
+    def code_summary(self) -> str:
+        """Describe which code serves which build."""
         labels = [placed.label for placed in self._walkers]
         missing = [f"{build or 'tasks without a build'}: none" for build in self._places.missing]
         if self._is_mapped or not labels:
@@ -126,166 +137,170 @@ class Walk:
 
     # States.
 
-    def at(self, event_id: int) -> Moment:
-        """The replayed side just after an event."""
-        check_event(self._run, event_id)
+    def state_at(self, event_id: int) -> Moment:
+        """Return the replayed state just after an event."""
+        check_event_id(self._run, event_id)
         task, shown_in = self._tasks.newest_task(event_id), self._tasks.find_observing_task(event_id)
         pending = shown_in.event_id if shown_in else None
         if task is None:
             return Moment(event_id, 0, pending_until=pending)
-        placed = self._places.of(task.build_id)
+        placed = self._places.code_of_build(task.build_id)
         blank = Moment(event_id, task.ordinal, task.event_id, task.build_id, pending_until=pending)
         if placed is None:
-            return msgspec.structs.replace(blank, trouble=self._no_code(task.build_id))
-        found, trouble = self._walkers[placed].ask(At(event_id), Moment)
+            return msgspec.structs.replace(blank, trouble=self._missing_code_trouble(task.build_id))
+        found, trouble = self._walkers[placed].ask_question(StateAt(event_id), Moment)
         if found is None:
             return msgspec.structs.replace(blank, code=placed.label, trouble=trouble)
         return msgspec.structs.replace(found, code=placed.label, pending_until=pending)
 
-    def between(self, before: int, after: int) -> Difference:
-        """What is different at the second event."""
-        one, other = self.at(before), self.at(after)
-        variables = tuple(changed(_variables(one.frames), _variables(other.frames)))
+    def difference_between(self, before: int, after: int) -> Difference:
+        """Return what differs at the second event."""
+        one, other = self.state_at(before), self.state_at(after)
+        variables = tuple(changed(_merge_variables(one.frames), _merge_variables(other.frames)))
         state = tuple(changed(one.state, other.state))
         return Difference(before, after, state, variables, one.trouble or other.trouble)
 
-    def parts(self) -> tuple[Part, ...]:
-        """Where another build took over and its code makes another state of what had happened before."""
-        return tuple(self._parts())
+    def find_build_changes(self) -> tuple[Part, ...]:
+        """Return where another build took over and its code gives another state for the past."""
+        return tuple(self._iterate_build_changes())
 
-    def _parts(self) -> Iterator[Part]:
-        digests: dict[Placed, dict[int, int]] = {}
+    def _iterate_build_changes(self) -> Iterator[Part]:
+        digests: dict[PlacedCode, dict[int, int]] = {}
         for last, first in zip(self._tasks.all, self._tasks.all[1:], strict=False):
-            one, other = self._places.of(last.build_id), self._places.of(first.build_id)
+            one, other = self._places.code_of_build(last.build_id), self._places.code_of_build(first.build_id)
             if one is None or other is None or one == other:
                 continue
             for placed in (one, other):
                 if placed not in digests:
-                    found, _ = self._walkers[placed].ask(States(), Digests)
+                    found, _ = self._walkers[placed].ask_question(DigestStates(), StateDigests)
                     digests[placed] = dict(found.tasks) if found else {}
             was, now = digests[one], digests[other]
-            changes = self._changes(one, other, last) if was.get(last.event_id) != now.get(last.event_id) else ()
+            changes = self._state_changes(one, other, last) if was.get(last.event_id) != now.get(last.event_id) else ()
             if changes and now.get(last.event_id):
                 parted = next(key for key in was if was[key] != now.get(key))
                 yield Part(first.event_id, first.build_id, last.build_id, parted, changes)
 
-    def _changes(self, one: Placed, other: Placed, task: CompletedTask) -> tuple[ChangeAt, ...]:
-        states = [self._walkers[placed].ask(At(task.event_id), Moment)[0] for placed in (one, other)]
+    def _state_changes(self, one: PlacedCode, other: PlacedCode, task: CompletedTask) -> tuple[ChangeAt, ...]:
+        states = [self._walkers[placed].ask_question(StateAt(task.event_id), Moment)[0] for placed in (one, other)]
         was, now = (moment.state if moment else None for moment in states)
         return tuple(changed(was, now))
 
-    def source(self, build: str | None, file: str) -> Source:
-        """A file of the code, as it is in a build."""
-        placed = self._places.of(build)
+    def read_source(self, build: str | None, file: str) -> Source:
+        """Return a file of the code, as it is in a build."""
+        placed = self._places.code_of_build(build)
         if placed is None:
-            return Source(file, trouble=self._no_code(build))
-        text, trouble = self._walkers[placed].ask(ReadFile(file), str)
+            return Source(file, trouble=self._missing_code_trouble(build))
+        text, trouble = self._walkers[placed].ask_question(ReadFile(file), str)
         return Source(file, text or "", trouble)
 
     # Expressions.
 
-    def watch(self, expression: str) -> Watched:
-        """Its value at every step."""
-        expressions.parse(expression)
-        steps, trouble = self._evaluated(expression)
+    def watch_expression(self, expression: str) -> Watched:
+        """Return the expression's value at every step."""
+        expressions.parse_expression(expression)
+        steps, trouble = self._evaluate_all_steps(expression)
         return Watched(expression, tuple(steps), trouble)
 
-    def find(self, expression: str) -> Found:
-        """The first step where it holds, and the last where it did not."""
-        expressions.parse(expression)
-        steps, trouble = self._evaluated(expression)
+    def find_first_holding(self, expression: str) -> Found:
+        """Return the first step where the expression holds, and the last step before it where it did not."""
+        expressions.parse_expression(expression)
+        steps, trouble = self._evaluate_all_steps(expression)
         at = next((index for index, step in enumerate(steps) if step.holds), None)
         if at is None:
-            return Found(expression, error=_error(steps), trouble=trouble)
+            return Found(expression, error=_common_error(steps), trouble=trouble)
         first = steps[at]
         end = next((index for index, step in enumerate(steps) if index > at and not step.holds), len(steps))
-        line, why = self._line(expression, first, truth=True)
+        line, why = self._find_line(expression, first, truth=True)
         return Found(
             expression, first.event_id, first.build_id, line.call_site if line else None,
             steps[at - 1].event_id if at else None, steps[end - 1].event_id, "", why or trouble,
         )  # fmt: skip
 
-    def blame(self, path: str, event_id: int | None = None) -> Blame:
-        """What last changed a value, as seen from an event; from the last one where none is given."""
-        expressions.parse(path)
-        until = check_event(self._run, event_id) if event_id is not None else self._run.events[-1].event_id
-        found, trouble = self._evaluated(path)
+    def blame_value(self, path: str, event_id: int | None = None) -> Blame:
+        """Return what last changed a value, as seen from an event or from the last one."""
+        expressions.parse_expression(path)
+        until = check_event_id(self._run, event_id) if event_id is not None else self._run.events[-1].event_id
+        found, trouble = self._evaluate_all_steps(path)
         steps = [step for step in found if step.event_id <= until]
         if not steps or steps[-1].value is None:
-            return Blame(path, error=steps[-1].error if steps else "no task had completed by then", trouble=trouble)
+            return Blame(
+                path, error=steps[-1].error if steps else "no workflow task was completed by then", trouble=trouble
+            )
         at = len(steps) - 1
         while at and steps[at - 1].value == steps[at].value:
             at -= 1
-        line, why = self._line(path, steps[at], truth=False)
+        line, why = self._find_line(path, steps[at], truth=False)
         before = steps[at - 1].value if at else None
         return Blame(
             path, steps[at].event_id, steps[at].build_id, line.call_site if line else None,
             line.ran_at if line else None, before, steps[at].value, "", why or trouble,
         )  # fmt: skip
 
-    def _line(self, text: str, step: Seen, *, truth: bool) -> tuple[LineFound | None, Trouble | None]:
-        placed, task = self._places.of(step.build_id), self._tasks.newest_task(step.event_id)
+    def _find_line(self, text: str, step: Seen, *, truth: bool) -> tuple[LineFound | None, Trouble | None]:
+        placed, task = self._places.code_of_build(step.build_id), self._tasks.newest_task(step.event_id)
         if placed is None or task is None:
             return None, None
-        return self._walkers[placed].ask(LineOf(text, task.event_id, truth), LineFound)
+        return self._walkers[placed].ask_question(FindLine(text, task.event_id, truth), LineFound)
 
-    def _evaluated(self, text: str) -> tuple[list[Seen], Trouble | None]:
-        """Every step, each from the child of the build that was at work there."""
+    def _evaluate_all_steps(self, text: str) -> tuple[list[Seen], Trouble | None]:
+        """Evaluate at every step, each in the child of the build that ran there."""
 
-        def ask(placed: Placed) -> tuple[Evaluated | None, Trouble | None]:
-            return self._walkers[placed].ask(Evaluate(text), Evaluated)
+        def evaluate_in(placed: PlacedCode) -> tuple[EvaluatedSteps | None, Trouble | None]:
+            return self._walkers[placed].ask_question(EvaluateExpression(text), EvaluatedSteps)
 
         steps: list[Seen] = []
-        troubles = [self._no_code(build) for build in self._places.missing]
-        for placed, (found, trouble) in zip(self._walkers, _all(ask, list(self._walkers)), strict=True):
-            mine = set(self._places.builds(placed))
+        troubles = [self._missing_code_trouble(build) for build in self._places.missing]
+        for placed, (found, trouble) in zip(
+            self._walkers, _ask_in_parallel(evaluate_in, list(self._walkers)), strict=True
+        ):
+            mine = set(self._places.builds_of_code(placed))
             steps += [step for step in found.steps if step.build_id in mine] if found else []
             trouble = trouble or (found.trouble if found else None)
-            troubles += [trouble] if trouble and self._concerns(trouble, mine) else []
+            troubles += [trouble] if trouble and self._is_relevant_trouble(trouble, mine) else []
         return sorted(steps, key=lambda step: step.event_id), troubles[0] if troubles else None
 
-    def _concerns(self, trouble: Trouble, builds: set[str | None]) -> bool:
-        """What a build's code does to tasks of builds that came later is nobody's concern."""
+    def _is_relevant_trouble(self, trouble: Trouble, builds: set[str | None]) -> bool:
+        """Return whether a trouble matters: what a build's code does to tasks of later builds does not."""
         last = max((task.event_id for task in self._tasks.all if task.build_id in builds), default=0)
         return trouble.event_id is None or trouble.event_id <= last
 
     # The rest.
 
-    def cancel(self) -> None:
-        """Whatever is being answered ends as `cancelled`."""
+    def cancel_questions(self) -> None:
+        """Cancel all running questions; they end as `cancelled`."""
         for walker in self._walkers.values():
-            walker.cancel()
+            walker.cancel_questions()
 
-    def close(self) -> None:
-        """End the children, and remove what was checked out for them."""
+    def close_processes(self) -> None:
+        """End the child processes and remove their checkouts."""
         for walker in self._walkers.values():
-            walker.close()
-        self._places.close()
+            walker.close_process()
+        self._places.remove_checkouts()
 
-    def __enter__(self) -> Walk:
+    def __enter__(self) -> TimeTravel:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self.close_processes()
 
-    def _no_code(self, build: str | None) -> Trouble:
-        why = self._places.missing.get(build, "no task of this run was completed by that build")
-        return Trouble("no code", f"{why}: give --code {build}=MODULE-OR-PATH" if build else why)
+    def _missing_code_trouble(self, build: str | None) -> Trouble:
+        why = self._places.missing.get(build, "that build completed no task of this run")
+        return Trouble("no code", f"{why}: add --code {build}=MODULE-OR-PATH" if build else why)
 
 
-def _all(ask: Callable[[T], R], whom: Sequence[T]) -> list[R]:
-    """All answers, as many at once as there are processors."""
+def _ask_in_parallel(ask: Callable[[T], R], whom: Sequence[T]) -> list[R]:
+    """Return all answers; ask as many at once as there are processors."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(ask, whom))
 
 
-def _error(steps: Sequence[Seen]) -> str:
-    """Why an expression could be evaluated nowhere."""
+def _common_error(steps: Sequence[Seen]) -> str:
+    """Return the error if the expression failed at every step, else ""."""
     return steps[-1].error if steps and all(step.error for step in steps) else ""
 
 
-def _variables(frames: Sequence[Frame]) -> Value:
-    """The variables of all frames under one roof, so that two of them can be compared."""
+def _merge_variables(frames: Sequence[Frame]) -> Value:
+    """Return the variables of all frames as one value, so that two moments can be compared."""
     from replaytool.model.debug_state import Item
 
     items: dict[str, Item] = {}

@@ -1,7 +1,7 @@
-"""What a run was doing at each of its events, as far as the record alone tells: no code is replayed for this.
+"""The recorded state of a run at each of its events; no code is replayed.
 
-Nothing is stepped. Whatever the run waited for is one `Work` with the events between which it was open, so that the
-state at an event is looked up and not computed: forwards and backwards cost the same, and cannot disagree.
+Nothing is stepped. Each thing that the run waited for is one `Work` with the events between which it was open, so the
+state at an event is looked up. Forward and backward cost the same and cannot disagree.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 
 __all__ = [
-    "Change",
-    "Difference",
+    "BuildSegment",
+    "FactChange",
     "PendingItem",
     "ReceivedMessage",
-    "Segment",
-    "State",
-    "Timeline",
+    "RecordedDifference",
+    "RecordedState",
+    "RunTimeline",
     "WorkflowTask",
-    "failed",
-    "read",
+    "is_failure_type",
+    "read_timeline",
 ]
 
 _UNTOLD = ("WorkflowTask", "ActivityTaskStarted", "WorkflowExecutionOptionsUpdated")
 _FAILURES = ("Failed", "TimedOut", "Terminated")
 _EVERY = 256
-"""Events from one list of what is open to the next: few enough to look through, so that few lists are kept."""
+"""Events per cached list of open work: few enough to search through, enough to keep few lists."""
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class BuildSegment:
     """A stretch of the run whose tasks one build ran."""
 
     first: int
@@ -52,7 +52,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RecordedState:
     """The recorded side of a run at one event."""
 
     event_id: int
@@ -61,7 +61,7 @@ class State:
     event_time: str | None
     status: str
     build_id: str | None
-    """The build that ran the newest task that had started by then."""
+    """The build that ran the newest task started by then."""
     task: WorkflowTask | None
     task_status: str | None
     issued_by: int | None
@@ -75,12 +75,12 @@ class State:
     memo: Mapping[str, Any]
 
     @property
-    def unhandled(self) -> list[ReceivedMessage]:
+    def unhandled_signals(self) -> list[ReceivedMessage]:
         """Signals that no task had seen."""
         return [one for one in self.signals if not one.was_handled_at(self.event_id)]
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain data, as `debug --json` writes it."""
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, as `debug --json` prints it."""
         plain = asdict(self)
         for one, signal in zip(plain["signals"], self.signals, strict=True):
             one["handled"] = signal.was_handled_at(self.event_id)
@@ -88,8 +88,8 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that is not what it was: the build, the status, a search attribute, a memo."""
+class FactChange:
+    """One changed fact: the build, the status, a search attribute, a memo field."""
 
     what: str
     before: Any
@@ -97,34 +97,34 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """From one event to another; backwards, what was closed is open again."""
+class RecordedDifference:
+    """Changes from one event to another; backward, closed things are open again."""
 
     before: int
     after: int
     opened: tuple[PendingItem, ...]
     closed: tuple[PendingItem, ...]
-    """Each as it stood when it closed."""
+    """Each as it was when it closed."""
     passed: tuple[PendingItem, ...]
-    """Both opened and closed on the way."""
+    """Both opened and closed in between."""
     moved: tuple[tuple[PendingItem, PendingItem], ...]
     received: tuple[ReceivedMessage, ...]
     handled: tuple[ReceivedMessage, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[FactChange, ...]
 
 
-def failed(event_type: str) -> bool:
-    """Whether an event of this type says that something went wrong."""
+def is_failure_type(event_type: str) -> bool:
+    """Return whether an event of this type reports a failure."""
     return event_type.endswith(_FAILURES)
 
 
-def read(events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> Timeline:
-    """The timeline of a run; `readable` decodes the payloads of memo and search attributes."""
-    return Timeline(events, read_pending_work(events, readable))
+def read_timeline(events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> RunTimeline:
+    """Return the timeline of a run; `readable` decodes the payloads of memo and search attributes."""
+    return RunTimeline(events, read_pending_work(events, readable))
 
 
-class Timeline:
-    """One run, to be asked about any of its events."""
+class RunTimeline:
+    """One run; answers questions about any of its events."""
 
     def __init__(self, events: Sequence[Event], found: WorkRecord) -> None:
         if not events:
@@ -132,111 +132,113 @@ class Timeline:
         self.events = events
         self.names = found.names
         self.tasks = found.tasks
-        self.segments = tuple(_segments(events, found.tasks))
+        self.segments = tuple(_build_segments(events, found.tasks))
         self._record = found
         self._ids = [event.event_id for event in events]
         self._opened = [work.opening_event_id for work in found.works]
-        self._open_before = _lists_of_open(self._ids, found.works)
+        self._open_before = _open_work_by_block(self._ids, found.works)
         self._received = [one.event_id for one in found.received]
         self._task_starts = [task.scheduled for task in found.tasks]
         self._ran = [task for task in found.tasks if task.started is not None and task.build_id]
         self._completed = [task for task in found.tasks if task.outcome == "Completed"]
 
     @property
-    def first(self) -> int:
-        """The id of the first event; a cut history may begin late."""
+    def first_event_id(self) -> int:
+        """The id of the first event; a cut history may start late."""
         return self._ids[0]
 
     @property
-    def last(self) -> int:
+    def last_event_id(self) -> int:
         """The id of the last event."""
         return self._ids[-1]
 
-    def index(self, event_id: int) -> int:
-        """Where the event stands in the list, or a complaint that it is not there."""
+    def index_of_event(self, event_id: int) -> int:
+        """Return the event's position in the list; raise ReplaytoolError if the run has no such event."""
         index = bisect_left(self._ids, event_id)
         if index == len(self._ids) or self._ids[index] != event_id:
-            raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {self.first} to {self.last}")
+            raise ReplaytoolError(
+                f"the run has no event {event_id}", f"its events are {self.first_event_id} to {self.last_event_id}"
+            )
         return index
 
-    def at(self, event_id: int) -> State:
-        """The run just after this event."""
-        index = self.index(event_id)
+    def state_at(self, event_id: int) -> RecordedState:
+        """Return the recorded state just after this event."""
+        index = self.index_of_event(event_id)
         event, said = self.events[index], self._record
-        task = self.task_at(event_id)
+        task = self.find_task_at(event_id)
         updates = (work.view_at(event_id) for work in said.updates if work.opening_event_id <= event_id)
-        return State(
-            event_id, event.event_type, self.names[index], event.event_time, self._status(event_id),
-            self.build_at(event_id), task, task.status_at(event_id) if task else None,
-            self.issued_by(event_id), self.consumed_by(event_id), self._pending(index, event_id),
+        return RecordedState(
+            event_id, event.event_type, self.names[index], event.event_time, self._status_at(event_id),
+            self.find_build_at(event_id), task, task.status_at(event_id) if task else None,
+            self.find_issuing_task(event_id), self.find_consuming_task(event_id), self._pending_at(index, event_id),
             tuple(said.received[: bisect_right(self._received, event_id)]), tuple(updates),
-            _version(said.search_attributes, event_id), _version(said.memo, event_id),
+            _version_at(said.search_attributes, event_id), _version_at(said.memo, event_id),
         )  # fmt: skip
 
-    def between(self, before: int, after: int) -> Difference:
-        """What is different at the second event; it may stand before the first."""
-        one, other = self.at(before), self.at(after)
+    def difference_between(self, before: int, after: int) -> RecordedDifference:
+        """Return what differs at the second event, which may be the earlier one."""
+        one, other = self.state_at(before), self.state_at(after)
         low, high = sorted((before, after))
         was, now = ({view.since: view for view in (*state.pending, *state.updates)} for state in (one, other))
-        return Difference(
+        return RecordedDifference(
             before, after,
             tuple(view for since, view in now.items() if since not in was),
-            tuple(self._ended(view, after) for since, view in was.items() if since not in now),
-            tuple(self._passed(low, high)),
+            tuple(self._view_when_closed(view, after) for since, view in was.items() if since not in now),
+            tuple(self._closed_between(low, high)),
             tuple((view, now[since]) for since, view in was.items() if since in now and now[since] != view),
             self._record.received[bisect_right(self._received, low) : bisect_right(self._received, high)],  # type: ignore[arg-type]
             tuple(one for one in self._record.received if one.handled_by and low < one.handled_by <= high),
-            tuple(_changes(one, other)),
+            tuple(_find_changed_facts(one, other)),
         )  # fmt: skip
 
-    def task_at(self, event_id: int) -> WorkflowTask | None:
-        """The newest workflow task that was scheduled by then."""
+    def find_task_at(self, event_id: int) -> WorkflowTask | None:
+        """Return the newest workflow task scheduled by then."""
         index = bisect_right(self._task_starts, event_id)
         return self.tasks[index - 1] if index else None
 
-    def build_at(self, event_id: int) -> str | None:
-        """Who ran the newest task that had started by then."""
+    def find_build_at(self, event_id: int) -> str | None:
+        """Return the build that ran the newest task started by then."""
         index = bisect_right(self._ran, event_id, key=lambda task: task.started or 0)
         return self._ran[index - 1].build_id if index else None
 
-    def issued_by(self, event_id: int) -> int | None:
-        """The task that asked for this event, where code did."""
+    def find_issuing_task(self, event_id: int) -> int | None:
+        """Return the task whose code asked for this event, if code did."""
         return self._record.issued.get(event_id)
 
-    def consumed_by(self, event_id: int) -> int | None:
-        """The task that told the code about this event; a task's own events and its commands are told to nobody."""
-        event_type = self.events[self.index(event_id)].event_type
+    def find_consuming_task(self, event_id: int) -> int | None:
+        """Return the task in which the code saw this event; code never sees task events or its own commands."""
+        event_type = self.events[self.index_of_event(event_id)].event_type
         if event_id in self._record.issued or event_type.startswith(_UNTOLD) or event_type in CLOSED:
             return None
         index = bisect_right(self._completed, event_id, key=lambda task: task.started or task.closed or 0)
         return self._completed[index].closed if index < len(self._completed) else None
 
-    def _status(self, event_id: int) -> str:
+    def _status_at(self, event_id: int) -> str:
         closed = self._record.closed
         return closed[1] if closed and event_id >= closed[0] else "Running"
 
-    def _pending(self, index: int, event_id: int) -> tuple[PendingItem, ...]:
+    def _pending_at(self, index: int, event_id: int) -> tuple[PendingItem, ...]:
         works, block = self._record.works, index // _EVERY
         since = bisect_left(self._opened, self._ids[block * _EVERY])
         until = bisect_right(self._opened, event_id)
         candidates = (*self._open_before[block], *works[since:until])
         return tuple(work.view_at(event_id) for work in candidates if work.is_open_at(event_id))
 
-    def _passed(self, low: int, high: int) -> Iterator[PendingItem]:
+    def _closed_between(self, low: int, high: int) -> Iterator[PendingItem]:
         for work in self._record.works[bisect_right(self._opened, low) : bisect_right(self._opened, high)]:
             if work.closed is not None and work.closed <= high:
                 yield work.views[-1]
 
-    def _ended(self, view: PendingItem, after: int) -> PendingItem:
-        """As it stood when it closed; on the way back it has not begun, and stays as it was."""
+    def _view_when_closed(self, view: PendingItem, after: int) -> PendingItem:
+        """Return the view when it closed; backward the work has not begun, so the view stays."""
         if after < view.since:
             return view
         index = bisect_left(self._opened, view.since)
         return self._record.works[index].views[-1]
 
 
-def _lists_of_open(ids: Sequence[int], works: Sequence[TrackedWork]) -> list[tuple[TrackedWork, ...]]:
-    """For each block of events, what was open before it."""
+def _open_work_by_block(ids: Sequence[int], works: Sequence[TrackedWork]) -> list[tuple[TrackedWork, ...]]:
+    """Return for each block of events the work that was open before it."""
     lists: list[tuple[TrackedWork, ...]] = []
     still: list[TrackedWork] = []
     taken = 0
@@ -249,32 +251,32 @@ def _lists_of_open(ids: Sequence[int], works: Sequence[TrackedWork]) -> list[tup
     return lists
 
 
-def _segments(events: Sequence[Event], tasks: Sequence[WorkflowTask]) -> Iterator[Segment]:
-    """Each build's stretch begins with the start of its first task; what lies before any task is the first one's."""
+def _build_segments(events: Sequence[Event], tasks: Sequence[WorkflowTask]) -> Iterator[BuildSegment]:
+    """Yield stretches; each starts with the first task of its build, the first one at the first event."""
     first, build = events[0].event_id, None
     for task in tasks:
         if task.started is None or task.build_id is None or task.build_id == build:
             continue
         if build is not None:
-            yield Segment(first, task.started - 1, build)
+            yield BuildSegment(first, task.started - 1, build)
             first = task.started
         build = task.build_id
-    yield Segment(first, events[-1].event_id, build)
+    yield BuildSegment(first, events[-1].event_id, build)
 
 
-def _version(versions: Sequence[tuple[int, Mapping[str, Any]]], event_id: int) -> Mapping[str, Any]:
+def _version_at(versions: Sequence[tuple[int, Mapping[str, Any]]], event_id: int) -> Mapping[str, Any]:
     index = bisect_right(versions, event_id, key=lambda version: version[0])
     return versions[index - 1][1] if index else {}
 
 
-def _changes(one: State, other: State) -> Iterator[Change]:
+def _find_changed_facts(one: RecordedState, other: RecordedState) -> Iterator[FactChange]:
     for what, before, after in (("status", one.status, other.status), ("build", one.build_id, other.build_id)):
         if before != after:
-            yield Change(what, before, after)
+            yield FactChange(what, before, after)
     for what, was, now in (
         ("search attribute", one.search_attributes, other.search_attributes),
         ("memo", one.memo, other.memo),
     ):
         for key in sorted(was.keys() | now.keys()):
             if was.get(key) != now.get(key):
-                yield Change(f"{what} {key}", was.get(key), now.get(key))
+                yield FactChange(f"{what} {key}", was.get(key), now.get(key))

@@ -14,10 +14,10 @@ from typing import cast
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
-from replaytool.replay.code.user_code import Code, CodeSpec, load
+from replaytool.replay.code.user_code import Code, CodeSpec, load_code
 from replaytool.replay.options import Options
 
-__all__ = ["ENGINES", "FURTHER", "Code", "CodeSpec", "Options", "load", "replay"]
+__all__ = ["ENGINES", "FURTHER", "Code", "CodeSpec", "Options", "load_code", "replay"]
 
 # By the engine of the run, and by the name that `--engine` gives.
 ENGINES: dict[tuple[str, str], str] = {

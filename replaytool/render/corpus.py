@@ -10,7 +10,7 @@ from replaytool.render.code_frame import relative
 from replaytool.text import visible
 
 if TYPE_CHECKING:
-    from replaytool.corpus.coverage import Coverage, FileCoverage
+    from replaytool.corpus.coverage import CorpusCoverage, FileCoverage
     from replaytool.corpus.source_lines import Thing
     from replaytool.session.corpora import Chosen
 
@@ -24,13 +24,13 @@ _SORTS = {
 }
 
 
-def coverage_data(found: Coverage) -> dict[str, Any]:
+def coverage_data(found: CorpusCoverage) -> dict[str, Any]:
     """For `--json`."""
     return {
         "schema": 1,
         "histories": found.histories,
         "not_followed": found.not_followed,
-        "percent": round(found.percent, 1),
+        "percent": round(found.percent_covered, 1),
         "files": [_file_data(one) for one in found.files],
         "types": dict(found.types),
         "types_without_history": [name for name, count in found.types.items() if not count],
@@ -45,7 +45,7 @@ def coverage_data(found: Coverage) -> dict[str, Any]:
 def _file_data(one: FileCoverage) -> dict[str, Any]:
     return {
         "file": relative(one.file),
-        "percent": round(one.percent, 1),
+        "percent": round(one.percent_covered, 1),
         "lines": one.lines,
         "missing_lines": list(one.missing_lines),
         "branches": one.branches,
@@ -54,17 +54,17 @@ def _file_data(one: FileCoverage) -> dict[str, Any]:
     }
 
 
-def coverage_text(found: Coverage) -> Iterator[str]:
+def coverage_text(found: CorpusCoverage) -> Iterator[str]:
     """Line by line."""
     for one in found.files:
         reached = one.lines - len(one.missing_lines)
         taken = one.branches - len(one.missing_branches) - one.unreached_branches
         yield (
-            f"{visible(relative(one.file))}  {one.percent:.0f} %"
+            f"{visible(relative(one.file))}  {one.percent_covered:.0f} %"
             f"  {reached} of {one.lines} lines, {taken} of {one.branches} branches"
         )
     words = "history" if found.histories == 1 else "histories"
-    total = f"{found.percent:.0f} % of the workflow code is reached by {found.histories:,} {words}"
+    total = f"{found.percent_covered:.0f} % of the workflow code is reached by {found.histories:,} {words}"
     yield total if found.files else "no workflow code is reached"
     if found.not_followed:
         yield f"{found.not_followed:,} of them do not follow the code, and count up to where they part from it"
@@ -75,7 +75,7 @@ def coverage_text(found: Coverage) -> Iterator[str]:
         yield from (f"  {line}" for line in gaps)
 
 
-def coverage_gaps(found: Coverage) -> Iterator[str]:
+def coverage_gaps(found: CorpusCoverage) -> Iterator[str]:
     """What no history covers, each a line."""
     yield from (f"workflow type {visible(name)}: it has no history" for name, count in found.types.items() if not count)
     for patch in found.patches:

@@ -11,14 +11,14 @@ from replaytool.render.tables import cell
 from replaytool.text import shortened
 
 if TYPE_CHECKING:
-    from replaytool.debug.timeline import PendingItem, State
+    from replaytool.debug.timeline import PendingItem, RecordedState
     from replaytool.model.debug_state import Blame, Found, Frame, Issued, Moment, Part, Trouble, Value, Watched
     from replaytool.model.verdict import CallSite
 
 _WIDE = 100
 
 
-def recorded(row: Any, state: State) -> Iterator[str]:
+def recorded(row: Any, state: RecordedState) -> Iterator[str]:
     """What the record says about an event."""
     yield f"{row.workflow_type} {row.workflow_id or '-'} ({row.run_key}), {state.status}"
     yield f"event {state.event_id}: {state.event_type} {state.name}".rstrip() + f", {state.event_time or 'no time'}"

@@ -1,4 +1,4 @@
-"""Which line of the user's code is at work: frames of the SDK, asyncio and the standard library are passed over."""
+"""Find the line of the user's code that is running; frames of SDK, asyncio and standard library are skipped."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _CHAIN = 12
 _ENGINE, _LIBRARY, _USER = 0, 1, 2
 
 
-def _folder(module: Any) -> str:
+def _package_folder(module: Any) -> str:
     return str(Path(module.__file__).resolve().parent) + os.sep
 
 
-_ENGINES = (_folder(temporalio), _folder(asyncio), _folder(replaytool))
+_ENGINES = (_package_folder(temporalio), _package_folder(asyncio), _package_folder(replaytool))
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 _INSTALLED = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")})
 _claimed: tuple[str, ...] = ()
 
 
-def claim(folders: tuple[str, ...]) -> None:
-    """Name the folders of the workflow code: installed there or not, their frames are the user's."""
+def claim_user_folders(folders: tuple[str, ...]) -> None:
+    """Set the folders of the workflow code: their frames are the user's, even inside site-packages."""
     global _claimed
     _claimed = tuple(folder + os.sep for folder in folders)
-    _rank.cache_clear()
+    _rank_file.cache_clear()
     _known.clear()
 
 
 @lru_cache(maxsize=4096)
-def _rank(filename: str) -> int:
+def _rank_file(filename: str) -> int:
     if filename.startswith("<") or filename == "workflow_sandbox.py" or filename.startswith(_ENGINES):
         return _ENGINE
     if _claimed and filename.startswith(_claimed):
@@ -52,8 +52,8 @@ def _rank(filename: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def shown_path(filename: str) -> str:
-    """A file as a person in this folder would name it."""
+def relative_path(filename: str) -> str:
+    """Return the file's path relative to the current folder if it is inside it."""
     try:
         relative = os.path.relpath(filename)
     except ValueError:
@@ -61,45 +61,45 @@ def shown_path(filename: str) -> str:
     return filename if relative.startswith("..") else relative
 
 
-def is_user(code: CodeType) -> bool:
-    """Whether this is code of the user's, as against code that theirs calls."""
-    return is_users(code.co_filename)
+def is_user_code(code: CodeType) -> bool:
+    """Return whether this is the user's own code, not a library that it calls."""
+    return is_user_file(code.co_filename)
 
 
-def is_users(filename: str) -> bool:
-    """Whether a file holds code of the user's."""
-    return _rank(filename) == _USER
+def is_user_file(filename: str) -> bool:
+    """Return whether the file holds the user's own code."""
+    return _rank_file(filename) == _USER
 
 
-def of_frames(frames: Iterable[tuple[CodeType, int]]) -> CallSite | None:
-    """The site of the innermost user's line among these, innermost first; a library's where there is no user's."""
+def site_of_frames(frames: Iterable[tuple[CodeType, int]]) -> CallSite | None:
+    """Return the innermost user frame (a library's if there is none) with its callers, from innermost-first frames."""
     user: list[tuple[CodeType, int]] = []
     library: list[tuple[CodeType, int]] = []
     for code, line in frames:
-        rank = _rank(code.co_filename)
+        rank = _rank_file(code.co_filename)
         if rank == _USER and len(user) < _CHAIN:
             user.append((code, line))
         elif rank == _LIBRARY and len(library) < _CHAIN:
             library.append((code, line))
-    sites = [CallSite(shown_path(code.co_filename), line, name_of(code)) for code, line in user or library]
+    sites = [CallSite(relative_path(code.co_filename), line, function_name(code)) for code, line in user or library]
     if not sites:
         return None
     return CallSite(sites[0].file, sites[0].line, sites[0].function, tuple(sites[1:]))
 
 
-def joined(inner: CallSite, outer: CallSite) -> CallSite:
-    """A site in a task, with the line that began the task at the end of its chain."""
+def join_sites(inner: CallSite, outer: CallSite) -> CallSite:
+    """Return the site of a task, with the line that started the task at the end of its chain."""
     alone = CallSite(outer.file, outer.line, outer.function)
     return CallSite(inner.file, inner.line, inner.function, (*inner.chain, alone, *outer.chain)[:_CHAIN])
 
 
-def name_of(code: CodeType) -> str:
-    """A function as a person would name it."""
+def function_name(code: CodeType) -> str:
+    """Return the qualified name of a function, without `<locals>`."""
     return code.co_qualname.replace(".<locals>", "")
 
 
-def of_stack(frame: FrameType | None, until: CodeType | None = None) -> CallSite | None:
-    """The site at this point of a running stack."""
+def site_of_stack(frame: FrameType | None, until: CodeType | None = None) -> CallSite | None:
+    """Return the site of a running stack, up to the frame that runs `until`."""
     frames = []
     while frame is not None and frame.f_code is not until:
         frames.append(frame)
@@ -110,51 +110,56 @@ def of_stack(frame: FrameType | None, until: CodeType | None = None) -> CallSite
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         codes = tuple(one.f_code for one in frames)
-        known = _known[key] = (codes, of_frames([(one.f_code, one.f_lineno) for one in frames]))
+        known = _known[key] = (codes, site_of_frames([(one.f_code, one.f_lineno) for one in frames]))
     return known[1]
 
 
 _MOST_KNOWN = 4096
 _known: dict[tuple[tuple[int, int], ...], tuple[tuple[CodeType, ...], CallSite | None]] = {}
-"""A loop comes by the same lines again and again. The code is kept with its site, so that its id stays its own."""
+"""Sites by the stack's instructions, because loops ask for the same ones again.
+
+The code objects are stored too, so that their ids stay unique.
+"""
 
 
-def of_exception(error: BaseException | None) -> CallSite | None:
-    """Where an exception was raised, in the user's code; the exception that led to it where it has no lines itself."""
+def site_of_exception(error: BaseException | None) -> CallSite | None:
+    """Return where the user's code raised the exception, or its cause if it has no user lines."""
     while error is not None:
-        found = of_frames(iter(reversed(list(_lines(error.__traceback__)))))
+        found = site_of_frames(iter(reversed(list(_traceback_lines(error.__traceback__)))))
         if found is not None:
             return found
         error = error.__cause__ or error.__context__
     return None
 
 
-def _lines(trace: TracebackType | None) -> Iterator[tuple[CodeType, int]]:
+def _traceback_lines(trace: TracebackType | None) -> Iterator[tuple[CodeType, int]]:
     while trace is not None:
         yield trace.tb_frame.f_code, trace.tb_lineno
         trace = trace.tb_next
 
 
-def of_waiting(coroutine: Any) -> CallSite | None:
-    """Where a suspended coroutine waits, down the chain of what it awaits."""
+def site_of_coroutine(coroutine: Any) -> CallSite | None:
+    """Return where a suspended coroutine waits, at the end of its chain of awaits."""
     lines = []
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None)
         if frame is not None:
             lines.append((frame.f_code, frame.f_lineno))
         coroutine = getattr(coroutine, "cr_await", None)
-    return of_frames(reversed(lines))
+    return site_of_frames(reversed(lines))
 
 
-def of_thread(thread: int, until: CodeType | None = None) -> CallSite | None:
-    """Where another thread is at this moment."""
-    return of_stack(sys._current_frames().get(thread), until)
+def site_of_thread(thread: int, until: CodeType | None = None) -> CallSite | None:
+    """Return where another thread is running now."""
+    return site_of_stack(sys._current_frames().get(thread), until)
 
 
-def own_traceback(error: BaseException | None) -> str:
-    """The lines of an exception's traceback that are the user's, and what it says."""
+def user_traceback(error: BaseException | None) -> str:
+    """Format an exception with only the user's lines of its traceback."""
     if error is None:
         return ""
     summary = traceback.TracebackException.from_exception(error)
-    summary.stack = traceback.StackSummary.from_list([one for one in summary.stack if _rank(one.filename) == _USER])
+    summary.stack = traceback.StackSummary.from_list(
+        [one for one in summary.stack if _rank_file(one.filename) == _USER]
+    )
     return "".join(summary.format(chain=False)).rstrip()

@@ -1,7 +1,7 @@
-"""What the children of the pool do with a run: a job, found by its name in whichever process has to do it.
+"""A job: what a worker process does with a run. Workers find it by its name.
 
-Adding a job is a function that takes what was asked and answers with a value that msgspec writes and reads, and a
-module-level `Job` that names itself.
+To add one, write a function that takes a request and returns a value that msgspec can encode, and a module-level `Job`
+that holds its own import path.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One run and all that is known about what to do with it."""
+class JobRequest:
+    """One run, and everything needed to do a job with it."""
 
     run: Run
     """Without events."""
     history: bytes
-    """As whoever asked put it together."""
+    """The events, encoded by the sender."""
     code: Code
     options: Options
     argument: Mapping[str, Any]
-    """The same for all runs of a pool, and what is this run's own."""
+    """What the job needs: the same for all runs of the pool, plus this run's own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job(Generic[T]):
-    """What is done, and what stands for its answer where there is none."""
+class WorkerJob(Generic[T]):
+    """What to do with a run, and what to answer if that fails."""
 
     name: str
-    """`module:attribute`, where the child finds this very value."""
+    """`module:attribute` of this object, for the worker process."""
     answer: type[T]
-    work: Callable[[Asked], T]
+    work: Callable[[JobRequest], T]
     crashed: Callable[[str, float], T]
-    """The process died, or ran out of time or memory: why, and after how many seconds."""
+    """Make the answer for a process that died or hit a limit: reason, seconds."""
     fault: Callable[[str, str], T]
-    """Replaytool itself failed: how, and where."""
+    """Make the answer for an error of replaytool itself: message, place."""
     is_last: Callable[[T], bool]
-    """Whether a child that had to answer this is not to be used again."""
+    """Whether the worker process must not be used after this answer."""
     is_shaky: Callable[[T], bool]
-    """Whether a child that had to answer this may be about to end by itself."""
+    """Whether the worker process may be about to end after this answer."""
 
 
-def named(name: str) -> Job[Any]:
-    """The job of this name."""
+def find_job(name: str) -> WorkerJob[Any]:
+    """Return the job of this name."""
     module, _, attribute = name.partition(":")
-    found: Job[Any] = getattr(importlib.import_module(module), attribute)
+    found: WorkerJob[Any] = getattr(importlib.import_module(module), attribute)
     return found

@@ -1,7 +1,7 @@
-"""Which lines of the user's code a replay comes by, and from which line to which it steps.
+"""Record which lines of the user's code a replay reaches, and each step from line to line.
 
-Only functions are looked at: what stands at the level of modules and classes runs when they are imported, whatever
-the run. Python calls back for each function that is entered; for all that is not the user's, that is all it costs.
+Only functions are traced: code at module and class level runs at import, the same for every run. Python calls back for
+each function call; for code that is not the user's this call is the whole cost.
 """
 
 from __future__ import annotations
@@ -18,67 +18,67 @@ from types import CodeType, FrameType
 from typing import Any
 
 END = -1
-"""Where a step leads that leaves its function."""
+"""The target of a step that leaves its function."""
 _ENDS_OF_LOOPS = (StopIteration, StopAsyncIteration)
-"""Python tells these of an `await` and of a loop that come to their ends, where nothing goes wrong."""
+"""Python reports these for an `await` and a loop that end normally."""
 _MODULES = (".py", ".pyc", ".so", ".pth")
 _RETURN = dis.opmap["RETURN_VALUE"]
 Trace = Callable[[FrameType, str, Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """What one replay came by, by file."""
+class ReplayCoverage:
+    """What one replay reached, by file."""
 
     lines: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     steps: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     """From line to line within one function; END where it returned."""
     shared: tuple[str, ...] = ()
-    """Files of modules that all runs of a process share: what one run did there, another may build on."""
+    """Files of modules that all runs of a process share: a run may build on what another did there."""
     read: tuple[str, ...] = ()
-    """Files that were opened meanwhile, modules apart."""
+    """Files opened during the replay, modules excluded."""
 
 
 @dataclass
-class _Place:
+class _FileTrace:
     lines: set[int] = field(default_factory=set)
     steps: set[tuple[int, int]] = field(default_factory=set)
 
 
-class Tracer:
-    """Takes down one replay, on whichever threads it runs."""
+class CoverageTracer:
+    """Records one replay, on all threads that run it."""
 
     def __init__(self, is_own: Callable[[CodeType], bool]) -> None:
         self._is_own = is_own
-        self._places: dict[str, _Place | None] = {}
+        self._places: dict[str, _FileTrace | None] = {}
         self._shared: set[str] = set()
         self.read: set[str] = set()
 
-    def entered(self, frame: FrameType, event: str, arg: Any) -> Trace | None:
-        """For `sys.settrace`: called for each function that is entered or gone on with."""
+    def trace_call(self, frame: FrameType, event: str, arg: Any) -> Trace | None:
+        """Trace function for `sys.settrace`: called when a function is entered or resumed."""
         code = frame.f_code
         try:
             place = self._places[code.co_filename]
         except KeyError:
-            place = self._places[code.co_filename] = self._place(frame)
+            place = self._places[code.co_filename] = self._trace_of_file(frame)
         if place is None or not code.co_flags & inspect.CO_OPTIMIZED:
             return None
-        # What stands within a line, a lambda for one, leads to no other line of its function.
-        return _within(place) if code.co_name.startswith("<") else _follower(place, frame.f_lineno)
+        # A lambda or comprehension stands inside one line and leads to no other line of its function.
+        return _line_tracer(place) if code.co_name.startswith("<") else _step_tracer(place, frame.f_lineno)
 
-    def _place(self, frame: FrameType) -> _Place | None:
+    def _trace_of_file(self, frame: FrameType) -> _FileTrace | None:
         if not self._is_own(frame.f_code):
             return None
         modules: Mapping[str, Any] = getattr(sys.modules, "orig", sys.modules)
         module = modules.get(frame.f_globals.get("__name__", ""))
         if module is not None and vars(module) is frame.f_globals:
             self._shared.add(frame.f_code.co_filename)
-        return _Place()
+        return _FileTrace()
 
-    def reach(self) -> Reach:
-        """All that was come by so far."""
+    def recorded_coverage(self) -> ReplayCoverage:
+        """Return everything recorded so far."""
         found = {name: place for name, place in sorted(self._places.items()) if place is not None and place.lines}
-        return Reach(
+        return ReplayCoverage(
             {name: tuple(sorted(place.lines)) for name, place in found.items()},
             {name: tuple(sorted(place.steps)) for name, place in found.items()},
             tuple(sorted(self._shared & found.keys())),
@@ -86,19 +86,19 @@ class Tracer:
         )
 
 
-def _within(place: _Place) -> Trace:
-    def follow(frame: FrameType, event: str, arg: Any) -> Trace:
+def _line_tracer(place: _FileTrace) -> Trace:
+    def trace_line(frame: FrameType, event: str, arg: Any) -> Trace:
         place.lines.add(frame.f_lineno)
-        return follow
+        return trace_line
 
-    return follow
+    return trace_line
 
 
-def _follower(place: _Place, line: int) -> Trace:
-    """Follows one function from this line on, until it returns or waits."""
+def _step_tracer(place: _FileTrace, line: int) -> Trace:
+    """Return a trace function for one call of a function: it records steps until the function returns or waits."""
     before: int | None = line
 
-    def follow(frame: FrameType, event: str, arg: Any) -> Trace:
+    def trace_step(frame: FrameType, event: str, arg: Any) -> Trace:
         nonlocal before
         if event == "line":
             now = frame.f_lineno
@@ -107,24 +107,24 @@ def _follower(place: _Place, line: int) -> Trace:
                 place.steps.add((before, now))
             before = now
         elif event == "exception" and arg[0] not in _ENDS_OF_LOOPS:
-            before = None  # a step that nothing in the line asked for
+            before = None  # an exception jumps: the line itself has no such step
         elif event == "return" and before is not None and frame.f_code.co_code[frame.f_lasti] == _RETURN:
             place.steps.add((before, END))
-        return follow
+        return trace_step
 
-    return follow
+    return trace_step
 
 
-_tracer: Tracer | None = None
+_tracer: CoverageTracer | None = None
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 @contextmanager
-def recording(is_own: Callable[[CodeType], bool]) -> Iterator[Tracer]:
-    """Take down what is replayed in here."""
+def record_coverage(is_own: Callable[[CodeType], bool]) -> Iterator[CoverageTracer]:
+    """Record everything replayed inside this block."""
     global _tracer
-    _listen()
-    _tracer = Tracer(is_own)
+    _install_audit_hook()
+    _tracer = CoverageTracer(is_own)
     try:
         yield _tracer
     finally:
@@ -132,25 +132,25 @@ def recording(is_own: Callable[[CodeType], bool]) -> Iterator[Tracer]:
 
 
 @cache
-def _listen() -> None:
-    """An audit hook stays for as long as the process: once is enough."""
-    sys.addaudithook(_opened)
+def _install_audit_hook() -> None:
+    """Install the audit hook once: Python cannot remove it."""
+    sys.addaudithook(_record_opened_file)
 
 
-def _opened(event: str, args: tuple[Any, ...]) -> None:
+def _record_opened_file(event: str, args: tuple[Any, ...]) -> None:
     if event == "open" and _tracer is not None and isinstance(args[0], str) and not args[0].endswith(_MODULES):
         _tracer.read.add(os.path.abspath(args[0]))
 
 
-def traced() -> AbstractContextManager[None]:
-    """To be put around each activation, on the thread that it runs on; it does nothing where nobody records."""
-    return _NOTHING if _tracer is None else _tracing(_tracer)
+def trace_activation() -> AbstractContextManager[None]:
+    """Return the context for each activation, on the thread that runs it; without a recording it does nothing."""
+    return _NOTHING if _tracer is None else _trace_with(_tracer)
 
 
 @contextmanager
-def _tracing(tracer: Tracer) -> Iterator[None]:
+def _trace_with(tracer: CoverageTracer) -> Iterator[None]:
     before = sys.gettrace()
-    sys.settrace(tracer.entered)
+    sys.settrace(tracer.trace_call)
     try:
         yield
     finally:

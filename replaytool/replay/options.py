@@ -1,4 +1,4 @@
-"""What a person decided about replaying."""
+"""Options of a replay, as the user chose them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ SANDBOXES = (SHARED, PER_RUN, OFF)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How runs are replayed; the same for all of them."""
+    """How runs are replayed; the same for all runs of a check."""
 
     sandbox: str = SHARED
-    """One sandbox for all runs of a type, one for each run as a worker has it, or none."""
+    """One sandbox for all runs of a workflow type, one per run as a worker has it, or none."""
     guard: bool = True
-    """Refuse what would change the world, and not only tell of it."""
+    """Refuse side effects; otherwise they are only reported."""
     watch: bool = True
-    """Tell of hazards at all."""
+    """Report hazards."""
     policy: Mapping[str, Level] = field(default_factory=lambda: dict(DEFAULT_POLICY))
-    """What to do about differences inside matching commands, by field."""
+    """The drift level per field: what to do about differences inside matching commands."""
     every_mismatch: bool = False
-    """Go on past a divergence, and tell what else does not fit."""
+    """Continue after a divergence and report the other mismatches too."""
     steps: bool = False
     """Keep what happened in each activation."""
     snapshot: Callable[[Any], Any] | None = None
-    """Makes a value of the workflow object after each activation; asks for steps."""
+    """Makes a value of the workflow object after each activation; needs `steps`."""
     seconds: float = 30.0
-    """How long the code of one run may keep its thread before it is given up."""
+    """Seconds that the code of one run may block its thread."""

@@ -15,7 +15,7 @@ from replaytool.model.reset_plan import ResetPlan
 from replaytool.reset.planner import Draft
 from replaytool.store import RunRow, Store
 from replaytool.store.read_histories import Histories
-from replaytool.workers.pool import Answers, Limits, Work, do_all
+from replaytool.workers.pool import JobAnswers, WorkerLimits, WorkItem, run_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Wanted:
 
     spec: CodeSpec
     options: Options = field(default_factory=Options)
-    limits: Limits = field(default_factory=Limits)
+    limits: WorkerLimits = field(default_factory=WorkerLimits)
     queries: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     """What the resets will be told not to bring back."""
@@ -88,7 +88,7 @@ def simulate_all(
     wanted: Wanted,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
-) -> Answers[Simulation]:
+) -> JobAnswers[Simulation]:
     """Simulate each of them, with the runs that it is made from by their keys."""
     keys = sorted({key for chain in chains.values() for key in chain})
     rows = {row.run_key: row for row in store.runs("run_key IN (SELECT unnest(?))", [keys])}
@@ -99,14 +99,14 @@ def simulate_all(
         if progress:
             progress(key)
 
-    return do_all(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=told, stop=stop)
+    return run_job(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=told, stop=stop)
 
 
-def _work(store: Store, name: str, ask: SimulationRequest, rows: Sequence[RunRow], histories: Histories) -> Work:
+def _work(store: Store, name: str, ask: SimulationRequest, rows: Sequence[RunRow], histories: Histories) -> WorkItem:
     base, *later = [store.run(row, with_events=False) for row in rows]
 
     def history() -> bytes:
         return b"[" + b",".join(histories.take(row.run_key) for row in rows) + b"]"
 
     argument = {"ask": msgspec.to_builtins(ask), "later": msgspec.to_builtins(later)}
-    return Work(name, base, sum(row.history_bytes for row in rows), history, argument)
+    return WorkItem(name, base, sum(row.history_bytes for row in rows), history, argument)

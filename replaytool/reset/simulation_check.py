@@ -9,9 +9,9 @@ from replaytool.engines.temporal.debug.final_states import JOB
 from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.model.history import Payload, Run
 from replaytool.model.reset_plan import ResetItem
-from replaytool.replay.inspect_state.json_state import plain
+from replaytool.replay.inspect_state.json_state import to_plain_json
 from replaytool.reset.simulate_plan import Wanted
-from replaytool.workers.pool import do_all, work_of
+from replaytool.workers.pool import run_job, work_from_run
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
@@ -81,13 +81,13 @@ async def answered_otherwise(
 
 
 def _value(payload: Payload | None, decoder: PayloadDecoder) -> Any:
-    return plain(decoder.decode_values([payload])[0]) if payload is not None else None
+    return to_plain_json(decoder.decode_values([payload])[0]) if payload is not None else None
 
 
 def held_otherwise(runs: Mapping[str, Run], items: Mapping[str, ResetItem], wanted: Wanted) -> dict[str, list[str]]:
     """Differences between the states of the server's runs and the simulated ones, by the items' ids."""
-    works = [work_of(item_id, run) for item_id, run in runs.items()]
-    done = do_all(JOB, works, wanted.spec, wanted.options, wanted.limits)
+    works = [work_from_run(item_id, run) for item_id, run in runs.items()]
+    done = run_job(JOB, works, wanted.spec, wanted.options, wanted.limits)
     return {key: list(_differing(items[key], one.state, one.trouble)) for key, one in done.found.items()}
 
 

@@ -10,10 +10,10 @@ from replaytool.engines.temporal.debug.final_states import JOB, WorkflowState
 from replaytool.engines.temporal.reset.run_facts import RunFacts
 from replaytool.errors import ReplaytoolError
 from replaytool.replay.code.builds import CodeMap
-from replaytool.replay.inspect_state.expressions import parse
+from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.store import Store
 from replaytool.store.read_histories import Histories
-from replaytool.workers.pool import Limits, Work, do_all
+from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
 
 NO_CODE = "give --workflows MODULE-OR-PATH, or --code BUILD=MODULE-OR-PATH for each build"
 
@@ -24,7 +24,7 @@ class Looking:
 
     code: CodeMap
     options: Options = field(default_factory=Options)
-    limits: Limits = field(default_factory=Limits)
+    limits: WorkerLimits = field(default_factory=WorkerLimits)
     progress: Callable[[str], None] | None = None
 
 
@@ -40,7 +40,7 @@ class Seen:
 
 def changes(store: Store, records: Sequence[RunFacts], text: str, looking: Looking) -> Seen:
     """The first task of each run after which the expression holds, as the code of each task's build sees it."""
-    parse(text)
+    parse_expression(text)
     points: dict[str, int] = {}
     troubles: dict[str, str] = {}
     by_run = _by_build(store, records, {"where": text}, looking)
@@ -61,7 +61,7 @@ def changes(store: Store, records: Sequence[RunFacts], text: str, looking: Looki
 
 def holding(store: Store, records: Sequence[RunFacts], text: str, looking: Looking) -> frozenset[str]:
     """The keys of the runs at whose end the expression holds, as the code of the last task's build sees it."""
-    parse(text)
+    parse_expression(text)
     by_run = _by_build(store, records, {"where": text}, looking)
     held = {one.run_key: _held(one, by_run.get(one.run_key, {})) for one in records}
     return frozenset(key for key, found in held.items() if found and found[-1][1])
@@ -116,12 +116,12 @@ def _stands(
     rows = {row.run_key: row for row in store.runs("run_key IN (SELECT unnest(?))", [wanted])}
     histories = Histories(store, {key: row.history_bytes for key, row in rows.items()})
 
-    def work(key: str) -> Work:
+    def work(key: str) -> WorkItem:
         row = rows[key]
-        return Work(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
+        return WorkItem(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
 
     def told(key: str, _: WorkflowState) -> None:
         if looking.progress:
             looking.progress(key)
 
-    return do_all(JOB, map(work, wanted), spec, looking.options, looking.limits, argument, told).found
+    return run_job(JOB, map(work, wanted), spec, looking.options, looking.limits, argument, told).found

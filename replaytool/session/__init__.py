@@ -119,12 +119,12 @@ class Session:
         whole: dict[str, Any] = payloads.build_payload_decoder(self.settings).make_readable(json.loads(found[0].raw))
         return whole
 
-    def diff(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.Pair]]:
+    def diff(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.AlignedPair]]:
         """Two runs aligned by what they did."""
         decoder = payloads.build_payload_decoder(self.settings)
         rows = (self.find(left), self.find(right))
         sides = [deeds.label_events(self.store.events(row.run_key), decoder) for row in rows]
-        return *rows, list(compare.aligned(*sides))
+        return *rows, list(compare.align_runs(*sides))
 
     def builds(self) -> list[dict[str, Any]]:
         """Who ran what, and when."""
@@ -140,7 +140,7 @@ class Session:
         self,
         sources: Sequence[str],
         condition: str,
-        plan: check.Plan,
+        plan: check.CheckPlan,
         observer: ingest.Observer,
         progress: check.Progress,
         base: str | None = None,
@@ -151,7 +151,7 @@ class Session:
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
             return _checked(store, condition, plan, progress, base, only_impacted), None
-        with check.code_ahead(plan):
+        with check.preload_code(plan):
             store = Store(None)
             loaded = ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
             return _checked(store, condition, plan, progress, base, only_impacted), loaded
@@ -165,17 +165,17 @@ class Session:
         git_ref: str = "",
     ) -> CodeMap | None:
         """The code to walk through runs with, as given and as configured; None where there is none."""
-        return walk.code_map(self.settings, workflows, builds or {}, git=git or bool(git_ref), pattern=git_ref)
+        return walk.make_code_map(self.settings, workflows, builds or {}, git=git or bool(git_ref), pattern=git_ref)
 
-    def walk(self, text: str, code: CodeMap, progress: walk.Tell | None = None) -> walk.Walk:
+    def walk(self, text: str, code: CodeMap, progress: walk.Tell | None = None) -> walk.TimeTravel:
         """The replayed side of a run; see `replaytool.model.debug_state`. Close it, or use it in a `with` statement."""
         row = self.find(text)
         history = self.store.histories([row.run_key])[row.run_key]
-        return walk.Walk(self.store.run(row), history, code, progress)
+        return walk.TimeTravel(self.store.run(row), history, code, progress)
 
     def pdb(self, text: str, code: CodeMap, event_id: int) -> str:
         """Stop in pdb, here in this process, where the task of an event begins to run; how it ended."""
-        return walk.stop(self.store.run(self.find(text)), code, event_id)
+        return walk.stop_in_pdb(self.store.run(self.find(text)), code, event_id)
 
     def history(self, text: str) -> tuple[RunRow, list[Event]]:
         """A run with all its events."""
@@ -186,7 +186,7 @@ class Session:
 def _checked(
     store: Store,
     condition: str,
-    plan: check.Plan,
+    plan: check.CheckPlan,
     progress: check.Progress,
     base: str | None,
     only_impacted: bool,
@@ -194,9 +194,9 @@ def _checked(
     rows = store.runs(condition)
     if base is not None and only_impacted:
         return impacted.check_impacted(base, store, rows, plan, progress)
-    report = check.check(store, rows, plan, progress)
+    report = check.check_runs(store, rows, plan, progress)
     if base is not None and report.complete:
-        report = gate.against_base(report, base, store, rows, plan, progress)
+        report = gate.compare_with_base(report, base, store, rows, plan, progress)
     return report
 
 

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from replaytool.check import check_runs as check
-from replaytool.check.causes import cause_id, causes
+from replaytool.check.causes import cause_id, find_causes
 from replaytool.config import Settings
 from replaytool.engines import CodeSpec, Options
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Cause, Checked, Report, Subject, Verdict, verdict_from_json
-from replaytool.replay.compare.drift import checked_policy
+from replaytool.replay.compare.drift import check_policy
 from replaytool.store import Store
 
 
@@ -56,7 +56,7 @@ class Checks:
         runs: dict[str, list[Checked]] = defaultdict(list)
         for one in checked:
             runs[cause_id(one)].append(one)
-        findings = tuple(Finding(cause, tuple(runs[cause.id])) for cause in causes(checked))
+        findings = tuple(Finding(cause, tuple(runs[cause.id])) for cause in find_causes(checked))
         counts: Counter[str] = Counter(one.verdict.verdict for one in checked)
         return Found(findings, counts, max((row["checked_at"] for row in rows), default=None))
 
@@ -75,9 +75,9 @@ class Checks:
             )
         folder = str(self._settings.folder) if tuple(workflows) == self.code else ""
         spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
-        plan = check.Plan(spec, Options(policy=checked_policy(self._settings.drift)))
+        plan = check.CheckPlan(spec, Options(policy=check_policy(self._settings.drift)))
         rows = self._store.runs("run_key IN (SELECT unnest(?))", [list(run_keys)])
-        return check.check(self._store, rows, plan, progress, stop)
+        return check.check_runs(self._store, rows, plan, progress, stop)
 
 
 def _checked(row: Mapping[str, Any]) -> Checked:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from replaytool import ingest
-from replaytool.check.check_runs import Plan, works_of
-from replaytool.corpus.coverage import Coverage, coverage
-from replaytool.corpus.file_names import file_name
-from replaytool.corpus.gather import Corpus, Progress, gather
-from replaytool.corpus.scrub.scrub_job import SCRUB, Scrubbed
-from replaytool.corpus.select import Selection, select
+from replaytool.check.check_runs import CheckPlan, make_work_items
+from replaytool.corpus.coverage import CorpusCoverage, measure_coverage
+from replaytool.corpus.file_names import history_file_name
+from replaytool.corpus.gather import Corpus, Progress, gather_features
+from replaytool.corpus.scrub.scrub_job import SCRUB, ScrubResult
+from replaytool.corpus.select import CorpusSelection, select_histories
 from replaytool.formats.temporal.export import export_json
 from replaytool.sources import open_output, open_sources
 from replaytool.store import RunRow, Store, is_store
-from replaytool.workers.pool import do_all
+from replaytool.workers.pool import run_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Chosen:
     """Which histories are worth keeping, out of which."""
 
     corpus: Corpus
-    selection: Selection
-    coverage: Coverage
+    selection: CorpusSelection
+    coverage: CorpusCoverage
     """Of all histories; without code it knows the patches only."""
     files: Mapping[str, str]
     """Where the chosen ones are kept, by run key."""
@@ -38,7 +38,7 @@ class Cleaned:
     """A history, and what became of it."""
 
     row: RunRow
-    found: Scrubbed
+    found: ScrubResult
     file: str = ""
     """Where it was written; "" where it was not accepted."""
 
@@ -59,31 +59,31 @@ class Corpora:
         ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
         return store
 
-    def coverage(self, store: Store, condition: str, plan: Plan, progress: Progress) -> Coverage:
+    def coverage(self, store: Store, condition: str, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
         """What the histories reach of the code."""
-        return coverage(gather(store, store.runs(condition), plan, progress))
+        return measure_coverage(gather_features(store, store.runs(condition), plan, progress))
 
     def select(
-        self, store: Store, condition: str, plan: Plan | None, most: int | None, folder: str, progress: Progress
+        self, store: Store, condition: str, plan: CheckPlan | None, most: int | None, folder: str, progress: Progress
     ) -> Chosen:
         """Choose the fewest histories that cover as much as all of them, and write them into a folder."""
-        corpus = gather(store, store.runs(condition), plan, progress)
+        corpus = gather_features(store, store.runs(condition), plan, progress)
         sizes = {key: row.history_bytes for key, row in corpus.rows.items()}
-        chosen = select(corpus.things, sizes, most)
+        chosen = select_histories(corpus.things, sizes, most)
         names = {one.key: _written(store, corpus.rows[one.key], folder) for one in chosen.chosen}
-        return Chosen(corpus, chosen, coverage(corpus), names)
+        return Chosen(corpus, chosen, measure_coverage(corpus), names)
 
     def scrub(
-        self, store: Store, condition: str, plan: Plan, given: Mapping[str, Any], folder: str, progress: Progress
+        self, store: Store, condition: str, plan: CheckPlan, given: Mapping[str, Any], folder: str, progress: Progress
     ) -> list[Cleaned]:
         """Replace what users said, and write those histories that are accepted into a folder."""
         rows = store.runs(condition)
-        works = works_of(store, rows)
-        done = do_all(SCRUB, works, plan.spec, plan.options, plan.limits, dict(given), lambda key, _: progress(key))
+        works = make_work_items(store, rows)
+        done = run_job(SCRUB, works, plan.spec, plan.options, plan.limits, dict(given), lambda key, _: progress(key))
         return [_cleaned(row, done.found[row.run_key], folder) for row in rows if row.run_key in done.found]
 
 
-def _cleaned(row: RunRow, found: Scrubbed, folder: str) -> Cleaned:
+def _cleaned(row: RunRow, found: ScrubResult, folder: str) -> Cleaned:
     if found.reason:
         return Cleaned(row, found)
     path = _place(folder, RunRow({**row.values, "workflow_id": found.workflow_id}))
@@ -95,7 +95,7 @@ def _cleaned(row: RunRow, found: Scrubbed, folder: str) -> Cleaned:
 def _place(folder: str, row: RunRow) -> str:
     """The file's name tells the run id, which the content of an export may not."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return str(Path(folder) / file_name(row))
+    return str(Path(folder) / history_file_name(row))
 
 
 def _written(store: Store, row: RunRow, folder: str) -> str:

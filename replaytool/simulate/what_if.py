@@ -1,4 +1,4 @@
-"""What if: one run gone on with from a point, with other code or with something changed in what the world said."""
+"""Simulate how one run continues from a point, with other code or with changed events."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, Sim
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event, Run
 from replaytool.store import RunRow, Store
-from replaytool.workers.pool import Limits, Work, do_all
+from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What to do differently, and what to ask in the end."""
+class WhatIfQuestion:
+    """What to change, and which queries to answer at the end."""
 
     spec: CodeSpec
     start: int | None = None
-    """Go on from the last task completed up to this event; None for just before the first change."""
+    """Continue after the last task completed up to this event; None means just before the first edit."""
     edits: HistoryEdits = field(default_factory=HistoryEdits)
     queries: tuple[str, ...] = ()
     options: Options = field(default_factory=Options)
-    limits: Limits = field(default_factory=Limits)
+    limits: WorkerLimits = field(default_factory=WorkerLimits)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What would have been."""
+class WhatIfAnswer:
+    """The simulated continuation."""
 
     point: int
-    """The completed workflow task from which it goes on."""
+    """The completed workflow task from which it continues."""
     simulation: Simulation
 
 
-def what_if(store: Store, row: RunRow, question: Question) -> Answer:
-    """Simulate it in a child process."""
+def simulate_what_if(store: Store, row: RunRow, question: WhatIfQuestion) -> WhatIfAnswer:
+    """Simulate the question in a worker process."""
     run = store.run(row)
-    point = _point(run.events, question)
-    later = _later(store, row)
+    point = _find_start_task(run.events, question)
+    later = _continued_runs(store, row)
     runs = [replace(run, events=apply_edits(run.events, question.edits, point)), *later]
     heads = [replace(one, events=()) for one in runs]
     ask = SimulationRequest(point, reset=False, queries=question.queries)
     argument = {"ask": msgspec.to_builtins(ask), "later": msgspec.to_builtins(heads[1:])}
     history = b"[" + b",".join(to_bytes(one) for one in runs) + b"]"
-    work = Work(row.run_key, heads[0], len(history), lambda: history, argument)
-    done = do_all(JOB, [work], question.spec, question.options, question.limits)
-    return Answer(point, done.found[row.run_key])
+    work = WorkItem(row.run_key, heads[0], len(history), lambda: history, argument)
+    done = run_job(JOB, [work], question.spec, question.options, question.limits)
+    return WhatIfAnswer(point, done.found[row.run_key])
 
 
-def _point(events: Sequence[Event], question: Question) -> int:
+def _find_start_task(events: Sequence[Event], question: WhatIfQuestion) -> int:
     first = question.edits.first_event_id()
     if question.start is None and first is None:
-        raise ReplaytoolError("say from where to go on", "give --from EVENT")
+        raise ReplaytoolError("the simulation needs a start or an edit", "add --from EVENT")
     until = question.start if question.start is not None else (first or 1) - 1
     if events and until > events[-1].event_id:
         raise ReplaytoolError(f"the run has no event {until}", f"its events are 1 to {events[-1].event_id}")
@@ -69,8 +69,8 @@ def _point(events: Sequence[Event], question: Question) -> int:
     return found[-1]
 
 
-def _later(store: Store, row: RunRow) -> list[Run]:
-    """The runs that it continued as."""
+def _continued_runs(store: Store, row: RunRow) -> list[Run]:
+    """Return the runs that this run continued as."""
     found: list[Run] = []
     run_id = row.run_id
     while run_id is not None:

@@ -1,38 +1,38 @@
-"""The job of replaying a run and taking down which lines of the code it came by."""
+"""The job that replays a run and records which lines of the code it reaches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from replaytool.model.verdict import Verdict
-from replaytool.replay.jobs import Asked, Job
-from replaytool.replay.line_coverage import Reach, recording
+from replaytool.replay.jobs import JobRequest, WorkerJob
+from replaytool.replay.line_coverage import ReplayCoverage, record_coverage
 from replaytool.workers.replay_job import REPLAY
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """A verdict, and the lines that it was found on."""
+class CoveredVerdict:
+    """A verdict, and the lines that the replay reached."""
 
     verdict: Verdict
-    reach: Reach = field(default_factory=Reach)
+    reach: ReplayCoverage = field(default_factory=ReplayCoverage)
 
 
-def _work(asked: Asked) -> Reached:
+def _replay_with_coverage(asked: JobRequest) -> CoveredVerdict:
     from replaytool.replay import call_site as callsite
 
-    callsite.claim(asked.code.roots)
-    with recording(callsite.is_user) as tracer:
+    callsite.claim_user_folders(asked.code.roots)
+    with record_coverage(callsite.is_user_code) as tracer:
         verdict = REPLAY.work(asked)
-    return Reached(verdict, tracer.reach())
+    return CoveredVerdict(verdict, tracer.recorded_coverage())
 
 
-REACH: Job[Reached] = Job(
+REACH: WorkerJob[CoveredVerdict] = WorkerJob(
     name="replaytool.workers.coverage_job:REACH",
-    answer=Reached,
-    work=_work,
-    crashed=lambda reason, seconds: Reached(REPLAY.crashed(reason, seconds)),
-    fault=lambda reason, place: Reached(REPLAY.fault(reason, place)),
+    answer=CoveredVerdict,
+    work=_replay_with_coverage,
+    crashed=lambda reason, seconds: CoveredVerdict(REPLAY.crashed(reason, seconds)),
+    fault=lambda reason, place: CoveredVerdict(REPLAY.fault(reason, place)),
     is_last=lambda one: REPLAY.is_last(one.verdict),
     is_shaky=lambda one: REPLAY.is_shaky(one.verdict),
 )

@@ -1,4 +1,4 @@
-"""The line that a process was at when it was ended: what faulthandler wrote, read back."""
+"""Find the line at which a process was ended, in the dump that faulthandler wrote."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _FOREIGN = tuple(
 )
 
 
-def place_in(dump: str) -> str:
-    r"""The innermost line of the user's in a dump of all threads, or "".
+def find_user_line(dump: str) -> str:
+    r"""Return the innermost line of the user's code in a dump of all threads, or "".
 
     >>> place_in('Thread 0x1 (most recent call first):\n  File "/app/orders.py", line 12 in run\n')
     '/app/orders.py:12 in run'
     """
     for file, line, function in _FRAME.findall(dump):
-        name = _unescaped(file)
+        name = _unescape_name(file)
         if not name.startswith(_FOREIGN):
-            return f"{_shown(name)}:{line} in {function}"
+            return f"{_relative_name(name)}:{line} in {function}"
     return ""
 
 
-def _unescaped(name: str) -> str:
-    """What is not ASCII is written as in a Python string."""
+def _unescape_name(name: str) -> str:
+    """Undo the escapes that faulthandler writes for characters outside ASCII."""
     try:
         return str(ast.literal_eval(f'"{name}"')) if "\\" in name else name
     except (SyntaxError, ValueError):
         return name
 
 
-def _shown(name: str) -> str:
+def _relative_name(name: str) -> str:
     relative = os.path.relpath(name)
     return name if relative.startswith("..") else relative

@@ -1,7 +1,6 @@
-"""Many runs at once, each as far from the others as processes go: what a run breaks, it breaks for itself alone.
+"""A pool of worker processes: each loads the code once and does its job with one run after the other.
 
-A child loads the code once and does its job, replaying for one, with one run after the other. One that ends, hangs or
-grows too big costs the answer about the run that it was at, and is replaced.
+A worker that dies, hangs or grows too big costs only the answer about its current run, and is replaced.
 """
 
 from __future__ import annotations
@@ -19,103 +18,113 @@ from replaytool.engines import CodeSpec, Options
 from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo, Verdict
-from replaytool.replay.jobs import Job
+from replaytool.replay.jobs import WorkerJob
 from replaytool.workers.replay_job import REPLAY
-from replaytool.workers.worker_main import Setup
-from replaytool.workers.worker_process import Child, Limits, Work
+from replaytool.workers.worker_main import WorkerSetup
+from replaytool.workers.worker_process import WorkerLimits, WorkerProcess, WorkItem
 
-__all__ = ["Answers", "Limits", "Outcome", "Replayer", "Work", "do_all", "replay_all", "started_ahead", "work_of"]
+__all__ = [
+    "JobAnswers",
+    "ReplayOutcome",
+    "SingleReplayer",
+    "WorkItem",
+    "WorkerLimits",
+    "replay_all_runs",
+    "run_job",
+    "start_worker_ahead",
+    "work_from_run",
+]
 
 T = TypeVar("T")
 _MEGABYTE = 1024 * 1024
 
 
-def work_of(key: str, run: Run) -> Work:
-    """A run that is in memory already."""
+def work_from_run(key: str, run: Run) -> WorkItem:
+    """Return a work item for a run in memory."""
     from replaytool.engines.temporal.replay.recorded_commands import to_bytes
 
-    return Work(key, replace(run, events=()), run.history_bytes, lambda: to_bytes(run))
+    return WorkItem(key, replace(run, events=()), run.history_bytes, lambda: to_bytes(run))
 
 
 @dataclass
-class Outcome:
-    """What is known in the end."""
+class ReplayOutcome:
+    """Verdicts of a replay of many runs."""
 
     verdicts: dict[str, Verdict] = field(default_factory=dict)
-    """By key, in the order of the works."""
+    """By key, in the order of the work items."""
     code: CodeInfo = field(default_factory=CodeInfo)
     complete: bool = True
     """False after Ctrl-C."""
 
 
 @dataclass
-class Answers(Generic[T]):
-    """What the children said."""
+class JobAnswers(Generic[T]):
+    """Answers of the workers."""
 
     found: dict[str, T] = field(default_factory=dict)
-    """By key, in the order of the works."""
+    """By key, in the order of the work items."""
     code: CodeInfo = field(default_factory=CodeInfo)
     complete: bool = True
     """False after Ctrl-C."""
 
 
 @dataclass
-class _State:
-    """What the threads share."""
+class _PoolState:
+    """What the threads of a pool share."""
 
-    job: Job[Any]
-    setup: Setup
-    limits: Limits
-    waiting: deque[Work]
+    job: WorkerJob[Any]
+    setup: WorkerSetup
+    limits: WorkerLimits
+    waiting: deque[WorkItem]
     answers: SimpleQueue[tuple[str, Any] | ReplaytoolError | CodeInfo | None]
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def next(self) -> Work | None:
+    def next_item(self) -> WorkItem | None:
         with self.lock:
             return self.waiting.popleft() if self.waiting and not self.stopped.is_set() else None
 
 
-def replay_all(
-    works: Iterable[Work],
+def replay_all_runs(
+    works: Iterable[WorkItem],
     spec: CodeSpec,
     options: Options | None = None,
-    limits: Limits | None = None,
+    limits: WorkerLimits | None = None,
     engine: str = "auto",
     progress: Callable[[str, Verdict], None] | None = None,
     stop: threading.Event | None = None,
-) -> Outcome:
-    """Replay all of them, the longest first; raises ReplaytoolError where the code cannot be loaded."""
-    done = do_all(REPLAY, works, spec, options, limits, {"engine": engine}, progress, stop)
-    return Outcome(done.found, done.code, done.complete)
+) -> ReplayOutcome:
+    """Replay all runs, the longest first; raise ReplaytoolError if the code cannot be loaded."""
+    done = run_job(REPLAY, works, spec, options, limits, {"engine": engine}, progress, stop)
+    return ReplayOutcome(done.found, done.code, done.complete)
 
 
-def do_all(
-    job: Job[T],
-    works: Iterable[Work],
+def run_job(
+    job: WorkerJob[T],
+    works: Iterable[WorkItem],
     spec: CodeSpec,
     options: Options | None = None,
-    limits: Limits | None = None,
+    limits: WorkerLimits | None = None,
     argument: dict[str, Any] | None = None,
     progress: Callable[[str, T], None] | None = None,
     stop: threading.Event | None = None,
-) -> Answers[T]:
-    """Do a job with all of them, the longest first; raises ReplaytoolError where the code cannot be loaded.
+) -> JobAnswers[T]:
+    """Do a job with all runs, the longest first; raise ReplaytoolError if the code cannot be loaded.
 
-    Whoever sets `stop` gets what is known by then; what is under way is ended.
+    Setting `stop` ends the running work; the caller gets the answers so far.
     """
-    limits = limits or Limits()
+    limits = limits or WorkerLimits()
     listed = list(works)
     order = sorted(listed, key=lambda work: -work.size)
-    setup = _setup(job, spec, options, limits, argument)
-    state = _State(job, setup, limits, deque(order), SimpleQueue(), stop or threading.Event())
+    setup = _worker_setup(job, spec, options, limits, argument)
+    state = _PoolState(job, setup, limits, deque(order), SimpleQueue(), stop or threading.Event())
     jobs = max(1, min(limits.jobs or os.cpu_count() or 1, len(listed)))
-    threads = [threading.Thread(target=_tend, args=(state,), daemon=True) for _ in range(jobs)]
+    threads = [threading.Thread(target=_serve_worker, args=(state,), daemon=True) for _ in range(jobs)]
     for thread in threads:
         thread.start()
-    done: Answers[T] = Answers()
+    done: JobAnswers[T] = JobAnswers()
     try:
-        _gather(state, done, jobs, progress)
+        _gather_answers(state, done, jobs, progress)
         done.complete = not state.stopped.is_set() or len(done.found) == len(listed)
     except KeyboardInterrupt:
         done.complete = False
@@ -126,34 +135,34 @@ def do_all(
     return replace(done, found={work.key: done.found[work.key] for work in listed if work.key in done.found})
 
 
-def _setup(
-    job: Job[Any], spec: CodeSpec, options: Options | None, limits: Limits, argument: dict[str, Any] | None
-) -> Setup:
-    return Setup(
+def _worker_setup(
+    job: WorkerJob[Any], spec: CodeSpec, options: Options | None, limits: WorkerLimits, argument: dict[str, Any] | None
+) -> WorkerSetup:
+    return WorkerSetup(
         spec,
         job.name,
-        _plain(options or Options()),
+        _plain_options(options or Options()),
         argument or {},
         memory=limits.megabytes * _MEGABYTE,
         clock_ahead=limits.clock_ahead,
     )
 
 
-_ahead: list[Child] = []
+_ahead: list[WorkerProcess] = []
 _ahead_lock = threading.Lock()
 
 
 @contextmanager
-def started_ahead(
-    spec: CodeSpec, options: Options | None = None, limits: Limits | None = None, engine: str = "auto"
-) -> Iterator[Child]:
-    """A child that loads the code while this process does something else; the first pool that wants such a one has it.
+def start_worker_ahead(
+    spec: CodeSpec, options: Options | None = None, limits: WorkerLimits | None = None, engine: str = "auto"
+) -> Iterator[WorkerProcess]:
+    """Start a worker that loads the code while this process is busy; the first pool that fits takes it.
 
-    What loading the code does to a process is not done to this one: so it is asked, too, which code it is.
+    Only the worker imports the user's code, so the caller asks it which code it is.
     """
-    limits = limits or Limits()
-    setup = _setup(REPLAY, spec, options, limits, {"engine": engine})
-    child = Child(REPLAY, setup, limits, threading.Event())
+    limits = limits or WorkerLimits()
+    setup = _worker_setup(REPLAY, spec, options, limits, {"engine": engine})
+    child = WorkerProcess(REPLAY, setup, limits, threading.Event())
     with _ahead_lock:
         _ahead.append(child)
     try:
@@ -164,62 +173,64 @@ def started_ahead(
             if is_left:
                 _ahead.remove(child)
         if is_left:
-            child.end(patience=0)
+            child.end_process(patience=0)
 
 
-def _child(state: _State) -> Child:
-    """One that was started ahead for this, or a new one."""
+def _take_worker(state: _PoolState) -> WorkerProcess:
+    """Return a worker that was started ahead for this job, or a new one."""
     with _ahead_lock:
         for child in _ahead:
-            if child.does(state.job, state.setup, state.limits):
+            if child.can_serve(state.job, state.setup, state.limits):
                 _ahead.remove(child)
                 child.stopped, child.limits = state.stopped, state.limits
                 return child
-    return Child(state.job, state.setup, state.limits, state.stopped)
+    return WorkerProcess(state.job, state.setup, state.limits, state.stopped)
 
 
-def code_info(spec: CodeSpec, argument: dict[str, Any] | None = None) -> CodeInfo:
-    """Which code this is; an argument may ask for more about it."""
-    limits = Limits()
-    child = Child(REPLAY, _setup(REPLAY, spec, None, limits, argument), limits, threading.Event())
+def load_code_info(spec: CodeSpec, argument: dict[str, Any] | None = None) -> CodeInfo:
+    """Load the code in a worker and return what it is; `argument` may ask for more details."""
+    limits = WorkerLimits()
+    child = WorkerProcess(REPLAY, _worker_setup(REPLAY, spec, None, limits, argument), limits, threading.Event())
     try:
-        return child.code()
+        return child.loaded_code()
     finally:
-        child.end(patience=0)
+        child.end_process(patience=0)
 
 
-class Replayer:
-    """One child that stays, for those who have one run after the other and cannot wait for a new child each time."""
+class SingleReplayer:
+    """One worker that stays, for callers that have one run after the other."""
 
-    def __init__(self, spec: CodeSpec, options: Options | None = None, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
-        self._setup = _setup(REPLAY, spec, options, self._limits, {"engine": "auto"})
-        self._child: Child | None = None
+    def __init__(self, spec: CodeSpec, options: Options | None = None, limits: WorkerLimits | None = None) -> None:
+        self._limits = limits or WorkerLimits()
+        self._setup = _worker_setup(REPLAY, spec, options, self._limits, {"engine": "auto"})
+        self._child: WorkerProcess | None = None
 
-    def replay(self, work: Work) -> Verdict:
-        """The verdict; raises ReplaytoolError where the code cannot be loaded."""
-        if self._child is None or not self._child.alive:
-            self.close()
-            self._child = Child(REPLAY, self._setup, self._limits, threading.Event())
-        verdict: Verdict = self._child.do(work)
+    def replay_run(self, work: WorkItem) -> Verdict:
+        """Return the verdict; raise ReplaytoolError if the code cannot be loaded."""
+        if self._child is None or not self._child.is_alive:
+            self.close_worker()
+            self._child = WorkerProcess(REPLAY, self._setup, self._limits, threading.Event())
+        verdict: Verdict = self._child.run_work(work)
         return verdict
 
-    def close(self) -> None:
-        """End the child."""
+    def close_worker(self) -> None:
+        """End the worker."""
         if self._child is not None:
-            self._child.end()
+            self._child.end_process()
             self._child = None
 
 
-def _plain(options: Options) -> dict[str, Any]:
-    """The options without what only this process can call."""
+def _plain_options(options: Options) -> dict[str, Any]:
+    """Return the options without `snapshot`, which only this process can call."""
     return {one.name: getattr(options, one.name) for one in fields(options) if one.name != "snapshot"}
 
 
-def _gather(state: _State, done: Answers[T], jobs: int, progress: Callable[[str, T], None] | None) -> None:
+def _gather_answers(
+    state: _PoolState, done: JobAnswers[T], jobs: int, progress: Callable[[str, T], None] | None
+) -> None:
     while jobs:
         try:
-            # A wait without end cannot be interrupted everywhere.
+            # Ctrl-C cannot interrupt a wait without a timeout on every platform.
             answer = state.answers.get(timeout=0.5)
         except Empty:
             continue
@@ -235,15 +246,15 @@ def _gather(state: _State, done: Answers[T], jobs: int, progress: Callable[[str,
                 progress(*answer)
 
 
-def _tend(state: _State) -> None:
-    """One thread and its child, and the next child when that one is gone."""
-    child: Child | None = None
+def _serve_worker(state: _PoolState) -> None:
+    """Serve one worker until no work is left; start another one if it dies."""
+    child: WorkerProcess | None = None
     try:
-        while (work := state.next()) is not None:
-            if child is None or not child.alive:
-                child = _child(state)
-                state.answers.put(child.code())
-            answer = child.do(work)
+        while (work := state.next_item()) is not None:
+            if child is None or not child.is_alive:
+                child = _take_worker(state)
+                state.answers.put(child.loaded_code())
+            answer = child.run_work(work)
             if not state.stopped.is_set():
                 state.answers.put((work.key, answer))
     except ReplaytoolError as error:
@@ -252,5 +263,5 @@ def _tend(state: _State) -> None:
         state.answers.put(ReplaytoolError(f"the pool failed: {type(error).__name__}: {error}", "", FAULT))
     finally:
         if child is not None:
-            child.end()
+            child.end_process()
         state.answers.put(None)

@@ -1,4 +1,4 @@
-"""The job of `check`: replay one run in a child process and answer with its verdict."""
+"""The job of `check`: replay one run and return its verdict."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from replaytool.engines import replay
 from replaytool.model.verdict import Verdict
-from replaytool.replay.jobs import Asked, Job
+from replaytool.replay.jobs import JobRequest, WorkerJob
 
 NO_MEMORY = "the code ran out of memory"
 
 
-def _replay(asked: Asked) -> Verdict:
+def _replay_request(asked: JobRequest) -> Verdict:
     from replaytool.engines.temporal.replay.recorded_commands import from_bytes
 
     run = from_bytes(asked.run, asked.history)
@@ -22,10 +22,10 @@ def _replay(asked: Asked) -> Verdict:
     return verdict
 
 
-REPLAY: Job[Verdict] = Job(
+REPLAY: WorkerJob[Verdict] = WorkerJob(
     name="replaytool.workers.replay_job:REPLAY",
     answer=Verdict,
-    work=_replay,
+    work=_replay_request,
     crashed=lambda reason, seconds: Verdict("crashed", reason, seconds=seconds),
     fault=lambda reason, place: Verdict("unverified", reason, notes=(place,)),
     is_last=lambda one: one.verdict == "crashed" or (one.failure is not None and one.failure.type == "Deadlock"),

@@ -1,7 +1,7 @@
-"""A child process that does a job with each run it is given: it loads the code once, then answers each request.
+"""The main program of a worker process: it loads the code once, then answers each request.
 
-Requests come on its standard input, answers go to what was its standard output; whatever the user's code or the core
-prints goes nowhere. Nothing is pickled: a history is data from outside.
+Requests come on standard input, answers go to what was standard output; anything that the user's code prints is
+dropped. Messages are JSON, never pickle, because a history is data from outside.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ from typing import IO, Any
 
 import msgspec
 
-from replaytool.engines import Code, CodeSpec, Options, load
+from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay.isolation import clock_and_random as senses
-from replaytool.replay.isolation.memory import ran_out
-from replaytool.replay.jobs import Asked, Job, named
-from replaytool.replay.line_coverage import recording, traced
+from replaytool.replay.isolation.memory import is_out_of_memory
+from replaytool.replay.jobs import JobRequest, WorkerJob, find_job
+from replaytool.replay.line_coverage import record_coverage, trace_activation
 from replaytool.workers.replay_job import NO_MEMORY
 
 WATCHES_LOADING = "watches_loading"
-"""An argument of any job: loading the code is taken down too."""
+"""An argument of any job: record the lines that run while the code is loaded, too."""
 _HEAD = struct.Struct(">IQ")
 TELL_PLACE, _BREAK_OFF = signal.SIGUSR2, signal.SIGUSR1
-"""The signals on which a child writes down where it is, and stops waiting."""
+"""The signals on which a worker writes its stacks down, and interrupts a blocking call."""
 
 
 @dataclass(frozen=True)
-class Setup:
-    """All that a child must know before the first run."""
+class WorkerSetup:
+    """Everything that a worker must know before its first run."""
 
     spec: CodeSpec
     job: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     argument: dict[str, Any] = field(default_factory=dict)
-    """What the job needs to know for every run."""
+    """What the job needs for every run."""
     memory: int = 0
-    """Bytes that the code may take beyond what the child has after loading it; 0 is no bound."""
+    """Bytes that the code may use beyond what the process has after loading it; 0 is no limit."""
     clock_ahead: float = 0.0
 
 
 @dataclass(frozen=True)
-class Ready:
-    """The code is loaded, or why it cannot be."""
+class CodeLoaded:
+    """The code is loaded, or why it cannot be loaded."""
 
     code: CodeInfo = field(default_factory=CodeInfo)
     error: str = ""
@@ -63,14 +63,14 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """One run; its history follows as bytes."""
 
     run: Run
     argument: dict[str, Any] = field(default_factory=dict)
 
 
-def send(stream: IO[bytes], value: Any, history: bytes = b"") -> None:
+def send_message(stream: IO[bytes], value: Any, history: bytes = b"") -> None:
     """Write one message."""
     head = msgspec.json.encode(value, enc_hook=repr)
     stream.write(_HEAD.pack(len(head), len(history)))
@@ -79,14 +79,14 @@ def send(stream: IO[bytes], value: Any, history: bytes = b"") -> None:
     stream.flush()
 
 
-def receive(stream: IO[bytes], kind: type[Any]) -> tuple[Any, bytes]:
-    """Read one message; EOFError where there is none any more."""
-    start = _exactly(stream, _HEAD.size)
+def receive_message(stream: IO[bytes], kind: type[Any]) -> tuple[Any, bytes]:
+    """Read one message; raise EOFError at the end of the stream."""
+    start = _read_exactly(stream, _HEAD.size)
     head, history = _HEAD.unpack(start)
-    return msgspec.json.decode(_exactly(stream, head), type=kind), _exactly(stream, history)
+    return msgspec.json.decode(_read_exactly(stream, head), type=kind), _read_exactly(stream, history)
 
 
-def _exactly(stream: IO[bytes], size: int) -> bytes:
+def _read_exactly(stream: IO[bytes], size: int) -> bytes:
     found = bytearray()
     while len(found) < size:
         part = stream.read(size - len(found))
@@ -97,12 +97,12 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 def main() -> None:
-    """The child of the pool."""
-    run_child(_serve)
+    """Run a worker of the pool."""
+    serve_pipes(_serve_requests)
 
 
-def run_child(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
-    """Serve until nothing comes any more. The exit is abrupt: threads that a workflow keeps are not waited for."""
+def serve_pipes(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
+    """Serve until the requests end, then exit at once: threads that a workflow left are not waited for."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
@@ -110,76 +110,76 @@ def run_child(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
     faulthandler.enable()
     faulthandler.register(TELL_PLACE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     sys.dont_write_bytecode = True
     with suppress(EOFError, BrokenPipeError):
         serve(requests, answers)
     os._exit(0)
 
 
-def _end_with_parent(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(0)
 
 
-def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    setup: Setup = receive(requests, Setup)[0]
-    senses.set_off(setup.clock_ahead)
-    code = loaded(setup, answers)
+def _serve_requests(requests: IO[bytes], answers: IO[bytes]) -> None:
+    setup: WorkerSetup = receive_message(requests, WorkerSetup)[0]
+    senses.shift_wall_clock(setup.clock_ahead)
+    code = load_and_announce(setup, answers)
     if code is None:
         return
-    bound(setup.memory)
-    job, options = named(setup.job), Options(**setup.options)
+    limit_memory(setup.memory)
+    job, options = find_job(setup.job), Options(**setup.options)
     from replaytool.engines.temporal.sdk.quiet_runtime import quiet, unhurried
-    from replaytool.replay.isolation.limits import interrupt_by
+    from replaytool.replay.isolation.limits import set_interrupt_signal
 
-    interrupt_by(_BREAK_OFF)
+    set_interrupt_signal(_BREAK_OFF)
 
     with quiet(), unhurried():
         while True:
-            request, history = receive(requests, Request)
-            asked = Asked(request.run, history, code, options, setup.argument | request.argument)
-            answer = _answer(job, asked)
-            send(answers, answer)
+            request, history = receive_message(requests, RunRequest)
+            asked = JobRequest(request.run, history, code, options, setup.argument | request.argument)
+            answer = _answer_request(job, asked)
+            send_message(answers, answer)
             if job.is_last(answer):
                 return
 
 
-def loaded(setup: Setup, answers: IO[bytes]) -> Code | None:
-    """The code, once whoever asks has been told that it is loaded, or why not."""
+def load_and_announce(setup: WorkerSetup, answers: IO[bytes]) -> Code | None:
+    """Load the code and report the result to the parent; return None if it cannot be loaded."""
     try:
-        code = _watched(setup.spec) if setup.argument.get(WATCHES_LOADING) else load(setup.spec)
+        code = _load_with_coverage(setup.spec) if setup.argument.get(WATCHES_LOADING) else load_code(setup.spec)
     except ReplaytoolError as error:
-        send(answers, Ready(error=error.message, hint=error.hint, exit_code=error.exit_code))
+        send_message(answers, CodeLoaded(error=error.message, hint=error.hint, exit_code=error.exit_code))
         return None
-    send(answers, Ready(code.info))
+    send_message(answers, CodeLoaded(code.info))
     return code
 
 
-def _watched(spec: CodeSpec) -> Code:
+def _load_with_coverage(spec: CodeSpec) -> Code:
     from replaytool.replay import call_site as callsite
 
-    with recording(callsite.is_user) as tracer, traced():
-        code = load(spec)
-    found = tracer.reach()
+    with record_coverage(callsite.is_user_code) as tracer, trace_activation():
+        code = load_code(spec)
+    found = tracer.recorded_coverage()
     return replace(code, info=replace(code.info, loading=found.lines, read=found.read))
 
 
-def _answer(job: Job[Any], asked: Asked) -> Any:
+def _answer_request(job: WorkerJob[Any], asked: JobRequest) -> Any:
     try:
         return job.work(asked)
     except MemoryError:
         return job.crashed(NO_MEMORY, 0.0)
-    except Exception as error:  # whatever it is, it is about this run, and the others go on
-        if ran_out(str(error)):
+    except Exception as error:  # it concerns this run only, so the others continue
+        if is_out_of_memory(str(error)):
             return job.crashed(NO_MEMORY, 0.0)
         last = traceback.format_exc().strip().splitlines()[-3:]
-        return job.fault(f"a fault of replaytool itself: {type(error).__name__}: {error}", " | ".join(last))
+        return job.fault(f"internal error of replaytool: {type(error).__name__}: {error}", " | ".join(last))
 
 
-def bound(memory: int) -> None:
-    """Where the system knows such a bound; what a child has already is the SDK and the code, not the run."""
+def limit_memory(memory: int) -> None:
+    """Limit the memory, where the system can. What the process has already is the SDK and the code, not the run."""
     if not memory:
         return
     try:

@@ -1,4 +1,4 @@
-"""One child process of the pool: it is started, given one run after the other, and ended."""
+"""The parent's side of one worker process: start it, give it runs, end it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ from typing import IO, Any
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
-from replaytool.replay.jobs import Job
-from replaytool.workers.dumps import place_in
-from replaytool.workers.worker_main import TELL_PLACE, Ready, Request, Setup, receive, send
+from replaytool.replay.jobs import WorkerJob
+from replaytool.workers.dumps import find_user_line
+from replaytool.workers.worker_main import (
+    TELL_PLACE,
+    CodeLoaded,
+    RunRequest,
+    WorkerSetup,
+    receive_message,
+    send_message,
+)
 
 _LOADING = 120.0
 _TELLING = 0.3
@@ -29,38 +36,38 @@ _NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One run to do the job with. Its history is fetched when its turn comes."""
+class WorkItem:
+    """One run to do a job with. Its history is read when its turn comes."""
 
     key: str
     run: Run
-    """Without events: they come as bytes."""
+    """Without events: they are sent as bytes."""
     size: int
     history: Callable[[], bytes]
     argument: dict[str, Any] = field(default_factory=dict)
-    """What the job needs to know for this run."""
+    """What the job needs for this run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What the children may take."""
+class WorkerLimits:
+    """What the workers may use."""
 
     jobs: int = 0
-    """Children at once; 0 is one for each processor."""
+    """Workers at once; 0 is one per processor."""
     timeout: float = 60.0
     """Seconds for one run."""
     megabytes: int = 1024
-    """What the code of a run may take; 0 is no bound."""
+    """Memory that the code of a run may use; 0 is no limit."""
     hash_seed: str = "0"
-    """The order of sets is the same each time one asks, so that a report can be compared with the last one."""
+    """Fixed, so that sets have the same order in each check and reports can be compared."""
     clock_ahead: float = 0.0
-    """Seconds by which the code's wall clock is set off."""
+    """Seconds by which the wall clock is shifted."""
 
 
-class Child:
-    """A process that has begun to load the code when this is made; the first one who asks waits for it."""
+class WorkerProcess:
+    """A process that starts loading the code at once; the first question waits for it."""
 
-    def __init__(self, job: Job[Any], setup: Setup, limits: Limits, stopped: threading.Event) -> None:
+    def __init__(self, job: WorkerJob[Any], setup: WorkerSetup, limits: WorkerLimits, stopped: threading.Event) -> None:
         self.job, self.setup, self.limits, self.stopped = job, setup, limits, stopped
         self.late = False
         self._until = _NEVER
@@ -75,66 +82,66 @@ class Child:
             env={**os.environ, "PYTHONHASHSEED": limits.hash_seed, **_ALLOCATOR},
         )
         self._begun = time.monotonic()
-        threading.Thread(target=self._watch, daemon=True).start()
-        self._send(setup, b"")
+        threading.Thread(target=self._watch_deadline, daemon=True).start()
+        self._send_message(setup, b"")
 
     @property
-    def alive(self) -> bool:
-        """Whether it can be asked anything."""
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
         return self.process.poll() is None
 
-    def does(self, job: Job[Any], setup: Setup, limits: Limits) -> bool:
-        """Whether it was made for exactly this."""
-        return (self.job, self.setup, self.limits.hash_seed) == (job, setup, limits.hash_seed) and self.alive
+    def can_serve(self, job: WorkerJob[Any], setup: WorkerSetup, limits: WorkerLimits) -> bool:
+        """Return whether it was started for exactly this job and code."""
+        return (self.job, self.setup, self.limits.hash_seed) == (job, setup, limits.hash_seed) and self.is_alive
 
-    def code(self) -> CodeInfo:
-        """Which code it has loaded; raises ReplaytoolError where it cannot."""
+    def loaded_code(self) -> CodeInfo:
+        """Return which code it has loaded; raise ReplaytoolError if it cannot load it."""
         if self._code is None:
-            answer = self._answer(Ready, self._begun + _LOADING)
+            answer = self._receive_answer(CodeLoaded, self._begun + _LOADING)
             if answer is None:
                 raise ReplaytoolError(
-                    f"the workflow code cannot be loaded: its process {self._end_in_words()}",
-                    "import it in a Python of its own to see why",
+                    f"the workflow code cannot be loaded: its process {self._describe_end()}",
+                    "import the module with `python -c` to see the error",
                 )
             if answer.error:
                 raise ReplaytoolError(answer.error, answer.hint, answer.exit_code)
             self._code = answer.code
         return self._code
 
-    def do(self, work: Work) -> Any:
-        """The job's answer; the one for a crash where the child did not live to tell."""
-        self.code()
+    def run_work(self, work: WorkItem) -> Any:
+        """Return the job's answer, or its crash answer if the process died."""
+        self.loaded_code()
         began = time.monotonic()
-        self._send(Request(work.run, work.argument), work.history())
-        answer = self._answer(self.job.answer, began + self.limits.timeout)
+        self._send_message(RunRequest(work.run, work.argument), work.history())
+        answer = self._receive_answer(self.job.answer, began + self.limits.timeout)
         if answer is None:
-            return self.job.crashed(f"the replay's process {self._end_in_words()}", time.monotonic() - began)
+            return self.job.crashed(f"the replay's process {self._describe_end()}", time.monotonic() - began)
         if self.job.is_shaky(answer):
-            self._let_go()
+            self._wait_for_exit()
         return answer
 
-    def _let_go(self) -> None:
-        """After such an answer a child may have gone by itself, and the next run must not find that out."""
+    def _wait_for_exit(self) -> None:
+        """Wait a moment: after a shaky answer the process may be exiting, and the next run must not fail for it."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(0.2)
 
-    def _send(self, value: Any, history: bytes) -> None:
-        """What cannot be sent is not answered either."""
+    def _send_message(self, value: Any, history: bytes) -> None:
+        """Send a message; if that fails, no answer comes either, and the caller sees that."""
         assert self.process.stdin is not None
         with suppress(OSError):
-            send(self.process.stdin, value, history)
+            send_message(self.process.stdin, value, history)
 
-    def _answer(self, kind: type[Any], until: float) -> Any:
+    def _receive_answer(self, kind: type[Any], until: float) -> Any:
         assert self.process.stdout is not None
         self._until = until
         try:
-            return receive(self.process.stdout, kind)[0]
+            return receive_message(self.process.stdout, kind)[0]
         except (EOFError, OSError):
             return None
         finally:
             self._until = _NEVER
 
-    def _watch(self) -> None:
+    def _watch_deadline(self) -> None:
         while not self._ended.wait(_LOOKS_EVERY):
             if self._until != _NEVER and (time.monotonic() > self._until or self.stopped.is_set()):
                 self.late = not self.stopped.is_set()
@@ -144,12 +151,12 @@ class Child:
                 self.process.kill()
                 return
 
-    def _end_in_words(self) -> str:
+    def _describe_end(self) -> str:
         code = self.process.wait()
         self.errors.seek(0, os.SEEK_END)
         self.errors.seek(max(0, self.errors.tell() - _TAIL))
         said = self.errors.read().decode("utf-8", "replace")
-        place = f", at {found}" if (found := place_in(said)) else ""
+        place = f", at {found}" if (found := find_user_line(said)) else ""
         if self.late:
             return f"was ended after {self.limits.timeout:g} seconds without an answer{place}"
         if "MemoryError" in said:
@@ -159,8 +166,8 @@ class Child:
         fatal = next((f": {line}" for line in said.splitlines() if line.startswith("Fatal Python error")), "")
         return f"was killed by {_signal_name(-code)}{place}{fatal}"
 
-    def end(self, patience: float = 1.0) -> None:
-        """Ask it to go, and make it."""
+    def end_process(self, patience: float = 1.0) -> None:
+        """Ask the process to exit, and kill it if it does not."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._ended.set()
@@ -175,10 +182,10 @@ class Child:
         self.errors.close()
 
 
-# Else each thread reserves address space that it never uses, and the memory bound is about address space.
+# glibc reserves address space per thread, and the memory limit counts address space.
 _ALLOCATOR = {"MALLOC_ARENA_MAX": "1"}
 
-# The child imports from where this process does, however that came about.
+# The worker gets this process's import path, however that was set.
 _START = "import sys; sys.path[:] = sys.argv[1:]; from replaytool.workers.worker_main import main; main()"
 
 

@@ -135,7 +135,7 @@ def test_a_store_keeps_no_verdict_of_a_checkout_that_is_gone(call: Call, reposit
     assert Path(cause["call_site"]["file"]).exists()
 
 
-@pytest.mark.parametrize(("ref", "says"), [("nowhere", "no commit of"), ("--upload-pack=x", "no commit of")])
+@pytest.mark.parametrize(("ref", "says"), [("nowhere", "not a commit of"), ("--upload-pack=x", "not a commit of")])
 def test_a_base_that_is_not_there(call: Call, repository: Path, ref: str, says: str) -> None:
     result = call("check", "histories", *QUICK, "-w", "app", f"--base={ref}")
     assert result.code == 2

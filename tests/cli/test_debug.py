@@ -97,14 +97,14 @@ def test_nothing_found_and_builds_without_code(debug: Call) -> None:
     assert debug(*ALL, "--blame", "nothing.there").code == 1
     part = debug(*code("v1"), "--no-tui", "--at", "28")
     assert part.code == 0
-    assert "no code was named for build v2" in part.out
+    assert "no code is named for build v2" in part.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--find", "points"], "an expression needs code"),
-        ([*ALL, "--find", "points ="], "is no expression"),
+        ([*ALL, "--find", "points ="], "is not an expression"),
         ([*ALL, "--find", "trips.clear()"], "changes something"),
         ([*ALL, "--watch", "points", "--break", "failure"], "--break is for the screen"),
         (["--code", "v1", "--no-tui"], "names no build"),
@@ -155,7 +155,7 @@ def test_builds_are_commits_of_a_repository(debug: Call, tmp_path: Path) -> None
     assert not (tmp_path / "hooked").exists()
     commit = git(repository, "rev-parse", "release-v2")
     for unknown in (debug(*workflows, "--git", "--no-tui", "--at=28"), debug(*workflows, "--git-ref=^v2$", "--no-tui")):
-        assert "is no commit of" in unknown.out
+        assert "is not a commit of" in unknown.out
     assert commit[:9] in debug(*given, "--no-tui", "--at=28").out
 
 

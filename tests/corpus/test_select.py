@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from replaytool.corpus.select import Things, select
+from replaytool.corpus.select import Things, select_histories
 from replaytool.corpus.source_lines import Thing
 from tests.conftest import FIXTURES, Call
 from tests.corpus import mixed_histories as mixed
@@ -19,7 +19,7 @@ def made(*sets: str) -> dict[str, Things]:
 
 
 def test_the_one_that_adds_most_comes_first_and_says_what_it_adds() -> None:
-    found = select(made("12", "123", "34"), {})
+    found = select_histories(made("12", "123", "34"), {})
     assert [(one.key, sorted(word for _, word in one.adds)) for one in found.chosen] == [
         ("b", ["1", "2", "3"]),
         ("c", ["4"]),
@@ -28,20 +28,20 @@ def test_the_one_that_adds_most_comes_first_and_says_what_it_adds() -> None:
 
 
 def test_what_becomes_idle_by_later_choices_is_left_out() -> None:
-    found = select(made("2345", "123", "456"), {})
+    found = select_histories(made("2345", "123", "456"), {})
     assert [one.key for one in found.chosen] == ["b", "c"]
     assert len(found.covered) == 6
 
 
 def test_a_bound_keeps_the_best_and_says_what_is_lost() -> None:
-    found = select(made("12", "123", "45"), {}, 1)
+    found = select_histories(made("12", "123", "45"), {}, 1)
     assert [one.key for one in found.chosen] == ["b"]
     assert found.lost == {("line", "4"), ("line", "5")}
 
 
 def test_the_shorter_history_is_taken_of_two_that_are_worth_the_same() -> None:
-    assert [one.key for one in select(made("12", "12"), {"a": 9, "b": 5}).chosen] == ["b"]
-    assert [one.key for one in select(made("12", "12"), {}).chosen] == ["a"]
+    assert [one.key for one in select_histories(made("12", "12"), {"a": 9, "b": 5}).chosen] == ["b"]
+    assert [one.key for one in select_histories(made("12", "12"), {}).chosen] == ["a"]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -51,7 +51,7 @@ def test_nothing_is_lost_and_nobody_is_idle_and_it_is_near_the_smallest(seed: in
         str(number): frozenset(("line", str(chance.randrange(12))) for _ in range(chance.randrange(1, 6)))
         for number in range(9)
     }
-    found = select(things, {})
+    found = select_histories(things, {})
     keys = [one.key for one in found.chosen]
     everything = frozenset[Thing]().union(*things.values())
     assert frozenset[Thing]().union(*(things[key] for key in keys)) == everything == found.covered
@@ -65,7 +65,7 @@ def test_nothing_is_lost_and_nobody_is_idle_and_it_is_near_the_smallest(seed: in
     assert len(keys) <= smallest + 1
     shuffled = list(things.items())
     chance.shuffle(shuffled)
-    assert select(dict(shuffled), {}) == found
+    assert select_histories(dict(shuffled), {}) == found
 
 
 def reaches(call: Call, folder: Path, code: list[Path]) -> set[tuple[str, ...]]:

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replaytool.debug.compare_runs import aligned, changes
+from replaytool.debug.compare_runs import align_runs, find_value_changes
 from replaytool.engines.temporal.events.labels import EventLabel
 
 
@@ -15,7 +15,7 @@ def deed(event_id: int, name: str, content: Any = None) -> EventLabel:
 
 def marks(left: str, right: str) -> str:
     sides = [[deed(index, name) for index, name in enumerate(side)] for side in (left, right)]
-    return "".join(pair.mark for pair in aligned(*sides))
+    return "".join(pair.difference_mark for pair in align_runs(*sides))
 
 
 def test_runs_are_aligned_by_what_they_did() -> None:
@@ -26,7 +26,7 @@ def test_runs_are_aligned_by_what_they_did() -> None:
 
 
 def test_changed_values_have_paths() -> None:
-    found = list(changes({"input": [{"km": 3}], "same": 1}, {"input": [{"km": 4}], "same": 1, "new": None}))
+    found = list(find_value_changes({"input": [{"km": 3}], "same": 1}, {"input": [{"km": 4}], "same": 1, "new": None}))
     assert [(change.path, change.left, change.right) for change in found] == [
         ("input[0].km", 3, 4),
         ("new", None, None),
@@ -36,7 +36,7 @@ def test_changed_values_have_paths() -> None:
 @given(st.text("abc", max_size=12), st.text("abc", max_size=12))
 def test_every_deed_of_both_runs_is_there_once_and_in_order(left: str, right: str) -> None:
     pairs = list(
-        aligned([deed(i, name) for i, name in enumerate(left)], [deed(i, name) for i, name in enumerate(right)])
+        align_runs([deed(i, name) for i, name in enumerate(left)], [deed(i, name) for i, name in enumerate(right)])
     )
     assert "".join(pair.left.name for pair in pairs if pair.left) == left
     assert "".join(pair.right.name for pair in pairs if pair.right) == right
@@ -53,4 +53,4 @@ JSON = st.recursive(
 
 @given(JSON, JSON)
 def test_a_change_is_found_exactly_where_values_differ(left: Any, right: Any) -> None:
-    assert bool(list(changes(left, right))) == (left != right)
+    assert bool(list(find_value_changes(left, right))) == (left != right)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from replaytool.debug.process.messages import At, Evaluate, Evaluated
-from replaytool.debug.process.parent import Place, Walker
-from replaytool.debug.time_travel import Walk
+from replaytool.debug.process.messages import EvaluatedSteps, EvaluateExpression, StateAt
+from replaytool.debug.process.parent import DebugClient, DebugProcessSetup
+from replaytool.debug.time_travel import TimeTravel
 from replaytool.engines import CodeSpec
 from replaytool.engines.temporal.replay.recorded_commands import to_bytes
 from replaytool.errors import ReplaytoolError
@@ -38,8 +38,8 @@ class {name}:
 """
 
 
-def walk(run: Run, spec: CodeSpec) -> Walk:
-    return Walk(run, to_bytes(run), CodeMap(spec))
+def walk(run: Run, spec: CodeSpec) -> TimeTravel:
+    return TimeTravel(run, to_bytes(run), CodeMap(spec))
 
 
 @pytest.fixture(scope="module")
@@ -53,51 +53,57 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> CodeSpec:
 def test_code_that_crashes_hangs_or_raises_is_an_answer(name: str, nasty: CodeSpec) -> None:
     _, kind, message = NASTY[name]
     with walk(bent(events(CASE), name), nasty) as found:
-        for trouble in (found.at(5).trouble, found.watch("self").trouble, found.find("self").trouble):
+        for trouble in (
+            found.state_at(5).trouble,
+            found.watch_expression("self").trouble,
+            found.find_first_holding("self").trouble,
+        ):
             assert trouble is not None
             assert (trouble.kind, message in trouble.message) == (kind, True), trouble.message
-        assert found.parts() == ()
-        assert found.blame("self").event_id is None
+        assert found.find_build_changes() == ()
+        assert found.blame_value("self").event_id is None
 
 
 @pytest.fixture
-def walker() -> Iterator[Walker]:
+def walker() -> Iterator[DebugClient]:
     run = recorded("loyalty", "history-rider-02.json")
     spec = CodeSpec(("builds/v1.py",), folder=str(FIXTURES / "loyalty"))
-    found = Walker(Place(spec, str(Path.cwd()), seconds=5), replace(run), to_bytes(run), {})
+    found = DebugClient(DebugProcessSetup(spec, str(Path.cwd()), seconds=5), replace(run), to_bytes(run), {})
     yield found
-    found.close()
+    found.close_process()
 
 
-def points(walker: Walker) -> object:
-    moment, trouble = walker.ask(At(24), Moment)
+def points(walker: DebugClient) -> object:
+    moment, trouble = walker.ask_question(StateAt(24), Moment)
     assert trouble is None
     assert moment is not None
     return moment.state["points"].scalar
 
 
-def test_a_question_that_nothing_can_break_off_costs_the_child_and_not_the_walk(walker: Walker) -> None:
+def test_a_question_that_nothing_can_break_off_costs_the_child_and_not_the_walk(walker: DebugClient) -> None:
     assert points(walker) == 70
-    answer, trouble = walker.ask(Evaluate("9**9**9"), Evaluated)
+    answer, trouble = walker.ask_question(EvaluateExpression("9**9**9"), EvaluatedSteps)
     assert answer is None
     assert trouble is not None
-    assert (trouble.kind, "without a word" in trouble.message) == ("crashed", True)
+    assert (trouble.kind, "without an answer" in trouble.message) == ("crashed", True)
     assert points(walker) == 70
 
 
-def test_a_question_can_be_cancelled_from_another_thread(walker: Walker) -> None:
+def test_a_question_can_be_cancelled_from_another_thread(walker: DebugClient) -> None:
     assert points(walker) == 70
-    canceller = threading.Timer(1, walker.cancel)
+    canceller = threading.Timer(1, walker.cancel_questions)
     canceller.start()
     began = time.monotonic()
-    _, trouble = walker.ask(Evaluate("[one for one in range(10**9)]"), Evaluated)  # a second for each of 12 tasks
+    _, trouble = walker.ask_question(
+        EvaluateExpression("[one for one in range(10**9)]"), EvaluatedSteps
+    )  # a second for each of 12 tasks
     assert trouble is not None
     assert trouble.kind == "cancelled"
     assert time.monotonic() - began < 60
     assert points(walker) == 70
 
 
-def test_a_closed_walk_says_so(walker: Walker) -> None:
-    walker.close()
+def test_a_closed_walk_says_so(walker: DebugClient) -> None:
+    walker.close_process()
     with pytest.raises(ReplaytoolError, match="closed"):
         points(walker)

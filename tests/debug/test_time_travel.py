@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from replaytool import config, ingest
-from replaytool.debug.time_travel import Walk
+from replaytool.debug.time_travel import TimeTravel
 from replaytool.session import Session
 from tests.conftest import FIXTURES
 
@@ -29,26 +29,26 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
 
 
 @pytest.fixture(scope="module")
-def walk(session: Session) -> Iterator[Walk]:
+def walk(session: Session) -> Iterator[TimeTravel]:
     code = session.code_map(builds=BUILDS)
     assert code is not None
     with session.walk("loyalty-rider-02", code) as found:
         yield found
 
 
-def test_each_task_has_the_state_that_its_own_build_made(walk: Walk) -> None:
-    points = {event: walk.at(event).state["points"].scalar for event in (14, 24, 28, 50, 54, 60)}
+def test_each_task_has_the_state_that_its_own_build_made(walk: TimeTravel) -> None:
+    points = {event: walk.state_at(event).state["points"].scalar for event in (14, 24, 28, 50, 54, 60)}
     assert points == {14: 30, 24: 70, 28: 0, 50: 0, 54: 180, 60: 250}
-    assert [walk.at(event).build_id for event in (24, 28, 54)] == ["v1", "v2", "v3"]
+    assert [walk.state_at(event).build_id for event in (24, 28, 54)] == ["v1", "v2", "v3"]
 
 
-def test_find_names_the_first_task_of_the_bad_build(walk: Walk) -> None:
-    found = walk.find("points == 0 and trips")
+def test_find_names_the_first_task_of_the_bad_build(walk: TimeTravel) -> None:
+    found = walk.find_first_holding("points == 0 and trips")
     assert (found.event_id, found.build_id, found.last_false, found.until) == (28, "v2", 24, 50)
 
 
-def test_blame_names_event_build_and_line(walk: Walk) -> None:
-    blame = walk.blame("points", 40)
+def test_blame_names_event_build_and_line(walk: TimeTravel) -> None:
+    blame = walk.blame_value("points", 40)
     assert (blame.event_id, blame.build_id, blame.ran_at) == (28, "v2", 24)
     assert blame.before is not None
     assert blame.after is not None
@@ -58,8 +58,8 @@ def test_blame_names_event_build_and_line(walk: Walk) -> None:
     assert (blame.call_site.line, blame.call_site.function) == (_BAD_LINE, "Loyalty.score")
 
 
-def test_where_the_states_of_builds_part_is_told_in_words(walk: Walk) -> None:
-    parts = walk.parts()
+def test_where_the_states_of_builds_part_is_told_in_words(walk: TimeTravel) -> None:
+    parts = walk.find_build_changes()
     assert [(part.event_id, part.parted_at, part.words) for part in parts] == [
         (28, 14, "under v2 points went from 70 to 0"),
         (54, 14, "under v3 points went from 0 to 180"),

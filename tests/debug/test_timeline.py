@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from replaytool.debug import timeline
-from replaytool.debug.timeline import State, Timeline
+from replaytool.debug.timeline import RecordedState, RunTimeline
 from replaytool.engines.temporal.events import payloads
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.errors import ReplaytoolError
@@ -94,12 +94,12 @@ class Stepped:
             self.updates[self.update_ids[str(found["acceptedEventId"])]] = outcome
 
 
-def seen(state: State) -> tuple[object, ...]:
+def seen(state: RecordedState) -> tuple[object, ...]:
     return (
         sorted(one.since for one in state.pending),
         {one.since: one.status for one in state.updates},
         [one.event_id for one in state.signals],
-        [one.event_id for one in state.unhandled],
+        [one.event_id for one in state.unhandled_signals],
         state.build_id,
         state.task_status,
         dict(state.memo),
@@ -122,31 +122,31 @@ def stepped(events: Sequence[Event]) -> Iterator[tuple[object, ...]]:
 def test_looking_up_equals_stepping_at_every_event_of_every_fixture(runs: Runs) -> None:
     assert len(runs) > 90
     for key, events in runs.items():
-        found = timeline.read(events)
+        found = timeline.read_timeline(events)
         for event, expected in zip(events, stepped(events), strict=True):
-            assert seen(found.at(event.event_id)) == expected, (key, event)
+            assert seen(found.state_at(event.event_id)) == expected, (key, event)
 
 
 def test_a_walk_in_any_direction_comes_back_to_equal_states(runs: Runs) -> None:
     chance = random.Random(5)
     for events in runs.values():
-        found, again = timeline.read(events), timeline.read(events)
-        states = {event.event_id: found.at(event.event_id) for event in events}
+        found, again = timeline.read_timeline(events), timeline.read_timeline(events)
+        states = {event.event_id: found.state_at(event.event_id) for event in events}
         for event in reversed(events):
-            assert again.at(event.event_id) == states[event.event_id]
+            assert again.state_at(event.event_id) == states[event.event_id]
         for event in chance.choices(events, k=20):
-            assert again.at(event.event_id) == states[event.event_id]
+            assert again.state_at(event.event_id) == states[event.event_id]
 
 
 def test_differences_lead_from_one_state_to_the_other_and_back(runs: Runs) -> None:
     chance = random.Random(6)
     for events in runs.values():
-        found = timeline.read(events)
+        found = timeline.read_timeline(events)
         for _ in range(30):
             one, other = (chance.choice(events).event_id for _ in range(2))
-            there, back = found.between(one, other), found.between(other, one)
-            open_then = {view.since for view in (*found.at(one).pending, *found.at(one).updates)}
-            open_now = {view.since for view in (*found.at(other).pending, *found.at(other).updates)}
+            there, back = found.difference_between(one, other), found.difference_between(other, one)
+            open_then = {view.since for view in (*found.state_at(one).pending, *found.state_at(one).updates)}
+            open_now = {view.since for view in (*found.state_at(other).pending, *found.state_at(other).updates)}
             opened, closed = ({view.since for view in views} for views in (there.opened, there.closed))
             assert (open_then | opened) - closed == open_now
             assert opened == {view.since for view in back.closed}
@@ -156,37 +156,37 @@ def test_differences_lead_from_one_state_to_the_other_and_back(runs: Runs) -> No
             assert (there.passed, there.received, there.handled) == (back.passed, back.received, back.handled)
 
 
-def of(name: str, tmp_path: Path) -> Timeline:
+def of(name: str, tmp_path: Path) -> RunTimeline:
     session = recordings.store(tmp_path / "one.duckdb", *recordings.recorded(name))
-    return timeline.read(session.history(session.runs("true", [], 1)[0].run_key)[1])
+    return timeline.read_timeline(session.history(session.runs("true", [], 1)[0].run_key)[1])
 
 
 def test_an_event_knows_the_task_that_issued_and_the_one_that_consumed_it(tmp_path: Path) -> None:
     found = of("activities_in_sequence", tmp_path)
     kinds = {event.event_type: event.event_id for event in reversed(found.events)}
-    scheduled = found.at(kinds["ActivityTaskScheduled"])
+    scheduled = found.state_at(kinds["ActivityTaskScheduled"])
     assert (scheduled.issued_by, scheduled.consumed_by) == (4, None)
-    completed = found.at(kinds["ActivityTaskCompleted"])
+    completed = found.state_at(kinds["ActivityTaskCompleted"])
     assert completed.issued_by is None
     assert completed.consumed_by == 10
-    assert found.at(kinds["WorkflowTaskStarted"]).consumed_by is None
-    assert found.at(1).consumed_by == 4
+    assert found.state_at(kinds["WorkflowTaskStarted"]).consumed_by is None
+    assert found.state_at(1).consumed_by == 4
 
 
 def test_what_nobody_consumed_says_so(tmp_path: Path) -> None:
     found = of("signals", tmp_path)
     signal = next(event.event_id for event in found.events if event.event_type == "WorkflowExecutionSignaled")
-    short = timeline.read(found.events[: found.index(signal) + 1])
-    assert [one.event_id for one in short.at(signal).unhandled] == [signal]
-    assert short.consumed_by(signal) is None
-    assert found.consumed_by(signal) is not None
-    assert found.at(found.last).unhandled == []
+    short = timeline.read_timeline(found.events[: found.index_of_event(signal) + 1])
+    assert [one.event_id for one in short.state_at(signal).unhandled_signals] == [signal]
+    assert short.find_consuming_task(signal) is None
+    assert found.find_consuming_task(signal) is not None
+    assert found.state_at(found.last_event_id).unhandled_signals == []
 
 
 def test_builds_cover_the_run_without_gaps(runs: Runs) -> None:
     several = 0
     for events in runs.values():
-        segments = timeline.read(events).segments
+        segments = timeline.read_timeline(events).segments
         assert (segments[0].first, segments[-1].last) == (events[0].event_id, events[-1].event_id)
         for one, other in pairwise(segments):
             assert one.last + 1 == other.first
@@ -197,14 +197,14 @@ def test_builds_cover_the_run_without_gaps(runs: Runs) -> None:
 
 def test_a_closed_activity_is_shown_as_it_closed(tmp_path: Path) -> None:
     found = of("activities_in_sequence", tmp_path)
-    there = found.between(4, 10)
+    there = found.difference_between(4, 10)
     assert [(one.kind, one.status) for one in there.passed] == [("activity", "Completed")]
-    assert [one.status for one in found.between(5, 10).closed] == ["Completed"]
-    assert [one.status for one in found.between(10, 5).opened] == ["Scheduled"]
+    assert [one.status for one in found.difference_between(5, 10).closed] == ["Completed"]
+    assert [one.status for one in found.difference_between(10, 5).opened] == ["Scheduled"]
 
 
 def test_an_event_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReplaytoolError, match="no event 999"):
-        of("timers", tmp_path).at(999)
+        of("timers", tmp_path).state_at(999)
     with pytest.raises(ReplaytoolError, match="no events"):
-        timeline.read([])
+        timeline.read_timeline([])

@@ -18,7 +18,7 @@ from replaytool.engines import CodeSpec
 from replaytool.model.verdict import Checked, Report
 from replaytool.sources import open_sources
 from replaytool.store import Store
-from replaytool.workers.pool import Limits
+from replaytool.workers.pool import WorkerLimits
 from tests.conftest import FIXTURES
 from tests.drills.mutants.changing_kinds import CHANGING, LATENT
 from tests.drills.mutants.harmless_edits import KEEPING
@@ -75,7 +75,7 @@ class Project:
         files = [str(one) for case in self.cases for one in sorted((FIXTURES / case).glob("history*.json"))]
         ingest.load(self.store, open_sources(files))
         self.rows = self.store.runs("true")
-        self.plan = check.Plan(CodeSpec(("app",), folder=str(folder)), limits=Limits(jobs=2, timeout=60.0))
+        self.plan = check.CheckPlan(CodeSpec(("app",), folder=str(folder)), limits=WorkerLimits(jobs=2, timeout=60.0))
 
     def edits(self, count: int, seed: int = 1) -> list[Edit]:
         """So many, of all kinds, in all files; edits that act by chance tell nothing."""
@@ -101,8 +101,8 @@ class Project:
         file.write_text(edit.text)
         try:
             narrow = impacted.check_impacted("HEAD", self.store, self.rows, self.plan)
-            report = check.check(self.store, self.rows, self.plan)
-            whole = gate.against_base(report, "HEAD", self.store, self.rows, self.plan)
+            report = check.check_runs(self.store, self.rows, self.plan)
+            whole = gate.compare_with_base(report, "HEAD", self.store, self.rows, self.plan)
         finally:
             file.write_text(before)
         assert narrow.base is not None

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from replaytool.check.causes import causes
+from replaytool.check.causes import find_causes
 from replaytool.engines.temporal.events.deployment import find_pinned_build
 from replaytool.model.blast_radius import Stand, blast_radius
 from replaytool.model.verdict import Checked, CodeInfo, Failure, Report, Subject, Verdict
@@ -54,9 +54,9 @@ def test_only_what_breaks_is_a_cause() -> None:
         Checked(Subject(key, workflow_type=kind, pinned_to=pin), broken, known=known) for key, kind, pin, known in told
     ]
     runs.append(Checked(Subject("e"), Verdict("unverified", "no code")))
-    sentence = Report(CodeInfo(), runs, causes(runs)).blast_radius().sentence()
+    sentence = Report(CodeInfo(), runs, find_causes(runs)).blast_radius().sentence()
     assert sentence.startswith("this change breaks 1 of 3 runs, 1 cause;")
-    assert Report(CodeInfo(), runs, causes(runs), include_pinned=True).blast_radius().causes == 2
+    assert Report(CodeInfo(), runs, find_causes(runs), include_pinned=True).blast_radius().causes == 2
 
 
 def test_pins_and_waits_are_read_from_real_histories(call: Call) -> None:

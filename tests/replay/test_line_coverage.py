@@ -5,24 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from replaytool.engines import CodeSpec, Options, load
+from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.engines.temporal.replay.recorded_commands import to_bytes
-from replaytool.replay.jobs import Asked
-from replaytool.replay.line_coverage import END, Reach
+from replaytool.replay.jobs import JobRequest
+from replaytool.replay.line_coverage import END, ReplayCoverage
 from replaytool.workers.coverage_job import REACH
 from tests.support.histories import FIXTURES, expectations, recorded, run_of
 
 CASES = ("loyalty", "saga_with_compensation", "cancellation_with_cleanup", "updates", "timer_races_signal", "patches")
 
 
-def reached(case: str, file: str = "history.json", engine: str = "direct", sandbox: str = "shared") -> Reach:
-    code = load(CodeSpec((str(FIXTURES / case / "workflow.py"),)))
+def reached(case: str, file: str = "history.json", engine: str = "direct", sandbox: str = "shared") -> ReplayCoverage:
+    code = load_code(CodeSpec((str(FIXTURES / case / "workflow.py"),)))
     run = recorded(case, file)
     argument = {"engine": engine}
-    return REACH.work(Asked(replace(run, events=()), to_bytes(run), code, Options(sandbox=sandbox), argument)).reach
+    return REACH.work(
+        JobRequest(replace(run, events=()), to_bytes(run), code, Options(sandbox=sandbox), argument)
+    ).reach
 
 
-def text_of(case: str, reach: Reach) -> list[str]:
+def text_of(case: str, reach: ReplayCoverage) -> list[str]:
     (file,) = reach.lines
     text = Path(file).read_text().splitlines()
     assert Path(file) == FIXTURES / case / "workflow.py"
@@ -70,8 +72,8 @@ def test_a_step_out_of_a_function_is_a_return_and_no_wait() -> None:
 
 
 def test_a_run_without_code_reaches_nothing() -> None:
-    code = load(CodeSpec((str(FIXTURES / "timers" / "workflow.py"),)))
+    code = load_code(CodeSpec((str(FIXTURES / "timers" / "workflow.py"),)))
     run = run_of((FIXTURES / "patches" / next(iter(expectations("patches")["recorded_by"]))).read_bytes())
-    answer = REACH.work(Asked(replace(run, events=()), to_bytes(run), code, Options(), {}))
+    answer = REACH.work(JobRequest(replace(run, events=()), to_bytes(run), code, Options(), {}))
     assert answer.verdict.verdict == "unverified"
-    assert answer.reach == Reach()
+    assert answer.reach == ReplayCoverage()

@@ -16,7 +16,7 @@ from replaytool.reset import planner
 from replaytool.reset.simulate_plan import Wanted, of_plan, with_outlook
 from replaytool.sources import open_sources
 from replaytool.store import Store
-from replaytool.workers.pool import Limits
+from replaytool.workers.pool import WorkerLimits
 from tests.reset.support.riders import LOYALTY, replaytool
 
 BUILDS = LOYALTY / "builds"
@@ -30,9 +30,9 @@ def store() -> Store:
     return found
 
 
-def planned(store: Store, *code: str, limits: Limits | None = None, **more: Any) -> ResetPlan:
+def planned(store: Store, *code: str, limits: WorkerLimits | None = None, **more: Any) -> ResetPlan:
     made = planner.draft(store, planner.Request(ResetRule("build", "v2")))
-    wanted = Wanted(CodeSpec(code), limits=limits or Limits(jobs=1), **more)
+    wanted = Wanted(CodeSpec(code), limits=limits or WorkerLimits(jobs=1), **more)
     return planner.finished(with_outlook(store, made, wanted))
 
 

@@ -89,4 +89,4 @@ def test_no_code_and_no_expression_are_one_error(place: Path) -> None:
     done = replaytool(place, "reset", "plan", "--state-changed", "points == 0")
     assert (done.returncode, "no workflow code" in done.stderr) == (2, True)
     done = replaytool(place, "reset", "plan", "--state-changed", "points = 0", "-w", BUILDS / "v3.py")
-    assert (done.returncode, "is no expression" in done.stderr) == (2, True)
+    assert (done.returncode, "is not an expression" in done.stderr) == (2, True)

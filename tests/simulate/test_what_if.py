@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from replaytool.engines import CodeSpec, Options, load
+from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.engines.temporal.simulate import simulation as simulate
 from replaytool.engines.temporal.simulate.history_edits import HistoryEdits, apply_edits, encode_payload
 from replaytool.engines.temporal.simulate.simulation import Simulation, SimulationRequest
@@ -24,7 +24,7 @@ OPTIONS = Options(sandbox="off")
 def going_on(case: str, point: int, edits: HistoryEdits, file: str = "history.json") -> Simulation:
     run = recorded(case, file)
     changed = dataclasses.replace(run, events=apply_edits(run.events, edits, point))
-    code = load(CodeSpec((str(FIXTURES / case / "workflow.py"),)))
+    code = load_code(CodeSpec((str(FIXTURES / case / "workflow.py"),)))
     return simulate.simulate_runs([changed], SimulationRequest(point, reset=False), code, OPTIONS)
 
 
@@ -50,7 +50,7 @@ def test_a_signal_that_did_not_come_and_one_that_came_besides() -> None:
     run = recorded("loyalty", "history-rider-01.json")
     signals = [event.event_id for event in run.events if event.event_type == "WorkflowExecutionSignaled"]
     point = 4
-    code = load(CodeSpec((str(FIXTURES / "loyalty" / "workflow.py"),)))
+    code = load_code(CodeSpec((str(FIXTURES / "loyalty" / "workflow.py"),)))
 
     def trips(edits: HistoryEdits) -> Any:
         changed = dataclasses.replace(run, events=apply_edits(run.events, edits, point))
@@ -70,7 +70,7 @@ def test_a_signal_that_did_not_come_and_one_that_came_besides() -> None:
 
 def test_an_update_and_a_cancel_request_can_come_besides() -> None:
     run = recorded("loyalty", "history-rider-01.json")
-    code = load(CodeSpec((str(FIXTURES / "loyalty" / "workflow.py"),)))
+    code = load_code(CodeSpec((str(FIXTURES / "loyalty" / "workflow.py"),)))
 
     def state(edits: HistoryEdits) -> Simulation:
         changed = dataclasses.replace(run, events=apply_edits(run.events, edits, 4))

@@ -14,7 +14,7 @@ from replaytool.check.repeat import replay_repeatedly
 from replaytool.engines import CodeSpec
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
-from replaytool.workers.pool import Limits, Work, replay_all, started_ahead, work_of
+from replaytool.workers.pool import WorkerLimits, WorkItem, replay_all_runs, start_worker_ahead, work_from_run
 from tests.support.histories import FIXTURES, bent, events, recorded
 
 CASE = "activities_in_sequence"
@@ -46,8 +46,8 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def works(*types: str) -> list[Work]:
-    return [work_of(f"{index}-{name}", bent(events(CASE), name)) for index, name in enumerate(types)]
+def works(*types: str) -> list[WorkItem]:
+    return [work_from_run(f"{index}-{name}", bent(events(CASE), name)) for index, name in enumerate(types)]
 
 
 @pytest.mark.parametrize("engine", ["sdk", "direct"])
@@ -55,8 +55,10 @@ def test_each_of_them_costs_only_its_own_verdict(nasty: Path, engine: str) -> No
     types = ["Order", *NASTY, "Order", "Nobody", "Order"]
     spec = CodeSpec(("good.py", "nasty.py"), folder=str(nasty))
     said: list[str] = []
-    limits = Limits(jobs=2, timeout=30, megabytes=300)
-    outcome = replay_all(works(*types), spec, limits=limits, engine=engine, progress=lambda key, _: said.append(key))
+    limits = WorkerLimits(jobs=2, timeout=30, megabytes=300)
+    outcome = replay_all_runs(
+        works(*types), spec, limits=limits, engine=engine, progress=lambda key, _: said.append(key)
+    )
     got = {key.partition("-")[2]: one for key, one in outcome.verdicts.items()}
     words = {name: one.verdict for name, one in got.items()}
     assert words == {
@@ -89,7 +91,7 @@ def test_a_run_that_takes_too_long_is_ended_and_its_line_told(tmp_path: Path) ->
     code = HEAD + BODY.format(name="Counts", line="sum(iter(int, 1))")  # nothing breaks this off
     (tmp_path / "counting.py").write_text(code)
     spec = CodeSpec(("counting.py",), folder=str(tmp_path))
-    verdict = replay_all(works("Counts"), spec, limits=Limits(jobs=1, timeout=6)).verdicts["0-Counts"]
+    verdict = replay_all_runs(works("Counts"), spec, limits=WorkerLimits(jobs=1, timeout=6)).verdicts["0-Counts"]
     assert verdict.verdict == "crashed"
     assert re.search(r"after 6 seconds without an answer, at .*counting\.py:\d+ in run", verdict.reason)
 
@@ -97,18 +99,20 @@ def test_a_run_that_takes_too_long_is_ended_and_its_line_told(tmp_path: Path) ->
 def test_code_that_cannot_be_loaded_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import temporalio\n1 / 0\n")
     with pytest.raises(ReplaytoolError, match="ZeroDivisionError"):
-        replay_all(works("Order", "Order"), CodeSpec(("broken.py",), folder=str(tmp_path)), limits=Limits(jobs=2))
+        replay_all_runs(
+            works("Order", "Order"), CodeSpec(("broken.py",), folder=str(tmp_path)), limits=WorkerLimits(jobs=2)
+        )
     (tmp_path / "leaves.py").write_text("import os, temporalio\nos._exit(0)\n")
     with pytest.raises(ReplaytoolError, match="cannot be loaded"):
-        replay_all(works("Order"), CodeSpec(("leaves.py",), folder=str(tmp_path)), limits=Limits(jobs=1))
+        replay_all_runs(works("Order"), CodeSpec(("leaves.py",), folder=str(tmp_path)), limits=WorkerLimits(jobs=1))
 
 
 def test_the_longest_history_goes_first_and_the_order_of_the_answers_is_the_asked_one(nasty: Path) -> None:
     listed = works("Order", "Order", "Order")
-    listed = [Work(work.key, work.run, size, work.history) for work, size in zip(listed, (1, 3, 2), strict=True)]
+    listed = [WorkItem(work.key, work.run, size, work.history) for work, size in zip(listed, (1, 3, 2), strict=True)]
     seen: list[str] = []
     spec = CodeSpec(("good.py",), folder=str(nasty))
-    outcome = replay_all(listed, spec, limits=Limits(jobs=1), progress=lambda key, _: seen.append(key))
+    outcome = replay_all_runs(listed, spec, limits=WorkerLimits(jobs=1), progress=lambda key, _: seen.append(key))
     assert [key[0] for key in seen] == ["1", "2", "0"]
     assert [key[0] for key in outcome.verdicts] == ["0", "1", "2"]
 
@@ -119,15 +123,15 @@ def test_an_interrupt_gives_what_is_known(nasty: Path) -> None:
 
     spec = CodeSpec(("good.py", "nasty.py"), folder=str(nasty))
     listed = works("Order", "Sleeps", "Sleeps")
-    listed = [Work(one.key, one.run, 9 - int(one.key[0]), one.history) for one in listed]
-    outcome = replay_all(listed, spec, limits=Limits(jobs=1), progress=interrupt)
+    listed = [WorkItem(one.key, one.run, 9 - int(one.key[0]), one.history) for one in listed]
+    outcome = replay_all_runs(listed, spec, limits=WorkerLimits(jobs=1), progress=interrupt)
     assert not outcome.complete
     assert outcome.verdicts["0-Order"].verdict == "ok"
     assert len(outcome.verdicts) < 3
 
 
 def test_the_order_of_a_set_is_told_as_luck(tmp_path: Path) -> None:
-    listed = [work_of("k", recorded("activities_gathered"))]
+    listed = [work_from_run("k", recorded("activities_gathered"))]
     text = (FIXTURES / "activities_gathered" / "workflow.py").read_text()
     unordered = text.replace("[30, 10, 20]", "map(int, {'30', '10', '20'})")
     assert unordered != text
@@ -142,26 +146,26 @@ def test_the_order_of_a_set_is_told_as_luck(tmp_path: Path) -> None:
 
 def test_a_child_that_was_started_ahead_is_the_one_that_replays(nasty: Path) -> None:
     spec = CodeSpec(("good.py",), folder=str(nasty))
-    with started_ahead(spec) as child:
-        outcome = replay_all(works("Order"), spec, limits=Limits(jobs=1))
+    with start_worker_ahead(spec) as child:
+        outcome = replay_all_runs(works("Order"), spec, limits=WorkerLimits(jobs=1))
         assert child.process.returncode == 0  # it was asked to go when there was nothing left to do
     assert [one.verdict for one in outcome.verdicts.values()] == ["ok"]
-    assert outcome.code == child.code()
+    assert outcome.code == child.loaded_code()
 
 
 def test_a_child_that_nobody_wants_is_ended_and_one_for_something_else_is_not_taken(nasty: Path) -> None:
     spec = CodeSpec(("good.py",), folder=str(nasty))
-    with started_ahead(spec, engine="sdk") as child:
-        outcome = replay_all(works("Order"), spec, limits=Limits(jobs=1), engine="direct")
-        assert child.alive
-    assert not child.alive
+    with start_worker_ahead(spec, engine="sdk") as child:
+        outcome = replay_all_runs(works("Order"), spec, limits=WorkerLimits(jobs=1), engine="direct")
+        assert child.is_alive
+    assert not child.is_alive
     assert [one.engine for one in outcome.verdicts.values()] == ["direct"]
 
 
 def test_code_that_cannot_be_loaded_is_told_when_it_is_asked_for(nasty: Path) -> None:
     (nasty / "broken.py").write_text("1 / 0\n")
     with (
-        started_ahead(CodeSpec(("broken.py",), folder=str(nasty))) as child,
+        start_worker_ahead(CodeSpec(("broken.py",), folder=str(nasty))) as child,
         pytest.raises(ReplaytoolError, match="division by zero"),
     ):
-        child.code()
+        child.loaded_code()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from replaytool.debug.timeline import failed
+from replaytool.debug.timeline import is_failure_type
 from replaytool.errors import ReplaytoolError
 
 FAILURE = "failure"
@@ -37,7 +37,7 @@ class Breakpoint:
         if not self.is_recorded:
             return False
         if self.failure:
-            return failed(event_type)
+            return is_failure_type(event_type)
         return self.event_type.lower() in ("", event_type.lower()) and self.name in ("", name)
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from textual.message import Message
 
-from replaytool.debug.timeline import failed
+from replaytool.debug.timeline import is_failure_type
 from replaytool.model.history import Event
 from replaytool.tui.styled_lines import Line, cell, line
 from replaytool.tui.widgets.line_list import Listing, padded
@@ -29,7 +29,7 @@ _SIGNS_BY_END = (("Scheduled", "↗"), ("Initiated", "↗"), ("Requested", "↗"
 
 def sign(event_type: str) -> str:
     """One character for the kind of event: what code asked for goes out, what came of it comes in."""
-    if failed(event_type):
+    if is_failure_type(event_type):
         return "✗"
     for start, char in _SIGNS:
         if event_type.startswith(start):
@@ -95,7 +95,7 @@ class EventList(Listing):
     def row(self, index: int) -> Line:
         """One event."""
         event = self.events[index]
-        bad = failed(event.event_type)
+        bad = is_failure_type(event.event_type)
         name = self.names[index] if self.names else ""
         width = self.scrollable_content_region.width
         digits = len(str(self.events[-1].event_id))

@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from replaytool.debug.timeline import Segment
+from replaytool.debug.timeline import BuildSegment
 from replaytool.model.debug_state import Part
 from replaytool.tui.styled_lines import Line, cell, line
 from replaytool.tui.widgets.line_list import Painter, padded
@@ -30,11 +30,11 @@ class Scrub(Painter, can_focus=False):
         self.stop = 0
         self.note = ""
         self._bad: Sequence[int] = ()
-        self._segments: Sequence[Segment] = ()
+        self._segments: Sequence[BuildSegment] = ()
         self._first = 1
         self._parts: Sequence[Part] = ()
 
-    def load(self, count: int, bad: Sequence[int], segments: Sequence[Segment], first: int) -> None:
+    def load(self, count: int, bad: Sequence[int], segments: Sequence[BuildSegment], first: int) -> None:
         """A run of so many events; `bad` are the places of failures."""
         self.count, self._bad, self._segments, self._first = count, bad, segments, first
         self.refresh()
@@ -90,7 +90,7 @@ class Scrub(Painter, can_focus=False):
             pieces.append((padded(text, end - start), "strong" if here else "dim"))
         return line(*pieces)
 
-    def _turned(self, segment: Segment) -> str:
+    def _turned(self, segment: BuildSegment) -> str:
         """What this build's code made of what had happened before it."""
         part = next((one for one in self._parts if segment.first <= one.event_id <= segment.last), None)
         changes = [

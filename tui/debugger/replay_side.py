@@ -29,7 +29,7 @@ from replaytool.tui.styled_lines import Line, cell, file_name, line
 from replaytool.tui.text import replayed as replayed_panes
 
 if TYPE_CHECKING:
-    from replaytool.debug.time_travel import Walk
+    from replaytool.debug.time_travel import TimeTravel
 
 Answer = TypeVar("Answer")
 _PAUSE = 0.02
@@ -49,7 +49,7 @@ class Replaying(Base):
     before: int
     source: SourcePane
     variables: VariablesPane
-    walk: Walk | None = None
+    walk: TimeTravel | None = None
     moment: Moment | None = None
     parts: Sequence[Part] = ()
     trouble: Trouble | None = None
@@ -95,12 +95,12 @@ class Replaying(Base):
         self.walk = walk
         self.source.border_subtitle = self._header
         self.show_moment()
-        last = await self.ask(walk.at, self.opened.events[-1].event_id, wrong=self._refuse)
+        last = await self.ask(walk.state_at, self.opened.events[-1].event_id, wrong=self._refuse)
         if last is None:
             return
         self.trouble = last.trouble
         self.tell_trouble()
-        self.parts = await self.ask(walk.parts, wrong=self._refuse) or ()
+        self.parts = await self.ask(walk.find_build_changes, wrong=self._refuse) or ()
         self._progress.clear()
         self.scrub.part_at(self.parts)
         if self.parts:
@@ -113,7 +113,7 @@ class Replaying(Base):
         """Let go of the children; what they are at is given up."""
         walk, self.walk, self.moment, self.parts = self.walk, None, None, ()
         if walk is not None:
-            self._closings.append(threading.Thread(target=walk.close, daemon=True))
+            self._closings.append(threading.Thread(target=walk.close_processes, daemon=True))
             self._closings[-1].start()
 
     def _refuse(self, *why: Line) -> None:
@@ -137,7 +137,7 @@ class Replaying(Base):
     def _header(self) -> str:
         """Which code serves which build."""
         assert self.walk is not None
-        words = cell(self.walk.header, 400).split()
+        words = cell(self.walk.code_summary, 400).split()
         return " ".join(f"{file_name(word.strip('();'))}" if "/" in word else word for word in words)
 
     async def answered(self, question: Callable[..., Answer], *arguments: Any) -> Answer | None:
@@ -231,7 +231,7 @@ class Replaying(Base):
         if self.walk is None:
             return
         self.say(f"looking for {expression}… Esc gives up")
-        found = await self.answered(self.walk.find, expression)
+        found = await self.answered(self.walk.find_first_holding, expression)
         if found is None:
             return
         bad = found.event_id is None
@@ -249,14 +249,14 @@ class Replaying(Base):
         if not path:
             self.say("put the cursor on a variable of the workflow or of its main coroutine", wrong=True)
             return
-        found = await self.answered(self.walk.blame, path, self.opened.events[self.stop].event_id)
+        found = await self.answered(self.walk.blame_value, path, self.opened.events[self.stop].event_id)
         if found is not None:
             await self._tell_blame(found)
 
     async def _tell_blame(self, found: Blame) -> None:
         source: Sequence[str] = ()
         if found.call_site is not None and self.walk is not None:
-            text = await self.answered(self.walk.source, found.build_id, found.call_site.file)
+            text = await self.answered(self.walk.read_source, found.build_id, found.call_site.file)
             source = text.text.splitlines() if text else ()
         lines = replayed_panes.blamed(found, source)
         at = found.event_id
@@ -290,7 +290,9 @@ class Replaying(Base):
     @work(group="watch")
     async def _watch(self, text: str) -> None:
         if self.walk is not None:
-            found = await self.ask(self.walk.watch, text, wrong=lambda *why: self.watches.refuse(text, why[0][-1][0]))
+            found = await self.ask(
+                self.walk.watch_expression, text, wrong=lambda *why: self.watches.refuse(text, why[0][-1][0])
+            )
             if found is not None:
                 self.watches.know(found)
             self._show_watches()
@@ -307,7 +309,7 @@ class Replaying(Base):
         stops: set[int] = set()
         for one in self.home.breakpoints:
             if one.expression and self.walk is not None:
-                found = await self.answered(self.walk.watch, one.expression)
+                found = await self.answered(self.walk.watch_expression, one.expression)
                 stops |= _beginnings(found) if found is not None else set()
         self.events.stops_here = frozenset(stops)
         self.events.refresh()
@@ -344,7 +346,7 @@ class Replaying(Base):
         """Whatever is being answered."""
         self._halt.set()
         if self.walk is not None:
-            away_with = self.walk.cancel
+            away_with = self.walk.cancel_questions
             threading.Thread(target=away_with, daemon=True).start()
 
     def action_edit(self) -> None:

@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Static
 
-from replaytool.debug.timeline import Timeline, failed
+from replaytool.debug.timeline import RunTimeline, is_failure_type
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.verdict import Verdict
@@ -50,7 +50,7 @@ class Debugger(Replaying):
         super().__init__()
         self.run_text, self._wanted, self._pane = run, event, pane
         self.opened: Opened | None = None
-        self.timeline: Timeline | None = None
+        self.timeline: RunTimeline | None = None
         self.stop = 0
         self.before = 0
         self._hits: list[int] = []
@@ -91,7 +91,7 @@ class Debugger(Replaying):
         self.opened = opened
         ids = [event.event_id for event in opened.events]
         self.stop = self.before = min(bisect_left(ids, self._wanted or ids[0]), len(ids) - 1)
-        self._bad = [index for index, event in enumerate(opened.events) if failed(event.event_type)]
+        self._bad = [index for index, event in enumerate(opened.events) if is_failure_type(event.event_type)]
         self.events.load(opened.events, self.stop)
         self.scrub.load(len(ids), self._bad, (), ids[0])
         self.show_stop()
@@ -161,11 +161,11 @@ class Debugger(Replaying):
         passed = clock(seconds(event, events[0])).strip()
         build, task = "", ""
         if self.timeline is not None:
-            state = self.timeline.at(event.event_id)
+            state = self.timeline.state_at(event.event_id)
             build = f"build {state.build_id}" if state.build_id else "no build"
             task = f"  task {state.task.ordinal if state.task else 0}/{len(self.timeline.tasks)}"
             self.panes["pending"].show(recorded_panes.state(state, self.timeline))
-            changed = self.timeline.between(events[self.before].event_id, event.event_id)
+            changed = self.timeline.difference_between(events[self.before].event_id, event.event_id)
             self.panes["difference"].show(recorded_panes.difference(changed))
         self.title_is(row["workflow_id"] or "-", row["run_key"], row["workflow_type"], row["status"], build)
         self.scrub.go(self.stop, f"event {event.event_id}/{events[-1].event_id}{task}  {passed}")
@@ -176,10 +176,10 @@ class Debugger(Replaying):
 
     def travel(self, event_id: int, since: int | None = None) -> None:
         """Go to an event; the difference is told since another one, where that is named."""
-        if self.timeline is not None and self.timeline.first <= event_id <= self.timeline.last:
-            self.stop_at(self.timeline.index(event_id))
+        if self.timeline is not None and self.timeline.first_event_id <= event_id <= self.timeline.last_event_id:
+            self.stop_at(self.timeline.index_of_event(event_id))
             if since is not None:
-                self.before = self.timeline.index(since)
+                self.before = self.timeline.index_of_event(since)
                 self.show_stop()
         else:
             self.say(f"event {event_id} is behind the end of the record", wrong=True)
@@ -237,7 +237,9 @@ class Debugger(Replaying):
     def action_task(self, by: int) -> None:
         """To the end of a workflow task."""
         if self._ready() and self.timeline is not None and self.opened is not None:
-            ends = [self.timeline.index(task.closed) for task in self.timeline.tasks if task.closed is not None]
+            ends = [
+                self.timeline.index_of_event(task.closed) for task in self.timeline.tasks if task.closed is not None
+            ]
             self._jump(ends, by, "no workflow task ends there")
 
     def action_run(self, by: int) -> None:
@@ -355,7 +357,7 @@ class Debugger(Replaying):
             return self._after(text[1:].removesuffix("s"))
         if not text.isdigit():
             raise ReplaytoolError(f"{text!r} is no place", "write an event id, +SECONDS, or @NAME")
-        return self.timeline.index(int(text))
+        return self.timeline.index_of_event(int(text))
 
     def _after(self, text: str) -> int:
         events: Sequence[Event] = self.events.events

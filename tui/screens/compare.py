@@ -16,7 +16,7 @@ from replaytool.tui.widgets.line_list import Listing, Pane
 from replaytool.tui.widgets.table import Column, Grid
 
 if TYPE_CHECKING:
-    from replaytool.debug.compare_runs import Pair
+    from replaytool.debug.compare_runs import AlignedPair
     from replaytool.engines.temporal.events.labels import EventLabel
 
 _MEANING = {"=": "the same", "~": "other values", "-": "only in the left run", "+": "only in the right run"}
@@ -27,7 +27,7 @@ def _side(deed: EventLabel | None) -> str:
 
 
 COLUMNS = (
-    Column("", lambda pair: pair.mark, 1, role="mark"),
+    Column("", lambda pair: pair.difference_mark, 1, role="mark"),
     Column("Left", lambda pair: _side(pair.left), 60),
     Column("Right", lambda pair: _side(pair.right), 60),
 )
@@ -42,7 +42,7 @@ class Compare(Base):
     def __init__(self, left: str, right: str) -> None:
         super().__init__()
         self.sides = (left, right)
-        self.pairs: list[Pair] = []
+        self.pairs: list[AlignedPair] = []
         self.only_differing = False
 
     def body(self) -> ComposeResult:
@@ -63,14 +63,14 @@ class Compare(Base):
         if found is None:
             return
         left, right, self.pairs = found
-        differing = sum(pair.mark != "=" for pair in self.pairs)
+        differing = sum(pair.difference_mark != "=" for pair in self.pairs)
         names = [f"{row.workflow_id or '-'} ({row.run_key}, {row.status})" for row in (left, right)]
         self.title_is("Compare", *names, f"{differing:,} of {len(self.pairs):,} differ")
-        first = next((index for index, pair in enumerate(self.pairs) if pair.mark != "="), 0)
+        first = next((index for index, pair in enumerate(self.pairs) if pair.difference_mark != "="), 0)
         self._show(first)
 
     def _show(self, cursor: int) -> None:
-        rows = [pair for pair in self.pairs if pair.mark != "=" or not self.only_differing]
+        rows = [pair for pair in self.pairs if pair.difference_mark != "=" or not self.only_differing]
         self.grid.show(COLUMNS, rows, (line(("✔ the same, event for event", "good")),), cursor)
         if not rows:
             self.pane.show([])
@@ -95,9 +95,9 @@ class Compare(Base):
 
     def action_difference(self, by: int) -> None:
         """On to what differs."""
-        rows: list[Pair] = self.grid.rows
+        rows: list[AlignedPair] = self.grid.rows
         places = range(self.grid.cursor + by, len(rows) if by > 0 else -1, by)
-        found = next((index for index in places if rows[index].mark != "="), None)
+        found = next((index for index in places if rows[index].difference_mark != "="), None)
         if found is None:
             self.say(f"no difference {'after' if by > 0 else 'before'} this line", wrong=True)
         else:
@@ -107,7 +107,7 @@ class Compare(Base):
         """Hide or show what is the same, and stay where one is."""
         here = self.grid.current
         self.only_differing = not self.only_differing
-        rows = [pair for pair in self.pairs if pair.mark != "=" or not self.only_differing]
+        rows = [pair for pair in self.pairs if pair.difference_mark != "=" or not self.only_differing]
         self._show(next((index for index, pair in enumerate(rows) if pair is here), 0))
 
     def action_copy(self) -> None:
@@ -117,23 +117,28 @@ class Compare(Base):
             self.copy(_as_json(pair), "the pair")
 
 
-def _as_json(pair: Pair) -> dict[str, Any]:
+def _as_json(pair: AlignedPair) -> dict[str, Any]:
     sides = {name: getattr(pair, name) for name in ("left", "right")}
     return {
-        "mark": pair.mark,
+        "mark": pair.difference_mark,
         **{name: deed and {"event_id": deed.event_id, "kind": deed.kind, "name": deed.name, "content": deed.content}
            for name, deed in sides.items()},
         "changes": [{"path": one.path, "left": one.left, "right": one.right} for one in pair.changes],
     }  # fmt: skip
 
 
-def _changes(pair: Pair) -> list[Line]:
-    found = [line((f"{pair.mark} ", "warn" if pair.mark != "=" else "good"), (_MEANING[pair.mark], "strong"))]
+def _changes(pair: AlignedPair) -> list[Line]:
+    found = [
+        line(
+            (f"{pair.difference_mark} ", "warn" if pair.difference_mark != "=" else "good"),
+            (_MEANING[pair.difference_mark], "strong"),
+        )
+    ]
     for change in pair.changes:
         found.append(line((cell(change.path), "key")))
         found.extend(line(("  - ", "bad"), *one) for one in tree(change.left, 20))
         found.extend(line(("  + ", "good"), *one) for one in tree(change.right, 20))
-    if not pair.changes and pair.mark != "=":
+    if not pair.changes and pair.difference_mark != "=":
         deed = pair.left or pair.right
         found.extend(tree(deed.content if deed else None, 200))
     return found

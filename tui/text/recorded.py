@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from replaytool.debug.timeline import Difference, PendingItem, ReceivedMessage, State, Timeline
+from replaytool.debug.timeline import PendingItem, ReceivedMessage, RecordedDifference, RecordedState, RunTimeline
 from replaytool.errors import ReplaytoolError
 from replaytool.tui.styled_lines import Line, cell, line, tree
 
@@ -30,7 +30,7 @@ def whole(event: Mapping[str, Any]) -> list[Line]:
     return [*found, line(), *tree(rest)]
 
 
-def state(found: State, timeline: Timeline) -> list[Line]:
+def state(found: RecordedState, timeline: RunTimeline) -> list[Line]:
     """All that is known about the run at an event."""
     return [
         *_task(found, timeline),
@@ -43,7 +43,7 @@ def state(found: State, timeline: Timeline) -> list[Line]:
     ]
 
 
-def _task(found: State, timeline: Timeline) -> Iterator[Line]:
+def _task(found: RecordedState, timeline: RunTimeline) -> Iterator[Line]:
     task = found.task
     if task is None:
         yield line(("no workflow task yet", "dim"))
@@ -59,7 +59,7 @@ def _task(found: State, timeline: Timeline) -> Iterator[Line]:
     yield line(("Run   ", "key"), found.status)
 
 
-def _told(found: State) -> str:
+def _told(found: RecordedState) -> str:
     if found.issued_by:
         return f"asked for by the task that completed at {found.issued_by}"
     if found.consumed_by:
@@ -104,8 +104,8 @@ def _update(one: PendingItem) -> Line:
     )
 
 
-def _signals(found: State) -> Iterator[Line]:
-    waiting = found.unhandled
+def _signals(found: RecordedState) -> Iterator[Line]:
+    waiting = found.unhandled_signals
     rest = [one for one in reversed(found.signals) if one.was_handled_at(found.event_id)]
     rows = [_signal(one, found.event_id) for one in [*waiting, *rest][:_MOST]]
     yield from _section("Signals", len(found.signals), iter(rows))
@@ -126,7 +126,7 @@ def _mapping(title: str, values: Mapping[str, Any]) -> Iterator[Line]:
             yield line("  ", *one)
 
 
-def difference(found: Difference) -> list[Line]:
+def difference(found: RecordedDifference) -> list[Line]:
     """What is new at this stop."""
     if found.before == found.after:
         return [line(("the first stop: nothing to compare with", "dim"))]
@@ -137,7 +137,7 @@ def difference(found: Difference) -> list[Line]:
     return [head, *rows] if rows else [head, line("nothing that the record tells of")]
 
 
-def _forth(found: Difference) -> Iterator[Line]:
+def _forth(found: RecordedDifference) -> Iterator[Line]:
     for one in found.opened:
         yield line(("+ ", "good"), *_called(one), f"  {one.status}")
     for one in found.closed:
@@ -151,7 +151,7 @@ def _forth(found: Difference) -> Iterator[Line]:
         yield line(("✔ ", "good"), ("signal ", "dim"), (cell(signal.name), "key"), f"  of {signal.event_id} handled")
 
 
-def _back(found: Difference) -> Iterator[Line]:
+def _back(found: RecordedDifference) -> Iterator[Line]:
     """What had happened has not happened yet."""
     for one in found.opened:
         yield line(("+ ", "good"), *_called(one), f"  open again: {one.status}")
@@ -164,7 +164,7 @@ def _back(found: Difference) -> Iterator[Line]:
         yield line(("● ", "warn"), ("signal ", "dim"), (cell(signal.name), "key"), "  not handled yet")
 
 
-def _common(found: Difference) -> Iterator[Line]:
+def _common(found: RecordedDifference) -> Iterator[Line]:
     for one, other in found.moved:
         yield line(("~ ", "warn"), *_called(other), f"  {one.status} → {other.status}")
     for change in found.changes:

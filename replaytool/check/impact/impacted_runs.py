@@ -1,7 +1,7 @@
-"""Checking a change by those runs only that it can touch: the rest do with the new code what they did with the old.
+"""Check a change with only the runs that it can affect: the others do what they did with the old code.
 
-The code at the merge base is replayed under a tracer, or what that showed is taken from the store. Then it is decided
-without running anything for which runs the change can make a difference, and those are replayed with the new code.
+The code at the merge base is replayed under a tracer, unless the store has the result already. Then the affected runs
+are decided without running any code, and only those are replayed with the new code.
 """
 
 from __future__ import annotations
@@ -14,62 +14,71 @@ from pathlib import Path
 
 import msgspec
 
-from replaytool.check.base_branch import place_of, that_exist
-from replaytool.check.baseline import against
-from replaytool.check.check_runs import Plan, Progress, check, fingerprint_of, pictured, works_of
-from replaytool.check.impact.decide import Before, to_replay
-from replaytool.check.impact.module_graph import Version, version_of
+from replaytool.check.base_branch import drop_missing_files, find_repository_folder
+from replaytool.check.baseline import mark_known_findings
+from replaytool.check.check_runs import (
+    CheckPlan,
+    Progress,
+    causes_with_charts,
+    check_runs,
+    make_work_items,
+    verdict_fingerprint,
+)
+from replaytool.check.impact.decide import BaseReplays, find_affected_runs
+from replaytool.check.impact.module_graph import CodeVersion, read_version
 from replaytool.engines.temporal.events.deployment import load_subjects
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Base, Checked, CodeInfo, Report, Verdict, as_json, verdict_from_json
 from replaytool.replay.code.git_worktrees import Worktrees
-from replaytool.replay.line_coverage import Reach
+from replaytool.replay.line_coverage import ReplayCoverage
 from replaytool.store import RunRow, Store
-from replaytool.workers.coverage_job import REACH, Reached
-from replaytool.workers.pool import code_info, do_all
+from replaytool.workers.coverage_job import REACH, CoveredVerdict
+from replaytool.workers.pool import load_code_info, run_job
 from replaytool.workers.worker_main import WATCHES_LOADING
 
 _log = logging.getLogger(__name__)
 
 
 def check_impacted(
-    ref: str, store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None = None
+    ref: str, store: Store, rows: Sequence[RunRow], plan: CheckPlan, progress: Progress | None = None
 ) -> Report:
-    """The report on all these runs against the merge base with `ref`, with as few replays as are needed for it."""
+    """Return the report on all runs against the merge base with `ref`, with as few replays as possible."""
     shard = None if plan.shard is None else replace(plan.shard, all_runs=len(rows))
     rows = [row for row in rows if shard is None or shard.has(row.run_key)]
     plan = replace(plan, shard=None)
-    report = _checked(ref, store, rows, plan, progress)
+    report = _replay_affected_runs(ref, store, rows, plan, progress)
     return replace(report, shard=shard)
 
 
-def _checked(ref: str, store: Store, rows: Sequence[RunRow], plan: Plan, progress: Progress | None) -> Report:
-    with Worktrees(place_of(plan.spec)) as trees:
-        commit = trees.merge_base(ref)
-        spec = that_exist(trees.placed(plan.spec, commit, ref).spec)
+def _replay_affected_runs(
+    ref: str, store: Store, rows: Sequence[RunRow], plan: CheckPlan, progress: Progress | None
+) -> Report:
+    with Worktrees(find_repository_folder(plan.spec)) as trees:
+        commit = trees.find_merge_base(ref)
+        spec = drop_missing_files(trees.check_out_code(plan.spec, commit, ref).spec)
         assert spec.instead_of is not None
-        trees_of = _Trees(Path(spec.instead_of[1]), trees.root)
+        trees_of = _BaseTree(Path(spec.instead_of[1]), trees.root)
         try:
-            done = _before(store, rows, replace(plan, spec=spec), trees_of, progress)
+            done = _replay_base(store, rows, replace(plan, spec=spec), trees_of, progress)
         except ReplaytoolError as error:
-            return replace(check(store, rows, plan, progress), base=Base(ref, commit, error.message))
+            return replace(check_runs(store, rows, plan, progress), base=Base(ref, commit, error.message))
         if not done.complete:
             return Report(done.info, (), complete=False, base=Base(ref, commit))
-        info = code_info(plan.spec)
-        after = version_of(info, trees.root, plan.spec)
+        info = load_code_info(plan.spec)
+        after = read_version(info, trees.root, plan.spec)
         types = {row.run_key: row.workflow_type for row in rows}
-        reasons = to_replay(Before(done.version, done.info, done.runs, types), after)
+        reasons = find_affected_runs(BaseReplays(done.version, done.info, done.runs, types), after)
     for key, reason in reasons.items():
-        _log.info("replayed: %s: %s", key, reason)
-    report = check(store, [row for row in rows if row.run_key in reasons], plan, progress)
+        _log.info("replay needed: %s: %s", key, reason)
+    report = check_runs(store, [row for row in rows if row.run_key in reasons], plan, progress)
     report = replace(report, code=info)
-    return _whole(report, store, rows, done, Base(ref, commit, left_out=len(rows) - len(reasons)))
+    return _add_skipped_runs(report, store, rows, done, Base(ref, commit, left_out=len(rows) - len(reasons)))
 
 
-def _whole(report: Report, store: Store, rows: Sequence[RunRow], done: _Done, base: Base) -> Report:
-    """The report with those that were left out in their places; what they do is what they did."""
+def _add_skipped_runs(report: Report, store: Store, rows: Sequence[RunRow], done: _BaseResults, base: Base) -> Report:
+    """Add the runs that were not replayed; their verdict is the one at the base."""
     replayed = {one.subject.run_key: one for one in report.runs}
-    note = f"not replayed: nothing that this run comes by has changed since {base.commit[:12]}"
+    note = f"not replayed: no code that this run reaches has changed since {base.commit[:12]}"
     runs, before = [], {}
     for key, subject in load_subjects(store, rows).items():
         if key in replayed or report.complete:
@@ -77,66 +86,73 @@ def _whole(report: Report, store: Store, rows: Sequence[RunRow], done: _Done, ba
             before[key] = Checked(subject, verdict)
             left = replace(verdict, notes=(*verdict.notes, note))
             runs.append(replayed.get(key) or Checked(subject, left))
-    report = replace(report, runs=runs, causes=pictured(store, runs), base=base)
-    return against(report, before)
+    report = replace(report, runs=runs, causes=causes_with_charts(store, runs), base=base)
+    return mark_known_findings(report, before)
 
 
 @dataclass(frozen=True, slots=True)
-class _Trees:
-    """Where the code before the change is, and where the checkout is."""
+class _BaseTree:
+    """Where the checkout of the base is (`there`), and where the user's checkout is (`here`)."""
 
     there: Path
     here: Path
 
-    def moved(self, verdict: Verdict) -> Verdict:
-        """The verdict with the places of the checkout, as the other tree is gone in a moment."""
+    def move_to_checkout(self, verdict: Verdict) -> Verdict:
+        """Return the verdict with paths of the user's checkout: the base's checkout is removed soon."""
         text = json.dumps(as_json(verdict))
         cwd = Path.cwd()
         if cwd.is_relative_to(self.here):
             inside = self.there / cwd.relative_to(self.here)
-            text = text.replace(_quoted(f"{inside}/"), "")
-        return verdict_from_json(json.loads(text.replace(_quoted(f"{self.there}/"), _quoted(f"{self.here}/"))))
+            text = text.replace(_json_quoted(f"{inside}/"), "")
+        return verdict_from_json(
+            json.loads(text.replace(_json_quoted(f"{self.there}/"), _json_quoted(f"{self.here}/")))
+        )
 
 
-def _quoted(path: str) -> str:
+def _json_quoted(path: str) -> str:
     return json.dumps(path)[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    """What is known about the code before the change."""
+class _BaseResults:
+    """What is known about the code at the base."""
 
     info: CodeInfo
-    version: Version
-    runs: Mapping[str, Reached]
+    version: CodeVersion
+    runs: Mapping[str, CoveredVerdict]
     complete: bool = True
 
 
-def _before(store: Store, rows: Sequence[RunRow], plan: Plan, trees: _Trees, progress: Progress | None) -> _Done:
+def _replay_base(
+    store: Store, rows: Sequence[RunRow], plan: CheckPlan, trees: _BaseTree, progress: Progress | None
+) -> _BaseResults:
     watching = {"engine": plan.engine, WATCHES_LOADING: True}
-    info = code_info(plan.spec, watching)
-    version = version_of(info, trees.there, plan.spec)
+    info = load_code_info(plan.spec, watching)
+    version = read_version(info, trees.there, plan.spec)
     is_kept = store.path is not None and plan.use_known
-    fingerprint = fingerprint_of(info, plan)
-    known = _known(store, fingerprint, rows) if is_kept else {}
+    fingerprint = verdict_fingerprint(info, plan)
+    known = _load_coverage(store, fingerprint, rows) if is_kept else {}
     waiting = [row for row in rows if row.run_key not in known]
 
-    def told(key: str, answer: Reached) -> None:
+    def report_progress(key: str, answer: CoveredVerdict) -> None:
         if progress:
             progress(key, answer.verdict)
 
-    done = do_all(REACH, works_of(store, waiting), plan.spec, plan.options, plan.limits, watching, told)
+    done = run_job(
+        REACH, make_work_items(store, waiting), plan.spec, plan.options, plan.limits, watching, report_progress
+    )
     fresh = {
-        key: Reached(trees.moved(one.verdict), _placed(one.reach, version.place)) for key, one in done.found.items()
+        key: CoveredVerdict(trees.move_to_checkout(one.verdict), _relative_coverage(one.reach, version.path_in_tree))
+        for key, one in done.found.items()
     }
     if is_kept and fresh:
-        _keep(store, fingerprint, fresh)
-    return _Done(info, version, known | fresh, done.complete)
+        _save_coverage(store, fingerprint, fresh)
+    return _BaseResults(info, version, known | fresh, done.complete)
 
 
-def _placed(reach: Reach, place: Callable[[str], str]) -> Reach:
-    """With paths in the tree: the tree itself is another one each time."""
-    return Reach(
+def _relative_coverage(reach: ReplayCoverage, place: Callable[[str], str]) -> ReplayCoverage:
+    """Return the coverage with paths relative to the tree: the checkout has another path each time."""
+    return ReplayCoverage(
         {place(file): lines for file, lines in reach.lines.items()},
         {},
         tuple(map(place, reach.shared)),
@@ -144,22 +160,22 @@ def _placed(reach: Reach, place: Callable[[str], str]) -> Reach:
     )
 
 
-def _known(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, Reached]:
+def _load_coverage(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, CoveredVerdict]:
     keys = [row.run_key for row in rows]
     verdicts = store.verdicts(fingerprint, keys)
     return {
-        key: Reached(verdict_from_json(verdicts[key]), msgspec.json.decode(reach, type=Reach))
+        key: CoveredVerdict(verdict_from_json(verdicts[key]), msgspec.json.decode(reach, type=ReplayCoverage))
         for key, reach in store.reaches(fingerprint, keys).items()
         if key in verdicts
     }
 
 
-def _keep(store: Store, fingerprint: str, found: Mapping[str, Reached]) -> None:
-    """What could not be kept is found out again the next time."""
+def _save_coverage(store: Store, fingerprint: str, found: Mapping[str, CoveredVerdict]) -> None:
+    """Save verdicts and coverage; a failure to save only costs time at the next check."""
     try:
         with store.writing() as writer:
             writer.save_verdicts(fingerprint, {key: as_json(one.verdict) for key, one in found.items()})
             reaches = {key: msgspec.json.encode(one.reach).decode() for key, one in found.items()}
             writer.save_reaches(fingerprint, reaches)
     except ReplaytoolError as error:
-        _log.warning("what the code at the base did was not kept: %s; %s", error.message, error.hint)
+        _log.warning("cannot save the results of the base: %s; %s", error.message, error.hint)

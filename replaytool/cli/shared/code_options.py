@@ -13,7 +13,7 @@ from replaytool.cli.shared import options
 from replaytool.errors import ReplaytoolError
 
 if TYPE_CHECKING:
-    from replaytool.check.check_runs import Plan
+    from replaytool.check.check_runs import CheckPlan
     from replaytool.config import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -79,23 +79,23 @@ def condition(given: dict[str, Any]) -> str:
     return " AND ".join(parts + ([f"({given['where']}\n)"] if given["where"] else [])) or "true"
 
 
-def plan(settings: Settings, given: dict[str, Any]) -> Plan | None:
+def plan(settings: Settings, given: dict[str, Any]) -> CheckPlan | None:
     """How to replay; None where no code is named anywhere."""
-    from replaytool.check.check_runs import Plan
+    from replaytool.check.check_runs import CheckPlan
     from replaytool.engines import CodeSpec, Options
-    from replaytool.replay.compare.drift import checked_policy
-    from replaytool.workers.pool import Limits
+    from replaytool.replay.compare.drift import check_policy
+    from replaytool.workers.pool import WorkerLimits
 
     workflows = given["workflows"] or settings.workflows
     if not workflows:
         return None
     folder = "" if given["workflows"] else str(settings.folder)
     spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)
-    limits = Limits(given["jobs"], given["timeout"], given["memory"])
-    return Plan(spec, Options(policy=checked_policy(settings.drift)), limits)
+    limits = WorkerLimits(given["jobs"], given["timeout"], given["memory"])
+    return CheckPlan(spec, Options(policy=check_policy(settings.drift)), limits)
 
 
-def needed(settings: Settings, given: dict[str, Any]) -> Plan:
+def needed(settings: Settings, given: dict[str, Any]) -> CheckPlan:
     """The same for commands that are about code."""
     found = plan(settings, given)
     if found is None:

@@ -77,11 +77,11 @@ def gated(report: Report, *, baseline: Path | None, update_baseline: bool) -> Re
         if not report.complete:
             raise ReplaytoolError("an interrupted check is no baseline", "let it run to its end")
         with open_output(str(baseline)) as stream:
-            stream.write(known.baseline(report).encode())
+            stream.write(known.render_baseline(report).encode())
     accepted = known.read_baseline(baseline)
-    if left := known.gone(report, accepted) if report.shard is None else 0:
+    if left := known.count_fixed_findings(report, accepted) if report.shard is None else 0:
         options.say(f"{left} of {len(accepted)} findings of the baseline are gone; --update-baseline forgets them")
-    return known.with_baseline(report, accepted)
+    return known.accept_findings(report, accepted)
 
 
 def outputs(given: Sequence[str]) -> list[Output]:

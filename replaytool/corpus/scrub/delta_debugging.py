@@ -1,4 +1,4 @@
-"""Delta debugging: the fewest of many items that are enough, found by trying parts and their complements."""
+"""Delta debugging: find a minimal part of many items that is enough, by trying parts and their complements."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def fewest(items: Sequence[T], enough: Callable[[Sequence[T]], bool]) -> list[T]:
-    """A set of items that is enough, and that is no longer when any one of them is taken out.
+def find_fewest(items: Sequence[T], enough: Callable[[Sequence[T]], bool]) -> list[T]:
+    """Return items that are enough, of which none can be taken out.
 
     All of them together must be enough.
 

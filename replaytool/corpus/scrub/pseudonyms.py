@@ -1,6 +1,6 @@
-"""Stand-ins for values: of the same type, length and make, and the same for the same value as long as the key is.
+"""Pseudonyms for values: same type, length and form, and the same for equal values under one key.
 
-A stand-in is made from a keyed hash, so that without the key nobody finds the value by trying what it might have been.
+A pseudonym is made with a keyed hash, so nobody without the key can find a value by trying candidates.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\
 _DAYS = 3_000
 
 
-class Standins:
-    """Stand-ins under one key."""
+class Pseudonyms:
+    """Makes pseudonyms under one key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def of(self, value: Any) -> Any:
-        """For text and numbers; whatever else a value can be tells too little to be worth one.
+    def replace_value(self, value: Any) -> Any:
+        """Replace text and numbers; other values say too little to matter.
 
         >>> Standins(b"k").of(True), Standins(b"k").of(None), Standins(b"k").of(0), Standins(b"k").of("--")
         (True, None, 0, '--')
         """
         if isinstance(value, str):
-            return self.text(value)
+            return self.replace_text(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return value
-        return self._number(value)
+        return self._replace_number(value)
 
-    def text(self, value: str) -> str:
-        """What is made like it: a letter for a letter, a digit for a digit, the rest as it stands.
+    def replace_text(self, value: str) -> str:
+        """Replace letters by letters and digits by digits; other characters stay.
 
         >>> made = Standins(b"k").text("Ada L. (1815)")
         >>> re.fullmatch("[A-Z][a-z][a-z] [A-Z][.] [(][0-9]{4}[)]", made) is not None
@@ -48,78 +48,78 @@ class Standins:
         for pattern, make in _MAKES:
             if pattern.fullmatch(value):
                 return make(self, value)
-        return self._characters(value)
+        return self._replace_characters(value)
 
-    def _bytes(self, text: str, size: int) -> bytes:
+    def _keyed_bytes(self, text: str, size: int) -> bytes:
         seed = hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256")
         return hashlib.shake_256(seed).digest(size)
 
-    def _characters(self, value: str) -> str:
-        chance = self._bytes(value, len(value) + 1)
-        made = "".join(_like(char, byte) for char, byte in zip(value, chance, strict=False))
+    def _replace_characters(self, value: str) -> str:
+        chance = self._keyed_bytes(value, len(value) + 1)
+        made = "".join(_similar_character(char, byte) for char, byte in zip(value, chance, strict=False))
         if made != value:
             return made
         at = next((at for at, char in enumerate(value) if char.isalnum()), None)
         if at is None:
             return value
-        after = _alphabet(value[at]).find(value[at]) + 1
-        return value[:at] + _like(value[at], after) + value[at + 1 :]
+        after = _alphabet_of(value[at]).find(value[at]) + 1
+        return value[:at] + _similar_character(value[at], after) + value[at + 1 :]
 
-    def _uuid(self, value: str) -> str:
-        """The version and the variant stay: readers look at them."""
-        chance = self._bytes(value.lower(), 36)
+    def _replace_uuid(self, value: str) -> str:
+        """Keep the version and the variant, because readers check them."""
+        chance = self._keyed_bytes(value.lower(), 36)
         made = [
             char if at in (8, 13, 14, 18, 19, 23) else _HEX[byte % 16]
             for at, (char, byte) in enumerate(zip(value.lower(), chance, strict=True))
         ]
         return "".join(made) if value == value.lower() else "".join(made).upper()
 
-    def _time(self, value: str) -> str:
-        """Another day, and another time of it: a date that no calendar has could not be read."""
+    def _replace_time(self, value: str) -> str:
+        """Use a valid date and time, because readers parse it."""
         try:
             day = datetime.fromisoformat(value[:10]).replace(tzinfo=UTC)
-            moved = day + timedelta(days=1 + int.from_bytes(self._bytes(value[:10], 4)) % _DAYS)
+            moved = day + timedelta(days=1 + int.from_bytes(self._keyed_bytes(value[:10], 4)) % _DAYS)
         except (ValueError, OverflowError):
-            return self._characters(value)
-        chance = self._bytes(value, 3)
+            return self._replace_characters(value)
+        chance = self._keyed_bytes(value, 3)
         clock = f"{chance[0] % 24:02}:{chance[1] % 60:02}:{chance[2] % 60:02}"
         return moved.strftime("%Y-%m-%d") + value[10:11] + clock[: max(0, min(len(value) - 11, 8))] + value[19:]
 
-    def _number(self, value: float) -> Any:
-        """As many digits, the same sign; nothing stays nothing."""
+    def _replace_number(self, value: float) -> Any:
+        """Keep the number of digits and the sign; 0 stays 0."""
         text = json.dumps(value)
         if not value or not re.fullmatch(r"-?\d+(\.\d+)?", text):
             return value
         whole, point, rest = text.lstrip("-").partition(".")
-        made = self._whole(whole) + (point + self._fraction(rest) if point else "")
+        made = self._replace_digits(whole) + (point + self._replace_fraction(rest) if point else "")
         return json.loads(("-" if text.startswith("-") else "") + made)
 
-    def _whole(self, digits: str) -> str:
+    def _replace_digits(self, digits: str) -> str:
         if digits == "0":
             return digits
-        made = self._characters(digits)
-        first = made[0] if made[0] != "0" else str(1 + self._bytes(digits, 1)[0] % 9)
+        made = self._replace_characters(digits)
+        first = made[0] if made[0] != "0" else str(1 + self._keyed_bytes(digits, 1)[0] % 9)
         return first + made[1:] if first + made[1:] != digits else str(1 + int(first) % 9) + made[1:]
 
-    def _fraction(self, digits: str) -> str:
-        return digits if not int(digits) else self._whole(digits[::-1])[::-1]
+    def _replace_fraction(self, digits: str) -> str:
+        return digits if not int(digits) else self._replace_digits(digits[::-1])[::-1]
 
 
-_MAKES: tuple[tuple[re.Pattern[str], Callable[[Standins, str], str]], ...] = (
-    (_UUID, Standins._uuid),
-    (_TIME, Standins._time),
-    (re.compile(r"[1-9]\d*"), Standins._whole),
+_MAKES: tuple[tuple[re.Pattern[str], Callable[[Pseudonyms, str], str]], ...] = (
+    (_UUID, Pseudonyms._replace_uuid),
+    (_TIME, Pseudonyms._replace_time),
+    (re.compile(r"[1-9]\d*"), Pseudonyms._replace_digits),
 )
 
 
-def _alphabet(char: str) -> str:
+def _alphabet_of(char: str) -> str:
     if char.isdigit():
         return string.digits
     return string.ascii_uppercase if char.isupper() else string.ascii_lowercase
 
 
-def _like(char: str, byte: int) -> str:
+def _similar_character(char: str, byte: int) -> str:
     if not char.isalnum():
         return char
-    alphabet = _alphabet(char)
+    alphabet = _alphabet_of(char)
     return alphabet[byte % len(alphabet)]

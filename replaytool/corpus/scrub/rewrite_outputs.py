@@ -1,7 +1,7 @@
-"""What the code says, put where the record says it: when the inputs are replaced, so is all that comes of them.
+"""Write what the code produces into the history: when inputs are replaced, outputs must change with them.
 
-A recorded command and the one that the code produces on the changed record are laid beside each other, and the values
-of the second are written into the first. What a record says of ids is told from them too.
+A recorded command is paired with the one that the code produces from the changed history, and the values of the second
+are written into the first. Changed IDs are found in the same way.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ _IDS = ("workflowId", "activityId", "workflowExecution", "updateId")
 _ID_KEYS = {"workflowId", "activityId", "updateId", "newExecutionRunId", "timerId", "protocolInstanceId"}
 
 
-def rewritten(events: Sequence[dict[str, Any]], verdict: Verdict, left: set[tuple[int, str]]) -> list[dict[str, Any]]:
-    """The events with what the code produced in them; fields that differed from the first are left as they are."""
+def rewrite_events(
+    events: Sequence[dict[str, Any]], verdict: Verdict, left: set[tuple[int, str]]
+) -> list[dict[str, Any]]:
+    """Return the events with the code's output; fields in `left` drifted from the start and stay."""
     pairs = {pair.expected.event_id: pair for step in verdict.steps for pair in step.matched}
     result = []
     for event in events:
@@ -31,50 +33,50 @@ def rewritten(events: Sequence[dict[str, Any]], verdict: Verdict, left: set[tupl
             for name in _VALUES:
                 made = pair.actual.fields.get(name)
                 if made is not None and pair.expected.fields.get(name) != made and (number, name) not in left:
-                    event = _with(event, name, made)
+                    event = _set_attribute(event, name, made)
         result.append(event)
     return result
 
 
-def _with(event: dict[str, Any], name: str, made: Any) -> dict[str, Any]:
+def _set_attribute(event: dict[str, Any], name: str, made: Any) -> dict[str, Any]:
     held = event_attributes(event)
     if name not in held:
         return event
-    new = {**held, name: _laid_over(held[name], made)}
+    new = {**held, name: _overlay_values(held[name], made)}
     return {key: new if value is held else value for key, value in event.items()}
 
 
-def _laid_over(recorded: Any, made: Any) -> Any:
-    """The recorded part with the produced values in the places of its own."""
+def _overlay_values(recorded: Any, made: Any) -> Any:
+    """Return the recorded part with the produced values in place of its own."""
     if isinstance(made, Payload):
-        return _single(recorded, made)
+        return _overlay_payload(recorded, made)
     if isinstance(recorded, dict) and isinstance(made, list):
         listed = recorded.get("payloads")
         if isinstance(listed, list) and len(listed) == len(made):
-            return {**recorded, "payloads": list(map(_laid_over, listed, made))}
+            return {**recorded, "payloads": list(map(_overlay_values, listed, made))}
         return recorded
     if isinstance(recorded, dict) and isinstance(made, Mapping):
         for name in ("fields", "indexedFields"):
             if isinstance(recorded.get(name), dict):
-                return {**recorded, name: _laid_over(recorded[name], made)}
-        return {key: _laid_over(one, made[key]) if key in made else one for key, one in recorded.items()}
+                return {**recorded, name: _overlay_values(recorded[name], made)}
+        return {key: _overlay_values(one, made[key]) if key in made else one for key, one in recorded.items()}
     if isinstance(recorded, list) and isinstance(made, list) and len(recorded) == len(made):
-        return list(map(_laid_over, recorded, made))
+        return list(map(_overlay_values, recorded, made))
     return made if isinstance(made, str) and isinstance(recorded, str) else recorded
 
 
-def _single(recorded: Any, made: Payload) -> Any:
+def _overlay_payload(recorded: Any, made: Payload) -> Any:
     if is_payload(recorded):
         return {**recorded, "data": base64.b64encode(made.data).decode()}
     if isinstance(recorded, dict) and len(recorded.get("payloads") or ()) == 1:
-        return {**recorded, "payloads": [_single(recorded["payloads"][0], made)]}
+        return {**recorded, "payloads": [_overlay_payload(recorded["payloads"][0], made)]}
     return recorded
 
 
-def other_ids(verdict: Verdict) -> dict[str, str]:
-    """Ids of the record for which the code now produces others."""
+def find_changed_ids(verdict: Verdict) -> dict[str, str]:
+    """Return recorded IDs for which the code now produces others."""
     found: dict[str, str] = {}
-    for expected, actual in _sides(verdict):
+    for expected, actual in _matched_fields(verdict):
         for name in _IDS:
             before, after = expected.get(name), actual.get(name)
             if isinstance(before, str) and isinstance(after, str) and before != after:
@@ -82,7 +84,7 @@ def other_ids(verdict: Verdict) -> dict[str, str]:
     return found
 
 
-def _sides(verdict: Verdict) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+def _matched_fields(verdict: Verdict) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     for step in verdict.steps:
         yield from ((pair.expected.fields, pair.actual.fields) for pair in step.matched)
     parted = verdict.divergence
@@ -92,19 +94,19 @@ def _sides(verdict: Verdict) -> Iterator[tuple[Mapping[str, Any], Mapping[str, A
         yield parted.expected.fields, parted.actual.fields
 
 
-def with_ids(value: Any, others: Mapping[str, str], key: str = "") -> Any:
-    """The event with ids changed wherever it names them; values of the user's are none of it."""
+def replace_ids(value: Any, others: Mapping[str, str], key: str = "") -> Any:
+    """Replace IDs wherever the event names them; the user's own values stay."""
     if not others or is_payload(value):
         return value
     if isinstance(value, dict):
-        return {name: with_ids(one, others, name) for name, one in value.items()}
+        return {name: replace_ids(one, others, name) for name, one in value.items()}
     if isinstance(value, list):
-        return [with_ids(one, others, key) for one in value]
-    return id_of(value, others) if isinstance(value, str) and key in _ID_KEYS else value
+        return [replace_ids(one, others, key) for one in value]
+    return replace_id(value, others) if isinstance(value, str) and key in _ID_KEYS else value
 
 
-def id_of(text: str, others: Mapping[str, str]) -> str:
-    """One id; where it only contains what is to be changed, that part of it, the longest first."""
+def replace_id(text: str, others: Mapping[str, str]) -> str:
+    """Replace one ID; if it only contains a changed ID, that part of it, the longest first."""
     if text in others:
         return others[text]
     for before in sorted(others, key=len, reverse=True):

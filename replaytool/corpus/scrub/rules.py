@@ -1,7 +1,4 @@
-"""Which fields are to be replaced: rules that a person gives, each a kind and a pattern.
-
-Adding a kind is one row in KINDS.
-"""
+"""Rules that say which fields to replace, each with a kind and a pattern. Add a kind as one row of KINDS."""
 
 from __future__ import annotations
 
@@ -14,54 +11,54 @@ from replaytool.engines.temporal.events.scrubbable_fields import ScrubbableField
 from replaytool.errors import ReplaytoolError
 
 
-def _key(field: ScrubbableField, pattern: str) -> bool:
+def _matches_key(field: ScrubbableField, pattern: str) -> bool:
     return fnmatch.fnmatchcase(field.key.lower(), pattern.lower())
 
 
-def _path(field: ScrubbableField, pattern: str) -> bool:
+def _matches_path(field: ScrubbableField, pattern: str) -> bool:
     return fnmatch.fnmatchcase(field.label, pattern)
 
 
-def _match(field: ScrubbableField, pattern: str) -> bool:
+def _matches_value(field: ScrubbableField, pattern: str) -> bool:
     return isinstance(field.value, str) and re.search(pattern, field.value) is not None
 
 
-def _type(field: ScrubbableField, pattern: str) -> bool:
+def _matches_type(field: ScrubbableField, pattern: str) -> bool:
     return pattern == ("text" if isinstance(field.value, str) else "number")
 
 
 KINDS: Mapping[str, Callable[[ScrubbableField, str], bool]] = {
-    "key": _key,
-    "path": _path,
-    "match": _match,
-    "type": _type,
+    "key": _matches_key,
+    "path": _matches_path,
+    "match": _matches_value,
+    "type": _matches_type,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ScrubRule:
     """One rule."""
 
     kind: str
     pattern: str
 
-    def means(self, field: ScrubbableField) -> bool:
-        """Whether the field is one of those."""
+    def applies_to(self, field: ScrubbableField) -> bool:
+        """Return whether the field matches."""
         return KINDS[self.kind](field, self.pattern)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ScrubRules:
     """What to replace and what to keep; without a rule everything is replaced."""
 
-    only: tuple[Rule, ...] = ()
-    keep: tuple[Rule, ...] = ()
+    only: tuple[ScrubRule, ...] = ()
+    keep: tuple[ScrubRule, ...] = ()
 
-    def replaced(self, field: ScrubbableField, make: Callable[[object], object]) -> object:
-        """The field's value, or its stand-in; of a text that is meant by `match`, only what matches."""
-        if any(rule.means(field) for rule in self.keep):
+    def replace_field(self, field: ScrubbableField, make: Callable[[object], object]) -> object:
+        """Return the field's value or its pseudonym; of a text that `match` selects, only the match is replaced."""
+        if any(rule.applies_to(field) for rule in self.keep):
             return field.value
-        meant = [rule for rule in self.only if rule.means(field)]
+        meant = [rule for rule in self.only if rule.applies_to(field)]
         if self.only and not meant:
             return field.value
         parts = [rule.pattern for rule in meant if rule.kind == "match"]
@@ -73,26 +70,26 @@ class Rules:
         return text
 
 
-def parsed(only: Sequence[str], keep: Sequence[str]) -> Rules:
-    """The rules as they are written on the command line.
+def parse_rules(only: Sequence[str], keep: Sequence[str]) -> ScrubRules:
+    """Parse the rules of the command line.
 
     >>> parsed(["key:email", "match:[0-9]{16}"], []).only[0]
     Rule(kind='key', pattern='email')
     """
-    return Rules(tuple(map(_parsed, only)), tuple(map(_parsed, keep)))
+    return ScrubRules(tuple(map(_parse_rule, only)), tuple(map(_parse_rule, keep)))
 
 
-def _parsed(text: str) -> Rule:
+def _parse_rule(text: str) -> ScrubRule:
     kind, _, pattern = text.partition(":")
     if kind not in KINDS or not pattern:
         raise ReplaytoolError(
-            f"{text!r} is no rule", "write key:NAME, path:PATTERN, match:REGEX, type:text or type:number"
+            f"{text!r} is not a rule", "write key:NAME, path:PATTERN, match:REGEX, type:text or type:number"
         )
     if kind == "match":
         try:
             re.compile(pattern)
         except re.error as error:
             raise ReplaytoolError(
-                f"{pattern!r} is no regular expression: {error}", "as Python's re has them"
+                f"{pattern!r} is not a regular expression: {error}", "use the syntax of Python's re module"
             ) from error
-    return Rule(kind, pattern)
+    return ScrubRule(kind, pattern)

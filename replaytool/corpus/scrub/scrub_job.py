@@ -1,8 +1,8 @@
-"""The job of replacing what users said in a history by stand-ins, so that the history can be given away.
+"""The job that replaces personal data in a history, so that the history can be shared.
 
-The values that came from outside are replaced; the code is replayed on them, and what it says on the way (inputs of
-activities, ids, the result) is written where the record has it. The result is accepted if the verdict and the commands
-are what they were. If not, delta debugging finds the fewest fields that have to stay.
+Values from outside are replaced. Then the code is replayed on them, and what it produces (activity inputs, IDs, the
+result) is written into the history. The result is accepted if verdict and commands are the same as before. If not,
+delta debugging finds the fewest fields that have to stay.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from replaytool.corpus.scrub import rewrite_outputs as produced
 from replaytool.corpus.scrub import rules
-from replaytool.corpus.scrub.delta_debugging import fewest
-from replaytool.corpus.scrub.pseudonyms import Standins
+from replaytool.corpus.scrub.delta_debugging import find_fewest
+from replaytool.corpus.scrub.pseudonyms import Pseudonyms
 from replaytool.engines import replay
 from replaytool.engines.temporal.events.labels import name_events
 from replaytool.engines.temporal.events.scrubbable_fields import (
@@ -28,14 +28,14 @@ from replaytool.engines.temporal.events.scrubbable_fields import (
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes
 from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
-from replaytool.replay.jobs import Asked, Job
+from replaytool.replay.jobs import JobRequest, WorkerJob
 
-DECIDES, WRITTEN = "the verdict depends on it", "the code writes it itself"
-HIDDEN = "it is encoded so that it cannot be looked into"
+DECIDES, WRITTEN = "the verdict depends on it", "the code produces it"
+HIDDEN = "its encoding cannot be read"
 _SHORT = 4
-"""Shorter texts are found in any id."""
+"""Shorter texts occur in any ID by chance."""
 _ROUNDS = 4
-# Events that record what the code asked for: what they say comes from the rest.
+# Events that record commands: the code produces their values from the other events.
 _COMMANDS = (
     "ActivityTaskScheduled", "StartChildWorkflowExecutionInitiated", "SignalExternalWorkflowExecutionInitiated",
     "NexusOperationScheduled", "UpsertWorkflowSearchAttributes", "WorkflowPropertiesModified",
@@ -45,39 +45,39 @@ _COMMANDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A field in which an original value stands as before."""
+class KeptField:
+    """A field that still has an original value."""
 
     field: str
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Scrubbed:
-    """What became of one history."""
+class ScrubResult:
+    """The result for one history."""
 
     verdict: str
-    """With the code, before as well as after."""
+    """The verdict with the code, the same before and after."""
     reason: str = ""
-    """Why it was not accepted; "" where it was."""
+    """Why the result was not accepted, or ""."""
     history: str = ""
     workflow_id: str | None = None
     replaced: int = 0
-    """Values that are others now."""
-    kept: tuple[Kept, ...] = ()
+    """Number of values that changed."""
+    kept: tuple[KeptField, ...] = ()
 
 
 Unit = tuple[str, Any]
-"""A field's label and a value in it; None stands for all of its values."""
+"""A field's label and one value in it; None means all its values."""
 
 
 @dataclass
-class _Scrub:
-    """One history on its way."""
+class _HistoryScrubber:
+    """Scrubs one history."""
 
-    asked: Asked
-    rules: rules.Rules
-    standins: Standins
+    asked: JobRequest
+    rules: rules.ScrubRules
+    standins: Pseudonyms
     events: list[dict[str, Any]] = field(default_factory=list)
     about: list[str] = field(default_factory=list)
     tried: dict[tuple[Unit, ...], tuple[list[dict[str, Any]], str | None] | None] = field(default_factory=dict)
@@ -86,90 +86,99 @@ class _Scrub:
         run = from_bytes(self.asked.run, self.asked.history)
         self.about = [name for _, name, _ in name_events(run.events)]
         self.events = [json.loads(event.raw) for event in run.events]
-        self.before = self._verdict(self.events, run.workflow_id)
-        self.signature = _signature(self.before)
+        self.before = self.replay_events(self.events, run.workflow_id)
+        self.signature = _verdict_signature(self.before)
         self.left = {(one.event_id, one.path.partition("[")[0].partition(".")[0]) for one in self.before.drift}
         self.parted = {str(event_id) for event_id, _ in self.left}
 
-    def _verdict(self, events: Sequence[dict[str, Any]], workflow_id: str | None, engine: str = "direct") -> Verdict:
+    def replay_events(
+        self, events: Sequence[dict[str, Any]], workflow_id: str | None, engine: str = "direct"
+    ) -> Verdict:
         options = replace(self.asked.options, steps=True)
-        return replay(self._run(events, workflow_id), self.asked.code, options, engine)
+        return replay(self._make_run(events, workflow_id), self.asked.code, options, engine)
 
-    def _run(self, events: Sequence[dict[str, Any]], workflow_id: str | None) -> Run:
-        return from_bytes(replace(self.asked.run, workflow_id=workflow_id), _history(events).encode())
+    def _make_run(self, events: Sequence[dict[str, Any]], workflow_id: str | None) -> Run:
+        return from_bytes(replace(self.asked.run, workflow_id=workflow_id), _history_json(events).encode())
 
-    def candidates(self) -> list[Unit]:
-        """The fields from outside that would be replaced, in the order of the record."""
+    def candidate_fields(self) -> list[Unit]:
+        """Return the fields from outside that would be replaced, in the order of the history."""
         found: dict[Unit, None] = {}
         for event, about in zip(self.events, self.about, strict=True):
             is_told = event["eventId"] not in self.parted and read_event_type(event) in _COMMANDS
             if not is_told:
                 found |= {
-                    (one.label, None): None for one in list_fields(event, about) if self._replaced(one) != one.value
+                    (one.label, None): None
+                    for one in list_fields(event, about)
+                    if self._replace_field(one) != one.value
                 }
         return list(found)
 
-    def values_of(self, kept: Iterable[Unit]) -> list[Unit]:
-        """The values in these fields, one by one."""
+    def values_in_fields(self, kept: Iterable[Unit]) -> list[Unit]:
+        """Return the values in these fields, one by one."""
         labels = {label for label, _ in kept}
         found: dict[Unit, None] = {}
         for event, about in zip(self.events, self.about, strict=True):
             found |= {(one.label, one.value): None for one in list_fields(event, about) if one.label in labels}
         return list(found)
 
-    def _replaced(self, one: ScrubbableField) -> Any:
-        return self.rules.replaced(one, self.standins.of)
+    def _replace_field(self, one: ScrubbableField) -> Any:
+        return self.rules.replace_field(one, self.standins.replace_value)
 
-    def accepted(self, keep: Sequence[Unit]) -> bool:
-        """Whether the history without all but these says the same about the code."""
-        return self.made(keep) is not None
+    def is_accepted(self, keep: Sequence[Unit]) -> bool:
+        """Return whether the history with only these fields kept gives the same verdict and commands."""
+        return self.try_replacement(keep) is not None
 
-    def made(self, keep: Sequence[Unit]) -> tuple[list[dict[str, Any]], str | None] | None:
-        """The history without all but these and its workflow id, if it is accepted."""
+    def try_replacement(self, keep: Sequence[Unit]) -> tuple[list[dict[str, Any]], str | None] | None:
+        """Return the events and workflow ID with only these fields kept, if they are accepted."""
         key = tuple(keep)
         if key not in self.tried:
-            self.tried[key] = self._made(set(keep))
+            self.tried[key] = self._replace_all_but(set(keep))
         return self.tried[key]
 
-    def _made(self, keep: set[Unit]) -> tuple[list[dict[str, Any]], str | None] | None:
+    def _replace_all_but(self, keep: set[Unit]) -> tuple[list[dict[str, Any]], str | None] | None:
         texts: dict[str, str] = {}
 
-        def change(one: ScrubbableField) -> Any:
+        def replace_unless_kept(one: ScrubbableField) -> Any:
             if (one.label, None) in keep or (one.label, one.value) in keep:
                 return one.value
-            made = self._replaced(one)
+            made = self._replace_field(one)
             if isinstance(one.value, str) and made != one.value and len(one.value) >= _SHORT:
                 texts[one.value] = made
             return made
 
-        events = [change_fields(event, about, change) for event, about in zip(self.events, self.about, strict=True)]
-        events = [produced.with_ids(event, texts) for event in events]
+        events = [
+            change_fields(event, about, replace_unless_kept)
+            for event, about in zip(self.events, self.about, strict=True)
+        ]
+        events = [produced.replace_ids(event, texts) for event in events]
         workflow_id = self.asked.run.workflow_id
-        workflow_id = produced.id_of(workflow_id, texts) if workflow_id else workflow_id
+        workflow_id = produced.replace_id(workflow_id, texts) if workflow_id else workflow_id
         for _ in range(_ROUNDS):
-            verdict = self._verdict(events, workflow_id)
-            again = produced.rewritten(events, verdict, self.left)
-            others = produced.other_ids(verdict) if verdict.verdict != self.before.verdict or verdict.drift else {}
-            again = [produced.with_ids(event, others) for event in again]
+            verdict = self.replay_events(events, workflow_id)
+            again = produced.rewrite_events(events, verdict, self.left)
+            others = (
+                produced.find_changed_ids(verdict) if verdict.verdict != self.before.verdict or verdict.drift else {}
+            )
+            again = [produced.replace_ids(event, others) for event in again]
             if again == events:
-                return (events, workflow_id) if _signature(verdict) == self.signature else None
+                return (events, workflow_id) if _verdict_signature(verdict) == self.signature else None
             events = again
         return None
 
-    def still_there(self, events: Sequence[dict[str, Any]], keep: Sequence[Unit]) -> list[Kept]:
-        """Original texts that stand where they stood, and why."""
+    def find_kept_fields(self, events: Sequence[dict[str, Any]], keep: Sequence[Unit]) -> list[KeptField]:
+        """Return the fields that still have their original value, and why."""
         decides = {label for label, _ in keep}
-        found: dict[Kept, None] = {}
+        found: dict[KeptField, None] = {}
         for before, after, about in zip(self.events, events, self.about, strict=True):
             for one, other in zip(list_fields(before, about), list_fields(after, about), strict=False):
                 if isinstance(one.value, OpaqueValue):
-                    found[Kept(one.label, f"{HIDDEN}: {one.value.encoding}")] = None
-                elif self._replaced(one) != one.value and one.value == other.value:
-                    found[Kept(one.label, DECIDES if one.label in decides else WRITTEN)] = None
+                    found[KeptField(one.label, f"{HIDDEN}: {one.value.encoding}")] = None
+                elif self._replace_field(one) != one.value and one.value == other.value:
+                    found[KeptField(one.label, DECIDES if one.label in decides else WRITTEN)] = None
         return list(found)
 
-    def replaced_in(self, events: Sequence[dict[str, Any]]) -> int:
-        """How many values are others now."""
+    def count_replaced(self, events: Sequence[dict[str, Any]]) -> int:
+        """Count the values that changed."""
         return sum(
             one.value != other.value
             for before, after, about in zip(self.events, events, self.about, strict=True)
@@ -177,8 +186,8 @@ class _Scrub:
         )
 
 
-def _signature(verdict: Verdict) -> tuple[Any, ...]:
-    """What must not change: the verdict, where it is found, and the commands in their order."""
+def _verdict_signature(verdict: Verdict) -> tuple[Any, ...]:
+    """Return what must stay the same: the verdict, its event, and the commands in order."""
     place = verdict.divergence or verdict.failure
     return (
         verdict.verdict,
@@ -191,37 +200,41 @@ def _signature(verdict: Verdict) -> tuple[Any, ...]:
     )
 
 
-def _history(events: Sequence[Mapping[str, Any]]) -> str:
+def _history_json(events: Sequence[Mapping[str, Any]]) -> str:
     return '{"events":[' + ",\n".join(json.dumps(event, separators=(",", ":")) for event in events) + "]}\n"
 
 
-def _work(asked: Asked) -> Scrubbed:
+def _scrub_history(asked: JobRequest) -> ScrubResult:
     given = asked.argument
-    work = _Scrub(asked, rules.parsed(given["only"], given["keep"]), Standins(bytes.fromhex(given["key"])))
+    work = _HistoryScrubber(
+        asked, rules.parse_rules(given["only"], given["keep"]), Pseudonyms(bytes.fromhex(given["key"]))
+    )
     word = work.before.verdict
     if word in ("unverified", "crashed"):
-        return Scrubbed(word, f"what it shows cannot be compared: {work.before.reason}")
-    labels = work.candidates()
-    if not work.accepted(labels):
-        return Scrubbed(word, "the code does not do the same twice on this history")
-    keep = fewest(labels, work.accepted)
-    values = work.values_of(keep)
-    keep = fewest(values, work.accepted) if work.accepted(values) else keep
-    events, workflow_id = work.made(keep) or (work.events, asked.run.workflow_id)
-    before = work._verdict(work.events, asked.run.workflow_id, "auto")
-    after = work._verdict(events, workflow_id, "auto")
+        return ScrubResult(word, f"its verdict cannot be compared: {work.before.reason}")
+    labels = work.candidate_fields()
+    if not work.is_accepted(labels):
+        return ScrubResult(word, "two replays of this history with the same code differ")
+    keep = find_fewest(labels, work.is_accepted)
+    values = work.values_in_fields(keep)
+    keep = find_fewest(values, work.is_accepted) if work.is_accepted(values) else keep
+    events, workflow_id = work.try_replacement(keep) or (work.events, asked.run.workflow_id)
+    before = work.replay_events(work.events, asked.run.workflow_id, "auto")
+    after = work.replay_events(events, workflow_id, "auto")
     if after.verdict != before.verdict:
-        return Scrubbed(before.verdict, f"the SDK's replayer says {after.verdict} then: {after.reason}")
-    kept = work.still_there(events, keep)
-    return Scrubbed(word, "", _history(events), workflow_id, work.replaced_in(events), tuple(kept))
+        return ScrubResult(
+            before.verdict, f"after scrubbing, the SDK's replayer reports {after.verdict}: {after.reason}"
+        )
+    kept = work.find_kept_fields(events, keep)
+    return ScrubResult(word, "", _history_json(events), workflow_id, work.count_replaced(events), tuple(kept))
 
 
-SCRUB: Job[Scrubbed] = Job(
+SCRUB: WorkerJob[ScrubResult] = WorkerJob(
     name="replaytool.corpus.scrub.scrub_job:SCRUB",
-    answer=Scrubbed,
-    work=_work,
-    crashed=lambda reason, seconds: Scrubbed("crashed", reason),
-    fault=lambda reason, place: Scrubbed("unverified", f"{reason} ({place})"),
+    answer=ScrubResult,
+    work=_scrub_history,
+    crashed=lambda reason, seconds: ScrubResult("crashed", reason),
+    fault=lambda reason, place: ScrubResult("unverified", f"{reason} ({place})"),
     is_last=lambda one: one.verdict == "crashed",
     is_shaky=lambda one: one.verdict in ("crashed", "failed"),
 )

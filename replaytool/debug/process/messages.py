@@ -1,4 +1,4 @@
-"""What is said between a walk and the child that replays one code for it: numbered questions, and replies to them."""
+"""The messages between the debugger and its child process: numbered questions and their replies."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from replaytool.model.history import Run
 from replaytool.model.verdict import CallSite
 
 
-class Open(msgspec.Struct, tag=True):
+class OpenRun(msgspec.Struct, tag=True):
     """Replay this run and keep its states; its history follows as bytes."""
 
     run: Run
     builds: dict[int, str]
-    """Who completed each task: whoever loaded the history knows more spellings of that than a replay needs."""
+    """By task event: the build that completed it. The loader knows more encodings of it than a replay needs."""
 
 
-class At(msgspec.Struct, tag=True):
-    """The Moment just after an event."""
+class StateAt(msgspec.Struct, tag=True):
+    """The state just after an event."""
 
     event_id: int
 
 
-class Evaluate(msgspec.Struct, tag=True):
-    """The expression at every step."""
+class EvaluateExpression(msgspec.Struct, tag=True):
+    """The expression's value at every step."""
 
     text: str
 
 
-class LineOf(msgspec.Struct, tag=True):
-    """The line that made an expression what it is after a task."""
+class FindLine(msgspec.Struct, tag=True):
+    """The line that gave an expression its value after a task."""
 
     text: str
     task_event_id: int
     truth: bool
 
 
-class States(msgspec.Struct, tag=True):
+class DigestStates(msgspec.Struct, tag=True):
     """A digest of the state after each completed task."""
 
 
@@ -47,24 +47,24 @@ class ReadFile(msgspec.Struct, tag=True):
     file: str
 
 
-class Cancel(msgspec.Struct, tag=True):
-    """Give up the questions up to this one."""
+class CancelQuestions(msgspec.Struct, tag=True):
+    """Cancel the questions up to this one."""
 
     number: int
 
 
-Question = Open | At | Evaluate | LineOf | States | ReadFile | Cancel
+Question = OpenRun | StateAt | EvaluateExpression | FindLine | DigestStates | ReadFile | CancelQuestions
 
 
-class Asking(msgspec.Struct):
+class NumberedQuestion(msgspec.Struct):
     """A question with its number."""
 
     number: int
     what: Question
 
 
-class Reply(msgspec.Struct, omit_defaults=True):
-    """How far a question is, or its answer, or why there is none."""
+class DebugReply(msgspec.Struct, omit_defaults=True):
+    """The progress of a question, its answer, or why there is none."""
 
     number: int
     events: int | None = None
@@ -72,12 +72,12 @@ class Reply(msgspec.Struct, omit_defaults=True):
     trouble: Trouble | None = None
 
 
-class Evaluated(msgspec.Struct):
+class EvaluatedSteps(msgspec.Struct):
     """The answer to `Evaluate`."""
 
     steps: list[Seen]
     trouble: Trouble | None
-    """What ended the replay before the record did."""
+    """What ended the replay before the history ends."""
 
 
 class LineFound(msgspec.Struct):
@@ -87,7 +87,7 @@ class LineFound(msgspec.Struct):
     ran_at: int | None
 
 
-class Digests(msgspec.Struct):
-    """The answer to `States`: completed tasks and what stands for their states."""
+class StateDigests(msgspec.Struct):
+    """The answer to `States`: the completed tasks with a digest of their states."""
 
     tasks: list[tuple[int, int]]

@@ -1,4 +1,4 @@
-"""This side of a walk's child process: ask, wait, cancel; and what to say when the child is not there any more."""
+"""The parent's side of a debugger child process: ask, wait, cancel, and report a child that died."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
-from replaytool.debug.process.messages import Asking, Cancel, Open, Question, Reply
+from replaytool.debug.process.messages import CancelQuestions, DebugReply, NumberedQuestion, OpenRun, Question
 from replaytool.engines import CodeSpec
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import Trouble
 from replaytool.model.history import Run
-from replaytool.workers.worker_main import Ready, Setup, receive, send
+from replaytool.workers.worker_main import CodeLoaded, WorkerSetup, receive_message, send_message
 
 T = TypeVar("T")
 _LOADING = 120.0
@@ -32,91 +32,91 @@ _START = "import sys; sys.path[:] = sys.argv[1:]; from replaytool.debug.process.
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where one code is, and what a child of it may take."""
+class DebugProcessSetup:
+    """Where one code is, and what its child process may use."""
 
     spec: CodeSpec
     cwd: str
-    """Files are named as a person in this folder would name them."""
+    """File names in answers are relative to this folder."""
     sandbox: str = "shared"
     guard: bool = True
     seconds: float = 30.0
-    """How long a child may be silent before it is given up."""
+    """Seconds that a child may be silent before it is killed."""
     megabytes: int = 1024
 
 
-class Walker:
-    """One code's child. It is begun again if it should end while it is asked something other than to replay."""
+class DebugClient:
+    """The child process of one code. It is restarted if it dies on a question other than the replay."""
 
     def __init__(
         self,
-        place: Place,
+        place: DebugProcessSetup,
         run: Run,
         history: bytes,
         builds: Mapping[int, str],
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self._place, self._history = place, history
-        self._open = Open(replace(run, events=()), dict(builds))
+        self._open = OpenRun(replace(run, events=()), dict(builds))
         self._progress = progress
         self._lock = threading.Lock()
-        self._child: _Child | None = None
-        self._opened: Future[Reply] | None = None
+        self._child: _DebugProcess | None = None
+        self._opened: Future[DebugReply] | None = None
         self._closed = False
 
-    def begin(self) -> None:
-        """Start replaying, and come back at once."""
+    def begin_replay(self) -> None:
+        """Start the replay and return at once."""
         with self._lock:
-            self._begun()
+            self._running_process()
 
-    def ask(self, what: Question, kind: type[T]) -> tuple[T | None, Trouble | None]:
-        """The answer, or what came between; raises ReplaytoolError where the code cannot be loaded."""
+    def ask_question(self, what: Question, kind: type[T]) -> tuple[T | None, Trouble | None]:
+        """Return the answer, or the trouble; raise ReplaytoolError if the code cannot be loaded."""
         with self._lock:
-            child, opened = self._begun()
-        reply = child.wait(opened)
+            child, opened = self._running_process()
+        reply = child.wait_for_reply(opened)
         if reply.trouble is None:
-            reply = child.wait(child.ask(what))
+            reply = child.wait_for_reply(child.send_question(what))
             if reply.trouble is not None and reply.trouble.kind == "crashed":
                 with self._lock:
-                    self._opened = None  # it was replayed before, so it is this question that it did not survive
+                    self._opened = None  # the replay worked before, so this question killed it: restart next time
         if not reply.answer:
             return None, reply.trouble
         return msgspec.json.decode(reply.answer, type=kind), None
 
-    def _begun(self) -> tuple[_Child, Future[Reply]]:
+    def _running_process(self) -> tuple[_DebugProcess, Future[DebugReply]]:
         if self._closed:
-            raise ReplaytoolError("the walk is closed", "begin another one")
+            raise ReplaytoolError("this debug session is closed", "open the run again")
         if self._child is None or self._opened is None:
             if self._child is not None:
-                self._child.end()
-            self._child = _Child(self._place, self._progress)
-            self._opened = self._child.ask(self._open, self._history)
+                self._child.end_process()
+            self._child = _DebugProcess(self._place, self._progress)
+            self._opened = self._child.send_question(self._open, self._history)
         return self._child, self._opened
 
-    def cancel(self) -> None:
-        """Whatever is being answered ends as `cancelled`; a replay that was cancelled is begun again when asked."""
+    def cancel_questions(self) -> None:
+        """Cancel all running questions; a cancelled replay starts again with the next question."""
         with self._lock:
             child, opened = self._child, self._opened
             if child is None:
                 return
-            child.cancel()
+            child.cancel_questions()
             if opened is not None and not opened.done():
                 self._opened = None
 
-    def close(self) -> None:
-        """End the child."""
+    def close_process(self) -> None:
+        """End the child process."""
         with self._lock:
             self._closed = True
             if self._child is not None:
-                self._child.end()
+                self._child.end_process()
 
 
-class _Child:
-    """One process and the thread that reads what it says."""
+class _DebugProcess:
+    """One process, and the threads that write to it and read from it."""
 
-    def __init__(self, place: Place, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, place: DebugProcessSetup, progress: Callable[[int], None] | None) -> None:
         self._place, self._progress = place, progress
-        self._waiting: dict[int, Future[Reply]] = {}
+        self._waiting: dict[int, Future[DebugReply]] = {}
         self._number = 0
         self._lock = threading.Lock()
         self._heard = time.monotonic()
@@ -134,24 +134,24 @@ class _Child:
         )
         options = {"sandbox": place.sandbox, "guard": place.guard}
         self._outbox: SimpleQueue[tuple[Any, bytes] | None] = SimpleQueue()
-        self._outbox.put((Setup(place.spec, options=options, memory=place.megabytes * _MEGABYTE), b""))
-        for work in (self._write, self._read):
+        self._outbox.put((WorkerSetup(place.spec, options=options, memory=place.megabytes * _MEGABYTE), b""))
+        for work in (self._write_messages, self._read_replies):
             threading.Thread(target=work, daemon=True).start()
 
-    def ask(self, what: Question, history: bytes = b"") -> Future[Reply]:
-        """Send a question; its reply comes when it comes."""
+    def send_question(self, what: Question, history: bytes = b"") -> Future[DebugReply]:
+        """Send a question and return its future reply."""
         with self._lock:
             self._number += 1
-            reply: Future[Reply] = Future()
+            reply: Future[DebugReply] = Future()
             self._waiting[self._number] = reply
             self._heard = time.monotonic()
-            self._outbox.put((Asking(self._number, what), history))
+            self._outbox.put((NumberedQuestion(self._number, what), history))
         if self._process.poll() is not None:
-            self._ended()
+            self._fail_waiting()
         return reply
 
-    def wait(self, reply: Future[Reply]) -> Reply:
-        """The reply; a child that is silent for too long is ended, and has crashed."""
+    def wait_for_reply(self, reply: Future[DebugReply]) -> DebugReply:
+        """Return the reply; kill a child that is silent for too long."""
         while True:
             try:
                 found = reply.result(0.2)
@@ -164,12 +164,12 @@ class _Child:
                 raise self._refused
             return found
 
-    def cancel(self) -> None:
-        """Give up all that is being answered."""
-        self._outbox.put((Asking(0, Cancel(self._number)), b""))
+    def cancel_questions(self) -> None:
+        """Cancel everything that is being answered."""
+        self._outbox.put((NumberedQuestion(0, CancelQuestions(self._number)), b""))
 
-    def end(self) -> None:
-        """Ask it to go, and make it."""
+    def end_process(self) -> None:
+        """Ask the process to exit, and kill it if it does not."""
         self._outbox.put(None)
         try:
             self._process.wait(0.5)
@@ -177,31 +177,31 @@ class _Child:
             self._process.kill()
             self._process.wait()
 
-    def _write(self) -> None:
-        """A child that is loading its code reads nothing, and nobody should have to wait for that."""
+    def _write_messages(self) -> None:
+        """Write messages from a thread of its own: a child that is loading its code reads nothing."""
         assert self._process.stdin is not None
         with suppress(OSError):
             while (given := self._outbox.get()) is not None:
-                send(self._process.stdin, *given)
+                send_message(self._process.stdin, *given)
             self._process.stdin.close()
 
-    def _read(self) -> None:
+    def _read_replies(self) -> None:
         assert self._process.stdout is not None
         try:
-            ready: Ready = receive(self._process.stdout, Ready)[0]
+            ready: CodeLoaded = receive_message(self._process.stdout, CodeLoaded)[0]
             if ready.error:
                 self._refused = ReplaytoolError(ready.error, ready.hint, ready.exit_code)
             self._heard, self._silence = time.monotonic(), self._place.seconds
             while True:
-                self._take(receive(self._process.stdout, Reply)[0])
+                self._deliver_reply(receive_message(self._process.stdout, DebugReply)[0])
         except (EOFError, OSError, msgspec.DecodeError):
             self._process.kill()
             self._process.wait()
-            self._ended()
+            self._fail_waiting()
         finally:
             self._process.stdout.close()
 
-    def _take(self, reply: Reply) -> None:
+    def _deliver_reply(self, reply: DebugReply) -> None:
         self._heard = time.monotonic()
         if reply.events is not None:
             if self._progress is not None:
@@ -212,16 +212,16 @@ class _Child:
         if waiting is not None:
             waiting.set_result(reply)
 
-    def _ended(self) -> None:
+    def _fail_waiting(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, {}
         for number, one in waiting.items():
             with suppress(Exception):
-                one.set_result(Reply(number, trouble=Trouble("crashed", self._end_in_words())))
+                one.set_result(DebugReply(number, trouble=Trouble("crashed", self._describe_end())))
 
-    def _end_in_words(self) -> str:
+    def _describe_end(self) -> str:
         if self._late:
-            return f"the replay's process was ended after {self._silence:g} seconds without a word"
+            return f"the replay's process was killed after {self._silence:g} seconds without an answer"
         code = self._process.returncode
         words = f"was killed by signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
         self._errors.seek(0)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from replaytool.check.causes import message
+from replaytool.check.causes import describe_finding
 from replaytool.model.verdict import Checked, Report
 from replaytool.render.code_frame import in_repository
 from replaytool.render.report.summary import command_line, look, name, sides
@@ -65,7 +65,7 @@ def _case(suite: Element, report: Report, one: Checked) -> None:
 
 def _result(report: Report, one: Checked) -> tuple[str, str]:
     """A run that does not fail the check, although something is wrong with it, was as good as not run."""
-    said = message(one.verdict)
+    said = describe_finding(one.verdict)
     if report.fails(one):
         return "error" if one.verdict.verdict == "crashed" else "failure", said
     if one.verdict.verdict in ("ok", "drift"):

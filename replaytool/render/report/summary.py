@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from replaytool.check.causes import findings
+from replaytool.check.causes import group_findings
 from replaytool.model.history import Payload
 from replaytool.model.verdict import Cause, Checked, Command, Drift, Expected, Report, Verdict
 from replaytool.render.code_frame import in_repository
@@ -57,8 +57,8 @@ def told(report: Report) -> list[Told]:
     """What fails first, then the most frequent first."""
     pictures = {cause.id: cause.timeline for cause in report.causes}
     found = [
-        Told(_with_picture(one.cause, pictures), _level(report, one.runs), one.runs, one.example)
-        for one in findings(report.runs)
+        Told(_with_picture(one.cause, pictures), _level(report, one.runs), one.runs, one.example_run)
+        for one in group_findings(report.runs)
     ]
     return sorted(found, key=lambda one: (_ORDER[one.level], -one.cause.runs, one.cause.id))
 

@@ -1,4 +1,4 @@
-"""Which code each build had: named one by one, checked out of git, or one code for all of them."""
+"""Map each build to its code: named by the user, checked out of git, or one code for all builds."""
 
 from __future__ import annotations
 
@@ -9,78 +9,80 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replaytool.errors import ReplaytoolError
-from replaytool.replay.code.git_worktrees import Placed, Worktrees
+from replaytool.replay.code.git_worktrees import PlacedCode, Worktrees
 from replaytool.replay.code.user_code import CodeSpec
 
 
 @dataclass(frozen=True, slots=True)
 class CodeMap:
-    """What a person said about code: by build, from git, and for whatever is left."""
+    """What the user said about code: by build, from git, and a default for the rest."""
 
     default: CodeSpec | None = None
     builds: Mapping[str, CodeSpec] = field(default_factory=dict)
     git: bool = False
-    """Build ids are refs or commits, or lead to them, of the repository that the default code is in."""
+    """Build IDs are refs or commits of the default code's repository, or `pattern` turns them into refs."""
     pattern: str = ""
-    """How a build id leads to a ref: `release-{build}`, or a regular expression whose group is the ref."""
+    """`release-{build}`, or a regular expression whose group is the ref."""
 
 
-class Places:
-    """The code of each build of one run; what was checked out for it is removed when it is closed."""
+class BuildCheckouts:
+    """The code of each build of one run. Closing it removes the checkouts."""
 
     def __init__(self, code: CodeMap, builds: Iterable[str | None]) -> None:
-        self._by_build: dict[str | None, Placed] = {}
+        self._by_build: dict[str | None, PlacedCode] = {}
         self.missing: dict[str | None, str] = {}
         """Builds without code, and why."""
         self._worktrees: Worktrees | None = None
         try:
             for build in dict.fromkeys(builds):
-                self._place(code, build)
+                self._resolve_build(code, build)
         except BaseException:
-            self.close()
+            self.remove_checkouts()
             raise
 
-    def of(self, build: str | None) -> Placed | None:
-        """The code that a build had."""
+    def code_of_build(self, build: str | None) -> PlacedCode | None:
+        """Return the code of a build."""
         return self._by_build.get(build)
 
-    def all(self) -> list[Placed]:
-        """Each code once."""
+    def distinct_codes(self) -> list[PlacedCode]:
+        """Return each code once."""
         return list(dict.fromkeys(self._by_build.values()))
 
-    def builds(self, placed: Placed) -> list[str | None]:
-        """The builds that are replayed with this code."""
+    def builds_of_code(self, placed: PlacedCode) -> list[str | None]:
+        """Return the builds that this code replays."""
         return [build for build, one in self._by_build.items() if one == placed]
 
-    def close(self) -> None:
-        """Remove what was checked out."""
+    def remove_checkouts(self) -> None:
+        """Remove the checkouts."""
         if self._worktrees is not None:
-            self._worktrees.close()
+            self._worktrees.remove_worktrees()
 
-    def _place(self, code: CodeMap, build: str | None) -> None:
+    def _resolve_build(self, code: CodeMap, build: str | None) -> None:
         named = code.builds.get(build or "")
         if named is not None:
-            self._by_build[build] = Placed(named, os.getcwd(), f"{build} ({', '.join(named.workflows)})")
+            self._by_build[build] = PlacedCode(named, os.getcwd(), f"{build} ({', '.join(named.workflows)})")
         elif code.git:
-            self._from_git(code, build)
+            self._check_out_build(code, build)
         elif code.default is not None:
-            self._by_build[build] = Placed(code.default, os.getcwd(), ", ".join(code.default.workflows))
+            self._by_build[build] = PlacedCode(code.default, os.getcwd(), ", ".join(code.default.workflows))
         else:
-            self.missing[build] = f"no code was named for build {build}" if build else "no build is recorded here"
+            self.missing[build] = (
+                f"no code is named for build {build}" if build else "the history records no build here"
+            )
 
-    def _from_git(self, code: CodeMap, build: str | None) -> None:
+    def _check_out_build(self, code: CodeMap, build: str | None) -> None:
         if code.default is None:
             raise AssertionError("git was asked for without a place to look in")
         if self._worktrees is None:
             self._worktrees = Worktrees(Path(code.default.folder or "."))
-        commit = self._worktrees.commit(_ref(build or "", code.pattern))
+        commit = self._worktrees.resolve_commit(_ref_of_build(build or "", code.pattern))
         if commit is None:
-            self.missing[build] = f"build {build} is no commit of {self._worktrees.root}"
+            self.missing[build] = f"build {build} is not a commit of {self._worktrees.root}"
             return
-        self._by_build[build] = self._worktrees.placed(code.default, commit, f"{build} (commit {commit[:9]})")
+        self._by_build[build] = self._worktrees.check_out_code(code.default, commit, f"{build} (commit {commit[:9]})")
 
 
-def _ref(build: str, pattern: str) -> str:
+def _ref_of_build(build: str, pattern: str) -> str:
     if not pattern:
         return build
     if "{build}" in pattern:
@@ -88,5 +90,7 @@ def _ref(build: str, pattern: str) -> str:
     try:
         found = re.search(pattern, build)
     except re.error as error:
-        raise ReplaytoolError(f"--git-ref {pattern!r} is no pattern: {error}", "for example release-{build}") from error
+        raise ReplaytoolError(
+            f"--git-ref {pattern!r} is not a valid pattern: {error}", "write for example release-{build}"
+        ) from error
     return "" if found is None else found[1] if found.groups() else found[0]

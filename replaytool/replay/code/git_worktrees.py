@@ -1,4 +1,4 @@
-"""Commits of the user's repository, checked out beside it: code as it was, without touching what is there now."""
+"""Check out commits of the user's repository in temporary folders, without touching the user's checkout."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _FOR_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """Code that can be loaded now."""
+class PlacedCode:
+    """Code that can be loaded now, and the working directory to load it in."""
 
     spec: CodeSpec
     cwd: str
@@ -28,29 +28,31 @@ class Placed:
 
 
 class Worktrees:
-    """Commits checked out beside the repository, never in the person's own checkout."""
+    """Checked-out commits of one repository; closing removes them."""
 
     def __init__(self, inside: Path) -> None:
-        self.root = Path(_git(inside, "rev-parse", "--show-toplevel", wrong="no git repository is here"))
+        self.root = Path(
+            _require_git(inside, "rev-parse", "--show-toplevel", wrong=f"{inside} is not in a git repository")
+        )
         self._folder = Path(tempfile.mkdtemp(prefix="replaytool-builds-")).resolve()
         self._made: dict[str, Path] = {}
 
-    def commit(self, ref: str) -> str | None:
-        """The commit that a ref means, if there is one."""
+    def resolve_commit(self, ref: str) -> str | None:
+        """Return the commit that a ref names, or None."""
         if not _PLAIN_REF.fullmatch(ref):
             return None
-        found = _run(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        found = _run_git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         return found.stdout.strip() or None
 
-    def merge_base(self, ref: str) -> str:
-        """The commit that a branch and the checkout both come from: what the change is a change of."""
-        commit = self.commit(ref)
+    def find_merge_base(self, ref: str) -> str:
+        """Return the commit that `ref` and the checkout branched from."""
+        commit = self.resolve_commit(ref)
         if commit is None:
             raise ReplaytoolError(
-                f"{visible(ref)} is no commit of {self.root}",
+                f"{visible(ref)} is not a commit of {self.root}",
                 "fetch it: `git fetch origin BRANCH`; in CI, fetch-depth: 0",
             )
-        found = _run(self.root, "merge-base", commit, "HEAD").stdout.strip()
+        found = _run_git(self.root, "merge-base", commit, "HEAD").stdout.strip()
         if not found:
             raise ReplaytoolError(
                 f"{visible(ref)} and HEAD have no commit in common here",
@@ -58,32 +60,34 @@ class Worktrees:
             )
         return found
 
-    def placed(self, spec: CodeSpec, commit: str, label: str) -> Placed:
-        """The same modules and paths, in this commit."""
-        there = self._checked_out(commit)
+    def check_out_code(self, spec: CodeSpec, commit: str, label: str) -> PlacedCode:
+        """Check out the commit and return the spec with its paths moved into the checkout."""
+        there = self._add_worktree(commit)
         here = Path.cwd()
-        cwd = there / self._inside(here) if here.is_relative_to(self.root) else there
-        folder = there / self._inside(Path(spec.folder).resolve()) if spec.folder else cwd
-        workflows = tuple(self._moved(item, there) for item in spec.workflows)
-        return Placed(
+        cwd = there / self._path_in_repository(here) if here.is_relative_to(self.root) else there
+        folder = there / self._path_in_repository(Path(spec.folder).resolve()) if spec.folder else cwd
+        workflows = tuple(self._move_into_checkout(item, there) for item in spec.workflows)
+        return PlacedCode(
             replace(spec, workflows=workflows, folder=str(folder), instead_of=(str(self.root), str(there))),
             str(cwd if cwd.is_dir() else there),
             label,
         )
 
-    def _moved(self, item: str, there: Path) -> str:
-        return str(there / self._inside(Path(item).resolve())) if os.path.isabs(item) else item
+    def _move_into_checkout(self, item: str, there: Path) -> str:
+        return str(there / self._path_in_repository(Path(item).resolve())) if os.path.isabs(item) else item
 
-    def _inside(self, path: Path) -> Path:
+    def _path_in_repository(self, path: Path) -> Path:
         if not path.is_relative_to(self.root):
             raise ReplaytoolError(f"{path} is not in the repository {self.root}", "name code of this repository")
         return path.relative_to(self.root)
 
-    def _checked_out(self, commit: str) -> Path:
+    def _add_worktree(self, commit: str) -> Path:
         if commit not in self._made:
             there = self._folder / commit[:12]
             wrong = f"commit {commit[:12]} cannot be checked out"
-            _git(self.root, "worktree", "add", "--quiet", "--force", "--detach", str(there), commit, wrong=wrong)
+            _require_git(
+                self.root, "worktree", "add", "--quiet", "--force", "--detach", str(there), commit, wrong=wrong
+            )
             self._made[commit] = there
         return self._made[commit]
 
@@ -91,19 +95,19 @@ class Worktrees:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self.remove_worktrees()
 
-    def close(self) -> None:
-        """Remove them all, from the disk and from git's list."""
+    def remove_worktrees(self) -> None:
+        """Remove all checkouts from the disk and from git's list."""
         for there in self._made.values():
-            _run(self.root, "worktree", "remove", "--force", "--force", str(there))
+            _run_git(self.root, "worktree", "remove", "--force", "--force", str(there))
         self._made.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
-        _run(self.root, "worktree", "prune")
+        _run_git(self.root, "worktree", "prune")
 
 
-def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Git without the hooks and the surroundings of whoever called us."""
+def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run git without its hooks and without the caller's GIT_ variables."""
     environment = {key: value for key, value in os.environ.items() if key not in _FOR_GIT}
     return subprocess.run(
         ["git", "-C", str(folder), "-c", f"core.hooksPath={os.devnull}", *arguments],
@@ -111,11 +115,13 @@ def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def _git(folder: Path, *arguments: str, wrong: str) -> str:
+def _require_git(folder: Path, *arguments: str, wrong: str) -> str:
     try:
-        done = _run(folder, *arguments)
+        done = _run_git(folder, *arguments)
     except OSError as error:
         raise ReplaytoolError(f"{wrong}: {error}", "install git, or name the code itself") from error
     if done.returncode:
-        raise ReplaytoolError(f"{wrong}: {visible(done.stderr.strip())}", "git must know the place and the commit")
+        raise ReplaytoolError(
+            f"{wrong}: {visible(done.stderr.strip())}", "check that the folder is a git checkout and holds the commit"
+        )
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""The workflow code to replay: found, imported, and told by type name, with what the user's worker is made with."""
+"""Load the user's workflow code: workflow classes by type, and the settings of the user's worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from typing import Any
 
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import CodeInfo
-from replaytool.replay.code.importing import imported, in_user_code, look_elsewhere, modules_of, on_path
+from replaytool.replay.code.importing import (
+    add_to_path,
+    import_modules,
+    import_user_module,
+    redirect_imports,
+    user_code_error,
+)
 from replaytool.replay.isolation import side_effects as guard
 
 _SETTINGS = {
@@ -25,71 +31,71 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class CodeSpec:
-    """Where the code is. It says all that a child process must know to load the same."""
+    """Where the code is: everything that a worker process needs to load the same code."""
 
     workflows: tuple[str, ...]
     """Dotted modules, packages, files and folders."""
     replayer: str | None = None
-    """`module:function`, which returns what the SDK's Replayer is to be made with."""
+    """`module:function` that returns keyword arguments for the SDK's Replayer."""
     converter: str | None = None
-    """`module:attribute` of a data converter, where no replayer function gives one."""
+    """`module:attribute` of a data converter, if no replayer function gives one."""
     folder: str = ""
-    """What relative paths and names start from; "" is the current folder."""
+    """Base of relative paths and names; "" is the current folder."""
     instead_of: tuple[str, str] | None = None
-    """A tree and another checkout of it: what the import path has in the one is looked up in the other."""
+    """A tree and another checkout of it: imports from the first are redirected to the second."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """Code that is loaded."""
+    """Loaded code."""
 
     spec: CodeSpec
     definitions: Mapping[str, type] = field(default_factory=dict)
     dynamic: type | None = None
-    """The workflow that takes every type which no other one has."""
+    """The workflow that handles every type without a workflow of its own."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for the SDK's Replayer."""
     info: CodeInfo = field(default_factory=CodeInfo)
     roots: tuple[str, ...] = ()
 
-    def workflow(self, type_name: str) -> type | None:
-        """The class that a worker would take for this type."""
+    def workflow_class(self, type_name: str) -> type | None:
+        """Return the class that a worker would run for this type."""
         return self.definitions.get(type_name) or self.dynamic
 
 
-def load(spec: CodeSpec) -> Code:
-    """Import all that the spec names; raises ReplaytoolError for what a person must mend."""
-    guard.install()  # before the code is there: it may import a clock by name
+def load_code(spec: CodeSpec) -> Code:
+    """Import everything that the spec names; raise ReplaytoolError for what the user must fix."""
+    guard.install_hooks()  # before the code is imported: it may bind a clock function by name
     folder = Path(spec.folder or ".").resolve()
     if spec.instead_of is not None:
-        look_elsewhere(*map(Path, spec.instead_of))
-    found = [modules_of(item, folder) for item in spec.workflows]
+        redirect_imports(*map(Path, spec.instead_of))
+    found = [import_modules(item, folder) for item in spec.workflows]
     modules = [module for group, _ in found for module in group]
     roots = tuple(sorted({str(root) for _, root in found}))
-    settings = _settings(spec, folder)
-    classes = [*(one for module in modules for one in _classes(module)), *settings.pop("workflows", ())]
-    definitions, dynamic = _by_type(classes)
+    settings = _worker_settings(spec, folder)
+    classes = [*(one for module in modules for one in _workflow_classes(module)), *settings.pop("workflows", ())]
+    definitions, dynamic = _index_by_type(classes)
     if not definitions and dynamic is None:
         raise ReplaytoolError(
-            f"no workflow was found in {', '.join(spec.workflows)}", "a workflow is a class with @workflow.defn"
+            f"no workflow found in {', '.join(spec.workflows)}", "a workflow is a class with @workflow.defn"
         )
     names = tuple(dict.fromkeys(module.__name__ for module in modules))
     types = {name: one.__module__ for name, one in definitions.items()} | ({"": dynamic.__module__} if dynamic else {})
-    info = CodeInfo(names, fingerprint(roots, modules, settings), _files(roots), types, roots)
+    info = CodeInfo(names, fingerprint_code(roots, modules, settings), _user_files(roots), types, roots)
     return Code(spec, definitions, dynamic, settings, info, roots)
 
 
-def _files(roots: tuple[str, ...]) -> dict[str, str]:
-    """The user's modules that are loaded now."""
+def _user_files(roots: tuple[str, ...]) -> dict[str, str]:
+    """Return the user's loaded modules and their files."""
     from replaytool.replay import call_site as callsite
 
-    callsite.claim(roots)
+    callsite.claim_user_folders(roots)
     found = {name: str(getattr(module, "__file__", None) or "") for name, module in list(sys.modules.items())}
-    return {name: file for name, file in sorted(found.items()) if file.endswith(".py") and callsite.is_users(file)}
+    return {name: file for name, file in sorted(found.items()) if file.endswith(".py") and callsite.is_user_file(file)}
 
 
-def _classes(module: ModuleType) -> list[type]:
-    """The workflows that a module holds, its own and those that it takes from elsewhere."""
+def _workflow_classes(module: ModuleType) -> list[type]:
+    """Return the workflow classes in a module, imported ones included."""
     return [
         value
         for value in vars(module).values()
@@ -97,17 +103,19 @@ def _classes(module: ModuleType) -> list[type]:
     ]
 
 
-def _by_type(classes: list[type]) -> tuple[dict[str, type], type | None]:
+def _index_by_type(classes: list[type]) -> tuple[dict[str, type], type | None]:
     named: dict[str | None, dict[tuple[str, str], type]] = {}
     for one in classes:
         name = vars(one)["__temporal_workflow_definition"].name
-        named.setdefault(name, {}).setdefault(_place(one), one)
+        named.setdefault(name, {}).setdefault(_definition_place(one), one)
     for name, versions in named.items():
         if len(versions) > 1:
-            listed = "\n".join(f"  {one.__module__}.{one.__qualname__} ({_place(one)[0]})" for one in versions.values())
+            listed = "\n".join(
+                f"  {one.__module__}.{one.__qualname__} ({_definition_place(one)[0]})" for one in versions.values()
+            )
             what = f"workflow {name!r}" if name else "the dynamic workflow"
             raise ReplaytoolError(
-                f"{what} is there more than once:\n{listed}",
+                f"{what} is defined more than once:\n{listed}",
                 "name one module for each type: --workflows takes modules and files as well as folders",
             )
     first = {name: next(iter(versions.values())) for name, versions in named.items()}
@@ -115,23 +123,25 @@ def _by_type(classes: list[type]) -> tuple[dict[str, type], type | None]:
     return {str(name): one for name, one in sorted(first.items(), key=str)}, dynamic
 
 
-def _place(one: type) -> tuple[str, str]:
+def _definition_place(one: type) -> tuple[str, str]:
     module = sys.modules.get(one.__module__)
     return (str(getattr(module, "__file__", None) or one.__module__), one.__qualname__)
 
 
-def _settings(spec: CodeSpec, folder: Path) -> dict[str, Any]:
-    settings = _from_function(spec.replayer, folder) if spec.replayer else {}
+def _worker_settings(spec: CodeSpec, folder: Path) -> dict[str, Any]:
+    settings = _settings_from_function(spec.replayer, folder) if spec.replayer else {}
     if spec.converter and "data_converter" not in settings:
-        settings["data_converter"] = _attribute(spec.converter, folder, "converter")
+        settings["data_converter"] = _load_attribute(spec.converter, folder, "converter")
     return settings
 
 
-def _from_function(name: str, folder: Path) -> dict[str, Any]:
-    function = _attribute(name, folder, "replayer")
+def _settings_from_function(name: str, folder: Path) -> dict[str, Any]:
+    function = _load_attribute(name, folder, "replayer")
     if not callable(function):
-        raise ReplaytoolError(f"replayer {name!r} is no function", "it must return the Replayer's keyword arguments")
-    given = _called(name, function)
+        raise ReplaytoolError(
+            f"replayer {name!r} is not a function", "name a function that returns the Replayer's keyword arguments"
+        )
+    given = _call_settings_function(name, function)
     if not isinstance(given, Mapping):
         raise ReplaytoolError(
             f"replayer {name!r} returned {type(given).__name__}, not a mapping",
@@ -140,32 +150,32 @@ def _from_function(name: str, folder: Path) -> dict[str, Any]:
     unknown = sorted(set(given) - _SETTINGS)
     if unknown:
         raise ReplaytoolError(
-            f"replayer {name!r} returned what no Replayer takes: {', '.join(unknown)}",
-            f"it takes {', '.join(sorted(_SETTINGS))}",
+            f"replayer {name!r} returned unknown arguments: {', '.join(unknown)}",
+            f"the Replayer takes {', '.join(sorted(_SETTINGS))}",
         )
     return dict(given)
 
 
-def _called(name: str, function: Callable[[], Any]) -> Any:
+def _call_settings_function(name: str, function: Callable[[], Any]) -> Any:
     try:
         return function()
     except Exception as error:  # the user's function
-        raise in_user_code(f"replayer {name!r} failed", error) from error
+        raise user_code_error(f"replayer {name!r} failed", error) from error
 
 
-def _attribute(name: str, folder: Path, what: str) -> Any:
+def _load_attribute(name: str, folder: Path, what: str) -> Any:
     place, _, attribute = name.rpartition(":")
     if not place or not attribute:
-        raise ReplaytoolError(f"{what} {name!r} is no module:attribute", f'write {what} = "module:name"')
-    on_path(folder)
-    module = modules_of(place, folder)[0][0] if place.endswith(".py") else imported(place)
+        raise ReplaytoolError(f"{what} {name!r} is not of the form module:attribute", f'write {what} = "module:name"')
+    add_to_path(folder)
+    module = import_modules(place, folder)[0][0] if place.endswith(".py") else import_user_module(place)
     if not hasattr(module, attribute):
-        raise ReplaytoolError(f"{place} has no {attribute!r}", f"{what} must name something in the module")
+        raise ReplaytoolError(f"{place} has no attribute {attribute!r}", f"set {what} to a name that the module has")
     return getattr(module, attribute)
 
 
-def fingerprint(roots: tuple[str, ...], modules: list[ModuleType], settings: Mapping[str, Any]) -> str:
-    """One word for the code: the sources of all that is loaded from its folders, the settings, and the SDK."""
+def fingerprint_code(roots: tuple[str, ...], modules: list[ModuleType], settings: Mapping[str, Any]) -> str:
+    """Return an id of the code: the sources loaded from its folders, the settings, and the SDK's version."""
     import temporalio
 
     files = {str(getattr(module, "__file__", None) or "") for module in modules}

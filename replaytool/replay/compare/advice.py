@@ -1,4 +1,4 @@
-"""What to do about a divergence, where the pattern is a known one; silence is better than a guess."""
+"""Say what to do about a divergence whose pattern is known; no advice is better than a guess."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _GUARD = "keep the old behaviour for runs like this one: if workflow.patched({na
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What was going on around the divergence."""
+class DivergenceScene:
+    """What happened around the divergence."""
 
     expected: Expected
     actual: Command | None
     later_recorded: Sequence[Expected] = ()
-    """What the record holds behind the event."""
+    """What is recorded after the event."""
     later_produced: Sequence[Command] = ()
-    """What the code asked for behind the command, in the same task."""
+    """What the code asked for after the command, in the same task."""
     source: str = ""
-    """The text of the function that asked."""
+    """The source of the function that asked."""
 
 
-def advise(scene: Scene) -> str:
-    """The first pattern that fits."""
+def advise_on_divergence(scene: DivergenceScene) -> str:
+    """Return the advice of the first pattern that fits, or ""."""
     for pattern in _PATTERNS:
         text = pattern(scene)
         if text:
@@ -35,87 +35,85 @@ def advise(scene: Scene) -> str:
     return ""
 
 
-def _patch_gone(scene: Scene) -> str:
+def _advise_removed_patch(scene: DivergenceScene) -> str:
     if scene.expected.kind != "patch":
         return ""
     name = scene.expected.name
     return (
-        f"the record holds the patch {name!r}, and the code never asked for it: it was removed too early. "
-        f"Call workflow.deprecate_patch({name!r}) until no open run of the old code is left"
+        f"The history has the patch {name!r}, but the code does not ask for it: it was removed too early. "
+        f"Call workflow.deprecate_patch({name!r}) until no run of the old code is open"
     )
 
 
-def _set_order(scene: Scene) -> str:
-    if scene.actual is None or not iterates_over_a_set(scene.source):
+def _advise_set_order(scene: DivergenceScene) -> str:
+    if scene.actual is None or not has_loop_over_set(scene.source):
         return ""
     return (
-        "the code iterates over a set, whose order differs from process to process: "
-        "iterate over sorted(…) or over a list; the old order is lost unless the record's is written down"
+        "The code iterates over a set, and its order differs between processes. "
+        "Iterate over sorted(…) or a list. Runs like this one only pass with the recorded order"
     )
 
 
-def _swapped(scene: Scene) -> str:
-    if scene.actual is None or not _later(scene.actual, scene.later_recorded):
+def _advise_new_order(scene: DivergenceScene) -> str:
+    if scene.actual is None or not _is_recorded_later(scene.actual, scene.later_recorded):
         return ""
-    if not any(_same(one, scene.expected) for one in scene.later_produced):
+    if not any(_is_same_step(one, scene.expected) for one in scene.later_produced):
         return ""
-    return "the same steps come in another order: restore it, or " + _GUARD.format(name=_slug(scene.actual))
+    return "The same steps come in another order. Restore it, or " + _GUARD.format(name=_patch_name(scene.actual))
 
 
-def _removed(scene: Scene) -> str:
-    if scene.actual is None or not _later(scene.actual, scene.later_recorded):
+def _advise_removed_step(scene: DivergenceScene) -> str:
+    if scene.actual is None or not _is_recorded_later(scene.actual, scene.later_recorded):
         return ""
-    gone = _spoken(scene.expected)
-    return f"{gone} is skipped by the new code: it was removed or moved behind. Keep it, or " + _GUARD.format(
-        name=f"no-{_slug(scene.expected)}"
+    gone = _describe_step(scene.expected)
+    return f"The new code skips {gone}: it was removed or moved to later. Keep it, or " + _GUARD.format(
+        name=f"no-{_patch_name(scene.expected)}"
     )
 
 
-def _renamed(scene: Scene) -> str:
+def _advise_renamed_step(scene: DivergenceScene) -> str:
     expected, actual = scene.expected, scene.actual
     if actual is None or expected.kind != actual.kind or expected.kind not in _NAMED or expected.name == actual.name:
         return ""
-    if any(_same(one, expected) for one in scene.later_produced):
+    if any(_is_same_step(one, expected) for one in scene.later_produced):
         return ""
     return (
-        f"was {expected.name!r} renamed to {actual.name!r}? Keep the recorded name "
-        f"({_NAMED[expected.kind].format(name=expected.name)}), or " + _GUARD.format(name=_slug(actual))
+        f"Was {expected.name!r} renamed to {actual.name!r}? Keep the recorded name "
+        f"({_NAMED[expected.kind].format(name=expected.name)}), or " + _GUARD.format(name=_patch_name(actual))
     )
 
 
-def _added(scene: Scene) -> str:
+def _advise_added_step(scene: DivergenceScene) -> str:
     if scene.actual is None or scene.actual.kind in _ENDS or scene.expected.kind in _ENDS:
         return ""
-    if scene.later_produced and not any(_same(one, scene.expected) for one in scene.later_produced):
+    if scene.later_produced and not any(_is_same_step(one, scene.expected) for one in scene.later_produced):
         return ""
     if scene.actual.kind == scene.expected.kind:
         return ""
-    return f"{_spoken(scene.actual)} is new here: " + _GUARD.format(name=_slug(scene.actual))
+    return f"The new code adds {_describe_step(scene.actual)} here: " + _GUARD.format(name=_patch_name(scene.actual))
 
 
-def _ended_early(scene: Scene) -> str:
+def _advise_early_end(scene: DivergenceScene) -> str:
     if scene.actual is None or scene.actual.kind not in _ENDS:
         return ""
     if scene.expected.kind in _ENDS:
-        return (
-            "the workflow ends in another way: guard the change with workflow.patched(…), runs like this one are over"
-        )
-    return "the workflow ends before the record does: " + _GUARD.format(name="early-end")
+        return "The workflow ends in another way. Guard the change with workflow.patched(…)"
+    return "The workflow ends before the history does: " + _GUARD.format(name="early-end")
 
 
-def _too_long(scene: Scene) -> str:
+def _advise_late_end(scene: DivergenceScene) -> str:
     if scene.actual is None or scene.expected.kind not in _ENDS:
         return ""
-    return f"the record ends here, the code goes on with {_spoken(scene.actual)}: " + _GUARD.format(
-        name=_slug(scene.actual)
+    return f"The history ends here, but the code continues with {_describe_step(scene.actual)}: " + _GUARD.format(
+        name=_patch_name(scene.actual)
     )
 
 
-def _nothing_there(scene: Scene) -> str:
+def _advise_missing_command(scene: DivergenceScene) -> str:
     if scene.actual is not None:
         return ""
-    return f"the code no longer asks for {_spoken(scene.expected)}: keep it, or " + _GUARD.format(
-        name=f"no-{_slug(scene.expected)}"
+    return f"The code no longer asks for {_describe_step(scene.expected)}. Keep it, or " + _GUARD.format(
+        name=f"no-{_patch_name(scene.expected)}"
     )
 
 
@@ -125,45 +123,45 @@ _NAMED = {
     "local_activity": "@activity.defn(name={name!r})",
     "child_workflow": "@workflow.defn(name={name!r})",
 }
-_PATTERNS: tuple[Callable[[Scene], str], ...] = (
-    _patch_gone,
-    _set_order,
-    _swapped,
-    _removed,
-    _renamed,
-    _ended_early,
-    _too_long,
-    _nothing_there,
-    _added,
+_PATTERNS: tuple[Callable[[DivergenceScene], str], ...] = (
+    _advise_removed_patch,
+    _advise_set_order,
+    _advise_new_order,
+    _advise_removed_step,
+    _advise_renamed_step,
+    _advise_early_end,
+    _advise_late_end,
+    _advise_missing_command,
+    _advise_added_step,
 )
 
 
-def _later(command: Command, events: Sequence[Expected]) -> bool:
-    return any(_same(command, event) for event in events)
+def _is_recorded_later(command: Command, events: Sequence[Expected]) -> bool:
+    return any(_is_same_step(command, event) for event in events)
 
 
-def _same(command: Command, event: Expected) -> bool:
-    """Ids are given in turn, so a step that moved has another one: only what it does counts."""
+def _is_same_step(command: Command, event: Expected) -> bool:
+    """Return whether both do the same thing. IDs are ignored: they count up, so a moved step has another one."""
     return bool(event.name) and command.kind == event.kind and command.name == event.name and command.kind in _NAMED
 
 
-def _spoken(one: Expected | Command) -> str:
+def _describe_step(one: Expected | Command) -> str:
     kind = one.kind.replace("_", " ")
     return f"{kind} {one.name!r}" if one.name else kind
 
 
-def _slug(one: Expected | Command) -> str:
-    """A timer's name is only a number, which tells nobody what a patch is about."""
+def _patch_name(one: Expected | Command) -> str:
+    """Return a name for a patch; a timer is named after its kind, because its own name is a number."""
     said = f"{one.kind} {one.name}" if one.name.isdecimal() else one.name or one.kind
     return said.replace("_", "-").replace(" ", "-")
 
 
-def source_of(site: CallSite | None) -> str:
-    """The function around a call site, and those that waited for it."""
-    return "\n".join(_function(one) for one in (site, *site.chain)) if site else ""
+def source_of_site(site: CallSite | None) -> str:
+    """Return the source of the functions at a call site and in its chain."""
+    return "\n".join(_function_source(one) for one in (site, *site.chain)) if site else ""
 
 
-def _function(site: CallSite) -> str:
+def _function_source(site: CallSite) -> str:
     lines = linecache.getlines(site.file)
     try:
         tree = ast.parse("".join(lines))
@@ -181,8 +179,8 @@ def _function(site: CallSite) -> str:
     return "\n".join(ast.unparse(innermost).splitlines())
 
 
-def iterates_over_a_set(source: str) -> bool:
-    """Whether a loop or a comprehension in this text goes over a set that is made there.
+def has_loop_over_set(source: str) -> bool:
+    """Return whether a loop or comprehension goes over a set that the text itself makes.
 
     >>> iterates_over_a_set("for name in set(names): pass"), iterates_over_a_set("for name in sorted({1}): pass")
     (True, False)
@@ -191,18 +189,18 @@ def iterates_over_a_set(source: str) -> bool:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return False
-    sets = {target for node in ast.walk(tree) for target in _names_of_sets(node)}
+    sets = {target for node in ast.walk(tree) for target in _set_variables(node)}
     loops = [node.iter for node in ast.walk(tree) if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension)]
-    return any(_is_set(one) or (isinstance(one, ast.Name) and one.id in sets) for one in loops)
+    return any(_makes_set(one) or (isinstance(one, ast.Name) and one.id in sets) for one in loops)
 
 
-def _names_of_sets(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Assign) and _is_set(node.value):
+def _set_variables(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Assign) and _makes_set(node.value):
         return [one.id for one in node.targets if isinstance(one, ast.Name)]
     return []
 
 
-def _is_set(node: ast.expr) -> bool:
+def _makes_set(node: ast.expr) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id in ("set", "frozenset")
     return isinstance(node, ast.Set | ast.SetComp)

@@ -1,7 +1,7 @@
-"""What differs inside commands that match: the engine does not mind, and somebody may.
+"""Find differences inside matching commands: the engine accepts them, but they may be bugs.
 
-Equality decides nearly every pair and costs nothing. Only what is unequal is decoded, and only what is unequal after
-decoding is taken apart to find the paths that differ.
+Comparing for equality decides nearly every pair and is cheap. Only unequal fields are decoded, and only those still
+unequal are taken apart to find the differing paths.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ LEVELS: tuple[Level, ...] = ("error", "warn", "ignore")
 _LIMIT = 100
 _MISSING = "(nothing)"
 
-# By `kind.field` or `field`; the more precise one wins. What is not named here is told as a warning.
+# By `kind.field` or `field`; the more precise one wins. Fields that are not listed give a warning.
 DEFAULT_POLICY: Mapping[str, Level] = {
-    "deprecated": "ignore",  # a patch that is on its way out, as it should be
+    "deprecated": "ignore",  # deprecating a patch is how it should end
     "patch": "ignore",
-    "priority": "ignore",  # servers and SDKs fill it in by turns
+    "priority": "ignore",  # servers and SDKs set it in some releases only
 }
 
-# Headers of tracers hold an id that is new in each run.
+# Tracing headers hold an id that is new in each run.
 _TRACING = ("_tracer-data", "traceparent", "tracestate", "baggage", "x-datadog", "sentry-", "x-b3-", "uber-trace")
 
 Comparable = Callable[[Match], tuple[Mapping[str, Any], Mapping[str, Any]]]
 
 
-def checked_policy(given: Mapping[str, Any]) -> dict[str, Level]:
-    """The defaults with what somebody decided; says so where a level does not exist."""
+def check_policy(given: Mapping[str, Any]) -> dict[str, Level]:
+    """Return the default levels with the user's changes; raise ReplaytoolError for an unknown level."""
     for name, level in given.items():
         if level not in LEVELS:
-            raise ReplaytoolError(f"drift of {name!r} cannot be {level!r}", f"choose one of {', '.join(LEVELS)}")
+            raise ReplaytoolError(f"unknown drift level {level!r} for {name!r}", f"choose one of {', '.join(LEVELS)}")
     return {**DEFAULT_POLICY, **given}
 
 
-def level_of(policy: Mapping[str, Level], kind: str, field: str) -> Level:
-    """What to do about a difference in this field.
+def drift_level(policy: Mapping[str, Level], kind: str, field: str) -> Level:
+    """Return the level of differences in this field.
 
     >>> level_of({"input": "ignore", "activity.input": "error"}, "activity", "input")
     'error'
@@ -49,26 +49,26 @@ def level_of(policy: Mapping[str, Level], kind: str, field: str) -> Level:
     return policy.get(f"{kind}.{field}") or policy.get(field) or policy.get("*") or "warn"
 
 
-def compare(
+def find_drift(
     pairs: Iterable[Match],
     decode: Decode,
     policy: Mapping[str, Level] = DEFAULT_POLICY,
     comparable: Comparable = lambda pair: (pair.expected.fields, pair.actual.fields),
 ) -> tuple[Drift, ...]:
-    """All differences in all pairs, in the order of the record."""
+    """Return all differences in all pairs, in the order of the history."""
     found: list[Drift] = []
     for pair in pairs:
         if pair.expected.fields == pair.actual.fields:
             continue
         recorded, produced = comparable(pair)
         if recorded != produced:
-            found += _of_pair(pair, recorded, produced, decode, policy)
+            found += _compare_pair(pair, recorded, produced, decode, policy)
         if len(found) >= _LIMIT:
             break
     return tuple(found[:_LIMIT])
 
 
-def _of_pair(
+def _compare_pair(
     pair: Match,
     recorded: Mapping[str, Any],
     produced: Mapping[str, Any],
@@ -76,27 +76,27 @@ def _of_pair(
     policy: Mapping[str, Level],
 ) -> Iterator[Drift]:
     for field in (*recorded, *(name for name in produced if name not in recorded)):
-        level = level_of(policy, pair.expected.kind, field)
+        level = drift_level(policy, pair.expected.kind, field)
         before, after = recorded.get(field), produced.get(field)
         if level == "ignore" or before == after:
             continue
         if field == "header":
-            before, after = _own_headers(before), _own_headers(after)
-        for path, left, right in paths(readable(before, decode), readable(after, decode)):
+            before, after = _drop_tracing_headers(before), _drop_tracing_headers(after)
+        for path, left, right in find_differing_paths(decode_payloads(before, decode), decode_payloads(after, decode)):
             yield Drift(pair.expected.event_id, field + path, left, right, pair.actual.call_site, level)
 
 
-def _own_headers(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _drop_tracing_headers(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: one for name, one in (headers or {}).items() if not name.lower().startswith(_TRACING)} or None
 
 
-def paths(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Where two plain values differ.
+def find_differing_paths(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the paths at which two plain values differ, with both values.
 
     >>> list(paths([{"km": 3}], [{"km": 4}]))
     [('[0].km', 3, 4)]
     """
-    if _same(before, after):
+    if _is_json_equal(before, after):
         return
     if not isinstance(before, dict | list) or type(before) is not type(after):
         yield "", before, after
@@ -106,66 +106,66 @@ def paths(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
     tree = DeepDiff(before, after, view="tree", threshold_to_diff_deeper=0)
     levels = [level for found in tree.values() for level in found]
     if not levels:
-        yield from _in_turn(before, after, "")
+        yield from _compare_in_order(before, after, "")
     for level in sorted(levels, key=lambda one: [str(step).zfill(9) for step in one.path(output_format="list")]):
-        yield _path(level.path(output_format="list")), _plain(level.t1), _plain(level.t2)
+        yield _format_path(level.path(output_format="list")), _missing_as_text(level.t1), _missing_as_text(level.t2)
 
 
-def _same(before: Any, after: Any) -> bool:
-    """Equality as JSON has it: to Python, true is 1."""
+def _is_json_equal(before: Any, after: Any) -> bool:
+    """Return whether both are equal as JSON: to Python, True equals 1."""
     if type(before) is not type(after):
         return False
     if isinstance(before, dict):
-        return before.keys() == after.keys() and all(_same(one, after[key]) for key, one in before.items())
+        return before.keys() == after.keys() and all(_is_json_equal(one, after[key]) for key, one in before.items())
     if isinstance(before, list):
-        return len(before) == len(after) and all(map(_same, before, after))
+        return len(before) == len(after) and all(map(_is_json_equal, before, after))
     return bool(before == after)
 
 
-def _in_turn(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    """Two trees of one shape, place by place: for the little that DeepDiff takes to be equal."""
+def _compare_in_order(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Compare two trees of the same shape item by item, for differences that DeepDiff does not report."""
     if not isinstance(before, dict | list):
         yield path, before, after
         return
     keys = before if isinstance(before, dict) else range(len(before))
     for key in keys:
-        if not _same(before[key], after[key]):
-            yield from _in_turn(before[key], after[key], path + _path([key]))
+        if not _is_json_equal(before[key], after[key]):
+            yield from _compare_in_order(before[key], after[key], path + _format_path([key]))
 
 
-def _path(steps: Sequence[Any]) -> str:
+def _format_path(steps: Sequence[Any]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def _plain(value: Any) -> Any:
+def _missing_as_text(value: Any) -> Any:
     return _MISSING if type(value).__name__ == "NotPresent" else value
 
 
-def readable(value: Any, decode: Decode) -> Any:
-    """The same value with every payload in it decoded, all of them in one call."""
-    found = list(_payloads(value))
+def decode_payloads(value: Any, decode: Decode) -> Any:
+    """Return the value with every payload in it decoded, in one call of `decode`."""
+    found = list(_collect_payloads(value))
     if not found:
         return value
     decoded = iter(decode(found))
-    return _replaced(value, decoded)
+    return _replace_payloads(value, decoded)
 
 
-def _payloads(value: Any) -> Iterator[Payload]:
+def _collect_payloads(value: Any) -> Iterator[Payload]:
     if isinstance(value, Payload):
         yield value
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _payloads(one)
+            yield from _collect_payloads(one)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _payloads(one)
+            yield from _collect_payloads(one)
 
 
-def _replaced(value: Any, decoded: Iterator[Any]) -> Any:
+def _replace_payloads(value: Any, decoded: Iterator[Any]) -> Any:
     if isinstance(value, Payload):
         return next(decoded)
     if isinstance(value, Mapping):
-        return {key: _replaced(one, decoded) for key, one in value.items()}
+        return {key: _replace_payloads(one, decoded) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_replaced(one, decoded) for one in value]
+        return [_replace_payloads(one, decoded) for one in value]
     return value

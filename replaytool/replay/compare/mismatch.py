@@ -1,6 +1,6 @@
-"""What the code produced against what was recorded: the first difference, and what agreed before it.
+"""The first difference between produced and recorded commands, and the pairs that matched before it.
 
-This is the part that knows no engine: which fields tell one command from another is given by the caller.
+This module knows no engine: the caller says which fields identify a command.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ _BEFORE = 5
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The event that nothing fitted, and what stood in its place."""
+    """The recorded event that the code did not match, and the command that came instead."""
 
     expected: Expected
     actual: Command | None
     differing: tuple[str, ...] = ()
     only_strict: bool = False
-    """Whether the engine itself would let it pass, as the record does not ask for this check."""
+    """Whether the SDK itself would accept it, because this history does not ask for the check."""
 
 
 @dataclass
-class Pairs:
-    """What matched, in the order of the record."""
+class MatchedPairs:
+    """What matched, in the order of the history."""
 
     matched: list[Match] = field(default_factory=list)
 
-    def add(self, expected: Expected, actual: Command) -> None:
-        """One more pair."""
+    def add_pair(self, expected: Expected, actual: Command) -> None:
+        """Add a pair."""
         self.matched.append(Match(expected, actual))
 
-    def divergence(self, mismatch: Mismatch, advice: str = "") -> Divergence:
-        """The mismatch with what agreed before it."""
+    def make_divergence(self, mismatch: Mismatch, advice: str = "") -> Divergence:
+        """Return the divergence: the mismatch with the last pairs before it."""
         before = [pair for pair in self.matched if pair.expected.event_id < mismatch.expected.event_id]
         return Divergence(
             event_id=mismatch.expected.event_id,
@@ -49,8 +49,10 @@ class Pairs:
         )
 
 
-def differing(expected: Mapping[str, object], actual: Mapping[str, object], fields: Sequence[str]) -> tuple[str, ...]:
-    """Those of the fields in which both sides say something else.
+def differing_fields(
+    expected: Mapping[str, object], actual: Mapping[str, object], fields: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the fields whose values differ.
 
     >>> differing({"id": "1", "type": "a"}, {"id": "1", "type": "b"}, ("id", "type"))
     ('type',)

@@ -1,4 +1,4 @@
-"""Several verdicts on the same run and the same code: where they differ, what one replay says is luck."""
+"""Combine several verdicts on the same run and code: if they differ, the replay is unstable."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _WORST_FIRST = ("diverged", "failed", "crashed", "unverified", "drift", "ok")
 _IDLE = ("seconds", "hazards", "notes", "engine", "confirmed_by")
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """The worst of them; its reason begins with "unstable" where they are not all the same."""
+def combine_verdicts(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the worst verdict; its reason begins with "unstable" if they are not all the same."""
     worst = min(verdicts, key=lambda one: _WORST_FIRST.index(one.verdict))
-    if len({_told(one) for one in verdicts}) == 1:
+    if len({_stable_part(one) for one in verdicts}) == 1:
         return worst
     counts = Counter(one.verdict for one in verdicts)
     said = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
@@ -26,16 +26,16 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def is_unstable(verdict: Verdict) -> bool:
-    """Whether replays of this run did not agree."""
+    """Return whether replays of this run disagreed."""
     return verdict.reason.startswith(UNSTABLE)
 
 
-def may_be_luck(*verdicts: Verdict) -> bool:
-    """Whether the code looked at a clock, at chance or at the world, each of which may answer otherwise next time."""
+def may_be_unstable(*verdicts: Verdict) -> bool:
+    """Return whether the code used a clock, random numbers or the world, so that another replay may differ."""
     return any(not hazard.refused for one in verdicts for hazard in one.hazards)
 
 
-def _told(verdict: Verdict) -> str:
-    """All that a verdict says about the code."""
+def _stable_part(verdict: Verdict) -> str:
+    """Return everything that a verdict says about the code, without times and notes."""
     plain: dict[str, Any] = as_json(verdict)
     return repr({name: value for name, value in plain.items() if name not in _IDLE})

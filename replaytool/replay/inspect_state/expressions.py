@@ -1,13 +1,12 @@
-"""Expressions about a workflow: compiled once, evaluated at a step of a replay, and unable to change it.
+"""Compile expressions about a workflow and evaluate them at a step of a replay, without changing it.
 
-    expression = parse("points == 0 and trips")       # ReplaytoolError for what is no expression
+    expression = parse("points == 0 and trips")       # raises ReplaytoolError for an invalid expression
     outcome = expression.evaluate(Scope(workflow, main_locals, event, task))
     outcome.holds, outcome.value, outcome.error
 
-They see `self` (the workflow), its attributes as bare names, the local variables of its main coroutine, and `event` and
-`task`. What stands behind a name is copied before it is used, and only that; so an expression that calls a method which
-does change the workflow has changed a copy. What stands beside the workflow (the modules, the world) is out of reach:
-names are looked up in the workflow and among harmless builtins, and nowhere else.
+An expression sees `self` (the workflow), its attributes as bare names, the local variables of its main coroutine, and
+`event` and `task`. Each value is copied before use, so a method that changes the workflow changes a copy. Modules and
+the world are out of reach: names are looked up in the workflow and among harmless builtins only.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ import msgspec
 
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import Value
-from replaytool.replay.inspect_state.safe_copies import Copier, attributes
+from replaytool.replay.inspect_state.safe_copies import Copier, read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
 
 SECONDS = 1.0
-"""How long one evaluation may take."""
+"""Time limit of one evaluation."""
 _LONGEST = 2000
 _BUILTINS = {
     name: getattr(builtins, name)
@@ -52,7 +51,7 @@ _REFUSED: dict[type[ast.AST], str] = {
 
 
 class EventFacts(int):
-    """`event` in an expression: the event's id, which knows its type, time, build and raw attributes."""
+    """`event` in an expression: the event's id, with its type, time, build and raw attributes."""
 
     event_id: int
     event_type: str
@@ -61,8 +60,8 @@ class EventFacts(int):
     raw: bytes
 
     @classmethod
-    def of(cls, event: Any, build_id: str | None) -> EventFacts:
-        """Made of a recorded event, and of who ran the task before it."""
+    def from_event(cls, event: Any, build_id: str | None) -> EventFacts:
+        """Make it from a recorded event and the build that ran the task before it."""
         new = cls(event.event_id)
         for name in ("event_id", "event_type", "event_time", "raw"):
             setattr(new, name, getattr(event, name))
@@ -81,20 +80,20 @@ class EventFacts(int):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What the record says about it; payloads are not decoded."""
+        """The event's attributes as recorded; payloads are not decoded."""
         found = msgspec.json.decode(self.raw)
         return next((value for key, value in found.items() if key.endswith("EventAttributes")), {})
 
 
 class TaskFacts(int):
-    """`task` in an expression: the task's ordinal, which knows its events and its build."""
+    """`task` in an expression: the number of the workflow task, with its event and build."""
 
     event_id: int
     build_id: str | None
 
     @classmethod
-    def of(cls, ordinal: int, event_id: int, build_id: str | None) -> TaskFacts:
-        """Made of a completed task."""
+    def from_task(cls, ordinal: int, event_id: int, build_id: str | None) -> TaskFacts:
+        """Make it from a completed task."""
         new = cls(ordinal)
         new.event_id, new.build_id = event_id, build_id
         return new
@@ -106,61 +105,65 @@ class TaskFacts(int):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ExpressionScope:
     """What an expression sees."""
 
     workflow: Any
     locals: Mapping[str, Any] = field(default_factory=dict)
-    """Of the main coroutine's innermost function."""
+    """Local variables of the main coroutine's innermost function."""
     event: EventFacts | None = None
     task: TaskFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an expression came to."""
+class ExpressionResult:
+    """The result of an expression."""
 
     value: Value | None = None
     holds: bool = False
     error: str = ""
-    """Why it came to nothing: a name that is not there yet, a comparison that cannot be made, too much time."""
+    """Why there is no value: an unknown name, an exception, the time limit."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression, compiled."""
+    """A compiled expression."""
 
     text: str
     _code: CodeType = field(repr=False)
     _names: frozenset[str] = field(repr=False)
     _of_self: frozenset[str] | None = field(repr=False)
-    """The attributes asked of `self`; None where it is used in another way, so that all of it is needed."""
+    """Attributes that it reads from `self`; None if it uses `self` in another way and needs all of it."""
 
     @property
-    def speaks_of_event(self) -> bool:
-        """Whether it can change from one event to the next, while the workflow does not."""
+    def uses_event(self) -> bool:
+        """Whether its value can change from event to event while the workflow stays the same."""
         return "event" in self._names
 
-    def evaluate(self, scope: Scope) -> Outcome:
-        """Its value there; never an exception, and never for long."""
-        from replaytool.replay.isolation.limits import bounded
+    def evaluate(self, scope: ExpressionScope) -> ExpressionResult:
+        """Return its value; it never raises, and stops after SECONDS."""
+        from replaytool.replay.isolation.limits import call_with_deadline
 
-        outcome: Outcome | None
-        outcome, is_late = bounded(SECONDS, self._evaluated, scope)
-        return Outcome(error=f"it takes longer than {SECONDS:g} second") if is_late or outcome is None else outcome
+        outcome: ExpressionResult | None
+        outcome, is_late = call_with_deadline(SECONDS, self._evaluate_unbounded, scope)
+        return (
+            ExpressionResult(error=f"it takes longer than {SECONDS:g} second")
+            if is_late or outcome is None
+            else outcome
+        )
 
-    def _evaluated(self, scope: Scope) -> Outcome:
+    def _evaluate_unbounded(self, scope: ExpressionScope) -> ExpressionResult:
         try:
-            value = eval(self._code, {"__builtins__": _SAFE, **_Names(self._names, self._of_self, scope).found})
-            return Outcome(Snapshots().value(value), bool(value))
+            value = eval(self._code, {"__builtins__": _SAFE, **_NameResolver(self._names, self._of_self, scope).found})
+            return ExpressionResult(Snapshots().snapshot_value(value), bool(value))
         except NameError as error:
-            return Outcome(error=f"there is no name {error.name!r} here{_near(error.name, scope)}")
+            return ExpressionResult(error=f"there is no name {error.name!r} here{_suggest_name(error.name, scope)}")
         except Exception as error:
-            return Outcome(error=_words(error))
+            return ExpressionResult(error=_describe_error(error))
 
 
-def parse(text: str) -> Expression:
-    """Compile it, or say what is wrong with it."""
+def parse_expression(text: str) -> Expression:
+    """Compile an expression; raise ReplaytoolError that says what is wrong with it."""
     if len(text) > _LONGEST:
         raise ReplaytoolError("the expression is too long", f"at most {_LONGEST} characters")
     try:
@@ -168,92 +171,94 @@ def parse(text: str) -> Expression:
         code = compile(tree, "<expression>", "eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise ReplaytoolError(f"{text!r} is no expression: {why}", 'for example "points == 0 and trips"') from None
+        raise ReplaytoolError(
+            f"{text!r} is not an expression: {why}", 'write for example "points == 0 and trips"'
+        ) from None
     for node in ast.walk(tree):
-        refused = _why_refused(node)
+        refused = _refusal_reason(node)
         if refused:
-            raise ReplaytoolError(f"{text!r} cannot be evaluated: {refused}", "an expression only looks")
+            raise ReplaytoolError(f"{text!r} cannot be evaluated: {refused}", "an expression may only read values")
     names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-    return Expression(text, code, names, _asked_of_self(tree))
+    return Expression(text, code, names, _attributes_of_self(tree))
 
 
-def _why_refused(node: ast.AST) -> str:
+def _refusal_reason(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
-        return f"it reaches for {node.attr}"
+        return f"it uses {node.attr}"
     if isinstance(node, ast.Name) and node.id.startswith("__"):
-        return f"it reaches for {node.id}"
+        return f"it uses {node.id}"
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATES:
         return f"it calls {node.func.attr}, which changes something"
     return _REFUSED.get(type(node), "")
 
 
-def _asked_of_self(tree: ast.AST) -> frozenset[str] | None:
+def _attributes_of_self(tree: ast.AST) -> frozenset[str] | None:
     asked = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
     of_self = [node.attr for node in asked if isinstance(node.value, ast.Name) and node.value.id == "self"]
     uses = sum(isinstance(node, ast.Name) and node.id == "self" for node in ast.walk(tree))
     return frozenset(of_self) if len(of_self) == uses else None
 
 
-class _Names:
-    """What the names of one expression lead to at one step, as copies that belong together."""
+class _NameResolver:
+    """Looks up the names of one expression at one step, as copies that share objects."""
 
-    def __init__(self, names: frozenset[str], of_self: frozenset[str] | None, scope: Scope) -> None:
+    def __init__(self, names: frozenset[str], of_self: frozenset[str] | None, scope: ExpressionScope) -> None:
         self._scope = scope
         self._copier = Copier()
-        self._held = dict(attributes(scope.workflow))
+        self._held = dict(read_attributes(scope.workflow))
         self._of_self = of_self
         self._copied: Any = None
-        self.found = {name: value for name in names for value in self._value(name)}
+        self.found = {name: value for name in names for value in self._resolve_name(name)}
 
-    def _value(self, name: str) -> list[Any]:
-        """The one value of a name, or none."""
+    def _resolve_name(self, name: str) -> list[Any]:
+        """Return the value of a name in a list, or an empty list."""
         scope = self._scope
         if name == "self":
-            return [self._self()]
+            return [self._copy_self()]
         if name == "event" and scope.event is not None:
             return [scope.event]
         if name == "task" and scope.task is not None:
             return [scope.task]
         if name in self._held:
-            return [self._copier.copy(self._held[name])]
+            return [self._copier.copy_value(self._held[name])]
         if name in scope.locals:
-            return [self._copier.copy(scope.locals[name])]
+            return [self._copier.copy_value(scope.locals[name])]
         if hasattr(type(scope.workflow), name):
-            return [getattr(self._whole(), name)]
+            return [getattr(self._copy_workflow(), name)]
         return []
 
-    def _self(self) -> Any:
-        """The workflow with what is asked of it; with everything where a method may ask for more."""
+    def _copy_self(self) -> Any:
+        """Return the workflow with only the attributes that are read, or all of it if a method may need more."""
         if self._of_self is None or not self._of_self <= self._held.keys():
-            return self._whole()
+            return self._copy_workflow()
         part = object.__new__(type(self._scope.workflow))
         for name in self._of_self:
-            object.__setattr__(part, name, self._copier.copy(self._held[name]))
+            object.__setattr__(part, name, self._copier.copy_value(self._held[name]))
         return part
 
-    def _whole(self) -> Any:
+    def _copy_workflow(self) -> Any:
         if self._copied is None:
-            self._copied = self._copier.copy(self._scope.workflow)
+            self._copied = self._copier.copy_value(self._scope.workflow)
         return self._copied
 
 
-def _getattr(value: Any, name: str, *default: Any) -> Any:
+def _safe_getattr(value: Any, name: str, *default: Any) -> Any:
     if name.startswith("__"):
-        raise AttributeError(f"an expression cannot reach for {name}")
+        raise AttributeError(f"an expression cannot use {name}")
     return getattr(value, name, *default)
 
 
-_SAFE = {**_BUILTINS, "getattr": _getattr, "True": True, "False": False, "None": None}
+_SAFE = {**_BUILTINS, "getattr": _safe_getattr, "True": True, "False": False, "None": None}
 
 
-def _near(name: str | None, scope: Scope) -> str:
-    known = [*(one for one, _ in attributes(scope.workflow)), *scope.locals]
+def _suggest_name(name: str | None, scope: ExpressionScope) -> str:
+    known = [*(one for one, _ in read_attributes(scope.workflow)), *scope.locals]
     near = difflib.get_close_matches(name or "", known, 1)
     return f", did you mean {near[0]}?" if near else ""
 
 
-def _words(error: Exception) -> str:
-    """What an exception says, as long as saying it does not fail as well."""
+def _describe_error(error: Exception) -> str:
+    """Return the exception's message; formatting it may fail as well."""
     try:
         return f"{type(error).__name__}: {error}"[:200]
     except Exception:

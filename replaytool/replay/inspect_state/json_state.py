@@ -1,6 +1,6 @@
-"""What a workflow holds as JSON: for a plan that people read and a comparison that a machine makes.
+"""Turn what a workflow holds into JSON, for plans that people read and for comparisons.
 
-No method of the user's classes is called: they are read by their attributes, and cut where they never end.
+No method of the user's classes is called: objects are read by attributes, and cut at a depth and a size.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _SCALARS = (str, int, bool, type(None))
 _TOLD = (datetime.datetime, datetime.date, datetime.time)
 
 
-def state_of(workflow: Any) -> dict[str, Any]:
-    """The attributes of a workflow object by name, in order of the names."""
-    return {name: plain(value) for name, value in sorted(_attributes(workflow))}
+def workflow_state(workflow: Any) -> dict[str, Any]:
+    """Return the attributes of a workflow object by name, sorted."""
+    return {name: to_plain_json(value) for name, value in sorted(_public_attributes(workflow))}
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """One value; what JSON has no word for is told by its type.
+def to_plain_json(value: Any, depth: int = 0) -> Any:
+    """Return a value as JSON; a type that JSON cannot express is named.
 
     >>> plain({"at": datetime.date(2026, 1, 31), "left": {3, 1}, "ratio": float("nan"), "lock": object()})
     {'at': '2026-01-31', 'left': [1, 3], 'ratio': 'nan', 'lock': '<object>'}
     """
     if isinstance(value, enum.Enum):
-        return plain(value.value, depth)
+        return to_plain_json(value.value, depth)
     if isinstance(value, _SCALARS):
         return value
     if isinstance(value, float):
@@ -41,36 +41,36 @@ def plain(value: Any, depth: int = 0) -> Any:
         return value.total_seconds()
     if depth >= _DEPTH:
         return f"<{type(value).__name__}>"
-    return _inside(value, depth + 1)
+    return _container_to_json(value, depth + 1)
 
 
-def _inside(value: Any, depth: int) -> Any:
+def _container_to_json(value: Any, depth: int) -> Any:
     if isinstance(value, bytes | bytearray):
         return value.hex()
     if isinstance(value, Mapping):
-        return {_key(key): plain(one, depth) for key, one in list(value.items())[:_ITEMS]}
+        return {_key_to_text(key): to_plain_json(one, depth) for key, one in list(value.items())[:_ITEMS]}
     if isinstance(value, Set):
-        found = [plain(one, depth) for one in value]
+        found = [to_plain_json(one, depth) for one in value]
         return sorted(found, key=repr)[:_ITEMS]
     if isinstance(value, Sequence):
-        return [plain(one, depth) for one in list(value)[:_ITEMS]]
-    held = list(_attributes(value)) if not callable(value) else []
+        return [to_plain_json(one, depth) for one in list(value)[:_ITEMS]]
+    held = list(_public_attributes(value)) if not callable(value) else []
     if held and type(value).__module__.partition(".")[0] not in _FOREIGN:
-        return {name: plain(one, depth) for name, one in held[:_ITEMS]}
+        return {name: to_plain_json(one, depth) for name, one in held[:_ITEMS]}
     return str(value) if type(value).__module__ in _SPOKEN else f"<{type(value).__name__}>"
 
 
-# These keep what has no place in a plan, or are no values at all.
+# Objects of these modules are machinery, not state.
 _FOREIGN = {"asyncio", "builtins", "temporalio", "threading", "logging", "_asyncio"}
 _SPOKEN = {"uuid", "decimal", "fractions", "pathlib", "zoneinfo"}
 
 
-def _key(key: Any) -> str:
-    found = plain(key, _DEPTH)
+def _key_to_text(key: Any) -> str:
+    found = to_plain_json(key, _DEPTH)
     return found if isinstance(found, str) else str(found)
 
 
-def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+def _public_attributes(value: Any) -> Iterator[tuple[str, Any]]:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [one.name for one in dataclasses.fields(value)]
         yield from ((name, getattr(value, name, None)) for name in names)

@@ -1,7 +1,7 @@
-"""Copies of what a workflow holds, for code that must not be able to change it.
+"""Copy what a workflow holds, for code that must not change it.
 
-Python's own deep copy gives up on the first thing that it cannot copy, and would follow a lock or a queue into the
-event loop and from there into everything. Here whatever cannot be copied becomes an `Opaque` that knows its type.
+`copy.deepcopy` fails on the first object that it cannot copy, and follows a lock or a queue into the event loop.
+Here an object that cannot be copied becomes an `Opaque` with the name of its type.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NEVER: tuple[type, ...] = (
 
 
 class Opaque:
-    """Stands for something that cannot be copied."""
+    """Stands for an object that cannot be copied."""
 
     def __init__(self, of: type) -> None:
         self.type_name = of.__name__
@@ -44,14 +44,14 @@ class Opaque:
 
 
 class Copier:
-    """Copies that belong together: what was one object is one object again."""
+    """Makes copies that belong together: one object stays one object."""
 
     def __init__(self) -> None:
         self._made: dict[int, Any] = {}
         self._kept: list[Any] = []
         self._count = 0
 
-    def copy(self, value: Any) -> Any:
+    def copy_value(self, value: Any) -> Any:
         """The copy; never an exception."""
         kind = type(value)
         if kind in _PLAIN or issubclass(kind, _UNCHANGING):
@@ -64,28 +64,28 @@ class Copier:
             return Opaque(kind)
         self._kept.append(value)  # its id must stay its own
         try:
-            return self._copied(value, kind)
+            return self._copy_new(value, kind)
         except Exception:  # of a class that will not be copied
             return Opaque(kind)
 
-    def _copied(self, value: Any, kind: type) -> Any:
+    def _copy_new(self, value: Any, kind: type) -> Any:
         if kind is tuple:
-            return tuple(self.copy(one) for one in value)
+            return tuple(self.copy_value(one) for one in value)
         if kind is frozenset:
-            return frozenset(self.copy(one) for one in value)
+            return frozenset(self.copy_value(one) for one in value)
         if kind is types.MethodType:
-            return types.MethodType(value.__func__, self.copy(value.__self__))
+            return types.MethodType(value.__func__, self.copy_value(value.__self__))
         if kind is types.FunctionType:
             return value
-        new = self._made[id(value)] = self._empty(value, kind)
+        new = self._made[id(value)] = self._make_empty(value, kind)
         for base, fill in _FILL:
             if issubclass(kind, base):
                 fill(self, new, value)
-        for name, held in attributes(value):
-            object.__setattr__(new, name, self.copy(held))
+        for name, held in read_attributes(value):
+            object.__setattr__(new, name, self.copy_value(held))
         return new
 
-    def _empty(self, value: Any, kind: type) -> Any:
+    def _make_empty(self, value: Any, kind: type) -> Any:
         builtin: Any = next((base for base, _ in _FILL if issubclass(kind, base)), object)
         if is_from_class_statement(kind) or builtin is kind:
             new = builtin.__new__(kind)
@@ -97,8 +97,8 @@ class Copier:
         return copy.deepcopy(value)
 
 
-def attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    """What an object holds under names, read past whatever its class does on reading."""
+def read_attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield an object's attributes from `__dict__` and slots, without running code of its class."""
     try:
         held = object.__getattribute__(value, "__dict__")
     except AttributeError:
@@ -127,30 +127,30 @@ _slots: Callable[[Any], tuple[tuple[str, Any], ...]] = _slots_of
 
 
 def is_from_class_statement(kind: type) -> bool:
-    """Whether a class was made in Python, and not in C."""
+    """Return whether a class was made by Python code, not in C."""
     return kind.__flags__ & (_HEAP | _FIXED) == _HEAP
 
 
 def _fill_list(copier: Copier, new: Any, value: Any) -> None:
-    list.extend(new, [copier.copy(one) for one in list.__iter__(value)])
+    list.extend(new, [copier.copy_value(one) for one in list.__iter__(value)])
 
 
 def _fill_dict(copier: Copier, new: Any, value: Any) -> None:
     for key, held in list(dict.items(value)):
-        dict.__setitem__(new, copier.copy(key), copier.copy(held))
+        dict.__setitem__(new, copier.copy_value(key), copier.copy_value(held))
 
 
 def _fill_set(copier: Copier, new: Any, value: Any) -> None:
     for one in list(set.__iter__(value)):
-        set.add(new, copier.copy(one))
+        set.add(new, copier.copy_value(one))
 
 
 def _fill_deque(copier: Copier, new: Any, value: Any) -> None:
-    deque.extend(new, [copier.copy(one) for one in deque.__iter__(value)])
+    deque.extend(new, [copier.copy_value(one) for one in deque.__iter__(value)])
 
 
 _HEAP, _FIXED = 1 << 9, 1 << 8
-"""Flags of a class that was made at run time, and of one that nobody may change: both together come from C."""
+"""Flags of a class made at run time, and of an immutable one. Both together mean a class from C."""
 _PLAIN = {str, int, float, bool, type(None), bytes}
 _FILL: tuple[tuple[type, Callable[[Copier, Any, Any], None]], ...] = (
     (list, _fill_list), (dict, _fill_dict), (set, _fill_set), (deque, _fill_deque),

@@ -1,7 +1,7 @@
-"""Values made of live objects: bounded, without running any code of theirs, and shared with the step before.
+"""Make bounded values of live objects without running their code; unchanged parts are shared with the step before.
 
-No class of the user's is asked to describe itself: its `repr` may raise, loop, or write the whole world. Containers of
-any class are read as the builtin that they are made of, objects by their attributes.
+A user's `repr` may raise, loop or have effects, so it is never called. Containers of any class are read as the builtin
+that they derive from, objects by their attributes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from replaytool.model.debug_state import Item, Kind, Value
-from replaytool.replay.inspect_state.safe_copies import Opaque, attributes, is_from_class_statement
+from replaytool.replay.inspect_state.safe_copies import Opaque, is_from_class_statement, read_attributes
 
 LONGEST = 2000
 """Characters of one text."""
@@ -32,25 +32,25 @@ _FLOATS = {float("inf"): "inf", float("-inf"): "-inf"}
 
 
 class Snapshots:
-    """Makes one value after the other; parts that are equal to a part of the value before are the same object."""
+    """Makes one value after the other; a part equal to one of the value before is the same object."""
 
     def __init__(self) -> None:
-        self._last: dict[int, _Known] = {}
-        self._now: dict[int, _Known] = {}
+        self._last: dict[int, _KnownValue] = {}
+        self._now: dict[int, _KnownValue] = {}
         self._named: dict[Hashable, Value] = {}
 
-    def turn(self) -> None:
-        """The next step begins: what the last one did not meet is forgotten."""
+    def next_step(self) -> None:
+        """Start the next step; forget objects that the last step did not contain."""
         self._last, self._now = self._now, {}
 
-    def value(self, found: Any) -> Value:
-        """One value."""
-        return _Making(self).value(found, 0)
+    def snapshot_value(self, found: Any) -> Value:
+        """Return one value."""
+        return _ValueBuilder(self).build_value(found, 0)
 
-    def named(self, whose: Hashable, type_name: str, held: Iterable[tuple[str, Any]]) -> Value:
-        """Attributes or variables, and whose they are: the same one's are compared with the last step's."""
-        making = _Making(self)
-        items = tuple([Item(name, making.value(one, 1)) for name, one in held])
+    def snapshot_names(self, whose: Hashable, type_name: str, held: Iterable[tuple[str, Any]]) -> Value:
+        """Return attributes or variables as a value; `whose` is compared with its own value of the last step."""
+        making = _ValueBuilder(self)
+        items = tuple([Item(name, making.build_value(one, 1)) for name, one in held])
         value = Value(type_name, "object", None, items, len(items))
         last = self._named.get(whose)
         if last == value:
@@ -58,40 +58,40 @@ class Snapshots:
         self._named[whose] = value
         return value
 
-    def known(self, found: Any) -> _Known | None:
-        """What this object gave, now or at the step before."""
+    def find_known(self, found: Any) -> _KnownValue | None:
+        """Return what this object gave at this step or the one before."""
         known = self._now.get(id(found)) or self._last.get(id(found))
         return known if known is not None and known.found is found else None
 
-    def keep(self, known: _Known) -> Value:
-        """Remember what an object gave."""
+    def keep_known(self, known: _KnownValue) -> Value:
+        """Remember what an object gave, and return the value."""
         self._now[id(known.found)] = known
         return known.value
 
 
-class _Known(NamedTuple):
-    """What an object gave. It is kept alive, so that its id stays its own."""
+class _KnownValue(NamedTuple):
+    """What an object gave. The object is kept alive so that its id stays unique."""
 
     found: Any
     held: Sequence[Any]
-    """All that it held, where it is small enough for that to be compared."""
-    look: _Look
+    """Everything it held, if it is small enough to compare."""
+    look: _ContainerView
     value: Value
     is_flat: bool
-    """Whether it holds scalars only: then it is unchanged where it holds the same ones."""
+    """Whether it holds scalars only: then the same items mean that nothing has changed."""
     nodes: int
-    """How much of the room for one value it takes."""
+    """Nodes that it takes of the limit for one value."""
 
 
-class _Making:
-    """One value in the making."""
+class _ValueBuilder:
+    """Builds one value within the limits."""
 
     def __init__(self, shared: Snapshots) -> None:
         self.shared = shared
         self.left = _NODES
         self.outer: list[int] = []
 
-    def value(self, found: Any, depth: int) -> Value:
+    def build_value(self, found: Any, depth: int) -> Value:
         kind = type(found)
         make = _SCALARS.get(kind)
         if make is not None:
@@ -103,73 +103,76 @@ class _Making:
             return Value(found.type_name if kind is Opaque else kind.__name__, "opaque")
         self.outer.append(id(found))
         try:
-            return self._made(found, kind, depth + 1)
+            return self._build_container(found, kind, depth + 1)
         except Exception:  # of a class that will not be looked at
             return Value(kind.__name__, "opaque")
         finally:
             self.outer.pop()
 
-    def _made(self, found: Any, kind: type, depth: int) -> Value:
-        known = self.shared.known(found)
-        held = _held(found, kind)
-        if known is not None and known.is_flat and held and _same(known.held, held):
+    def _build_container(self, found: Any, kind: type, depth: int) -> Value:
+        known = self.shared.find_known(found)
+        held = _comparable_parts(found, kind)
+        if known is not None and known.is_flat and held and _has_same_parts(known.held, held):
             self.left -= known.nodes
-            return self.shared.keep(known)
-        look = _same_keys(known, held) if known is not None and kind is dict and held else None
-        look = look or _look(found, kind)
+            return self.shared.keep_known(known)
+        look = _reuse_keys(known, held) if known is not None and kind is dict and held else None
+        look = look or _view_container(found, kind)
         if look is None:
-            return _told(found) if issubclass(kind, _TOLD) else Value(kind.__name__, "opaque")
+            return _value_of_described(found) if issubclass(kind, _TOLD) else Value(kind.__name__, "opaque")
         before = self.left
         self.left -= len(look.parts)
-        items = self._items(look, known, depth)
+        items = self._build_items(look, known, depth)
         value = Value(kind.__name__, look.kind, None, items, look.size)
         if known is not None and known.value == value:
             value = known.value
         is_flat = _SCALARS.keys() >= set(map(type, look.parts))
-        return self.shared.keep(_Known(found, held, look, value, is_flat, before - self.left))
+        return self.shared.keep_known(_KnownValue(found, held, look, value, is_flat, before - self.left))
 
-    def _items(self, look: _Look, known: _Known | None, depth: int) -> tuple[Item, ...]:
-        """Items of the step before are taken again where the same scalars stand under their labels."""
+    def _build_items(self, look: _ContainerView, known: _KnownValue | None, depth: int) -> tuple[Item, ...]:
+        """Return the items; those of the step before are reused where the same scalars have the same labels."""
         if known is None or not known.is_flat:
             return tuple(
-                [Item(label, self.value(part, depth)) for label, part in zip(look.labels, look.parts, strict=True)]
+                [
+                    Item(label, self.build_value(part, depth))
+                    for label, part in zip(look.labels, look.parts, strict=True)
+                ]
             )
         kept = list(known.value.items[: len(look.parts)])
         same: Iterable[bool] = map(operator.is_, known.look.parts, look.parts)
         if known.look.labels[: len(kept)] != look.labels[: len(kept)]:
             same = map(operator.and_, same, map(operator.eq, known.look.labels, look.labels))
-        for at in _where_not(same):
-            kept[at] = Item(look.labels[at], self.value(look.parts[at], depth))
+        for at in _false_positions(same):
+            kept[at] = Item(look.labels[at], self.build_value(look.parts[at], depth))
         more = range(len(kept), len(look.parts))
-        return (*kept, *[Item(look.labels[at], self.value(look.parts[at], depth)) for at in more])
+        return (*kept, *[Item(look.labels[at], self.build_value(look.parts[at], depth)) for at in more])
 
 
-def _where_not(found: Iterable[bool]) -> Iterator[int]:
-    """The places of what is false: few, in a list that was like this a step ago."""
+def _false_positions(found: Iterable[bool]) -> Iterator[int]:
+    """Yield the positions of False: there are few of them, because most items are unchanged."""
     flags, at = [*found, False], -1
     while (at := flags.index(False, at + 1)) < len(flags) - 1:
         yield at
 
 
-def _same_keys(known: _Known, held: Sequence[Any]) -> _Look | None:
-    """The look of a dict that has the same keys as before: they need not be spelled again."""
+def _reuse_keys(known: _KnownValue, held: Sequence[Any]) -> _ContainerView | None:
+    """Return a view with the labels of the step before, if the dict still has the same keys."""
     size = len(held) // 2
     if len(known.held) == len(held) and all(map(operator.is_, known.held[:size], held)):
         return known.look._replace(parts=held[size:])
     return None
 
 
-def _held(found: Any, kind: type) -> Sequence[Any]:
+def _comparable_parts(found: Any, kind: type) -> Sequence[Any]:
     if kind is dict and len(found) <= _HEAD:
         return [*found, *found.values()]
     return tuple(found) if kind is list and len(found) <= _HEAD else ()
 
 
-def _same(before: Sequence[Any], now: Sequence[Any]) -> bool:
+def _has_same_parts(before: Sequence[Any], now: Sequence[Any]) -> bool:
     return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
-class _Look(NamedTuple):
+class _ContainerView(NamedTuple):
     """The first and the last parts of a container."""
 
     kind: Kind
@@ -178,30 +181,30 @@ class _Look(NamedTuple):
     labels: Sequence[str]
 
 
-def _look(found: Any, kind: type) -> _Look | None:
-    """What there is to see of a container or an object; None where it is neither."""
+def _view_container(found: Any, kind: type) -> _ContainerView | None:
+    """Return the visible parts of a container or object; None for anything else."""
     for base, look in _LOOKS:
         if issubclass(kind, base):
             return look(found)
     if issubclass(kind, _TOLD) or not (is_from_class_statement(kind) or issubclass(kind, BaseException)):
         return None
-    held = [(name, one) for name, one in attributes(found) if not name.startswith("__")]
+    held = [(name, one) for name, one in read_attributes(found) if not name.startswith("__")]
     if issubclass(kind, BaseException):
         held.insert(0, ("args", found.args))
     shown = held[:_HEAD]
-    return _Look("object", len(held), [one for _, one in shown], [name for name, _ in shown])
+    return _ContainerView("object", len(held), [one for _, one in shown], [name for name, _ in shown])
 
 
-def _sequence(found: Any, size: int, part: Callable[[int, int], Sequence[Any]]) -> _Look:
-    """The tail begins at a round place, so that a list that grows by one shows one more and moves nothing."""
+def _view_sequence(found: Any, size: int, part: Callable[[int, int], Sequence[Any]]) -> _ContainerView:
+    """View a sequence. The tail starts at a multiple of _TAIL, so that a growing list moves few items."""
     if size <= _HEAD + 2 * _TAIL:
-        return _Look("list", size, part(0, size), _labels(0, size))
+        return _ContainerView("list", size, part(0, size), _index_labels(0, size))
     tail = (size // _TAIL - 1) * _TAIL
-    return _Look("list", size, [*part(0, _HEAD), *part(tail, size)], _HEAD_LABELS + _labels(tail, size))
+    return _ContainerView("list", size, [*part(0, _HEAD), *part(tail, size)], _HEAD_LABELS + _index_labels(tail, size))
 
 
-def _labels(low: int, high: int) -> list[str]:
-    """Indexes as labels. A list that grows asks for nearly the same ones at each step, so they are kept."""
+def _index_labels(low: int, high: int) -> list[str]:
+    """Return indexes as labels; they are cached, because a growing list needs nearly the same ones at each step."""
     if high > _MOST_INDEXES:
         return [f"[{at}]" for at in range(low, high)]
     if high > len(_INDEXES):
@@ -209,63 +212,63 @@ def _labels(low: int, high: int) -> list[str]:
     return _INDEXES[low:high]
 
 
-def _list(found: Any) -> _Look:
+def _view_list(found: Any) -> _ContainerView:
     base: Any = list if issubclass(type(found), list) else tuple
-    return _sequence(found, base.__len__(found), lambda low, high: base.__getitem__(found, slice(low, high)))
+    return _view_sequence(found, base.__len__(found), lambda low, high: base.__getitem__(found, slice(low, high)))
 
 
-def _deque(found: Any) -> _Look:
+def _view_deque(found: Any) -> _ContainerView:
     parts = list(islice(deque.__iter__(found), _NODES))
-    return _sequence(found, deque.__len__(found), lambda low, high: parts[low:high])
+    return _view_sequence(found, deque.__len__(found), lambda low, high: parts[low:high])
 
 
-def _set(found: Any) -> _Look:
-    """Sets have no order that means anything, so they are shown in one that is always the same."""
+def _view_set(found: Any) -> _ContainerView:
+    """View a set in an order that is always the same."""
     base: Any = set if issubclass(type(found), set) else frozenset
-    parts = sorted(islice(base.__iter__(found), _NODES), key=_order)[: _HEAD + _TAIL]
-    return _Look("list", base.__len__(found), parts, _INDEXES[: len(parts)])
+    parts = sorted(islice(base.__iter__(found), _NODES), key=_set_sort_key)[: _HEAD + _TAIL]
+    return _ContainerView("list", base.__len__(found), parts, _INDEXES[: len(parts)])
 
 
-def _order(value: Any) -> tuple[str, Any]:
+def _set_sort_key(value: Any) -> tuple[str, Any]:
     kind = type(value)
     if kind is int or kind is float or kind is bool:
         return ("", value)
     return (kind.__name__, value if kind is str else "")
 
 
-def _dict(found: Any) -> _Look:
+def _view_dict(found: Any) -> _ContainerView:
     size = dict.__len__(found)
     pairs = list(islice(dict.items(found), _HEAD))
     if size > _HEAD:
         pairs += reversed(list(islice(reversed(dict.items(found)), min(_TAIL, size - _HEAD))))
-    return _Look("map", size, [one for _, one in pairs], [_label(key) for key, _ in pairs])
+    return _ContainerView("map", size, [one for _, one in pairs], [_key_label(key) for key, _ in pairs])
 
 
-def _label(key: Any) -> str:
+def _key_label(key: Any) -> str:
     if type(key) is str:
         return str(key[:LONGEST])
     if type(key) is tuple:
-        return "(" + ", ".join(_label(one) for one in key[:8]) + ")"
+        return "(" + ", ".join(_key_label(one) for one in key[:8]) + ")"
     if issubclass(type(key), _TOLD):
-        return str(_told(key).scalar)
+        return str(_value_of_described(key).scalar)
     return repr(key)[:LONGEST] if type(key) in _SCALARS else f"<{type(key).__name__}>"
 
 
-def _text(found: str) -> Value:
+def _value_of_text(found: str) -> Value:
     return Value("str", "scalar", found[:LONGEST], (), len(found))
 
 
-def _bytes(found: bytes) -> Value:
+def _value_of_bytes(found: bytes) -> Value:
     return Value("bytes", "opaque", repr(found[:200]) + ("…" if len(found) > 200 else ""), (), len(found))
 
 
-def _int(found: int) -> Value:
+def _value_of_int(found: int) -> Value:
     if -_LARGEST <= found < _LARGEST:
         return Value("int", "scalar", found)
     return Value("int", "opaque", str(found) if found.bit_length() < 2000 else f"<int of {found.bit_length()} bits>")
 
 
-def _float(found: float) -> Value:
+def _value_of_float(found: float) -> Value:
     if found != found or found in _FLOATS:
         return Value("float", "opaque", _FLOATS.get(found, "nan"))
     return Value("float", "scalar", found)
@@ -274,10 +277,10 @@ def _float(found: float) -> Value:
 _SCALARS: dict[type, Any] = {
     bool: lambda found: Value("bool", "scalar", found),
     type(None): lambda found: Value("NoneType"),
-    int: _int,
-    float: _float,
-    str: _text,
-    bytes: _bytes,
+    int: _value_of_int,
+    float: _value_of_float,
+    str: _value_of_text,
+    bytes: _value_of_bytes,
 }
 _CALLED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 _TOLD = (
@@ -287,27 +290,34 @@ _TOLD = (
 _INDEXES = [f"[{at}]" for at in range(_HEAD + _TAIL)]
 _HEAD_LABELS = _INDEXES[:_HEAD]
 _MOST_INDEXES = 100_000
-_LOOKS = ((list, _list), (tuple, _list), (dict, _dict), (set, _set), (frozenset, _set), (deque, _deque))
+_LOOKS = (
+    (list, _view_list),
+    (tuple, _view_list),
+    (dict, _view_dict),
+    (set, _view_set),
+    (frozenset, _view_set),
+    (deque, _view_deque),
+)
 
 
-def _told(found: Any) -> Value:
-    """What is best shown as the text that its own module gives it, as long as that text is the standard library's."""
+def _value_of_described(found: Any) -> Value:
+    """Show a value as its own text, if that text comes from the standard library."""
     kind: type[Any] = type(found)
     if issubclass(kind, enum.Enum):
         return Value(kind.__name__, "scalar", f"{kind.__name__}.{found._name_}")
     if issubclass(kind, _CALLED):
-        return Value(type(found).__name__, "opaque", _named(found))
-    if kind.__str__ is not _base(kind).__str__:
+        return Value(type(found).__name__, "opaque", _callable_label(found))
+    if kind.__str__ is not _standard_base(kind).__str__:
         return Value(kind.__name__, "opaque")
     return Value(kind.__name__, "scalar", str(found)[:LONGEST])
 
 
-def _named(found: Any) -> str:
+def _callable_label(found: Any) -> str:
     return f"<{type(found).__name__} {getattr(found, '__qualname__', '')}>"[:LONGEST]
 
 
-def _base(kind: type) -> type:
-    """The class of the standard library that a class is or comes from."""
+def _standard_base(kind: type) -> type:
+    """Return the standard library's class that a class is or derives from."""
     return next(one for one in kind.__mro__ if one.__module__.partition(".")[0] in _STANDARD)
 
 

@@ -1,7 +1,7 @@
-"""Code that keeps its thread: noticed by one watching thread, and broken off where Python can break it off.
+"""Time limits for code that blocks its thread: a watching thread notices it, and interrupts it where Python can.
 
-Between two instructions any thread can be broken off; in a call that waits, like `time.sleep`, only the main thread
-of a process that has given a signal for it.
+Python can interrupt any thread between two instructions. Inside a blocking call such as `time.sleep`, only the main
+thread of a process that has reserved a signal can be interrupted.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ DEADLOCK = "[TMPRL1101] Potential deadlock detected: workflow didn't yield withi
 _LOOKS_EVERY = 0.1
 
 
-class _Interrupt(BaseException):
-    """Raised in the middle of the code that does not yield."""
+class _DeadlineInterrupt(BaseException):
+    """Raised inside code that does not yield."""
 
 
 _signal = 0
 _barking: Watchdog | None = None
 
 
-def interrupt_by(number: int) -> None:
-    """Give a signal to break off the main thread with; to be called on that thread, in a process of our own."""
+def set_interrupt_signal(number: int) -> None:
+    """Reserve a signal to interrupt the main thread; call this on that thread of a process of our own."""
     global _signal
-    signal.signal(number, _on_signal)
+    signal.signal(number, _handle_signal)
     _signal = number
 
 
-def _on_signal(number: int, frame: object) -> None:
+def _handle_signal(number: int, frame: object) -> None:
     if _barking is not None and _barking.is_late:
-        raise _Interrupt
+        raise _DeadlineInterrupt
 
 
 _dogs: dict[tuple[int, float], Watchdog] = {}
 
 
-def bounded(seconds: float, call: Callable[[Any], Any], argument: Any) -> tuple[Any, bool]:
-    """The call's result, or that it took longer and was broken off. Each thread has a dog of its own."""
+def call_with_deadline(seconds: float, call: Callable[[Any], Any], argument: Any) -> tuple[Any, bool]:
+    """Return the call's result, and whether it was interrupted. Each thread has a watchdog of its own."""
     key = (threading.get_ident(), seconds)
-    return _dogs.setdefault(key, Watchdog(seconds)).guard(call, argument)
+    return _dogs.setdefault(key, Watchdog(seconds)).guard_call(call, argument)
 
 
 class Watchdog:
-    """Watches the calls of one thread at a time; the same thread makes thousands of them a second."""
+    """Watches one call at a time; one thread makes thousands of calls a second."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -63,42 +63,44 @@ class Watchdog:
         self.on_interrupt: Callable[[int], None] | None = None
         """Looks at the thread while it is still where it should not be."""
 
-    def guard(self, call: Callable[[Any], Any], argument: Any) -> tuple[Any, bool]:
-        """The call's result, and whether it took too long."""
+    def guard_call(self, call: Callable[[Any], Any], argument: Any) -> tuple[Any, bool]:
+        """Return the call's result, and whether it took too long."""
         if not self._watching:
             self._watching = True
-            threading.Thread(target=_watch, args=(weakref.ref(self),), name="replaytool-deadlock", daemon=True).start()
+            threading.Thread(
+                target=_watch_until_collected, args=(weakref.ref(self),), name="replaytool-deadlock", daemon=True
+            ).start()
         self._fired = False
         self._thread = threading.get_ident()
         self._began = monotonic()
         result = None
         try:
             result = call(argument)
-        except _Interrupt:
+        except _DeadlineInterrupt:
             pass
         finally:
-            self._done()
+            self._end_call()
         return result, self._fired
 
     @property
     def is_late(self) -> bool:
-        """Whether the call that goes on is to be broken off."""
+        """Whether the running call must be interrupted."""
         return self._fired and self._began is not None
 
-    def _done(self) -> None:
+    def _end_call(self) -> None:
         with self._lock:
             self._began = None
         if self._fired:
-            with contextlib.suppress(_Interrupt):
-                time.sleep(0)  # an interrupt that comes late comes here
+            with contextlib.suppress(_DeadlineInterrupt):
+                time.sleep(0)  # an interrupt that arrives late is raised here, inside the suppress
 
-    def look(self) -> None:
-        """Break the call off if it is late."""
+    def interrupt_if_late(self) -> None:
+        """Interrupt the call if it is late."""
         began = self._began
         if began is not None and monotonic() - began > self.seconds:
-            self._interrupt(began)
+            self._interrupt_call(began)
 
-    def _interrupt(self, began: float) -> None:
+    def _interrupt_call(self, began: float) -> None:
         with self._lock:
             if self._began != began or self._fired:
                 return
@@ -111,12 +113,12 @@ class Watchdog:
                 signal.pthread_kill(self._thread, _signal)
                 return
             thread = ctypes.c_ulong(self._thread)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_Interrupt))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_DeadlineInterrupt))
 
 
-def _watch(dog: weakref.ref[Watchdog]) -> None:
-    """Look until the dog is gone: a thread for each that ever was would in the end do nothing but look."""
+def _watch_until_collected(dog: weakref.ref[Watchdog]) -> None:
+    """Look until the watchdog is collected; otherwise threads of old watchdogs would pile up."""
     while (found := dog()) is not None:
-        found.look()
+        found.interrupt_if_late()
         del found
         time.sleep(_LOOKS_EVERY)

@@ -1,8 +1,8 @@
-"""How it shows that memory ran out, where no MemoryError says so."""
+"""Recognise that memory ran out where no MemoryError says so."""
 
 from __future__ import annotations
 
 
-def ran_out(said: str) -> bool:
-    """A thread needs a stack, and is the first thing to find no room for it."""
+def is_out_of_memory(said: str) -> bool:
+    """Return whether a message means that memory ran out: a thread that needs a stack fails first."""
     return "can't start new thread" in said

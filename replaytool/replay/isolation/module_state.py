@@ -1,7 +1,7 @@
-"""Whether anything that a module holds has changed: everything in it that could is found once, and looked at after.
+"""Detect whether anything that a module holds has changed.
 
-What can be reached from a module changes only where something changes that is itself a container. So it is enough to
-remember of each container which objects it holds; what those hold is remembered with them.
+Everything reachable from a module changes only where a container changes. So it is enough to remember which objects
+each container holds; those objects are remembered in turn. The containers are found once and compared later.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Look = Callable[[Any], Any]
 Point = tuple[Look, Any, Any]
 """How to look at a container, the container, and what it looked like."""
 _MACHINERY = ("__builtins__", "__loader__", "__spec__")
-"""What importing leaves in each module; the builtins are the whole process's, in the SDK's sandbox too."""
+"""What an import leaves in each module. The builtins belong to the whole process, also in a sandbox."""
 
 _LIMIT = 5000
 _UNCHANGING = (
@@ -28,57 +28,61 @@ _VALUES = ("datetime", "decimal", "re", "typing", "uuid", "enum", "fractions", "
 _PLAIN = ("builtins", "typing", "types", "_thread", "temporalio", "__future__", "functools", "abc", "_abc")
 
 
-class _Unclear(Exception):
-    """Something that may change and does not show it."""
+class _CannotInspect(Exception):
+    """Something may change without showing it."""
 
 
-class Watched:
-    """All containers that some modules lead to, and what was in them."""
+class ModuleStateWatch:
+    """All containers that some modules lead to, and what they held."""
 
-    def __init__(self, walk: _Walk) -> None:
-        self._held = [_Held(walk.mappings), _Held(list(map(_values, walk.mappings))), _Held(walk.sequences)]
+    def __init__(self, walk: _ModuleWalk) -> None:
+        self._held = [
+            _ContainerContents(walk.mappings),
+            _ContainerContents(list(map(_values, walk.mappings))),
+            _ContainerContents(walk.sequences),
+        ]
         self._points, self._kept = walk.points, walk.kept
 
-    def is_as_it_was(self) -> bool:
-        """Whether each holds the very objects that it held."""
-        return all(held.is_same() for held in self._held) and all(
+    def is_unchanged(self) -> bool:
+        """Return whether each container holds the same objects as before."""
+        return all(held.has_same_objects() for held in self._held) and all(
             look(held) == before for look, held, before in self._points
         )
 
 
-class _Held:
-    """The objects in many containers, in order. They are kept: the id of one that is gone could be another's."""
+class _ContainerContents:
+    """The objects in many containers, in order. They are kept alive, because a freed id could be reused."""
 
     def __init__(self, containers: Sequence[Any]) -> None:
         self._containers = containers
         self._sizes = [*map(len, containers)]
         self._objects = [*itertools.chain.from_iterable(containers)]
 
-    def is_same(self) -> bool:
+    def has_same_objects(self) -> bool:
         if [*map(len, self._containers)] != self._sizes:
             return False
         try:
             return all(map(operator.is_, itertools.chain.from_iterable(self._containers), self._objects))
-        except RuntimeError:  # another thread changes one of them at this very moment
+        except RuntimeError:  # another thread is changing a container right now
             return False
 
 
-def watched(modules: Iterable[types.ModuleType]) -> Watched | None:
-    """All that the modules lead to; None where there is something that cannot be looked into."""
-    walk = _Walk()
+def watch_modules(modules: Iterable[types.ModuleType]) -> ModuleStateWatch | None:
+    """Return everything that the modules lead to; None if something cannot be inspected."""
+    walk = _ModuleWalk()
     try:
         for module in modules:
-            walk.module(module)
-        walk.all()
-    except _Unclear:
+            walk.visit_module(module)
+        walk.visit_all()
+    except _CannotInspect:
         return None
-    return Watched(walk)
+    return ModuleStateWatch(walk)
 
 
 _values = operator.methodcaller("values")
 
 
-class _Walk:
+class _ModuleWalk:
     def __init__(self) -> None:
         self.points: list[Point] = []
         self.kept: list[Any] = []
@@ -88,115 +92,115 @@ class _Walk:
         self._seen: set[int] = set()
         self._todo: list[Any] = []
 
-    def all(self) -> None:
+    def visit_all(self) -> None:
         while self._todo:
             value = self._todo.pop()
             if isinstance(value, _UNCHANGING) or id(value) in self._seen:
                 continue
             self._seen.add(id(value))
             if len(self._seen) > _LIMIT:
-                raise _Unclear
-            self._visit(value)
+                raise _CannotInspect
+            self._visit_value(value)
 
-    def _visit(self, value: Any) -> None:
+    def _visit_value(self, value: Any) -> None:
         for kinds, visit in _VISITS:
             if isinstance(value, kinds):
                 visit(self, value)
                 return
-        self.instance(value)
+        self.visit_instance(value)
 
-    def _watch(self, look: Look, held: Any, inside: Iterable[Any] = ()) -> None:
+    def _add_point(self, look: Look, held: Any, inside: Iterable[Any] = ()) -> None:
         self.points.append((look, held, look(held)))
         found = [*inside]
         self.kept += found
         self._todo += found
 
-    def module(self, module: types.ModuleType) -> None:
+    def visit_module(self, module: types.ModuleType) -> None:
         self.mappings.append(vars(module))
         self._todo.extend(value for name, value in vars(module).items() if name not in _MACHINERY)
 
-    def dictionary(self, value: Any) -> None:
+    def visit_dictionary(self, value: Any) -> None:
         self.mappings.append(value)
         self._todo.extend(value.values())
 
-    def sequence(self, value: Any) -> None:
+    def visit_sequence(self, value: Any) -> None:
         self.sequences.append(value)
         self._todo.extend(value)
 
-    def unchanging(self, value: Any) -> None:
+    def visit_frozen(self, value: Any) -> None:
         self._todo.extend(value)
 
-    def group(self, value: Any) -> None:
-        self._watch(set, value, value)
+    def visit_set(self, value: Any) -> None:
+        self._add_point(set, value, value)
 
-    def shown(self, value: Any) -> None:
-        self._watch(repr, value)
+    def visit_printable(self, value: Any) -> None:
+        self._add_point(repr, value)
 
-    def kind(self, value: type) -> None:
-        """Classes are where code likes to keep what it shares; those of other modules are not the sandbox's."""
+    def visit_class(self, value: type) -> None:
+        """Visit a class: shared state often lives there. Classes of libraries are the same for all runs."""
         if value.__module__.partition(".")[0] not in ("builtins", "typing", "temporalio", "google", "abc", "enum"):
-            self.dictionary(vars(value))
+            self.visit_dictionary(vars(value))
 
-    def function(self, value: Any) -> None:
+    def visit_function(self, value: Any) -> None:
         self._todo += [value.__defaults__, value.__kwdefaults__]
-        self.dictionary(vars(value))
+        self.visit_dictionary(vars(value))
         for cell in value.__closure__ or ():
-            self._watch(_of_cell, cell, [_in_cell(cell)])
+            self._add_point(_cell_content_id, cell, [_cell_contents(cell)])
 
-    def inner(self, value: Any) -> None:
+    def visit_method(self, value: Any) -> None:
         self._todo.append(value.__func__)
 
-    def accessor(self, value: Any) -> None:
+    def visit_property(self, value: Any) -> None:
         self._todo += [value.fget, value.fset, value.fdel]
 
-    def instance(self, value: Any) -> None:
+    def visit_instance(self, value: Any) -> None:
         kind = type(value)
         if callable(getattr(value, "cache_info", None)):
-            self._watch(lambda held: held.cache_info(), value)
+            self._add_point(lambda held: held.cache_info(), value)
         elif kind.__module__.partition(".")[0] not in _VALUES:
-            self._parts(value, kind)
+            self._visit_attributes(value, kind)
 
-    def _parts(self, value: Any, kind: type) -> None:
-        slots = tuple(name for one in kind.__mro__ for name in _slots(one))
+    def _visit_attributes(self, value: Any, kind: type) -> None:
+        slots = tuple(name for one in kind.__mro__ for name in _slot_names(one))
         held = getattr(value, "__dict__", None)
         if held is None and not slots:
             if hasattr(value, "__next__") or kind.__module__.partition(".")[0] not in _PLAIN:
-                raise _Unclear
+                raise _CannotInspect
             return
         if isinstance(held, dict):
-            self.dictionary(held)
+            self.visit_dictionary(held)
         if slots:
-            self._watch(_of_slots(slots), value, [getattr(value, name, None) for name in slots])
+            self._add_point(_slot_ids_view(slots), value, [getattr(value, name, None) for name in slots])
 
 
-_VISITS: tuple[tuple[Any, Callable[[_Walk, Any], None]], ...] = (
-    (type, _Walk.kind),
-    (types.FunctionType, _Walk.function),
-    ((list, collections.deque), _Walk.sequence),
-    ((tuple, frozenset), _Walk.unchanging),
-    (set, _Walk.group),
-    ((dict, types.MappingProxyType), _Walk.dictionary),
-    ((staticmethod, classmethod, types.MethodType), _Walk.inner),
-    (property, _Walk.accessor),
-    ((itertools.count, bytearray), _Walk.shown),
+_VISITS: tuple[tuple[Any, Callable[[_ModuleWalk, Any], None]], ...] = (
+    (type, _ModuleWalk.visit_class),
+    (types.FunctionType, _ModuleWalk.visit_function),
+    ((list, collections.deque), _ModuleWalk.visit_sequence),
+    ((tuple, frozenset), _ModuleWalk.visit_frozen),
+    (set, _ModuleWalk.visit_set),
+    ((dict, types.MappingProxyType), _ModuleWalk.visit_dictionary),
+    ((staticmethod, classmethod, types.MethodType), _ModuleWalk.visit_method),
+    (property, _ModuleWalk.visit_property),
+    ((itertools.count, bytearray), _ModuleWalk.visit_printable),
 )
 
 
-def _in_cell(cell: Any) -> Any:
+def _cell_contents(cell: Any) -> Any:
     try:
         return cell.cell_contents
     except ValueError:
         return None
 
 
-def _of_cell(cell: Any) -> int:
-    return id(_in_cell(cell))
+def _cell_content_id(cell: Any) -> int:
+    return id(_cell_contents(cell))
 
 
-def _slots(kind: type) -> tuple[str, ...]:
+def _slot_names(kind: type) -> tuple[str, ...]:
     named = vars(kind).get("__slots__", ())
     return (named,) if isinstance(named, str) else tuple(named)
 
 
-def _of_slots(names: tuple[str, ...]) -> Look:
+def _slot_ids_view(names: tuple[str, ...]) -> Look:
     return lambda held: [id(getattr(held, name, None)) for name in names]

@@ -1,6 +1,6 @@
-"""The world is shut out: while workflow code runs, what reaches for it is told, and what would change it is refused.
+"""Watch workflow code for side effects: report what it reads from the world, refuse what would change the world.
 
-Python's audit events tell of sockets, processes and files, and `senses` of clocks and random numbers, which raise none.
+Python's audit events cover sockets, processes and files. `clock_and_random` covers what raises no audit event.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from replaytool.replay.isolation import clock_and_random as senses
 _LIMIT = 50
 
 
-class Refused(PermissionError):
-    """What workflow code gets instead of the world."""
+class SideEffectRefused(PermissionError):
+    """Raised in workflow code instead of a side effect."""
 
 
 @dataclass
-class Watch:
-    """What one replay has reached for."""
+class SideEffectWatch:
+    """The hazards of one replay."""
 
     site: Callable[[FrameType | None], CallSite | None]
     refuse: bool = True
     found: dict[tuple[str, str, int], Hazard] = field(default_factory=dict)
 
-    def note(self, what: str, detail: str, refused: bool, frame: FrameType | None) -> None:
-        """Remember one hazard per kind and line."""
+    def record_hazard(self, what: str, detail: str, refused: bool, frame: FrameType | None) -> None:
+        """Record one hazard per kind and line."""
         site = self.site(frame)
         key = (what, site.file if site else "", site.line if site else 0)
         if len(self.found) < _LIMIT:
             self.found.setdefault(key, Hazard(what, site, detail, refused))
 
     @property
-    def hazards(self) -> tuple[Hazard, ...]:
-        """In the order in which they were met."""
+    def found_hazards(self) -> tuple[Hazard, ...]:
+        """The hazards in the order in which they happened."""
         return tuple(self.found.values())
 
 
@@ -54,12 +54,12 @@ this_thread = threading.get_ident
 
 
 @contextmanager
-def watched(watch: Watch | None) -> Iterator[None]:
-    """Watch this thread; nothing is watched where there is no watch."""
+def watch_side_effects(watch: SideEffectWatch | None) -> Iterator[None]:
+    """Watch this thread inside the block; None watches nothing."""
     if watch is None:
         yield
         return
-    install()
+    install_hooks()
     _active.watch = watch
     try:
         yield
@@ -67,30 +67,30 @@ def watched(watch: Watch | None) -> Iterator[None]:
         _active.watch = None
 
 
-def install() -> None:
-    """For as long as the process lives. What code imports by name before this is not seen when it calls it."""
+def install_hooks() -> None:
+    """Install the hooks for the life of the process. A function that was imported by name before is not seen."""
     global _installed
     if not _installed:
         _installed = True
-        sys.addaudithook(_hook)
-        senses.install(_noticed)
+        sys.addaudithook(_audit_hook)
+        senses.install_listener(_record_clock_or_random)
 
 
-def _writes(args: tuple[Any, ...]) -> bool:
-    """Whether an `open` event is about writing."""
+def _opens_for_writing(args: tuple[Any, ...]) -> bool:
+    """Return whether an `open` event is for writing."""
     mode, flags = args[1], args[2]
     if isinstance(mode, str):
         return any(letter in mode for letter in "wax+")
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
-def _always(args: tuple[Any, ...]) -> bool:
+def _is_always_refused(args: tuple[Any, ...]) -> bool:
     return True
 
 
-# What is refused, and when; whatever else Python audits is harmless to a replay, or too common to mean anything.
+# Audit events that are refused, and when. All others are harmless to a replay, or too common to report.
 _DANGEROUS: dict[str, Callable[[tuple[Any, ...]], bool]] = {
-    "open": _writes,
+    "open": _opens_for_writing,
     **dict.fromkeys(
         (
             "socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo",
@@ -101,29 +101,29 @@ _DANGEROUS: dict[str, Callable[[tuple[Any, ...]], bool]] = {
             "smtplib.connect", "urllib.Request", "http.client.connect", "webbrowser.open", "tempfile.mkstemp",
             "tempfile.mkdtemp", "pty.spawn",
         ),
-        _always,
+        _is_always_refused,
     ),
 }  # fmt: skip
 
 
-def _hook(event: str, args: tuple[Any, ...]) -> None:
+def _audit_hook(event: str, args: tuple[Any, ...]) -> None:
     judge = _DANGEROUS.get(event)
     if judge is None:
         return
-    watch: Watch | None = getattr(_active, "watch", None)
+    watch: SideEffectWatch | None = getattr(_active, "watch", None)
     if watch is None or not judge(args):
         return
-    _active.watch = None  # what is done to tell of it must not be told of
+    _active.watch = None  # recording the hazard must not be watched itself
     try:
-        detail = _detail(event, args)
-        watch.note(event, detail, watch.refuse, sys._getframe(1))
+        detail = _event_detail(event, args)
+        watch.record_hazard(event, detail, watch.refuse, sys._getframe(1))
     finally:
         _active.watch = watch
     if watch.refuse:
-        raise Refused(f"replaytool refused {event} ({detail}): workflow code must leave the world alone")
+        raise SideEffectRefused(f"replaytool refused {event} ({detail}): workflow code must have no side effects")
 
 
-def _detail(event: str, args: tuple[Any, ...]) -> str:
+def _event_detail(event: str, args: tuple[Any, ...]) -> str:
     shown = args[1:2] if event.startswith("socket.") and len(args) > 1 and "name" not in event else args[:1]
     return ", ".join(str(one)[:200] for one in shown)
 
@@ -131,9 +131,9 @@ def _detail(event: str, args: tuple[Any, ...]) -> str:
 _CHANCE = {random.__file__, uuid.__file__, secrets.__file__}
 
 
-def _noticed(what: str, frame: FrameType) -> None:
-    """The clock or chance was looked at: told where the line that did it is one of the workflow's."""
-    watch: Watch | None = getattr(_active, "watch", None)
+def _record_clock_or_random(what: str, frame: FrameType) -> None:
+    """Record a use of the clock or of random numbers if the user's own line made it."""
+    watch: SideEffectWatch | None = getattr(_active, "watch", None)
     if watch is None:
         return
     caller: FrameType | None = frame
@@ -143,6 +143,6 @@ def _noticed(what: str, frame: FrameType) -> None:
     if caller is None:
         return
     site = watch.site(caller)
-    # A library that looks at the clock for itself says nothing about the workflow.
+    # A library that reads the clock for itself says nothing about the workflow.
     if site is not None and site.line == caller.f_lineno and site.function.endswith(caller.f_code.co_name):
-        watch.note(what, "", False, caller)
+        watch.record_hazard(what, "", False, caller)

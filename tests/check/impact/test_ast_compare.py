@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from replaytool.check.impact.ast_compare import differing, is_same, module_of
+from replaytool.check.impact.ast_compare import changed_functions, is_same_for_lines, parse_module
 
 LIMIT = 3
 PURE = '''
@@ -168,20 +168,20 @@ def edit_and_compare(seed: int, edits: int, inputs: int) -> None:
     """Each edit of a function with every kind of block, on many inputs: it may differ only where that is said."""
     chance = random.Random(seed)
     source = ast.unparse(ast.parse(PURE)) if seed % 2 else PURE
-    before = module_of(source.encode(), "made")
+    before = parse_module(source.encode(), "made")
     same = different = 0
     runs = [(given, *ran(made(source), *given)) for given in [(a, b) for a in range(inputs) for b in range(inputs)]]
     for _ in range(edits):
         text = edited(source, chance)
         if text is None:
             continue
-        after = module_of(text.encode(), "made")
+        after = parse_module(text.encode(), "made")
         if before.outside != after.outside:
             continue
-        pairs = list(differing(before, after))
+        pairs = list(changed_functions(before, after))
         changed = made(text)
         for given, result, lines in runs:
-            is_left_out = all(is_same(before, after, one, other, lines) for one, other in pairs)
+            is_left_out = all(is_same_for_lines(before, after, one, other, lines) for one, other in pairs)
             if is_left_out:
                 assert ran(changed, *given)[0] == result, (given, text)
             same += is_left_out
@@ -191,16 +191,16 @@ def edit_and_compare(seed: int, edits: int, inputs: int) -> None:
 
 
 def outside(text: str) -> str:
-    return module_of(text.encode(), "a").outside
+    return parse_module(text.encode(), "a").outside
 
 
 def compared(before: str, after: str, line: str = "") -> bool:
     """Whether a run that came by all lines but those from the one marked with `never` on goes the same way."""
-    one, other = module_of(before.encode(), "a"), module_of(after.encode(), "a")
+    one, other = parse_module(before.encode(), "a"), parse_module(after.encode(), "a")
     assert one.outside == other.outside
     never = {at for at, text in enumerate(before.splitlines(), 1) if "# never" in text}
     lines = {at for at in range(1, len(before.splitlines()) + 1) if at not in never}
-    return all(is_same(one, other, *pair, lines) for pair in differing(one, other))
+    return all(is_same_for_lines(one, other, *pair, lines) for pair in changed_functions(one, other))
 
 
 BRANCH = "def work(a):\n    if a:\n        return LIMIT # never\n    return LIMIT\n"
@@ -228,11 +228,14 @@ def test_a_new_else_and_a_new_end_differ() -> None:
 def test_functions_that_are_wrapped_are_part_of_what_is_imported() -> None:
     cached = "from functools import cache\n@cache\ndef work(a):\n    return a\n"
     assert (
-        module_of(cached.encode(), "a").outside
-        != module_of(cached.replace("return a", "return 1").encode(), "a").outside
+        parse_module(cached.encode(), "a").outside
+        != parse_module(cached.replace("return a", "return 1").encode(), "a").outside
     )
     run = "@workflow.run\nasync def work(a):\n    return a\n"
-    assert module_of(run.encode(), "a").outside == module_of(run.replace("return a", "return 1").encode(), "a").outside
+    assert (
+        parse_module(run.encode(), "a").outside
+        == parse_module(run.replace("return a", "return 1").encode(), "a").outside
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,8 +254,8 @@ def test_the_docstring_belongs_to_the_function_itself() -> None:
 
 def test_code_objects_are_told_apart_by_their_place() -> None:
     text = "class A:\n    def work(self):\n        return 1\nclass B:\n    def work(self):\n        return 2\n"
-    one, other = module_of(text.encode(), "a"), module_of(text.replace("return 2", "return 3").encode(), "a")
-    ((before, after),) = differing(one, other)
-    assert is_same(one, other, before, after, {3})
-    assert not is_same(one, other, before, after, {6})
+    one, other = parse_module(text.encode(), "a"), parse_module(text.replace("return 2", "return 3").encode(), "a")
+    ((before, after),) = changed_functions(one, other)
+    assert is_same_for_lines(one, other, before, after, {3})
+    assert not is_same_for_lines(one, other, before, after, {6})
     assert isinstance(one.code, CodeType)

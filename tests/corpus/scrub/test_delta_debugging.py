@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from replaytool.corpus.scrub.delta_debugging import fewest
+from replaytool.corpus.scrub.delta_debugging import find_fewest
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -20,10 +20,10 @@ def test_what_is_found_is_enough_and_needed(seed: int) -> None:
         tries += 1
         return needed <= set(some)
 
-    assert fewest(items, enough) == sorted(needed)
+    assert find_fewest(items, enough) == sorted(needed)
     assert tries <= len(items) ** 2 + 7 * len(items) + 2
 
 
 def test_one_of_two_ways_is_enough() -> None:
-    found = fewest(range(10), lambda some: {1, 2} <= set(some) or 7 in some)
+    found = find_fewest(range(10), lambda some: {1, 2} <= set(some) or 7 in some)
     assert found in ([7], [1, 2])

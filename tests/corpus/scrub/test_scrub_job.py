@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from replaytool.engines import CodeSpec, load
+from replaytool.engines import CodeSpec, load_code
 from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.verdict import Verdict
 from tests.conftest import FIXTURES, Call
@@ -87,7 +87,7 @@ def test_verdicts_of_edited_code_are_the_same(call: Call, tmp_path: Path, case: 
     for number, text in enumerate([source, *(one.text for one in chosen)]):
         file = tmp_path / f"edit_{case}_{number}.py"
         file.write_text(text)
-        code = load(CodeSpec((str(file),)))
+        code = load_code(CodeSpec((str(file),)))
         before, after = (replay(run, code, engine="auto") for run in runs)
         assert _said(before) == _said(after), text
         told.add(before.verdict)
@@ -165,4 +165,4 @@ def test_a_history_with_nothing_to_hide(call: Call, tmp_path: Path) -> None:
     (tmp_path / "history.json").write_bytes(history(3))
     (found,) = call("scrub", "history.json", "-w", "sleeper.py", "--key", "k", "--json").json["histories"]
     assert found["accepted"]
-    assert [one["why"] for one in found["kept"]] == ["the code writes it itself"]
+    assert [one["why"] for one in found["kept"]] == ["the code produces it"]

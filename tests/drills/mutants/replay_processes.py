@@ -24,7 +24,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from replaytool.engines import Code, CodeSpec, Options, load, replay
+from replaytool.engines import Code, CodeSpec, Options, load_code, replay
 from replaytool.formats import HEAD_SIZE, detect_format
 from replaytool.model.history import Hints
 from replaytool.model.verdict import as_json
@@ -189,7 +189,7 @@ def main() -> None:
         given = json.loads(line)
         job = Job(**{**given, "histories": tuple(map(tuple, given["histories"]))})
         faulthandler.dump_traceback_later(_PATIENCE, exit=True)
-        code = load(CodeSpec((job.file,)))
+        code = load_code(CodeSpec((job.file,)))
         said = asyncio.run(_BY[what](job, code, engine))
         out.write(f"{json.dumps({'number': job.number, 'said': said})}\n")
         if any((one.get("failure") or {}).get("type") == "Deadlock" for one in said.values()):

@@ -32,7 +32,7 @@ from replaytool.engines import CodeSpec, Options
 from replaytool.model.verdict import as_json
 from replaytool.sources import open_sources
 from replaytool.store import Store
-from replaytool.workers.pool import Limits
+from replaytool.workers.pool import WorkerLimits
 from tests.drills.mutants.changing_kinds import CHANGING, LATENT
 from tests.drills.mutants.harmless_edits import KEEPING
 from tests.drills.mutants.operators import ELSEWHERE, NOWHERE, Mutant, mutants, relation
@@ -178,9 +178,11 @@ def by_pool(job: Job, engine: str, times: int) -> Answer:
     """What `check` says, with its processes and its `--repeat`."""
     store = Store(None)
     ingest.load(store, open_sources([path for path, _, _ in job.histories]))
-    limits = Limits(jobs=1, timeout=60.0)
-    plan = check.Plan(CodeSpec((job.file,)), Options(sandbox=job.sandbox or Options().sandbox), limits, engine, times)
-    report = check.check(store, store.runs("true"), plan)
+    limits = WorkerLimits(jobs=1, timeout=60.0)
+    plan = check.CheckPlan(
+        CodeSpec((job.file,)), Options(sandbox=job.sandbox or Options().sandbox), limits, engine, times
+    )
+    report = check.check_runs(store, store.runs("true"), plan)
     return Answer(job.number, {Path(one.subject.source).name: as_json(one.verdict) for one in report.runs})
 
 
@@ -299,7 +301,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two edits of each kind")
     parser.add_argument("--all", action="store_true", help="every place of every case")
-    parser.add_argument("--engine", default=check.Plan(CodeSpec(())).engine, help="the engine of replaytool's to use")
+    parser.add_argument(
+        "--engine", default=check.CheckPlan(CodeSpec(())).engine, help="the engine of replaytool's to use"
+    )
     parser.add_argument("--kind", help="only this kind")
     given = parser.parse_args()
     most = 2 if given.quick else 10**6 if given.all else 8

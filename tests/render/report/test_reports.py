@@ -74,9 +74,9 @@ def hostile() -> Report:
         Checked(Subject(f"{number}{EVIL}", EVIL, EVIL, EVIL, EVIL, 9, None, "Running", EVIL), verdict)
         for number, verdict in enumerate(verdicts)
     ]
-    from replaytool.check.causes import causes
+    from replaytool.check.causes import find_causes
 
-    return Report(CodeInfo((EVIL,), "f"), runs, causes(runs))
+    return Report(CodeInfo((EVIL,), "f"), runs, find_causes(runs))
 
 
 @pytest.mark.parametrize("name", RENDERERS)

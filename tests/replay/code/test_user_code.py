@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from replaytool.engines import CodeSpec, Options, load, replay
+from replaytool.engines import CodeSpec, Options, load_code, replay
 from replaytool.errors import ReplaytoolError
 from replaytool.replay.code import importing as loading
 from tests.conftest import FIXTURES
@@ -70,7 +70,7 @@ def test_by_dotted_name_package_file_and_folder(tmp_path: Path) -> None:
             "shop/__main__.py": "import temporalio\nraise SystemExit('started')",
         },
     )
-    by_package = load(CodeSpec(("shop",), folder=str(tmp_path)))
+    by_package = load_code(CodeSpec(("shop",), folder=str(tmp_path)))
     assert set(by_package.definitions) == {"Order", "refund-v2"}
     for item, types in (
         ("shop.orders", {"Order"}),
@@ -78,20 +78,20 @@ def test_by_dotted_name_package_file_and_folder(tmp_path: Path) -> None:
         (str(tmp_path / "shop" / "orders.py"), {"Order"}),
         ("shop/deep", {"refund-v2"}),
     ):
-        found = load(CodeSpec((item,), folder=str(tmp_path)))
+        found = load_code(CodeSpec((item,), folder=str(tmp_path)))
         assert set(found.definitions) == types, item
         assert all(module.startswith("shop.") for module in found.info.modules), item
 
 
 def test_a_class_is_one_whichever_way_it_is_reached(tmp_path: Path) -> None:
     put(tmp_path, {"one.py": source("Order"), "two.py": "import temporalio\nfrom one import Order"})
-    assert set(load(CodeSpec(("one", "two", "one.py"), folder=str(tmp_path))).definitions) == {"Order"}
+    assert set(load_code(CodeSpec(("one", "two", "one.py"), folder=str(tmp_path))).definitions) == {"Order"}
 
 
 def test_two_versions_of_a_type_are_listed(tmp_path: Path) -> None:
     put(tmp_path, {"v1/flows.py": source("Order"), "v2/flows.py": source("Order")})
     with pytest.raises(ReplaytoolError) as raised:
-        load(CodeSpec(("v1/flows.py", "v2/flows.py"), folder=str(tmp_path)))
+        load_code(CodeSpec(("v1/flows.py", "v2/flows.py"), folder=str(tmp_path)))
     assert "v1/flows.py" in raised.value.message
     assert "v2/flows.py" in raised.value.message
     assert raised.value.exit_code == 2
@@ -100,7 +100,7 @@ def test_two_versions_of_a_type_are_listed(tmp_path: Path) -> None:
 def test_files_of_one_name_do_not_hide_each_other_not_even_from_the_sandbox(tmp_path: Path) -> None:
     shop = source("Order").replace("self) -> None", "self, item: str, cents: int) -> None")
     put(tmp_path, {"v1/flows.py": shop, "v2/flows.py": source("Refund")})
-    code = load(CodeSpec(("v2/flows.py", "v1/flows.py"), folder=str(tmp_path)))
+    code = load_code(CodeSpec(("v2/flows.py", "v1/flows.py"), folder=str(tmp_path)))
     assert set(code.definitions) == {"Order", "Refund"}
     verdict = replay(bent(events("activities_in_sequence")), code)
     assert verdict.verdict == "diverged", verdict.reason
@@ -108,16 +108,16 @@ def test_files_of_one_name_do_not_hide_each_other_not_even_from_the_sandbox(tmp_
 
 def test_a_dynamic_workflow_takes_what_no_other_takes(tmp_path: Path) -> None:
     put(tmp_path, {"flows.py": DYNAMIC + source("Order")})
-    code = load(CodeSpec(("flows.py",), folder=str(tmp_path)))
-    assert code.workflow("Order") is code.definitions["Order"]
-    assert code.workflow("Whatever") is code.dynamic
+    code = load_code(CodeSpec(("flows.py",), folder=str(tmp_path)))
+    assert code.workflow_class("Order") is code.definitions["Order"]
+    assert code.workflow_class("Whatever") is code.dynamic
     assert code.dynamic is not None
 
 
 def test_an_error_in_the_code_is_shown_with_its_own_lines(tmp_path: Path) -> None:
     put(tmp_path, {"flows.py": "import temporalio\nimport helper\n", "helper.py": "def f():\n    1 / 0\nf()\n"})
     with pytest.raises(ReplaytoolError) as raised:
-        load(CodeSpec(("flows.py",), folder=str(tmp_path)))
+        load_code(CodeSpec(("flows.py",), folder=str(tmp_path)))
     message = raised.value.message
     assert re.search(r"flows\.py\", line 2(.|\n)*helper\.py\", line 3(.|\n)*ZeroDivisionError", message)
     assert "importlib" not in message
@@ -129,7 +129,7 @@ def test_an_error_in_the_code_is_shown_with_its_own_lines(tmp_path: Path) -> Non
     [
         ("nowhere", "no module nowhere"),
         ("nowhere.py", "no file nowhere.py"),
-        ("empty.py", "no workflow was found"),
+        ("empty.py", "no workflow found"),
         ("leaves.py", "SystemExit"),
         ("misses.py", "No module named 'not_there'"),
         ("garbled.py", "SyntaxError"),
@@ -146,18 +146,18 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, item: str, told: str) -> N
         },
     )
     with pytest.raises(ReplaytoolError, match=re.escape(told)):
-        load(CodeSpec((item,), folder=str(tmp_path)))
+        load_code(CodeSpec((item,), folder=str(tmp_path)))
 
 
 def test_the_replayers_settings_come_from_a_function(tmp_path: Path) -> None:
     hook = "def made():\n    return {'workflow_failure_exception_types': [ValueError], 'namespace': 'n'}\n"
     put(tmp_path, {"flows.py": source("Order"), "hook.py": hook + "def wrong():\n    return {'workers': 3}\n"})
-    code = load(CodeSpec(("flows.py",), "hook:made", folder=str(tmp_path)))
+    code = load_code(CodeSpec(("flows.py",), "hook:made", folder=str(tmp_path)))
     assert code.settings == {"workflow_failure_exception_types": [ValueError], "namespace": "n"}
-    assert load(CodeSpec(("flows.py",), "hook.py:made", folder=str(tmp_path))).settings == code.settings
+    assert load_code(CodeSpec(("flows.py",), "hook.py:made", folder=str(tmp_path))).settings == code.settings
     for name, told in (("hook:wrong", "workers"), ("hook:none", "no 'none'"), ("hook", "module:attribute")):
         with pytest.raises(ReplaytoolError, match=told):
-            load(CodeSpec(("flows.py",), name, folder=str(tmp_path)))
+            load_code(CodeSpec(("flows.py",), name, folder=str(tmp_path)))
 
 
 def test_settings_of_the_function_rule_the_replay(tmp_path: Path) -> None:
@@ -168,15 +168,15 @@ def test_settings_of_the_function_rule_the_replay(tmp_path: Path) -> None:
     hook = "def made():\n    return {'workflow_failure_exception_types': [ValueError]}\n"
     put(tmp_path, {"flows.py": flow, "hook.py": hook})
     run = bent(events("workflow_failed"))
-    assert replay(run, load(CodeSpec(("flows.py",), folder=str(tmp_path)))).verdict == "failed"
-    assert replay(run, load(CodeSpec(("flows.py",), "hook:made", folder=str(tmp_path)))).verdict == "drift"
+    assert replay(run, load_code(CodeSpec(("flows.py",), folder=str(tmp_path)))).verdict == "failed"
+    assert replay(run, load_code(CodeSpec(("flows.py",), "hook:made", folder=str(tmp_path)))).verdict == "drift"
 
 
 def test_the_fingerprint_is_that_of_all_code_in_the_folder_wherever_it_lies(tmp_path: Path) -> None:
     prints = []
     for folder, helper in (("a", "x = 1"), ("b", "x = 1"), ("c", "x = 2")):
         put(tmp_path / folder, {"flows.py": "import help_of_it\n" + source("Order"), "help_of_it.py": helper})
-        prints.append(load(CodeSpec(("flows.py",), folder=str(tmp_path / folder))).info.fingerprint)
+        prints.append(load_code(CodeSpec(("flows.py",), folder=str(tmp_path / folder))).info.fingerprint)
         sys.path.remove(str(tmp_path / folder))
         del sys.modules["flows"], sys.modules["help_of_it"]
         loading._files.paths.clear()
@@ -186,7 +186,7 @@ def test_the_fingerprint_is_that_of_all_code_in_the_folder_wherever_it_lies(tmp_
 def test_two_files_of_one_name_stay_apart_in_the_sandbox(tmp_path: Path) -> None:
     """The sandbox imports by name, and the folder that came last stands first on the path."""
     cases = ("activities_in_sequence", "timers")
-    code = load(CodeSpec(tuple(str(FIXTURES / case / "workflow.py") for case in cases)))
+    code = load_code(CodeSpec(tuple(str(FIXTURES / case / "workflow.py") for case in cases)))
     for sandbox in ("per-run", "shared"):
         for case in cases:
             assert replay(recorded(case), code, Options(sandbox=sandbox)).verdict == "ok"

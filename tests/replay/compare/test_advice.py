@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from replaytool.check.causes import causes
+from replaytool.check.causes import find_causes
 from replaytool.model.verdict import CallSite, Checked, Command, Divergence, Expected, Failure, Subject, Verdict
-from replaytool.replay.compare.advice import Scene, advise, iterates_over_a_set, source_of
+from replaytool.replay.compare.advice import DivergenceScene, advise_on_divergence, has_loop_over_set, source_of_site
 
 
 def event(name: str, kind: str = "activity", event_id: int = 11) -> Expected:
@@ -20,24 +20,27 @@ def command(name: str, kind: str = "activity") -> Command:
 @pytest.mark.parametrize(
     ("scene", "told"),
     [
-        (Scene(event("p", "patch"), command("a")), "deprecate_patch('p')"),
-        (Scene(event("a"), command("b"), (event("b"),), (command("a"),)), "another order"),
-        (Scene(event("a"), command("b"), (event("b"),)), "is skipped"),
-        (Scene(event("charge"), command("debit")), "renamed"),
-        (Scene(event("a"), command("5", "timer"), (), (command("a"),)), "is new here"),
-        (Scene(event("a"), command("", "complete")), "ends before the record does"),
-        (Scene(event("", "complete"), command("", "fail")), "ends in another way"),
-        (Scene(event("", "complete"), command("a")), "goes on"),
-        (Scene(event("a"), None), "no longer asks"),
-        (Scene(event("a"), command("b"), source="for x in {1, 2}: pass"), "iterates over a set"),
+        (DivergenceScene(event("p", "patch"), command("a")), "deprecate_patch('p')"),
+        (DivergenceScene(event("a"), command("b"), (event("b"),), (command("a"),)), "another order"),
+        (DivergenceScene(event("a"), command("b"), (event("b"),)), "The new code skips"),
+        (DivergenceScene(event("charge"), command("debit")), "renamed"),
+        (DivergenceScene(event("a"), command("5", "timer"), (), (command("a"),)), "The new code adds"),
+        (DivergenceScene(event("a"), command("", "complete")), "ends before the history does"),
+        (DivergenceScene(event("", "complete"), command("", "fail")), "ends in another way"),
+        (DivergenceScene(event("", "complete"), command("a")), "but the code continues"),
+        (DivergenceScene(event("a"), None), "no longer asks"),
+        (DivergenceScene(event("a"), command("b"), source="for x in {1, 2}: pass"), "iterates over a set"),
     ],
 )
-def test_known_patterns(scene: Scene, told: str) -> None:
-    assert told in advise(scene)
+def test_known_patterns(scene: DivergenceScene, told: str) -> None:
+    assert told in advise_on_divergence(scene)
 
 
 def test_silence_is_better_than_a_guess() -> None:
-    assert advise(Scene(event("1", "timer"), command("w", "signal_workflow"), (), (command("x"),))) == ""
+    assert (
+        advise_on_divergence(DivergenceScene(event("1", "timer"), command("w", "signal_workflow"), (), (command("x"),)))
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,15 +54,15 @@ def test_silence_is_better_than_a_guess() -> None:
     ],
 )
 def test_sets_are_known_from_the_text(source: str, is_set: bool) -> None:
-    assert iterates_over_a_set(source) is is_set
+    assert has_loop_over_set(source) is is_set
 
 
 def test_the_source_is_that_of_the_function_and_of_those_that_wait() -> None:
     here = CallSite(__file__, test_silence_is_better_than_a_guess.__code__.co_firstlineno + 1, "f")
-    text = source_of(CallSite(__file__, event.__code__.co_firstlineno + 1, "event", (here,)))
+    text = source_of_site(CallSite(__file__, event.__code__.co_firstlineno + 1, "event", (here,)))
     assert "return Expected" in text
     assert "assert advise(" in text
-    assert source_of(CallSite("nowhere.py", 3, "f")) == source_of(None) == ""
+    assert source_of_site(CallSite("nowhere.py", 3, "f")) == source_of_site(None) == ""
 
 
 def test_equal_findings_are_one_cause_and_the_order_is_fixed() -> None:
@@ -77,8 +80,8 @@ def test_equal_findings_are_one_cause_and_the_order_is_fixed() -> None:
     )
     fine = Checked(Subject("z"), Verdict("ok"))
     listed = [failed, diverged("k2", 11), fine, diverged("k1", 400), again, diverged("k3", 5)]
-    found = causes(listed)
+    found = find_causes(listed)
     assert [(one.verdict, one.runs, one.example) for one in found] == [("diverged", 3, "k1"), ("failed", 2, "x")]
     assert found[0].message == "recorded: activity a; the code asks for: activity b"
-    assert causes(reversed(listed))[0].id == found[0].id
-    assert causes([fine]) == ()
+    assert find_causes(reversed(listed))[0].id == found[0].id
+    assert find_causes([fine]) == ()

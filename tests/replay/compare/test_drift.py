@@ -17,7 +17,7 @@ from replaytool.engines.temporal.replay.server_defaults import comparable
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Payload, Run
 from replaytool.model.verdict import CallSite, Command, Drift, Expected, Match
-from replaytool.replay.compare.drift import DEFAULT_POLICY, checked_policy, compare, level_of, paths
+from replaytool.replay.compare.drift import DEFAULT_POLICY, check_policy, drift_level, find_differing_paths, find_drift
 from tests.support.histories import bent, events
 
 SITE = CallSite("wf.py", 3, "run")
@@ -43,7 +43,7 @@ def pair(recorded: dict[str, Any], produced: dict[str, Any], kind: str = "activi
 
 
 def drift(recorded: dict[str, Any], produced: dict[str, Any], **policy: Any) -> tuple[Drift, ...]:
-    return compare([pair(recorded, produced)], decode, {**DEFAULT_POLICY, **policy})
+    return find_drift([pair(recorded, produced)], decode, {**DEFAULT_POLICY, **policy})
 
 
 def test_the_path_leads_to_what_differs() -> None:
@@ -61,7 +61,7 @@ def test_nothing_is_decoded_where_all_is_equal() -> None:
     def never(payloads: Sequence[Payload]) -> list[Any]:
         raise AssertionError
 
-    assert compare([pair({"input": [payload(1)]}, {"input": [payload(1)]})], never) == ()
+    assert find_drift([pair({"input": [payload(1)]}, {"input": [payload(1)]})], never) == ()
 
 
 def test_what_is_there_on_one_side_only() -> None:
@@ -78,7 +78,7 @@ def test_what_is_there_on_one_side_only() -> None:
 
 def test_one_and_true_are_two_values() -> None:
     assert [one.path for one in drift({"result": payload(1)}, {"result": payload(True)})] == ["result"]
-    assert list(paths([1], [True])) == [("[0]", 1, True)]
+    assert list(find_differing_paths([1], [True])) == [("[0]", 1, True)]
 
 
 def test_the_policy_decides_and_the_more_precise_word_wins() -> None:
@@ -86,10 +86,10 @@ def test_the_policy_decides_and_the_more_precise_word_wins() -> None:
     assert drift(recorded, produced, input="ignore") == ()
     assert drift(recorded, produced, **{"input": "ignore", "activity.input": "error"})[0].level == "error"
     assert drift(recorded, produced, **{"*": "ignore"}) == ()
-    assert level_of({}, "activity", "input") == "warn"
+    assert drift_level({}, "activity", "input") == "warn"
     with pytest.raises(ReplaytoolError, match="fatal"):
-        checked_policy({"input": "fatal"})
-    assert checked_policy({"input": "error"})["input"] == "error"
+        check_policy({"input": "fatal"})
+    assert check_policy({"input": "error"})["input"] == "error"
 
 
 def test_headers_of_tracers_are_noise_and_others_are_not() -> None:
@@ -100,16 +100,16 @@ def test_headers_of_tracers_are_noise_and_others_are_not() -> None:
 
 def test_a_thousand_differences_are_not_all_told() -> None:
     many = [pair({"input": [payload(index)]}, {"input": [payload(-1)]}) for index in range(1000)]
-    assert len(compare(many, decode)) == 100
+    assert len(find_drift(many, decode)) == 100
 
 
 @settings(deadline=None)
 @given(JSON, JSON)
 def test_paths_are_there_exactly_where_values_differ(before: Any, after: Any) -> None:
     same = json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
-    found = list(paths(before, after))
+    found = list(find_differing_paths(before, after))
     assert bool(found) != same
-    assert list(paths(before, before)) == []
+    assert list(find_differing_paths(before, before)) == []
 
 
 def record(run_timeout: str = "0s") -> Record:

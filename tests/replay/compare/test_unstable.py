@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from replaytool.check.repeat import replay_repeatedly
-from replaytool.engines import Code, CodeSpec, load
+from replaytool.engines import Code, CodeSpec, load_code
 from replaytool.model.verdict import Hazard, Verdict
-from replaytool.replay.compare.unstable import is_unstable, may_be_luck, together
-from replaytool.workers.pool import work_of
+from replaytool.replay.compare.unstable import combine_verdicts, is_unstable, may_be_unstable
+from replaytool.workers.pool import work_from_run
 from tests.conftest import FIXTURES
 from tests.support.histories import recorded, replay
 
@@ -29,7 +29,7 @@ def code_of(folder: Path, condition: str, before: str) -> Code:
     text = text.replace(FIRST, IN_BRANCH.format(condition=condition) + FIRST)
     text = text.replace("@workflow.defn\nclass", f"{before}\n\n\n@workflow.defn(sandboxed=False)\nclass")
     (folder / "lucky.py").write_text(text)
-    return load(CodeSpec(("lucky.py",), folder=str(folder)))
+    return load_code(CodeSpec(("lucky.py",), folder=str(folder)))
 
 
 TURNS = "import itertools\nturns = itertools.cycle([{turns}])"
@@ -76,19 +76,19 @@ def test_engines_that_differ_by_luck_do_not_accuse_each_other(tmp_path: Path, en
 def test_the_wall_clock_of_a_repeated_replay_is_set_off(tmp_path: Path) -> None:
     later = datetime.datetime.now() + datetime.timedelta(days=100)
     code_of(tmp_path, f"str(datetime.datetime.now()) > {str(later)!r}", "import datetime")
-    listed = [work_of("k", recorded(ORDER.name))]
+    listed = [work_from_run("k", recorded(ORDER.name))]
     verdict = replay_repeatedly(listed, CodeSpec(("lucky.py",), folder=str(tmp_path)), 2).verdicts["k"]
     assert (verdict.verdict, is_unstable(verdict)) == ("diverged", True)
     assert [one.what for one in verdict.hazards] == ["datetime.now"]
 
 
 def test_the_worst_verdict_stands_for_all() -> None:
-    found = together([Verdict("ok", seconds=1), Verdict("drift", "x"), Verdict("ok", seconds=2)])
+    found = combine_verdicts([Verdict("ok", seconds=1), Verdict("drift", "x"), Verdict("ok", seconds=2)])
     assert (found.verdict, found.reason) == ("drift", "unstable: in 3 replays 2 ok, 1 drift; x")
-    assert together([Verdict("ok", seconds=1), Verdict("ok", seconds=2)]).reason == ""
+    assert combine_verdicts([Verdict("ok", seconds=1), Verdict("ok", seconds=2)]).reason == ""
 
 
 def test_what_was_refused_answers_the_same_each_time() -> None:
     clock, write = Hazard("time.time"), Hazard("open", refused=True)
-    assert may_be_luck(Verdict("ok"), Verdict("ok", hazards=(write, clock)))
-    assert not may_be_luck(Verdict("ok", hazards=(write,)))
+    assert may_be_unstable(Verdict("ok"), Verdict("ok", hazards=(write, clock)))
+    assert not may_be_unstable(Verdict("ok", hazards=(write,)))

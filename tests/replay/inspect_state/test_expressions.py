@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from replaytool.errors import ReplaytoolError
-from replaytool.replay.inspect_state.expressions import EventFacts, Scope, TaskFacts, parse
+from replaytool.replay.inspect_state.expressions import EventFacts, ExpressionScope, TaskFacts, parse_expression
 
 
 class Order:
@@ -36,8 +36,10 @@ class NotABool:
         raise ValueError("neither")
 
 
-def scope(order: Order) -> Scope:
-    return Scope(order, {"km": 5, "points": 99, "odd": NotABool()}, EventFacts(28), TaskFacts.of(6, 28, "v2"))
+def scope(order: Order) -> ExpressionScope:
+    return ExpressionScope(
+        order, {"km": 5, "points": 99, "odd": NotABool()}, EventFacts(28), TaskFacts.from_task(6, 28, "v2")
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def scope(order: Order) -> Scope:
     ],
 )
 def test_what_they_see(text: str, value: object) -> None:
-    outcome = parse(text).evaluate(scope(Order()))
+    outcome = parse_expression(text).evaluate(scope(Order()))
     assert outcome.error == ""
     assert outcome.value is not None
     assert outcome.value.scalar == value
@@ -68,21 +70,21 @@ def test_a_method_that_changes_the_workflow_changes_a_copy() -> None:
     order = Order()
     before = dict(vars(order)), list(order.trips)
     for text in ("ask()", "self.ask()", "[self.ask(), self.ask()]", "list(map(lambda one: self.ask(), (1, 2)))"):
-        assert parse(text).evaluate(scope(order)).error == ""
+        assert parse_expression(text).evaluate(scope(order)).error == ""
     assert (dict(vars(order)), order.trips) == before
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("points = 1", "is no expression"),
-        ("(points", "is no expression"),
-        ("", "is no expression"),
-        ("import os", "is no expression"),
+        ("points = 1", "is not an expression"),
+        ("(points", "is not an expression"),
+        ("", "is not an expression"),
+        ("import os", "is not an expression"),
         ("(points := 1)", ":="),
-        ("await self.run()", "is no expression"),
-        ("[await one for one in trips]", "is no expression"),
-        ("(yield points)", "is no expression"),
+        ("await self.run()", "is not an expression"),
+        ("[await one for one in trips]", "is not an expression"),
+        ("(yield points)", "is not an expression"),
         ("trips.append(1)", "append"),
         ("self.__class__", "__class__"),
         ("__import__('os')", "__import__"),
@@ -91,7 +93,7 @@ def test_a_method_that_changes_the_workflow_changes_a_copy() -> None:
 )
 def test_what_they_must_not_be_is_said_before_anything_runs(text: str, says: str) -> None:
     with pytest.raises(ReplaytoolError, match=r".") as wrong:
-        parse(text)
+        parse_expression(text)
     assert says in wrong.value.message
 
 
@@ -101,7 +103,7 @@ def test_what_they_must_not_be_is_said_before_anything_runs(text: str, says: str
         ("pionts", "did you mean points?"),
         ("open('x')", "no name 'open'"),
         ("eval('1')", "no name 'eval'"),
-        ("getattr(self, '__class__')", "cannot reach for"),
+        ("getattr(self, '__class__')", "cannot use"),
         ("km + level", "TypeError"),
         ("trips[9]", "IndexError"),
         ("odd", "neither"),
@@ -110,7 +112,7 @@ def test_what_they_must_not_be_is_said_before_anything_runs(text: str, says: str
     ],
 )
 def test_what_goes_wrong_in_them_is_an_outcome(text: str, says: str) -> None:
-    outcome = parse(text).evaluate(scope(Order()))
+    outcome = parse_expression(text).evaluate(scope(Order()))
     assert says in outcome.error
     assert outcome.value is None
     assert outcome.holds is False

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from replaytool.model.debug_state import Value
-from replaytool.replay.inspect_state.safe_copies import Copier, attributes
+from replaytool.replay.inspect_state.safe_copies import Copier, read_attributes
 from replaytool.replay.inspect_state.snapshots import LONGEST, Snapshots
 
 
@@ -78,7 +78,7 @@ class Workflow:
 
 
 def value_of(found: Any) -> Value:
-    return Snapshots().value(found)
+    return Snapshots().snapshot_value(found)
 
 
 @pytest.mark.parametrize(
@@ -146,16 +146,16 @@ def test_steps_share_what_has_not_changed() -> None:
     kept = []
     for number in range(3000):
         workflow.trips.append(number)
-        snapshots.turn()
-        kept.append(snapshots.named("self", "Workflow", attributes(workflow)))
+        snapshots.next_step()
+        kept.append(snapshots.snapshot_names("self", "Workflow", read_attributes(workflow)))
     used = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert kept[5]["mails"] is kept[2999]["mails"]
     assert kept[5]["rider"] is kept[2999]["rider"]
     assert kept[5]["trips"] != kept[6]["trips"]
     assert used / len(kept) < 3000  # bytes for a step that shows a hundred items
-    snapshots.turn()
-    assert snapshots.named("self", "Workflow", attributes(workflow)) is kept[-1]
+    snapshots.next_step()
+    assert snapshots.snapshot_names("self", "Workflow", read_attributes(workflow)) is kept[-1]
 
 
 def test_copies_are_whole_where_they_can_be_and_never_lead_into_the_event_loop() -> None:
@@ -169,7 +169,7 @@ def test_copies_are_whole_where_they_can_be_and_never_lead_into_the_event_loop()
         return workflow
 
     workflow = asyncio.run(made())
-    copied = Copier().copy(workflow)
+    copied = Copier().copy_value(workflow)
     assert copied is not workflow
     assert copied.me is copied
     assert copied.by_name["a"][0] is copied.queue
@@ -179,4 +179,4 @@ def test_copies_are_whole_where_they_can_be_and_never_lead_into_the_event_loop()
     copied.queue.get_nowait()
     assert workflow.queue.qsize() == 1
     assert list.__len__(copied.endless) == 1
-    assert dict(attributes(copied.raises)) == {"held": 4}
+    assert dict(read_attributes(copied.raises)) == {"held": 4}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from replaytool.engines import CodeSpec, Options, load
+from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.model.verdict import Hazard, Verdict
 from tests.support.histories import bent, events, replay
 
@@ -36,7 +36,7 @@ class Order:
 
 def verdict_of(tmp_path: Path, line: str, **options: bool) -> Verdict:
     (tmp_path / "reaching.py").write_text(HEAD.format(line=line))
-    code = load(CodeSpec(("reaching.py",), folder=str(tmp_path)))
+    code = load_code(CodeSpec(("reaching.py",), folder=str(tmp_path)))
     return replay(bent(events("activities_in_sequence")), code, Options(**options))  # type: ignore[arg-type]
 
 

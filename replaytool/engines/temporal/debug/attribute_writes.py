@@ -11,7 +11,7 @@ from typing import Any
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
-from replaytool.replay.inspect_state.safe_copies import attributes, is_from_class_statement
+from replaytool.replay.inspect_state.safe_copies import is_from_class_statement, read_attributes
 
 
 def parse_attribute_chain(text: str) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class AttributeWatcher:
         """Find the object that has the attribute now, and patch its class."""
         owner: Any = workflow
         for name in self.chain[:-1]:
-            owner = dict(attributes(owner)).get(name) if owner is not None else None
+            owner = dict(read_attributes(owner)).get(name) if owner is not None else None
         self._owner = owner if self.chain else None
         kind = type(self._owner)
         if self._owner is not None and kind not in self._patched and is_from_class_statement(kind):
@@ -57,7 +57,7 @@ class AttributeWatcher:
         def set_attribute(one: Any, name: str, value: Any) -> None:
             given(one, name, value)
             if one is self._owner and name == self.chain[-1]:
-                self.heard(callsite.of_stack(sys._getframe(1), recorder.LOOP))
+                self.heard(callsite.site_of_stack(sys._getframe(1), recorder.LOOP))
 
         self._patched[kind] = vars(kind).get("__setattr__")
         kind.__setattr__ = set_attribute

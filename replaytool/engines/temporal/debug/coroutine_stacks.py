@@ -43,8 +43,8 @@ def _build_frame(instance: RecordingInstance, task: Any, lines: tuple[Line, ...]
 
 def _capture_line(frame: FrameType, whose: tuple[int, int], snapshots: Snapshots) -> Line:
     code = frame.f_code
-    held = snapshots.named(whose, code.co_name, frame_variables(frame))
-    return Line(callsite.shown_path(code.co_filename), frame.f_lineno, callsite.name_of(code), held)
+    held = snapshots.snapshot_names(whose, code.co_name, frame_variables(frame))
+    return Line(callsite.relative_path(code.co_filename), frame.f_lineno, callsite.function_name(code), held)
 
 
 def frame_variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
@@ -71,6 +71,6 @@ def user_frames(coroutine: Any) -> Iterator[FrameType]:
             frame, coroutine = coroutine.gi_frame, coroutine.gi_yieldfrom
         else:
             break
-        if frame is not None and callsite.is_user(frame.f_code):
+        if frame is not None and callsite.is_user_code(frame.f_code):
             found.append(frame)
     return reversed(found)

@@ -11,9 +11,9 @@ from replaytool.engines.temporal.events.decoding import event_heads, take_events
 from replaytool.engines.temporal.replay.drive import driving
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes
 from replaytool.model.history import Run
-from replaytool.replay.inspect_state.expressions import Expression, Scope, parse
-from replaytool.replay.inspect_state.json_state import state_of
-from replaytool.replay.jobs import Asked, Job
+from replaytool.replay.inspect_state.expressions import Expression, ExpressionScope, parse_expression
+from replaytool.replay.inspect_state.json_state import workflow_state
+from replaytool.replay.jobs import JobRequest, WorkerJob
 
 _CLEAN = ("ok", "drift")
 
@@ -36,7 +36,7 @@ class WorkflowState:
 
 def replay_to_end(run: Run, code: Code, options: Options, expression: Expression | None = None) -> WorkflowState:
     """Replay the whole run in this process. With an expression, evaluate it after each task."""
-    if code.workflow(run.workflow_type) is None:
+    if code.workflow_class(run.workflow_type) is None:
         return WorkflowState(trouble=f"no code for workflow type {run.workflow_type!r}")
     tasks = [event.event_id for event in event_heads(run.events) if event.event_type == "WorkflowTaskCompleted"]
     holds: dict[int, bool] = {}
@@ -47,13 +47,13 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
             workflow = _workflow_object(course.driven.innermost)
             if expression is None or workflow is None:
                 continue
-            outcome = expression.evaluate(Scope(workflow))
+            outcome = expression.evaluate(ExpressionScope(workflow))
             unsure = outcome.error or unsure
             task = next((one for one in tasks if one > told.activation.history_length), None)
             if task is not None:
                 holds[task] = outcome.holds
         workflow = _workflow_object(course.driven.innermost)
-        state = state_of(workflow) if workflow is not None else None
+        state = workflow_state(workflow) if workflow is not None else None
         trouble = course.says.message if course.says.word != "ok" else failure
     return WorkflowState(state, trouble or None, sorted(holds.items()), unsure)
 
@@ -80,16 +80,16 @@ def _tasks_backwards(tasks: list[int], last: int) -> Iterator[int]:
     return (task for task in reversed(tasks) if task <= last)
 
 
-def _run_state_job(asked: Asked) -> WorkflowState:
+def _run_state_job(asked: JobRequest) -> WorkflowState:
     run = from_bytes(asked.run, asked.history)
     if asked.argument.get("clean"):
         return find_latest_clean(run, asked.code, asked.options)
     text = asked.argument.get("where")
-    return replay_to_end(run, asked.code, asked.options, parse(text) if text else None)
+    return replay_to_end(run, asked.code, asked.options, parse_expression(text) if text else None)
 
 
 _GONE = "the replay's process"
-JOB: Job[WorkflowState] = Job(
+JOB: WorkerJob[WorkflowState] = WorkerJob(
     name="replaytool.engines.temporal.debug.final_states:JOB",
     answer=WorkflowState,
     work=_run_state_job,

@@ -16,7 +16,7 @@ from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.debug_state import Value
 from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
-from replaytool.replay.inspect_state.expressions import Expression, Scope, TaskFacts
+from replaytool.replay.inspect_state.expressions import Expression, ExpressionScope, TaskFacts
 
 _MOST = 20_000
 """The most lines of one task that are evaluated; later changes in the task are not found."""
@@ -58,10 +58,10 @@ class ExpressionTracer:
         self.changed_at = site
 
     def _trace_call(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if not callsite.is_user(frame.f_code) or self._left <= 0:
+        if not callsite.is_user_code(frame.f_code) or self._left <= 0:
             return None
         self._check_frame(frame)
-        self._at = callsite.of_stack(frame, recorder.LOOP)
+        self._at = callsite.site_of_stack(frame, recorder.LOOP)
         return self._trace_line
 
     def _trace_line(self, frame: FrameType, event: str, arg: Any) -> Any:
@@ -69,7 +69,7 @@ class ExpressionTracer:
         if self._left <= 0:
             return None
         self._check_frame(frame)
-        self._at = callsite.of_stack(frame.f_back if event == "return" else frame, recorder.LOOP)
+        self._at = callsite.site_of_stack(frame.f_back if event == "return" else frame, recorder.LOOP)
         return self._trace_line
 
     def _check_frame(self, frame: FrameType) -> None:
@@ -86,7 +86,7 @@ class ExpressionTracer:
         return mine if type(mine) is instance._defn.cls else None
 
     def _evaluate_now(self, workflow: Any, held: dict[str, Any]) -> tuple[Value | None, bool]:
-        outcome = self._expression.evaluate(Scope(workflow, held, None, self._task))
+        outcome = self._expression.evaluate(ExpressionScope(workflow, held, None, self._task))
         return (None, outcome.holds) if self._truth else (outcome.value, False)
 
     def _compare_value(self, now: tuple[Value | None, bool]) -> None:
@@ -99,7 +99,7 @@ def _variables_of_stack(frame: FrameType | None) -> dict[str, Any]:
     """Return the variables of all running functions. If two have the same name for one, the inner one wins."""
     found: dict[str, Any] = {}
     while frame is not None:
-        if callsite.is_user(frame.f_code):
+        if callsite.is_user_code(frame.f_code):
             found = {**dict(frame_variables(frame)), **found}
         frame = frame.f_back
     return found

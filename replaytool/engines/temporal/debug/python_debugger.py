@@ -63,7 +63,7 @@ class _TaskBreakpoint:
             sys.settrace(self._trace_call)
 
     def _trace_call(self, frame: FrameType, event: str, arg: Any) -> Any:
-        return self._trace_line if callsite.is_user(frame.f_code) else None
+        return self._trace_line if callsite.is_user_code(frame.f_code) else None
 
     def _trace_line(self, frame: FrameType, event: str, arg: Any) -> Any:
         """Stop at the first line.
@@ -82,6 +82,6 @@ def _outermost_user_frame(frame: FrameType) -> FrameType:
     """Return the outermost user frame: pdb shows nothing below it."""
     found, at = frame, frame.f_back
     while at is not None and at.f_code is not recorder.LOOP:
-        found = at if callsite.is_user(at.f_code) else found
+        found = at if callsite.is_user_code(at.f_code) else found
         at = at.f_back
     return found

@@ -26,7 +26,7 @@ def find_replay_error(told: Told, course: Course, tape: recorder.Tape) -> Troubl
 
 def _describe_failure(told: Told, course: Course, tape: recorder.Tape) -> Trouble:
     error = tape.current.error if tape.current else None
-    site = callsite.of_exception(error) or (tape.current.kept_at if tape.current else None)
+    site = callsite.site_of_exception(error) or (tape.current.kept_at if tape.current else None)
     last = course.replay.tape.heads[-1].event_id
     event_id = min(told.activation.history_length + 1, last)
     if told.answer.is_deadlock:

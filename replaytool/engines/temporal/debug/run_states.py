@@ -32,8 +32,14 @@ from replaytool.model.debug_state import Frame, Issued, Moment, Seen, Trouble, V
 from replaytool.model.history import Run
 from replaytool.model.verdict import CallSite, Command
 from replaytool.replay.code.user_code import Code
-from replaytool.replay.inspect_state.expressions import EventFacts, Expression, Outcome, Scope, TaskFacts
-from replaytool.replay.inspect_state.safe_copies import attributes
+from replaytool.replay.inspect_state.expressions import (
+    EventFacts,
+    Expression,
+    ExpressionResult,
+    ExpressionScope,
+    TaskFacts,
+)
+from replaytool.replay.inspect_state.safe_copies import read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
 from replaytool.replay.options import Options
 
@@ -167,7 +173,7 @@ class RunStates:
 
         If it uses the event, evaluate it at every event after the first task.
         """
-        found: dict[int, tuple[str | None, Outcome]] = {}
+        found: dict[int, tuple[str | None, ExpressionResult]] = {}
         for step in self._drive_run():
             if step.task is None or step.tape.instance is None or not step.is_complete:
                 continue
@@ -178,21 +184,21 @@ class RunStates:
 
     def _evaluate_at_task(
         self, expression: Expression, task: CompletedTask, instance: recorder.RecordingInstance
-    ) -> Iterator[tuple[int, Outcome]]:
+    ) -> Iterator[tuple[int, ExpressionResult]]:
         facts = _task_facts(task)
         variables = main_coroutine_variables(instance)
         first = self.run.events[0].event_id
-        facts_wanted = expression.speaks_of_event
+        facts_wanted = expression.uses_event
         events = self.tasks.events_of_task(task) if facts_wanted else range(task.event_id, task.event_id + 1)
         for event_id in events:
-            event = EventFacts.of(self.run.events[event_id - first], task.build_id) if facts_wanted else None
-            yield event_id, expression.evaluate(Scope(instance._object, variables, event, facts))
+            event = EventFacts.from_event(self.run.events[event_id - first], task.build_id) if facts_wanted else None
+            yield event_id, expression.evaluate(ExpressionScope(instance._object, variables, event, facts))
 
     def _fill_silent_outcomes(
-        self, found: dict[int, tuple[str | None, Outcome]]
-    ) -> Iterator[tuple[int, tuple[str | None, Outcome]]]:
+        self, found: dict[int, tuple[str | None, ExpressionResult]]
+    ) -> Iterator[tuple[int, tuple[str | None, ExpressionResult]]]:
         """Give a completed task without activation the outcome before it."""
-        last: Outcome | None = None
+        last: ExpressionResult | None = None
         for task in self.tasks.all:
             for event_id in self.tasks.events_of_task(task) if task.event_id in self._left else ():
                 if event_id in found:
@@ -240,7 +246,7 @@ class RunStates:
                 if step.task is None or step.task.event_id > until or instance is None or not step.is_complete:
                     break
                 outcome = expression.evaluate(
-                    Scope(instance._object, main_coroutine_variables(instance), None, _task_facts(step.task))
+                    ExpressionScope(instance._object, main_coroutine_variables(instance), None, _task_facts(step.task))
                 )
                 now = outcome.holds if truth else outcome.value
                 if heard or now != last:
@@ -310,11 +316,11 @@ class _StateRecorder:
         self._walked._left[step.task.event_id] = left
 
     def _capture_state(self, instance: recorder.RecordingInstance) -> _TaskState:
-        self._snapshots.turn()
+        self._snapshots.next_step()
         workflow = instance._object
         if workflow is None:
             return _TaskState(Value("", "object"), ())
-        state = self._snapshots.named("self", type(workflow).__name__, attributes(workflow))
+        state = self._snapshots.snapshot_names("self", type(workflow).__name__, read_attributes(workflow))
         return _TaskState(state, capture_frames(instance, self._snapshots))
 
     def _collect_commands(self, step: _DrivenStep) -> list[_IssuedCommand]:
@@ -342,7 +348,7 @@ class _StateRecorder:
 
 
 def _task_facts(task: CompletedTask) -> TaskFacts:
-    return TaskFacts.of(task.ordinal, task.event_id, task.build_id)
+    return TaskFacts.from_task(task.ordinal, task.event_id, task.build_id)
 
 
 def _find_obstacle(run: Run, code: Code) -> Trouble | None:
@@ -350,7 +356,7 @@ def _find_obstacle(run: Run, code: Code) -> Trouble | None:
     malformed = Record(run).malformed()
     if malformed:
         return Trouble("unverified", f"the history is malformed: {malformed}")
-    if code.workflow(run.workflow_type) is None:
+    if code.workflow_class(run.workflow_type) is None:
         known = ", ".join(code.definitions) or "none"
         return Trouble("no code", f"no code for workflow type {run.workflow_type!r} (known: {known})")
     cannot = direct.cannot_judge(run, code)

@@ -64,7 +64,7 @@ def _divergence(
     expected = record.expected(record.by_id[parting.event_id])
     return Divergence(
         parting.event_id,
-        replace(expected, fields=drift.readable(expected.fields, decode)),
-        replace(actual, fields=drift.readable(actual.fields, decode)) if actual else None,
+        replace(expected, fields=drift.decode_payloads(expected.fields, decode)),
+        replace(actual, fields=drift.decode_payloads(actual.fields, decode)) if actual else None,
         call_site=actual.call_site if actual else None,
     )

@@ -38,7 +38,7 @@ from replaytool.model.verdict import Verdict
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.compare.drift import Level
-from replaytool.replay.compare.unstable import together
+from replaytool.replay.compare.unstable import combine_verdicts
 from replaytool.replay.isolation import side_effects as guard
 from replaytool.replay.isolation.limits import DEADLOCK
 from replaytool.replay.options import Options
@@ -78,12 +78,12 @@ def _replayed(run: Run, code: Code, options: Options) -> Verdict | HandOver:
     cannot = cannot_judge(run, code)
     if cannot is not None:
         return cannot
-    workflow = code.workflow(run.workflow_type)
+    workflow = code.workflow_class(run.workflow_type)
     if workflow is None:
         known = ", ".join(code.definitions) or "none"
         text = f"no code for workflow type {run.workflow_type!r} (there is: {known})"
         return Verdict("unverified", text, engine="direct")
-    callsite.claim(code.roots)
+    callsite.claim_user_folders(code.roots)
     try:
         return _judged(record, workflow, code, options)
     except msgspec.ValidationError as error:
@@ -153,14 +153,14 @@ def _unstable(record: Record, bench: _Bench, options: Options, first: Course, se
         verdict, course = _watched(record, bench, options, False)
         verdicts.append(verdict)
         if bench.end_alike(record, first, course):
-            return together(verdicts)
+            return combine_verdicts(verdicts)
     site = next((one.call_site for one in second.hazards if not one.refused), None)
-    return together([*verdicts, unseen(record, first.says, first.replay.line, bench.decode, site)])
+    return combine_verdicts([*verdicts, unseen(record, first.says, first.replay.line, bench.decode, site)])
 
 
-def _watch(options: Options) -> guard.Watch | None:
+def _watch(options: Options) -> guard.SideEffectWatch | None:
     return (
-        guard.Watch(partial(callsite.of_stack, until=_BOTTOM), options.guard)
+        guard.SideEffectWatch(partial(callsite.site_of_stack, until=_BOTTOM), options.guard)
         if options.watch or options.guard
         else None
     )
@@ -210,7 +210,7 @@ class _Bench:
         worker, inside, outside = self.worker("plain")
         watch = _watch(options)
         runner = inside.inner
-        with quiet(), guard.watched(watch), entered(runner, workflow), unhurried(), lean.short_waits():
+        with quiet(), guard.watch_side_effects(watch), entered(runner, workflow), unhurried(), lean.short_waits():
             course = self._drive(record.run, worker, inside, outside, brief=True)
         if isinstance(runner, SharedSandbox):
             runner.look_after(workflow)
@@ -240,7 +240,7 @@ class _Bench:
 
         def remember_place(thread: int) -> None:
             if tape.current is not None:
-                tape.current.kept_at = callsite.of_thread(thread, _BOTTOM)
+                tape.current.kept_at = callsite.site_of_thread(thread, _BOTTOM)
 
         if worker.watchdog is not None:
             worker.watchdog.on_interrupt = remember_place

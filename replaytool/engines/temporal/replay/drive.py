@@ -25,14 +25,14 @@ def driving(run: Run, code: Code, options: Options, *, inside: bool = True) -> I
     """
     bench = bench_of(code, options)
     worker, *runners = bench.worker("plain")
-    workflow = code.workflow(run.workflow_type)
+    workflow = code.workflow_class(run.workflow_type)
     runner = runners[0].inner
-    watch = guard.Watch(lambda frame: None, options.guard) if options.watch or options.guard else None
+    watch = guard.SideEffectWatch(lambda frame: None, options.guard) if options.watch or options.guard else None
     inside = (
         inside and worker.converter.payload_codec is None
     )  # a codec is not the workflow's, and imports what it likes
     stays = entered(runner, workflow) if inside and workflow is not None else nullcontext()
-    with quiet(), guard.watched(watch), stays, unhurried():
+    with quiet(), guard.watch_side_effects(watch), stays, unhurried():
         course = bench.begun(run, worker, *runners, keep=True)
         try:
             yield course

@@ -50,7 +50,7 @@ class Likeness:
             return True
         actual = Translator().command(pair.waiting.command, None)
         match = Match(record.expected(tape.event(pair.place)), actual)
-        return not drift.compare([match], self._decode, self._policy, partial(comparable, record=record))
+        return not drift.find_drift([match], self._decode, self._policy, partial(comparable, record=record))
 
     def _activity(self, record: Record, tape: Tape, pair: Matched) -> bool:
         recorded = tape.record(pair.place).attributes

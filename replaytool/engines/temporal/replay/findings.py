@@ -9,14 +9,14 @@ from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.engines.temporal.replay.tape_matching import CommandQueue
 from replaytool.engines.temporal.sdk.recorder import Activation
 from replaytool.model.verdict import Command, Expected, Step
-from replaytool.replay.compare.mismatch import Mismatch, Pairs
+from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch
 
 
 @dataclass
 class Findings:
     """The result of laying one beside the other."""
 
-    pairs: Pairs
+    pairs: MatchedPairs
     mismatch: Mismatch | None = None
     leftovers: list[Command] = field(default_factory=list)
     """Commands of completed tasks that no event records."""

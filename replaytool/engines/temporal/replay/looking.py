@@ -28,16 +28,16 @@ def driven(run: Run, code: Code, options: Options, tape: recorder.Tape, *, patie
     worker = replace(worker, watchdog=None) if patient else worker
     if worker.watchdog is not None:
         worker.watchdog.on_interrupt = partial(_remember, tape)
-    workflow = code.workflow(run.workflow_type)
+    workflow = code.workflow_class(run.workflow_type)
     sandbox = next((one.inner for one in runners if isinstance(one.inner, SharedSandbox)), None)
     course = bench.begun(run, worker, *runners)
     course.is_brief = not course.driven.converts
     course.inside = partial(sandbox.entered, workflow) if sandbox is not None and workflow is not None else nullcontext
-    watch = guard.Watch(lambda frame: None, options.guard) if options.guard else None
-    callsite.claim(code.roots)
+    watch = guard.SideEffectWatch(lambda frame: None, options.guard) if options.guard else None
+    callsite.claim_user_folders(code.roots)
     recorder.use(tape)
     try:
-        with quiet(), guard.watched(watch), unhurried(), lean.short_waits():
+        with quiet(), guard.watch_side_effects(watch), unhurried(), lean.short_waits():
             yield course
     finally:
         recorder.use(None)
@@ -48,4 +48,4 @@ def driven(run: Run, code: Code, options: Options, tape: recorder.Tape, *, patie
 def _remember(tape: recorder.Tape, thread: int) -> None:
     """Where code is that does not yield."""
     if tape.current is not None:
-        tape.current.kept_at = callsite.of_thread(thread)
+        tape.current.kept_at = callsite.site_of_thread(thread)

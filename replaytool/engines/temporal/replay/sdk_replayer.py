@@ -44,11 +44,11 @@ def _replay(record: Record, code: Code, options: Options) -> Verdict:
     malformed = record.malformed()
     if malformed:
         return Verdict("unverified", f"the history is malformed: {malformed}")
-    workflow = code.workflow(record.run.workflow_type)
+    workflow = code.workflow_class(record.run.workflow_type)
     if workflow is None:
         known = ", ".join(code.definitions) or "none"
         return Verdict("unverified", f"no code for workflow type {record.run.workflow_type!r} (there is: {known})")
-    callsite.claim(code.roots)
+    callsite.claim_user_folders(code.roots)
     tape = _tape(code, options)
     says = _said(record.run, workflow, code, options, tape)
     converter = code.settings.get("data_converter") or DataConverter.default
@@ -61,7 +61,7 @@ def _keeps_steps(options: Options) -> bool:
 
 def _tape(code: Code, options: Options) -> recorder.Tape:
     converter = code.settings.get("data_converter")
-    watch = guard.Watch(callsite.of_stack, options.guard) if options.watch or options.guard else None
+    watch = guard.SideEffectWatch(callsite.site_of_stack, options.guard) if options.watch or options.guard else None
     return recorder.Tape(
         snapshot=options.snapshot,
         copies=bool(code.settings.get("plugins")) or (converter is not None and converter.payload_codec is not None),
@@ -133,5 +133,5 @@ def _watch(tape: recorder.Tape) -> float:
         return 0.0
     age = time.monotonic() - current.began
     if age > _LONG:
-        current.kept_at = callsite.of_thread(current.thread) or current.kept_at
+        current.kept_at = callsite.site_of_thread(current.thread) or current.kept_at
     return age

@@ -13,7 +13,7 @@ from replaytool.engines.temporal.replay import sdk_replayer as sdk_engine
 from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
 from replaytool.replay.code.user_code import Code
-from replaytool.replay.compare.unstable import is_unstable, may_be_luck, together
+from replaytool.replay.compare.unstable import combine_verdicts, is_unstable, may_be_unstable
 from replaytool.replay.options import PER_RUN, SHARED, Options
 
 _BELIEVED = {"ok", "drift"}
@@ -44,8 +44,8 @@ def auto(run: Run, code: Code, options: Options) -> Verdict:
         return replace(found, confirmed_by="sdk", seconds=seconds)
     if is_unstable(found):
         return replace(found, seconds=seconds)  # one more replay proves nothing
-    if may_be_luck(found, confirmed):
-        return replace(together([found, confirmed]), seconds=seconds)
+    if may_be_unstable(found, confirmed):
+        return replace(combine_verdicts([found, confirmed]), seconds=seconds)
     note = f"the direct engine said {_words(found)}; the sdk engine's word counts"
     return replace(confirmed, notes=(*confirmed.notes, note), seconds=seconds)
 
@@ -61,8 +61,8 @@ def both(run: Run, code: Code, options: Options) -> Verdict:
         return replace(ours, confirmed_by="sdk", seconds=seconds)
     if is_unstable(ours):
         return replace(ours, seconds=seconds)
-    if may_be_luck(ours, theirs):
-        return replace(together([ours, theirs]), seconds=seconds)
+    if may_be_unstable(ours, theirs):
+        return replace(combine_verdicts([ours, theirs]), seconds=seconds)
     reason = (
         f"a fault of replaytool: its engines disagree (direct: {_words(ours)}; sdk: {_words(theirs)}); "
         "please report it with this history (replaytool export)"

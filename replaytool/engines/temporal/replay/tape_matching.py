@@ -16,7 +16,7 @@ from replaytool.engines.temporal.replay.command_kinds import BY_KIND, TERMINAL
 from replaytool.engines.temporal.replay.produced_commands import Translator
 from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, Record
 from replaytool.model.verdict import CallSite, Command, Expected
-from replaytool.replay.compare.mismatch import Mismatch, Pairs, differing
+from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch, differing_fields
 
 _ABANDON = {"schedule_activity": 2, "start_child_workflow_execution": 0, "schedule_nexus_operation": 1}
 _OPENS = {
@@ -62,7 +62,7 @@ class CommandQueue:
     record: Record
     strict: bool = True
     """Whether names and ids are compared even where the record does not ask for it."""
-    pairs: Pairs = field(default_factory=Pairs)
+    pairs: MatchedPairs = field(default_factory=MatchedPairs)
     translator: Translator = field(default_factory=Translator)
     waiting: deque[Entry] = field(default_factory=deque)
     _open: dict[tuple[str, int], Entry] = field(default_factory=dict)
@@ -176,7 +176,7 @@ class CommandQueue:
         actual = front.command
         if actual.kind != expected.kind:
             return Mismatch(expected, actual)
-        found = differing(expected.fields, actual.fields, BY_KIND[expected.kind].identity)
+        found = differing_fields(expected.fields, actual.fields, BY_KIND[expected.kind].identity)
         if found and (self.strict or self._is_checked(expected)):
             return Mismatch(expected, actual, found, not self._is_checked(expected))
         self.waiting.popleft()
@@ -184,7 +184,7 @@ class CommandQueue:
         if expected.kind == "timer":
             self._timers[expected.event_id] = actual
         if not front.from_core:
-            self.pairs.add(expected, actual)
+            self.pairs.add_pair(expected, actual)
         return None
 
     def _is_checked(self, expected: Expected) -> bool:
@@ -198,17 +198,17 @@ class CommandQueue:
         if actual is None:
             front = self._front()
             return Mismatch(expected, front.command if front else None)
-        found = differing(expected.fields, actual.fields, BY_KIND["local_activity"].identity)
+        found = differing_fields(expected.fields, actual.fields, BY_KIND["local_activity"].identity)
         if found and (self.strict or self._flag(_CHECKS, expected.event_id)):
             return Mismatch(expected, actual, found, not self._flag(_CHECKS, expected.event_id))
-        self.pairs.add(expected, actual)
+        self.pairs.add_pair(expected, actual)
         return None
 
     def _patch_marker(self, expected: Expected) -> Mismatch | None:
         front = self._front(past_patches=False)
         if front is not None and front.command.kind == "patch" and front.command.name == expected.name:
             self.waiting.popleft()
-            self.pairs.add(expected, front.command)
+            self.pairs.add_pair(expected, front.command)
             return None
         if expected.fields.get("deprecated"):
             return None

@@ -41,7 +41,7 @@ def _diverged(
     matched = line.matched[-1] if line.matched else None
     divergence = Divergence(
         event_id=event_id or record.last_id + 1,
-        expected=replace(expected, fields=drift.readable(expected.fields, decode)) if expected else None,
+        expected=replace(expected, fields=drift.decode_payloads(expected.fields, decode)) if expected else None,
         actual=_command(refused, decode),
         call_site=site,
         last_matched_event_id=record.events[matched.place].event_id if matched else None,
@@ -53,4 +53,4 @@ def _command(refused: Waiting | None, decode: drift.Decode) -> Command | None:
     if refused is None or refused.command is None:
         return None
     made = Translator().command(refused.command, None)
-    return replace(made, fields=drift.readable(made.fields, decode))
+    return replace(made, fields=drift.decode_payloads(made.fields, decode))

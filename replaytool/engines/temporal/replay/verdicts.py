@@ -28,7 +28,7 @@ from replaytool.model.verdict import (
 from replaytool.replay import call_site as callsite
 from replaytool.replay.compare import advice, drift
 from replaytool.replay.compare.mismatch import Mismatch
-from replaytool.replay.isolation.memory import ran_out
+from replaytool.replay.isolation.memory import is_out_of_memory
 
 _BLIND = "no SDK flags are recorded, so the SDK's replayer compares no names; here they were compared all the same"
 _DEADLOCK = "Potential deadlock"
@@ -52,7 +52,7 @@ def judge(case: Case) -> Verdict:
     found = lay_beside(case.record, case.tape.activations)
     verdict = _JUDGES[case.says.word](case, found)
     notes = (_BLIND,) if case.record.blind else ()
-    hazards = case.tape.guard.hazards if case.tape.guard else ()
+    hazards = case.tape.guard.found_hazards if case.tape.guard else ()
     steps = with_matches(found) if case.steps else ()
     return replace(verdict, engine=case.engine, notes=(*notes, *verdict.notes), hazards=hazards, steps=steps)
 
@@ -86,7 +86,7 @@ def _reason_of_passed(drifts: tuple[Drift, ...], stuck: str | None, following: t
 
 
 def _drifts(case: Case, found: Findings) -> tuple[Drift, ...]:
-    return drift.compare(found.pairs.matched, case.decode, case.policy, partial(comparable, record=case.record))
+    return drift.find_drift(found.pairs.matched, case.decode, case.policy, partial(comparable, record=case.record))
 
 
 def _left_over(case: Case, found: Findings) -> Verdict:
@@ -96,7 +96,9 @@ def _left_over(case: Case, found: Findings) -> Verdict:
     matched = [one.expected.event_id for one in found.pairs.matched]
     event_id = next((one.event_id for one in behind if one.event_id not in matched), case.record.last_id + 1)
     event = case.record.by_id.get(event_id)
-    scene = advice.Scene(_nothing(event_id), extra, (), found.leftovers[1:], advice.source_of(extra.call_site))
+    scene = advice.DivergenceScene(
+        _nothing(event_id), extra, (), found.leftovers[1:], advice.source_of_site(extra.call_site)
+    )
     divergence = Divergence(
         event_id=event_id,
         expected=None if event is None else _told(case, case.record.expected(event)),
@@ -104,7 +106,7 @@ def _left_over(case: Case, found: Findings) -> Verdict:
         call_site=extra.call_site,
         last_matched_event_id=matched[-1] if matched else None,
         before=tuple(_told_pair(case, one) for one in found.pairs.matched[-5:]),
-        advice=advice.advise(scene),
+        advice=advice.advise_on_divergence(scene),
     )
     reason = (
         f"the code asks for {words(extra.kind, extra.name)}, which the record does not hold: "
@@ -135,8 +137,10 @@ def _nondeterministic(case: Case, found: Findings) -> Verdict:
 def _diverged(case: Case, found: Findings, mismatch: Mismatch, aside: str, *, confirmed: bool = False) -> Verdict:
     later = [one for one in case.record.commands() if one.event_id > mismatch.expected.event_id]
     site = mismatch.actual.call_site if mismatch.actual else _stands_at(case, mismatch.expected.event_id)
-    scene = advice.Scene(mismatch.expected, mismatch.actual, later, found.same_task, advice.source_of(site))
-    divergence = found.pairs.divergence(mismatch, advice.advise(scene))
+    scene = advice.DivergenceScene(
+        mismatch.expected, mismatch.actual, later, found.same_task, advice.source_of_site(site)
+    )
+    divergence = found.pairs.make_divergence(mismatch, advice.advise_on_divergence(scene))
     told = replace(
         divergence,
         expected=_told(case, mismatch.expected),
@@ -171,7 +175,7 @@ def _code_fails(case: Case, found: Findings) -> Verdict:
     """A task fails; or else what the code was given could not even be read."""
     last = case.tape.current
     if last is None:
-        if ran_out(case.says.message):
+        if is_out_of_memory(case.says.message):
             raise MemoryError
         return Verdict("unverified", f"the run cannot be given to the code: {case.says.message}")
     if found.mismatch is not None and not found.mismatch.only_strict:
@@ -202,8 +206,8 @@ def _failure(case: Case, last: Activation) -> Failure:
     deadlock = last.deadlocked or not last.done or _DEADLOCK in case.says.message
     kind = "Deadlock" if deadlock else type(error).__name__ if error else "TaskFailed"
     message = "the code does not yield" if deadlock else _message(error) if error else case.says.message
-    site = last.kept_at if deadlock else callsite.of_exception(error) or last.kept_at
-    return Failure(_led_to(case.record, last), kind, message, site, callsite.own_traceback(error))
+    site = last.kept_at if deadlock else callsite.site_of_exception(error) or last.kept_at
+    return Failure(_led_to(case.record, last), kind, message, site, callsite.user_traceback(error))
 
 
 def _message(error: BaseException) -> str:
@@ -227,11 +231,11 @@ def _odd_history(case: Case, found: Findings) -> Verdict:
 
 
 def _readable(case: Case, command: Command) -> Command:
-    return replace(command, fields=drift.readable(command.fields, case.decode))
+    return replace(command, fields=drift.decode_payloads(command.fields, case.decode))
 
 
 def _told(case: Case, expected: Expected) -> Expected:
-    return replace(expected, fields=drift.readable(expected.fields, case.decode))
+    return replace(expected, fields=drift.decode_payloads(expected.fields, case.decode))
 
 
 def _told_pair(case: Case, pair: Match) -> Match:

@@ -67,7 +67,7 @@ class Tape:
     """Makes a value of the workflow object after each activation."""
     copies: bool = False
     """Whether commands are copied before a codec encodes them where they stand."""
-    guard: guard.Watch | None = None
+    guard: guard.SideEffectWatch | None = None
     instance: RecordingInstance | None = None
     """The instance that was activated last."""
     times: bool = True
@@ -115,7 +115,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
         self._now = now = _begun(act, tape)
         tape.activations.append(now)
         tape.instance = self
-        with guard.watched(tape.guard), reach.traced():
+        with guard.watch_side_effects(tape.guard), reach.trace_activation():
             completion = super().activate(act)
         self._finish(now, completion, tape)
         return completion
@@ -134,7 +134,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
                 now.sites[index] = self._site_afterwards(command)
         if tape.snapshot is not None and self._object is not None:
             now.state = tape.snapshot(self._object)
-        now.stands_at = callsite.of_waiting(self._run_coroutine) or self._ended_at()
+        now.stands_at = callsite.site_of_coroutine(self._run_coroutine) or self._ended_at()
         now.done = True
         self._now = None
 
@@ -142,7 +142,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
         """For what the SDK does in the code's name: the line that returned, or else where the code waits."""
         if command.HasField("complete_workflow_execution") and self._run_frame is not None:
             return self._ended_at()
-        return callsite.of_waiting(self._run_coroutine)
+        return callsite.site_of_coroutine(self._run_coroutine)
 
     def _ended_at(self) -> CallSite | None:
         return _of_frame(self._run_frame) if self._run_frame is not None else None
@@ -154,10 +154,10 @@ class RecordingInstance(_WorkflowInstanceImpl):
         return command
 
     def _site(self) -> CallSite | None:
-        found = callsite.of_stack(sys._getframe(2), LOOP) or callsite.of_exception(sys.exc_info()[1])
+        found = callsite.site_of_stack(sys._getframe(2), LOOP) or callsite.site_of_exception(sys.exc_info()[1])
         begun = getattr(asyncio.current_task(self), _BEGUN, None)
         if found is not None:
-            return found if begun is None else callsite.joined(found, begun)
+            return found if begun is None else callsite.join_sites(found, begun)
         if self._handler is not None:
             held, self._handler = self._handler, None
             return held if isinstance(held, CallSite) else _of_frame(held)
@@ -166,7 +166,7 @@ class RecordingInstance(_WorkflowInstanceImpl):
     def create_task(self, coro: Any, **options: Any) -> Any:
         """A task that remembers the line which began it: in gathered calls of the SDK's no other line is the user's."""
         task = super().create_task(coro, **options)
-        setattr(task, _BEGUN, callsite.of_stack(sys._getframe(1), _ACTIVATION))
+        setattr(task, _BEGUN, callsite.site_of_stack(sys._getframe(1), _ACTIVATION))
         self._begun += 1
         setattr(task, _NUMBER, self._begun)
         return task
@@ -271,7 +271,7 @@ class PlainRecording(WorkflowInstance):
             return self._inner.activate(act)
         now = _begun(act, tape)
         tape.activations.append(now)
-        with guard.watched(tape.guard), reach.traced():
+        with guard.watch_side_effects(tape.guard), reach.trace_activation():
             completion = self._inner.activate(act)
         now.failed = completion.HasField("failed")
         now.commands = [_copy(one) for one in completion.successful.commands]
@@ -324,9 +324,9 @@ def _copy(command: WorkflowCommand) -> WorkflowCommand:
 
 
 def _of_frame(frame: FrameType) -> CallSite | None:
-    return callsite.of_frames(iter([(frame.f_code, frame.f_lineno)]))
+    return callsite.site_of_frames(iter([(frame.f_code, frame.f_lineno)]))
 
 
 def _of_function(function: Any) -> CallSite | None:
     code = getattr(function, "__code__", None)
-    return callsite.of_frames(iter([(code, code.co_firstlineno)])) if code else None
+    return callsite.site_of_frames(iter([(code, code.co_firstlineno)])) if code else None

@@ -23,7 +23,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.worker.workflow_sandbox._in_sandbox import InSandbox
 from temporalio.worker.workflow_sandbox._restrictions import _RestrictedProxy
 
-from replaytool.replay.isolation.module_state import watched
+from replaytool.replay.isolation.module_state import watch_modules
 
 
 class SharedSandbox(WorkflowRunner):
@@ -84,7 +84,7 @@ class _Box:
         self.is_entered = False
         modules = [module for name, module in self.importer.new_modules.items() if self._is_own(name, module)]
         self._modules = len(self.importer.new_modules)
-        self._watched = watched(modules)
+        self._watched = watch_modules(modules)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -108,7 +108,7 @@ class _Box:
         """Whether nothing that the modules hold has changed, and nothing was imported later."""
         if self._watched is None or len(self.importer.new_modules) != self._modules:
             return False
-        return self._watched.is_as_it_was()
+        return self._watched.is_unchanged()
 
     def _is_own(self, name: str, module: Any) -> bool:
         """Modules that are the sandbox's own, as against those that all of the process shares."""

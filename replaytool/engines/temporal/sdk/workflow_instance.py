@@ -184,10 +184,10 @@ class Driven:
     def _watched(self, activation: WorkflowActivation) -> tuple[WorkflowActivationCompletion, bool]:
         if self._instance is None:
             raise AssertionError("an instance is made before it is activated")
-        with reach.traced():
+        with reach.trace_activation():
             if self._worker.watchdog is None:
                 return self._instance.activate(activation), False
-            return self._worker.watchdog.guard(self._instance.activate, activation)
+            return self._worker.watchdog.guard_call(self._instance.activate, activation)
 
     def _answer(self, completion: WorkflowActivationCompletion) -> Answer:
         if completion.HasField("failed"):

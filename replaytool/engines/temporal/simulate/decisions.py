@@ -26,7 +26,7 @@ from replaytool.engines.temporal.replay.command_kinds import (
 from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, marker
 from replaytool.model.history import Event, Payload
 from replaytool.replay.compare.drift import Decode
-from replaytool.replay.inspect_state.json_state import plain
+from replaytool.replay.inspect_state.json_state import to_plain_json
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class DecisionReader:
     def to_plain(self, value: Any) -> Any:
         """Return a value as JSON, with its payloads decoded."""
         if isinstance(value, Payload):
-            return plain(self._decode([value])[0])
+            return to_plain_json(self._decode([value])[0])
         if isinstance(value, list):
             return [self.to_plain(one) for one in value]
         if isinstance(value, dict):
             return {name: self.to_plain(one) for name, one in value.items()}
-        return plain(value)
+        return to_plain_json(value)
 
     def read_sent(self, sent: Iterable[tuple[str, Machine]]) -> list[Decision]:
         """Return the commands that a simulated server received."""

@@ -35,8 +35,8 @@ from replaytool.engines.temporal.simulate.simulated_server import SimulatedServe
 from replaytool.engines.temporal.simulate.simulation_state import TASK_FAILS, SimulationEnd, SimulationState
 from replaytool.model.history import Event, Run
 from replaytool.replay.compare.drift import Decode
-from replaytool.replay.inspect_state.json_state import state_of
-from replaytool.replay.jobs import Asked, Job
+from replaytool.replay.inspect_state.json_state import workflow_state
+from replaytool.replay.jobs import JobRequest, WorkerJob
 
 __all__ = ["JOB", "Decision", "DecisionChange", "Simulation", "SimulationRequest", "simulate_runs"]
 _SECOND = 1_000_000_000
@@ -132,7 +132,7 @@ def simulate_runs(runs: Sequence[Run], ask: SimulationRequest, code: Code, optio
 
 
 def _find_simulation_obstacle(base: Run, ask: SimulationRequest, code: Code) -> str:
-    if code.workflow(base.workflow_type) is None:
+    if code.workflow_class(base.workflow_type) is None:
         return f"no code for workflow type {base.workflow_type!r}"
     at = next((event for event in event_heads(base.events) if event.event_id == ask.point), None)
     if at is None or at.event_type != "WorkflowTaskCompleted":
@@ -182,7 +182,7 @@ class _ChainSimulator:
             if end.status != "ContinuedAsNew":
                 return found
             run = self._build_next_run(run, end, number)
-            if self._code.workflow(run.workflow_type) is None:
+            if self._code.workflow_class(run.workflow_type) is None:
                 return replace(found, stopped=f"no code for workflow type {run.workflow_type!r}")
         return replace(found, stopped=f"it continued as new {_MOST_RUNS} times")
 
@@ -207,7 +207,7 @@ class _ChainSimulator:
             self.has_drawn |= beyond.has_drawn_random
             instance = course.driven.innermost
             workflow = getattr(instance, "_object", None)
-            state = state_of(workflow) if workflow is not None else None
+            state = workflow_state(workflow) if workflow is not None else None
             queries = {}
             if not str(end.stopped).startswith(TASK_FAILS) and end.status != "ContinuedAsNew":
                 queries = {name: beyond.run_query(name) for name in self._ask.queries}
@@ -308,7 +308,7 @@ def _format_nanoseconds(nanos: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanos % _SECOND:09d}Z"
 
 
-def _run_simulation_job(asked: Asked) -> Simulation:
+def _run_simulation_job(asked: JobRequest) -> Simulation:
     began = time.monotonic()
     followed = msgspec.convert(asked.argument["later"], list[Run])
     histories = msgspec.json.decode(asked.history, type=list[msgspec.Raw])
@@ -318,7 +318,7 @@ def _run_simulation_job(asked: Asked) -> Simulation:
     return replace(found, seconds=time.monotonic() - began)
 
 
-JOB: Job[Simulation] = Job(
+JOB: WorkerJob[Simulation] = WorkerJob(
     name="replaytool.engines.temporal.simulate.simulation:JOB",
     answer=Simulation,
     work=_run_simulation_job,

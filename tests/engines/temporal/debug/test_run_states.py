@@ -24,13 +24,13 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowInsta
 from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 from temporalio.workflow import _QueryDefinition
 
-from replaytool.engines import Code, CodeSpec, Options, load
+from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.replay.recorded_commands import to_bytes
 from replaytool.model.debug_state import Moment, Value
 from replaytool.model.history import Run
-from replaytool.replay.inspect_state.expressions import parse
-from replaytool.replay.inspect_state.safe_copies import attributes
+from replaytool.replay.inspect_state.expressions import parse_expression
+from replaytool.replay.inspect_state.safe_copies import read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
 from tests.support.histories import FIXTURES, expectations, recorded
 
@@ -59,7 +59,7 @@ CASES = list(cases())
 def code_of(case: str, file: str) -> Code:
     converter = expectations(case)["converter"]
     name = f"{file}:{converter.partition(':')[2]}" if converter else None
-    return load(CodeSpec((file,), converter=name, folder=str(FIXTURES / case)))
+    return load_code(CodeSpec((file,), converter=name, folder=str(FIXTURES / case)))
 
 
 def test_there_are_enough_of_them() -> None:
@@ -74,7 +74,7 @@ def test_the_state_at_every_event_is_what_a_query_sees(case: str, file: str, his
     code = code_of(case, file)
     for history in histories:
         run = recorded(case, history)
-        if code.workflow(run.workflow_type) is None:
+        if code.workflow_class(run.workflow_type) is None:
             continue
         walked = RunStates(run, code, Options())
         walked.record_states()
@@ -139,7 +139,7 @@ async def _replay(replayer: Replayer, history: WorkflowHistory) -> None:
 
 def _what_is_there() -> str:
     workflow = temporalio.workflow.instance()
-    value = Snapshots().named("", type(workflow).__name__, attributes(workflow))
+    value = Snapshots().snapshot_names("", type(workflow).__name__, read_attributes(workflow))
     return msgspec.json.encode(value).decode()
 
 
@@ -161,7 +161,7 @@ def test_every_way_to_an_event_leads_to_the_same_state(start: int, steps: list[i
     for step in steps:
         at = min(60, max(1, at + step))
         if chance.random() < 0.05:
-            walked.evaluate_at_events(parse("trips and points > 3"))
+            walked.evaluate_at_events(parse_expression("trips and points > 3"))
         assert walked.moment_at(at) == first[at]
 
 
@@ -192,7 +192,7 @@ def test_a_task_that_failed_has_its_trouble_and_the_state_before_it(case: str, m
     assert at.trouble.call_site is not None
     line = (FIXTURES / case / "builds" / "broken.py").read_text().splitlines()[at.trouble.call_site.line - 1]
     assert source in line
-    walked.find_changing_line(parse("self"), walked.tasks.all[0].event_id, truth=False)
+    walked.find_changing_line(parse_expression("self"), walked.tasks.all[0].event_id, truth=False)
     assert walked.moment_at(run.events[-1].event_id) == at
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import temporalio
 
-from replaytool.engines import Code, CodeSpec, Options, load
+from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import CallSite, Verdict
 from tests.support.histories import FIXTURES, expectations, recorded, replay
@@ -48,7 +48,7 @@ def expected_of(expect: dict[str, Any], history: str) -> dict[str, Any]:
 def code_of(case: str, file: str) -> Code:
     converter = expectations(case)["converter"]
     name = f"{file}:{converter.partition(':')[2]}" if converter else None
-    return load(CodeSpec((file,), converter=name, folder=str(FIXTURES / case)))
+    return load_code(CodeSpec((file,), converter=name, folder=str(FIXTURES / case)))
 
 
 @pytest.mark.parametrize(("case", "code", "sandbox"), list(cases()))
@@ -93,4 +93,4 @@ def test_there_is_something_to_check() -> None:
 
 def test_all_code_of_a_folder_at_once_is_told_apart() -> None:
     with pytest.raises(ReplaytoolError, match=r"more than once(.|\n)*changed_argument\.py"):
-        load(CodeSpec((str(FIXTURES / "activities_in_sequence"),)))
+        load_code(CodeSpec((str(FIXTURES / "activities_in_sequence"),)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from replaytool.engines import CodeSpec, Options, load
+from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.engines.temporal.sdk.replayer_errors import understood
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
@@ -39,7 +39,7 @@ DEFAULTS = {"head": "", "options": "", "cents": "int", "line": "pass", "charge":
 
 def verdict_of(tmp_path: Path, listed: list[dict[str, Any]] | None = None, **parts: str) -> Verdict:
     (tmp_path / "order.py").write_text(ORDER.format(**(DEFAULTS | parts)))
-    code = load(CodeSpec(("order.py",), folder=str(tmp_path)))
+    code = load_code(CodeSpec(("order.py",), folder=str(tmp_path)))
     return replay(bent(listed or events(CASE)), code, Options())
 
 
@@ -77,7 +77,7 @@ def test_nondeterminism_that_would_fail_the_workflow_is_told_and_does_not_hang(t
 
 def test_no_code_for_the_type(tmp_path: Path) -> None:
     (tmp_path / "order.py").write_text(ORDER.format(**DEFAULTS))
-    code = load(CodeSpec(("order.py",), folder=str(tmp_path)))
+    code = load_code(CodeSpec(("order.py",), folder=str(tmp_path)))
     verdict = replay(bent(events(CASE), "Another"), code)
     assert verdict.verdict == "unverified"
     assert "'Another'" in verdict.reason
@@ -142,17 +142,17 @@ def test_the_queue_of_the_record_is_seen_by_the_code(tmp_path: Path) -> None:
 def test_stuck_before_and_after_the_code_is_mended() -> None:
     folder = FIXTURES / "stuck_on_exception"
     run = bent(events("stuck_on_exception"))
-    broken = replay(run, load(CodeSpec(("builds/broken.py",), folder=str(folder))))
+    broken = replay(run, load_code(CodeSpec(("builds/broken.py",), folder=str(folder))))
     assert (broken.verdict, broken.stuck) == ("failed", "still fails")
     assert broken.reason.startswith("stuck: still fails at ")
     assert any("passes this run" in note for note in broken.notes)
-    mended = replay(run, load(CodeSpec(("workflow.py",), folder=str(folder))))
+    mended = replay(run, load_code(CodeSpec(("workflow.py",), folder=str(folder))))
     assert (mended.verdict, mended.stuck) == ("ok", "would proceed")
     assert [one.kind for one in mended.next] == ["complete"]
 
 
 def test_an_open_run_tells_what_comes_next() -> None:
-    code = load(CodeSpec(("workflow.py",), folder=str(FIXTURES / CASE)))
+    code = load_code(CodeSpec(("workflow.py",), folder=str(FIXTURES / CASE)))
     verdict = replay(bent(events(CASE)[:7]), code)
     assert (verdict.verdict, verdict.stuck) == ("ok", None)
     assert [(one.kind, one.name) for one in verdict.next] == [("activity", "charge_card")]
@@ -170,7 +170,7 @@ def test_nothing_of_the_sdks_log_reaches_the_outputs(capfd: pytest.CaptureFixtur
 def test_runs_of_other_engines_are_said_to_be_beyond_it() -> None:
     from dataclasses import replace
 
-    code = load(CodeSpec(("workflow.py",), folder=str(FIXTURES / CASE)))
+    code = load_code(CodeSpec(("workflow.py",), folder=str(FIXTURES / CASE)))
     run = bent(events(CASE))
     assert replay(replace(run, engine="cadence"), code).verdict == "unverified"
     with pytest.raises(ReplaytoolError, match="no engine 'none'"):

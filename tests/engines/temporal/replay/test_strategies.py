@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from replaytool.engines import Code, CodeSpec, Options, load, replay
+from replaytool.engines import Code, CodeSpec, Options, load_code, replay
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
 from tests.conftest import FIXTURES
@@ -19,7 +19,7 @@ ORDER = FIXTURES / "activities_in_sequence"
 
 @pytest.fixture
 def good() -> Code:
-    return load(CodeSpec((str(ORDER / "workflow.py"),)))
+    return load_code(CodeSpec((str(ORDER / "workflow.py"),)))
 
 
 def test_a_good_word_of_ours_needs_no_confirming(good: Code) -> None:
@@ -28,7 +28,7 @@ def test_a_good_word_of_ours_needs_no_confirming(good: Code) -> None:
 
 
 def test_a_bad_word_is_confirmed_before_it_is_said() -> None:
-    code = load(CodeSpec((str(ORDER / "changed_activity_renamed.py"),)))
+    code = load_code(CodeSpec((str(ORDER / "changed_activity_renamed.py"),)))
     verdict = replay(recorded(ORDER.name), code, engine="auto")
     assert (verdict.verdict, verdict.engine, verdict.confirmed_by) == ("diverged", "direct", "sdk")
     assert verdict.divergence is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from replaytool.engines import Code, CodeSpec, Options, load
+from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.findings import Findings, lay_beside
 from replaytool.engines.temporal.replay.verdicts import Case, judge
@@ -24,7 +24,7 @@ Listed = list[dict[str, Any]]
 
 @cache
 def code_of(case: str, file: str = "workflow.py") -> Code:
-    return load(CodeSpec((file,), folder=str(FIXTURES / case)))
+    return load_code(CodeSpec((file,), folder=str(FIXTURES / case)))
 
 
 def attributes(event: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def test_state_comes_on_request() -> None:
 
     options = Options(snapshot=snapshot)
     verdict = replay(
-        bent(events("signals")), load(CodeSpec(("workflow.py",), folder=str(FIXTURES / "signals"))), options
+        bent(events("signals")), load_code(CodeSpec(("workflow.py",), folder=str(FIXTURES / "signals"))), options
     )
     states = [step.state for step in verdict.steps]
     assert states[0] != states[-1]

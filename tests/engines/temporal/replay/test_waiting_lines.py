@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from replaytool.engines import CodeSpec, load
+from replaytool.engines import CodeSpec, load_code
 from tests.conftest import FIXTURES
 from tests.support.histories import recorded, replay
 
@@ -29,7 +29,7 @@ def test_the_line_that_waits_is_named(tmp_path: Path, engine: str, lines: str, f
     text += "\n    async def long(self) -> None:\n        await workflow.wait_condition(lambda: False)  # here\n"
     file = tmp_path / f"waiting_{engine}.py"
     file.write_text(f"import asyncio\n{text}")
-    verdict = replay(recorded(ORDER.name), load(CodeSpec((str(file),))), engine=engine)
+    verdict = replay(recorded(ORDER.name), load_code(CodeSpec((str(file),))), engine=engine)
     assert verdict.verdict == "diverged"
     assert verdict.divergence is not None
     assert verdict.divergence.actual is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from replaytool.engines import Code, CodeSpec, Options, load
+from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.simulate import simulation as simulate
 from replaytool.engines.temporal.simulate.simulation import Decision, DecisionChange, Simulation, SimulationRequest
 from replaytool.model.history import Run
@@ -43,7 +43,7 @@ SAME = sorted(
 
 @cache
 def code_of(path: Path) -> Code:
-    return load(CodeSpec((str(path),)))
+    return load_code(CodeSpec((str(path),)))
 
 
 def ask(run: Run | list[Run], asked: SimulationRequest, code: Path | None = None) -> Simulation:
@@ -60,7 +60,7 @@ def test_with_nothing_changed_a_run_goes_on_as_it_did(case: str) -> None:
     code = FIXTURES / case / "workflow.py"
     for file in expectations(case)["recorded_by"]:
         run = recorded(case, file)
-        if code_of(code).workflow(run.workflow_type) is None:
+        if code_of(code).workflow_class(run.workflow_type) is None:
             continue
         for point in points(run):
             found = ask(run, SimulationRequest(point, reset=False, prefix=False), code)
