@@ -33,7 +33,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes, to_bytes
-from replaytool.engines.temporal.sdk.quiet_runtime import quiet, unhurried
+from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
 from replaytool.formats.temporal.json_files import TemporalJson
 from replaytool.model.history import Hints, Run
 from replaytool.replay.code.user_code import Code, CodeSpec
@@ -93,9 +93,9 @@ async def _sdk(texts: list[str], module: ModuleType, sandboxed: bool) -> None:
 def ours(runs: list[tuple[Run, bytes]], code: Code, sandbox: str) -> None:
     """Replay them by the direct engine."""
     options = Options(sandbox=sandbox)
-    with quiet(), unhurried():
+    with silence_sdk_logs(), relax_garbage_collector():
         for run, history_bytes in runs:
-            verdict = direct.replay(from_bytes(run, history_bytes), code, options)
+            verdict = direct.replay_directly(from_bytes(run, history_bytes), code, options)
             assert not isinstance(verdict, direct.HandOver), verdict
             assert verdict.verdict == "ok", verdict
 

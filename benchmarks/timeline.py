@@ -77,7 +77,7 @@ def given(folder: Path, steps: int, *, state: bool) -> Given:
 
 def bare(one: Given) -> None:
     """The replay that a check makes."""
-    verdict = direct.replay(one.fresh(), one.code, Options())
+    verdict = direct.replay_directly(one.fresh(), one.code, Options())
     assert not isinstance(verdict, direct.HandOver)
     assert verdict.verdict == "ok", verdict.reason
 

@@ -26,7 +26,7 @@ ENGINES: dict[tuple[str, str], str] = {
 }
 
 # What adds to a verdict all that does not fit behind its divergence.
-FURTHER: dict[str, str] = {"temporal": "replaytool.engines.temporal.replay.all_mismatches:with_further"}
+FURTHER: dict[str, str] = {"temporal": "replaytool.engines.temporal.replay.all_mismatches:add_later_mismatches"}
 
 
 def replay(run: Run, code: Code, options: Options | None = None, engine: str = "auto") -> Verdict:

@@ -131,12 +131,12 @@ def _serve_requests(requests: IO[bytes], answers: IO[bytes]) -> None:
         return
     limit_memory(setup.memory)
     job, options = find_job(setup.job), Options(**setup.options)
-    from replaytool.engines.temporal.sdk.quiet_runtime import quiet, unhurried
+    from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
     from replaytool.replay.isolation.limits import set_interrupt_signal
 
     set_interrupt_signal(_BREAK_OFF)
 
-    with quiet(), unhurried():
+    with silence_sdk_logs(), relax_garbage_collector():
         while True:
             request, history = receive_message(requests, RunRequest)
             asked = JobRequest(request.run, history, code, options, setup.argument | request.argument)

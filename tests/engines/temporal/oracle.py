@@ -19,11 +19,11 @@ from temporalio.workflow import NondeterminismError
 
 from replaytool.engines.temporal.core.activations import Replay
 from replaytool.engines.temporal.core.initialize_job import Beginning
-from replaytool.engines.temporal.replay.stepper import Course
+from replaytool.engines.temporal.replay.stepper import Stepper
 from replaytool.engines.temporal.sdk import fast_paths as lean
-from replaytool.engines.temporal.sdk.quiet_runtime import silent_runtime
-from replaytool.engines.temporal.sdk.replayer_errors import Says, understood
-from replaytool.engines.temporal.sdk.workflow_instance import Driven, Worker, worker_of
+from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime
+from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome, parse_replayer_failure
+from replaytool.engines.temporal.sdk.workflow_instance import InstanceDriver, InstanceFactory, make_instance_factory
 from replaytool.formats.temporal.json_files import TemporalJson
 from replaytool.model.history import Event, Hints, Run
 
@@ -39,7 +39,7 @@ _PRINTED_WHOLE = re.compile(
 class Seen:
     """One replay: each activation with the commands that came back, and how it ended."""
 
-    says: Says
+    says: ReplayerOutcome
     activations: list[tuple[Any, list[Any] | None]] = field(default_factory=list)
     last_id: int | None = None
 
@@ -91,7 +91,7 @@ class Bench:
             "data_converter": self.converter,
             "workflow_runner": runner,
             "unsandboxed_workflow_runner": runner,
-            "runtime": silent_runtime(),
+            "runtime": get_silent_runtime(),
         }
 
     def by_sdk(self, histories: Sequence[tuple[str, str]]) -> list[Seen]:
@@ -111,28 +111,28 @@ class Bench:
                 found.append(_seen(result.replay_failure, runner.seen))
         return found
 
-    def worker(self) -> Worker:
+    def worker(self) -> InstanceFactory:
         """As it is for driving at full speed, so that what is left out there is compared, too."""
-        worker = worker_of(self.settings(UnsandboxedWorkflowRunner()))
-        lean.shorten(worker.inner)
+        worker = make_instance_factory(self.settings(UnsandboxedWorkflowRunner()))
+        lean.use_fast_converter(worker.inner)
         return worker
 
-    def by_direct(self, worker: Worker, events: Sequence[Event], workflow_id: str) -> Seen:
+    def by_direct(self, worker: InstanceFactory, events: Sequence[Event], workflow_id: str) -> Seen:
         """Replay events by the direct engine: with whole activations, which are looked at, and as at full speed."""
         whole = self._driven(worker, events, workflow_id, brief=False)
         quick = self._driven(worker, events, workflow_id, brief=True)
         same = (whole.says, whole.last_id) == (quick.says, quick.last_id)
         if not same or [said for _, said in whole.activations] != [said for _, said in quick.activations]:
-            return Seen(Says("history", f"at full speed: {quick.says}"), quick.activations, quick.last_id)
+            return Seen(ReplayerOutcome("history", f"at full speed: {quick.says}"), quick.activations, quick.last_id)
         return whole
 
-    def _driven(self, worker: Worker, events: Sequence[Event], workflow_id: str, *, brief: bool) -> Seen:
-        replay = Replay(events, Beginning(workflow_id), worker.own_build)
-        course = Course(replay, Driven(worker, workflow_id))
+    def _driven(self, worker: InstanceFactory, events: Sequence[Event], workflow_id: str, *, brief: bool) -> Seen:
+        replay = Replay(events, Beginning(workflow_id), worker.get_build_id)
+        course = Stepper(replay, InstanceDriver(worker, workflow_id))
         course.is_brief = brief and not course.driven.converts
         seen = Seen(course.says)
-        with lean.short_waits():
-            for told in course.steps():
+        with lean.use_fast_awaits():
+            for told in course.run_steps():
                 failed = told.answer.failure is not None
                 seen.activations.append((told.activation, None if failed else list(told.answer.commands)))
         return Seen(course.says, seen.activations, replay.last_id)
@@ -141,7 +141,7 @@ class Bench:
 def _seen(failure: Any, activations: list[Any]) -> Seen:
     evicted = [one for one in activations if any(job.HasField("remove_from_cache") for job in one[0].jobs)]
     last_id = evicted[-1][0].history_length if evicted else None
-    says = understood(failure, isinstance(failure, NondeterminismError), last_id)
+    says = parse_replayer_failure(failure, isinstance(failure, NondeterminismError), last_id)
     return Seen(says, [one for one in activations if one not in evicted], last_id)
 
 
@@ -158,7 +158,7 @@ def difference(sdk: Seen, direct: Seen) -> str | None:
     return _of_verdicts(sdk.says, direct.says) or _of_activations(sdk, direct) or _of_ends(sdk, direct)
 
 
-def _of_verdicts(sdk: Says, direct: Says) -> str | None:
+def _of_verdicts(sdk: ReplayerOutcome, direct: ReplayerOutcome) -> str | None:
     if sdk.word != direct.word:
         return f"the SDK says {sdk}, we say {direct}"
     if sdk.word in ("nondeterminism", "history") and _plain(sdk.message) != _plain(direct.message):

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replaytool.engines.temporal.events.payloads import read_plain_value
-from replaytool.engines.temporal.replay.command_fields import retry_policy
+from replaytool.engines.temporal.replay.command_fields import fill_retry_policy
 from replaytool.engines.temporal.replay.recorded_commands import Record
-from replaytool.engines.temporal.replay.server_defaults import comparable
+from replaytool.engines.temporal.replay.server_defaults import normalize_pair
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Payload, Run
 from replaytool.model.verdict import CallSite, Command, Drift, Expected, Match
@@ -142,23 +142,25 @@ def record(run_timeout: str = "0s") -> Record:
     ],
 )
 def test_time_outs_are_what_the_server_makes_of_them(limit: str, produced: Any, recorded: Any) -> None:
-    left, right = comparable(pair(recorded, produced), record(limit))
+    left, right = normalize_pair(pair(recorded, produced), record(limit))
     assert left == right
 
 
 def test_a_shorter_time_out_is_a_difference_all_the_same() -> None:
-    left, right = comparable(pair({"startToCloseTimeout": "10s"}, {"startToCloseTimeout": "9s"}), record())
+    left, right = normalize_pair(pair({"startToCloseTimeout": "10s"}, {"startToCloseTimeout": "9s"}), record())
     assert left != right
 
 
 def test_what_a_child_inherits_is_compared_only_where_the_code_says_it() -> None:
     recorded = {"workflowType": "Child", "taskQueue": "q", "workflowTaskTimeout": "10s"}
-    left, right = comparable(pair(recorded, {"workflowType": "Child"}, "child_workflow"), record())
+    left, right = normalize_pair(pair(recorded, {"workflowType": "Child"}, "child_workflow"), record())
     assert left == right
-    left, right = comparable(pair(recorded, {"workflowType": "Child", "taskQueue": "r"}, "child_workflow"), record())
+    left, right = normalize_pair(
+        pair(recorded, {"workflowType": "Child", "taskQueue": "r"}, "child_workflow"), record()
+    )
     assert (left["taskQueue"], right["taskQueue"]) == ("q", "r")
 
 
 def test_a_retry_policy_is_filled_in_as_the_server_does() -> None:
-    assert retry_policy(None) == {"initialInterval": "1s", "backoffCoefficient": 2.0, "maximumInterval": "100s"}
-    assert retry_policy({"initialInterval": "2s"})["maximumInterval"] == "200s"
+    assert fill_retry_policy(None) == {"initialInterval": "1s", "backoffCoefficient": 2.0, "maximumInterval": "100s"}
+    assert fill_retry_policy({"initialInterval": "2s"})["maximumInterval"] == "200s"

@@ -8,7 +8,7 @@ from typing import Any
 
 from replaytool.engines import Code, Options, replay
 from replaytool.engines.temporal.events.decoding import event_heads, take_events_before
-from replaytool.engines.temporal.replay.drive import driving
+from replaytool.engines.temporal.replay.drive import drive_past_end
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes
 from replaytool.model.history import Run
 from replaytool.replay.inspect_state.expressions import Expression, ExpressionScope, parse_expression
@@ -41,10 +41,10 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
     tasks = [event.event_id for event in event_heads(run.events) if event.event_type == "WorkflowTaskCompleted"]
     holds: dict[int, bool] = {}
     unsure, failure = "", None
-    with driving(run, code, options, inside=expression is None) as course:
-        for told in course.steps():
+    with drive_past_end(run, code, options, inside=expression is None) as course:
+        for told in course.run_steps():
             failure = told.answer.failure or failure
-            workflow = _workflow_object(course.driven.innermost)
+            workflow = _workflow_object(course.driven.sdk_instance)
             if expression is None or workflow is None:
                 continue
             outcome = expression.evaluate(ExpressionScope(workflow))
@@ -52,7 +52,7 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
             task = next((one for one in tasks if one > told.activation.history_length), None)
             if task is not None:
                 holds[task] = outcome.holds
-        workflow = _workflow_object(course.driven.innermost)
+        workflow = _workflow_object(course.driven.sdk_instance)
         state = workflow_state(workflow) if workflow is not None else None
         trouble = course.says.message if course.says.word != "ok" else failure
     return WorkflowState(state, trouble or None, sorted(holds.items()), unsure)

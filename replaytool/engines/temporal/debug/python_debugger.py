@@ -10,7 +10,7 @@ from typing import Any
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 
 from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
-from replaytool.engines.temporal.replay.looking import driven
+from replaytool.engines.temporal.replay.looking import drive_with_recorder
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.history import Run
 from replaytool.replay import call_site as callsite
@@ -31,9 +31,9 @@ def stop_in_pdb(run: Run, code: Code, event_id: int) -> str:
     wanted = tasks.task_of_event(event_id)
     stopper = _TaskBreakpoint(wanted, tasks)
     try:
-        with driven(run, code, Options(sandbox=OFF), recorder.Tape(), patient=True) as course:
+        with drive_with_recorder(run, code, Options(sandbox=OFF), recorder.Tape(), patient=True) as course:
             course.before = stopper.watch_activation
-            for _ in course.steps():
+            for _ in course.run_steps():
                 if stopper.has_quit:
                     return "left"
     finally:

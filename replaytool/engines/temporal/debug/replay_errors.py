@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from replaytool.engines.temporal.replay.stepper import Course, Told
+from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.debug_state import Trouble
 from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
 
 
-def find_replay_error(told: Told, course: Course, tape: recorder.Tape) -> Trouble | None:
+def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.Tape) -> Trouble | None:
     """Return what went wrong in this activation, if anything. States before its event remain valid."""
     if told.answer.failure is not None:
         return _describe_failure(told, course, tape)
@@ -24,7 +24,7 @@ def find_replay_error(told: Told, course: Course, tape: recorder.Tape) -> Troubl
     return Trouble("unverified", told.fault.message, event_id, site)
 
 
-def _describe_failure(told: Told, course: Course, tape: recorder.Tape) -> Trouble:
+def _describe_failure(told: ActivationStep, course: Stepper, tape: recorder.Tape) -> Trouble:
     error = tape.current.error if tape.current else None
     site = callsite.site_of_exception(error) or (tape.current.kept_at if tape.current else None)
     last = course.replay.tape.heads[-1].event_id
@@ -35,7 +35,7 @@ def _describe_failure(told: Told, course: Course, tape: recorder.Tape) -> Troubl
     return Trouble("failed", what, event_id, site)
 
 
-def _find_call_site(asked: object, told: Told, tape: recorder.Tape) -> CallSite | None:
+def _find_call_site(asked: object, told: ActivationStep, tape: recorder.Tape) -> CallSite | None:
     if tape.current is None:
         return None
     for command, site in zip(told.answer.commands, tape.current.sites, strict=False):

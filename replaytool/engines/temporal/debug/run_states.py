@@ -23,10 +23,10 @@ from replaytool.engines.temporal.debug.replay_errors import find_replay_error
 from replaytool.engines.temporal.events.decoding import event_heads
 from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
 from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.looking import driven
-from replaytool.engines.temporal.replay.produced_commands import Translator
+from replaytool.engines.temporal.replay.looking import drive_with_recorder
+from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import Record
-from replaytool.engines.temporal.replay.stepper import Course, Told
+from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.debug_state import Frame, Issued, Moment, Seen, Trouble, Value
 from replaytool.model.history import Run
@@ -72,11 +72,11 @@ class _TaskState:
 class _DrivenStep:
     """One completed activation."""
 
-    told: Told
+    told: ActivationStep
     task: CompletedTask | None
     """The task that it belongs to, or None after the last completed task."""
     tape: recorder.Tape
-    course: Course
+    course: Stepper
 
     @property
     def is_complete(self) -> bool:
@@ -266,16 +266,16 @@ class RunStates:
         self._met = None
         tape = recorder.Tape(times=False)
         with (
-            driven(self.run, self.code, self.options, tape, patient=before is not None) as course,
+            drive_with_recorder(self.run, self.code, self.options, tape, patient=before is not None) as course,
             closing(self._iterate_steps(course, tape, before)) as steps,
         ):
             yield from steps
 
-    def _iterate_steps(self, course: Course, tape: recorder.Tape, before: _Before | None) -> Generator[_DrivenStep]:
+    def _iterate_steps(self, course: Stepper, tape: recorder.Tape, before: _Before | None) -> Generator[_DrivenStep]:
         if before is not None:
             course.before = lambda activation: before(self._task_of_activation(activation), tape)
         stay = ExitStack()
-        with stay, closing(course.steps()) as steps:
+        with stay, closing(course.run_steps()) as steps:
             for told in steps:
                 yield _DrivenStep(told, self._task_of_activation(told.activation), tape, course)
                 self._met = self._met or find_replay_error(told, course, tape)
@@ -295,7 +295,7 @@ class _StateRecorder:
 
     def __init__(self, walked: RunStates) -> None:
         self._walked = walked
-        self._translator = Translator()
+        self._translator = CommandTranslator()
         self._snapshots = Snapshots()
         self._waiting: dict[int, tuple[WorkflowCommand, _IssuedCommand]] = {}
         self._matched = 0
@@ -326,12 +326,12 @@ class _StateRecorder:
     def _collect_commands(self, step: _DrivenStep) -> list[_IssuedCommand]:
         for job in step.told.activation.jobs:
             if job.HasField("do_update"):
-                self._translator.job(job)
+                self._translator.translate_job(job)
         made = []
         sites = step.tape.current.sites if step.tape.current else []
         for command, site in zip_longest(step.told.answer.commands, sites):
             if command is not None:
-                asked = _IssuedCommand(self._translator.named_command(command, site))
+                asked = _IssuedCommand(self._translator.translate_name_only(command, site))
                 self._waiting[id(command)] = (command, asked)
                 made.append(asked)
         return made
@@ -359,5 +359,5 @@ def _find_obstacle(run: Run, code: Code) -> Trouble | None:
     if code.workflow_class(run.workflow_type) is None:
         known = ", ".join(code.definitions) or "none"
         return Trouble("no code", f"no code for workflow type {run.workflow_type!r} (known: {known})")
-    cannot = direct.cannot_judge(run, code)
+    cannot = direct.find_handover_reason(run, code)
     return Trouble("unverified", f"its states cannot be shown: {cannot.reason}") if cannot else None

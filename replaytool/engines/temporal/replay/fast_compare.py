@@ -1,7 +1,7 @@
-"""Whether a run's commands are, down to the last value, what the record holds: the quick answer for the many that are.
+"""Check quickly that a run's commands equal the recorded ones down to the last value. Most runs do.
 
-Where a pair is not plainly alike it is compared with all care, as for a report. For activities, of which there are the
-most, the outcome of that is remembered by everything that it depends on.
+A pair that is not equal byte for byte is compared in full, as for a report. For activities, the most frequent kind,
+the result of the full comparison is cached by everything that it depends on.
 """
 
 from __future__ import annotations
@@ -15,91 +15,91 @@ from temporalio.bridge.proto.workflow_commands import ScheduleActivity
 from replaytool.engines.temporal.core.command_queue import Matched
 from replaytool.engines.temporal.core.task_batches import Tape
 from replaytool.engines.temporal.events.event_structs import ActivityScheduled, RawPayload
-from replaytool.engines.temporal.replay.produced_commands import Translator
+from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import Record
-from replaytool.engines.temporal.replay.server_defaults import comparable
+from replaytool.engines.temporal.replay.server_defaults import normalize_pair
 from replaytool.model.verdict import Match
 from replaytool.replay.compare import drift
 
 _REMEMBERED = 4096
 
 
-class Likeness:
-    """Compares the pairs of many runs, with one way to decode values and one policy."""
+class FastComparer:
+    """Compares the pairs of many runs under one decoder and one drift policy."""
 
     def __init__(self, decode: drift.Decode, policy: Mapping[str, drift.Level]) -> None:
         self._decode = decode
         self._policy = policy
         self._same: set[Any] = set()
 
-    def is_plain(self, record: Record, tape: Tape, pairs: list[Matched]) -> bool:
-        """Whether nothing at all would have to be told of these pairs."""
-        return all(self._is_alike(record, tape, pair) for pair in pairs)
+    def are_all_equal(self, record: Record, tape: Tape, pairs: list[Matched]) -> bool:
+        """Return whether no pair shows drift."""
+        return all(self._is_equal(record, tape, pair) for pair in pairs)
 
-    def _is_alike(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
         waiting = pair.waiting
         if waiting.machine.is_core_made:
             return True
         quick = _QUICK.get(waiting.kind)
         if quick is not None and quick(self, record, tape, pair):
             return True
-        return self._compared(record, tape, pair)
+        return self._is_equal_in_full(record, tape, pair)
 
-    def _compared(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_equal_in_full(self, record: Record, tape: Tape, pair: Matched) -> bool:
         if pair.waiting.command is None:
             return True
-        actual = Translator().command(pair.waiting.command, None)
+        actual = CommandTranslator().translate_command(pair.waiting.command, None)
         match = Match(record.expected(tape.event(pair.place)), actual)
-        return not drift.find_drift([match], self._decode, self._policy, partial(comparable, record=record))
+        return not drift.find_drift([match], self._decode, self._policy, partial(normalize_pair, record=record))
 
-    def _activity(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_activity_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
         recorded = tape.record(pair.place).attributes
         produced = pair.waiting.machine.attrs
-        if not _same_values(recorded.input.payloads, produced.arguments):
+        if not _are_values_equal(recorded.input.payloads, produced.arguments):
             return False
-        key = (record.run_timeout, _recorded_options(recorded), _produced_options(produced))
+        key = (record.run_timeout, _join_recorded_options(recorded), _serialize_produced_options(produced))
         if key in self._same:
             return True
-        if not self._compared(record, tape, pair):
+        if not self._is_equal_in_full(record, tape, pair):
             return False
         if len(self._same) < _REMEMBERED:
             self._same.add(key)
         return True
 
-    def _timer(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_timer_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
         recorded = tape.record(pair.place).attributes
         time = pair.waiting.machine.attrs.start_to_fire_timeout
         is_same_id = recorded.timer_id == str(pair.waiting.machine.seq)
         return bool(is_same_id and recorded.start_to_fire_timeout == time.ToJsonString())
 
-    def _complete(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_result_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
         command = pair.waiting.command
         result = command.complete_workflow_execution if command else None
         produced = [result.result] if result is not None and result.HasField("result") else []
-        return _same_values(tape.record(pair.place).attributes.result.payloads, produced)
+        return _are_values_equal(tape.record(pair.place).attributes.result.payloads, produced)
 
-    def _update(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_update_result_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
         recorded = tape.record(pair.place).attributes.outcome.success
         command = pair.waiting.command
         if recorded is None or command is None or not command.update_response.HasField("completed"):
             return False
-        return _same_values(recorded.payloads, [command.update_response.completed])
+        return _are_values_equal(recorded.payloads, [command.update_response.completed])
 
-    def _said_nothing(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _has_no_values(self, record: Record, tape: Tape, pair: Matched) -> bool:
         return True
 
 
-_QUICK: dict[str, Callable[[Likeness, Record, Tape, Matched], bool]] = {
-    "schedule_activity": Likeness._activity,
-    "start_timer": Likeness._timer,
-    "complete_workflow_execution": Likeness._complete,
-    "update_complete": Likeness._update,
-    "update_accept": Likeness._said_nothing,
-    "set_patch_marker": Likeness._said_nothing,
+_QUICK: dict[str, Callable[[FastComparer, Record, Tape, Matched], bool]] = {
+    "schedule_activity": FastComparer._is_activity_equal,
+    "start_timer": FastComparer._is_timer_equal,
+    "complete_workflow_execution": FastComparer._is_result_equal,
+    "update_complete": FastComparer._is_update_result_equal,
+    "update_accept": FastComparer._has_no_values,
+    "set_patch_marker": FastComparer._has_no_values,
 }
 
 
-def _same_values(recorded: list[RawPayload], produced: Any) -> bool:
+def _are_values_equal(recorded: list[RawPayload], produced: Any) -> bool:
     if len(recorded) != len(produced):
         return False
     for one, other in zip(recorded, produced, strict=True):
@@ -112,7 +112,7 @@ def _same_values(recorded: list[RawPayload], produced: Any) -> bool:
     return True
 
 
-def _recorded_options(found: ActivityScheduled) -> bytes:
+def _join_recorded_options(found: ActivityScheduled) -> bytes:
     return b"|".join(
         [
             found.task_queue,
@@ -127,8 +127,8 @@ def _recorded_options(found: ActivityScheduled) -> bytes:
     )
 
 
-def _produced_options(command: ScheduleActivity) -> bytes:
-    """All that was asked for but for what each activity has of its own, and what was compared already."""
+def _serialize_produced_options(command: ScheduleActivity) -> bytes:
+    """Return the command without its ids, and without the arguments, which were compared before."""
     rest = ScheduleActivity()
     rest.CopyFrom(command)
     for name in ("seq", "activity_id", "arguments"):

@@ -38,7 +38,7 @@ def lay_beside(record: Record, activations: Iterable[Activation], *, strict: boo
             place = _take(queue, events, place, activation.event_id, found)
         queue.tell(activation.jobs)
         commands = _issue(queue, activation, found)
-        jobs = tuple(queue.translator.job(job) for job in activation.jobs)
+        jobs = tuple(queue.translator.translate_job(job) for job in activation.jobs)
         state = activation.state
         step = Step(activation.event_id, jobs, tuple(commands), (), activation.replaying, activation.time, state)
         found.steps.append(step)

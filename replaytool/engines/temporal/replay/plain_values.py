@@ -1,4 +1,4 @@
-"""Recorded and produced values as plain data, through the codec and the converter that the user's code works with."""
+"""Decode recorded and produced payloads to plain data with the user's codec and converter."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from replaytool.replay.compare.drift import Decode
 _COMMON = {"json/plain", "json/protobuf", "binary/plain", "binary/null"}
 
 
-def decode_with(converter: DataConverter) -> Decode:
-    """A function that reads payloads; one that cannot be read becomes a description of itself."""
+def make_payload_decoder(converter: DataConverter) -> Decode:
+    """Return a function that reads payloads. A payload that cannot be read becomes its encoding and size."""
 
-    def decode(payloads: Sequence[Payload]) -> list[Any]:
-        return [_value(converter, payload) for payload in _through_codec(converter, payloads)]
+    def decode_payloads(payloads: Sequence[Payload]) -> list[Any]:
+        return [_convert_payload(converter, payload) for payload in _decode_by_codec(converter, payloads)]
 
-    return decode
+    return decode_payloads
 
 
-def _through_codec(converter: DataConverter, payloads: Sequence[Payload]) -> Sequence[Payload]:
-    """What the code has just made is not encoded yet, so only what is in no common encoding goes through the codec."""
+def _decode_by_codec(converter: DataConverter, payloads: Sequence[Payload]) -> Sequence[Payload]:
+    """Decode the payloads that need the codec: produced values are not encoded yet, common encodings need none."""
     codec = converter.payload_codec
     foreign = [index for index, one in enumerate(payloads) if one.encoding not in _COMMON]
     if codec is None or not foreign:
         return payloads
     protos = [ProtoPayload(data=payloads[index].data, metadata=dict(payloads[index].metadata)) for index in foreign]
     try:
-        decoded = asyncio.run(_decoded(codec, protos))
-    except Exception:  # the user's codec: whatever it raises, the values stay as they are
+        decoded = asyncio.run(_await_codec(codec, protos))
+    except Exception:  # the user's codec may raise anything; the values then stay encoded
         return payloads
     result = list(payloads)
     for index, proto in zip(foreign, decoded, strict=False):
@@ -42,15 +42,15 @@ def _through_codec(converter: DataConverter, payloads: Sequence[Payload]) -> Seq
     return result
 
 
-async def _decoded(codec: Any, protos: list[ProtoPayload]) -> list[ProtoPayload]:
+async def _await_codec(codec: Any, protos: list[ProtoPayload]) -> list[ProtoPayload]:
     return list(await codec.decode(protos))
 
 
-def _value(converter: DataConverter, payload: Payload) -> Any:
+def _convert_payload(converter: DataConverter, payload: Payload) -> Any:
     if payload.encoding in _COMMON:
         return read_plain_value(payload)
     proto = ProtoPayload(data=payload.data, metadata=dict(payload.metadata))
     try:
         return converter.payload_converter.from_payload(proto)
-    except Exception:  # the user's converter
+    except Exception:  # the user's converter may raise anything
         return {"encoding": payload.encoding, "bytes": len(payload.data)}

@@ -13,8 +13,8 @@ import msgspec
 from replaytool.engines.temporal.events.decoding import DecodedEvents, decode_history, event_heads, split_raw_events
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.payloads import payload_from_json
-from replaytool.engines.temporal.replay.command_fields import seconds_of
-from replaytool.engines.temporal.replay.command_kinds import BY_EVENT, CLOSING, recorded_fields
+from replaytool.engines.temporal.replay.command_fields import parse_duration
+from replaytool.engines.temporal.replay.command_kinds import BY_EVENT, CLOSING, read_recorded_fields
 from replaytool.model.history import Event, Run
 from replaytool.model.verdict import Expected
 
@@ -86,7 +86,7 @@ class Record:
     @cached_property
     def run_timeout(self) -> float:
         """In seconds; 0 stands for no limit."""
-        return seconds_of(self.started.get("workflowRunTimeout"))
+        return parse_duration(self.started.get("workflowRunTimeout"))
 
     @cached_property
     def core_flags(self) -> dict[int, int]:
@@ -176,7 +176,7 @@ class Record:
         kind = BY_EVENT.get(event.event_type)
         if kind is None:
             return Expected(event.event_id, event.event_type, _spoken(event.event_type), "", _plain_fields(found))
-        fields = {**recorded_fields(kind, found), **self._related(kind.kind, found)}
+        fields = {**read_recorded_fields(kind, found), **self._related(kind.kind, found)}
         name = str(fields.get(kind.name) or fields.get("name") or "")
         return Expected(event.event_id, event.event_type, kind.kind, name, fields)
 

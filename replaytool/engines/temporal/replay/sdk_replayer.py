@@ -1,4 +1,4 @@
-"""The SDK's own replayer, watched: the truth about what a worker would do."""
+"""Run the SDK's own `Replayer` with a recording instance. What it says is what a worker would do."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from replaytool.engines.temporal.replay.plain_values import decode_with
+from replaytool.engines.temporal.replay.plain_values import make_payload_decoder
 from replaytool.engines.temporal.replay.recorded_commands import Record, to_bytes
-from replaytool.engines.temporal.replay.verdicts import Case, judge
+from replaytool.engines.temporal.replay.verdicts import ReplayCase, judge_replay
 from replaytool.engines.temporal.sdk import recorder
-from replaytool.engines.temporal.sdk.quiet_runtime import quiet, silent_runtime
-from replaytool.engines.temporal.sdk.recording_runner import OFF, AsRecorded, nondeterminism_is_told, recording
-from replaytool.engines.temporal.sdk.replayer_errors import Says, understood
+from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime, silence_sdk_logs
+from replaytool.engines.temporal.sdk.recording_runner import (
+    OFF,
+    RecordedContextRunner,
+    make_recording_runner,
+    report_nondeterminism,
+)
+from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome, parse_replayer_failure
 from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
 from replaytool.replay import call_site as callsite
@@ -30,17 +35,17 @@ from replaytool.replay.options import Options
 _NOTICE = 0.2
 _WINDING_UP = 2.0
 _LONG, _HOPELESS = 1.5, 6.0
-"""Seconds: when to look where the code is, and when it is certain that it cannot be broken off."""
+"""Seconds into an activation: when to note the code's line, and when to give up on interrupting it."""
 
 
-def replay(run: Run, code: Code, options: Options) -> Verdict:
-    """The verdict on one run."""
+def run_sdk_replayer(run: Run, code: Code, options: Options) -> Verdict:
+    """Return the verdict on one run."""
     began = time.monotonic()
-    verdict = _replay(Record(run), code, options)
+    verdict = _replay_and_judge(Record(run), code, options)
     return replace(verdict, seconds=time.monotonic() - began)
 
 
-def _replay(record: Record, code: Code, options: Options) -> Verdict:
+def _replay_and_judge(record: Record, code: Code, options: Options) -> Verdict:
     malformed = record.malformed()
     if malformed:
         return Verdict("unverified", f"the history is malformed: {malformed}")
@@ -49,17 +54,26 @@ def _replay(record: Record, code: Code, options: Options) -> Verdict:
         known = ", ".join(code.definitions) or "none"
         return Verdict("unverified", f"no code for workflow type {record.run.workflow_type!r} (there is: {known})")
     callsite.claim_user_folders(code.roots)
-    tape = _tape(code, options)
-    says = _said(record.run, workflow, code, options, tape)
+    tape = _make_tape(code, options)
+    says = _replay_for_outcome(record.run, workflow, code, options, tape)
     converter = code.settings.get("data_converter") or DataConverter.default
-    return judge(Case(record, tape, says, decode_with(converter), _policy(code, options), steps=_keeps_steps(options)))
+    return judge_replay(
+        ReplayCase(
+            record,
+            tape,
+            says,
+            make_payload_decoder(converter),
+            _get_drift_policy(code, options),
+            steps=_keeps_steps(options),
+        )
+    )
 
 
 def _keeps_steps(options: Options) -> bool:
     return options.steps or options.snapshot is not None
 
 
-def _tape(code: Code, options: Options) -> recorder.Tape:
+def _make_tape(code: Code, options: Options) -> recorder.Tape:
     converter = code.settings.get("data_converter")
     watch = guard.SideEffectWatch(callsite.site_of_stack, options.guard) if options.watch or options.guard else None
     return recorder.Tape(
@@ -69,65 +83,65 @@ def _tape(code: Code, options: Options) -> recorder.Tape:
     )
 
 
-def _policy(code: Code, options: Options) -> dict[str, Level]:
-    """Without the interceptors that write headers, their absence says nothing."""
+def _get_drift_policy(code: Code, options: Options) -> dict[str, Level]:
+    """Return the drift policy: headers are ignored if the code is loaded without the interceptors that write them."""
     settings = code.settings
     own: dict[str, Level] = {} if settings.get("interceptors") or settings.get("plugins") else {"header": "ignore"}
     return {**own, **options.policy}
 
 
-def _said(run: Run, workflow: type, code: Code, options: Options, tape: recorder.Tape) -> Says:
+def _replay_for_outcome(run: Run, workflow: type, code: Code, options: Options, tape: recorder.Tape) -> ReplayerOutcome:
     settings = dict(code.settings)
-    runner = AsRecorded(recording(settings.get("workflow_runner"), options.sandbox), run)
-    outside = AsRecorded(recording(settings.get("unsandboxed_workflow_runner"), OFF), run)
+    runner = RecordedContextRunner(make_recording_runner(settings.get("workflow_runner"), options.sandbox), run)
+    outside = RecordedContextRunner(make_recording_runner(settings.get("unsandboxed_workflow_runner"), OFF), run)
     settings |= {"workflow_runner": runner, "unsandboxed_workflow_runner": outside, "workflows": [workflow]}
-    settings.setdefault("runtime", silent_runtime())
+    settings.setdefault("runtime", get_silent_runtime())
     if run.namespace:
         settings.setdefault("namespace", run.namespace)
     history = WorkflowHistory.from_json(run.workflow_id or "", to_bytes(run).decode("utf-8", "surrogatepass"))
     failure: BaseException | None
     recorder.use(tape)
     try:
-        with quiet(), nondeterminism_is_told():
-            failure = _run(settings, history, tape)
+        with silence_sdk_logs(), report_nondeterminism():
+            failure = _run_replayer(settings, history, tape)
     except SystemExit as left:
         failure = RuntimeError(f"4: SystemExit: {left.code}")
     finally:
         recorder.use(None)
     for error in runner.errors + outside.errors:
         failure = failure or RuntimeError(f"4: {type(error).__name__}: {error}")
-    return understood(failure, isinstance(failure, NondeterminismError), tape.evicted_at)
+    return parse_replayer_failure(failure, isinstance(failure, NondeterminismError), tape.evicted_at)
 
 
-def _run(settings: dict[str, Any], history: WorkflowHistory, tape: recorder.Tape) -> BaseException | None:
-    """What the replayer answers. Code that nothing can break off keeps the loop: it is left behind, never closed."""
+def _run_replayer(settings: dict[str, Any], history: WorkflowHistory, tape: recorder.Tape) -> BaseException | None:
+    """Return the replayer's failure. Code that cannot be interrupted keeps its event loop, which is never closed."""
     loop = asyncio.new_event_loop()
     hopeless = False
     try:
-        failure, hopeless = loop.run_until_complete(_drive(Replayer(**settings), history, tape))
+        failure, hopeless = loop.run_until_complete(_await_replayer(Replayer(**settings), history, tape))
         return failure
     finally:
-        if not hopeless and loop.run_until_complete(_wound_up(loop)):
+        if not hopeless and loop.run_until_complete(_has_wound_up(loop)):
             loop.close()
 
 
-async def _drive(
+async def _await_replayer(
     replayer: Replayer, history: WorkflowHistory, tape: recorder.Tape
 ) -> tuple[BaseException | None, bool]:
     replaying = asyncio.create_task(replayer.replay_workflow(history, raise_on_replay_failure=False))
     while not (await asyncio.wait([replaying], timeout=_NOTICE))[0]:
-        if _watch(tape) > _HOPELESS:
+        if _watch_activation(tape) > _HOPELESS:
             return RuntimeError("4: Potential deadlock detected: the code does not yield"), True
     return replaying.result().replay_failure, False
 
 
-async def _wound_up(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether the replayer came to its end; after code that ends the process it may wait for ever."""
+async def _has_wound_up(loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether the replayer shut down in time; after `SystemExit` in workflow code it may wait for ever."""
     return bool((await asyncio.wait([asyncio.create_task(loop.shutdown_asyncgens())], timeout=_WINDING_UP))[0])
 
 
-def _watch(tape: recorder.Tape) -> float:
-    """How long the activation that goes on has been going on; where it is, when that is long."""
+def _watch_activation(tape: recorder.Tape) -> float:
+    """Return the age of the current activation in seconds, and note the code's line once it is old."""
     current = tape.current
     if current is None or current.done:
         return 0.0

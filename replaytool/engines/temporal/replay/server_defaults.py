@@ -1,11 +1,11 @@
-"""What the server writes into an event that the code never said, so that nobody is told of it as a difference."""
+"""Apply the values that the server adds to an event, so that they are not reported as drift."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from replaytool.engines.temporal.replay.command_fields import duration_text, given, seconds_of
+from replaytool.engines.temporal.replay.command_fields import drop_none_values, format_duration, parse_duration
 from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.model.verdict import Match
 
@@ -14,16 +14,16 @@ _TO_CLOSE, _TO_START = "scheduleToCloseTimeout", "scheduleToStartTimeout"
 _START_CLOSE, _HEARTBEAT = "startToCloseTimeout", "heartbeatTimeout"
 
 
-def comparable(pair: Match, record: Record) -> tuple[Fields, Fields]:
-    """Both halves, the produced one as the server would have written it down."""
+def normalize_pair(pair: Match, record: Record) -> tuple[Fields, Fields]:
+    """Return the fields of both sides, the produced ones as the server would record them."""
     recorded, produced = pair.expected.fields, pair.actual.fields
     if pair.expected.kind in _INHERITED:
-        recorded = _without_inherited(recorded, produced, _INHERITED[pair.expected.kind])
+        recorded = _drop_inherited_fields(recorded, produced, _INHERITED[pair.expected.kind])
     fill = _FILLED.get(pair.expected.kind)
     return recorded, fill(produced, record) if fill else produced
 
 
-# Where the code says nothing about these, they are taken over from the run or from the server's settings.
+# Where the code leaves these out, the server takes them from the run or from its own settings.
 _INHERITED: dict[str, tuple[str, ...]] = {
     "child_workflow": ("taskQueue", "workflowTaskTimeout"),
     "continue_as_new": (
@@ -34,40 +34,45 @@ _INHERITED: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def _without_inherited(recorded: Fields, produced: Fields, names: tuple[str, ...]) -> Fields:
+def _drop_inherited_fields(recorded: Fields, produced: Fields, names: tuple[str, ...]) -> Fields:
     return {key: value for key, value in recorded.items() if key in produced or key not in names}
 
 
-def _activity(fields: Fields, record: Record) -> Fields:
-    """Each time-out bounds the ones inside it, and the run's own bounds them all; 0 is no bound."""
+def _fill_activity_timeouts(fields: Fields, record: Record) -> Fields:
+    """Cap each time-out by the wider ones, and all by the run's, as the server does; 0 means no limit."""
     limit = record.run_timeout
     total, queue, single, beat = (
-        seconds_of(fields.get(name)) for name in (_TO_CLOSE, _TO_START, _START_CLOSE, _HEARTBEAT)
+        parse_duration(fields.get(name)) for name in (_TO_CLOSE, _TO_START, _START_CLOSE, _HEARTBEAT)
     )
-    total, queue, single = _within(total, limit), _within(queue, limit), _within(single, limit)
+    total, queue, single = _cap_timeout(total, limit), _cap_timeout(queue, limit), _cap_timeout(single, limit)
     if total:
-        queue, single = _within(queue or total, total), _within(single or total, total)
+        queue, single = _cap_timeout(queue or total, total), _cap_timeout(single or total, total)
     elif single:
         total, queue = limit, queue or limit
-    beat = _within(beat, single)
+    beat = _cap_timeout(beat, single)
     filled = {_TO_CLOSE: total, _TO_START: queue, _START_CLOSE: single, _HEARTBEAT: beat}
-    return given({**fields, **{name: _unchanged(fields.get(name), value) for name, value in filled.items()}})
+    return drop_none_values(
+        {**fields, **{name: _keep_equal_text(fields.get(name), value) for name, value in filled.items()}}
+    )
 
 
-def _within(value: float, limit: float) -> float:
+def _cap_timeout(value: float, limit: float) -> float:
     return min(value, limit) if value and limit else value
 
 
-def _unchanged(text: str | None, value: float) -> str | None:
-    """The text as it was wherever it says the same: digits are not lost on the way."""
-    return text if seconds_of(text) == value else duration_text(value)
+def _keep_equal_text(text: str | None, value: float) -> str | None:
+    """Return the text as it is if it has this value: formatting it again could lose digits."""
+    return text if parse_duration(text) == value else format_duration(value)
 
 
-def _child(fields: Fields, record: Record) -> Fields:
-    """A child's whole execution bounds each of its runs."""
+def _fill_child_timeout(fields: Fields, record: Record) -> Fields:
+    """Give a child's run the time-out of its whole execution, as the server does."""
     execution = fields.get("workflowExecutionTimeout")
     run = fields.get("workflowRunTimeout")
     return fields if not execution or run else {**fields, "workflowRunTimeout": execution}
 
 
-_FILLED: dict[str, Callable[[Fields, Record], Fields]] = {"activity": _activity, "child_workflow": _child}
+_FILLED: dict[str, Callable[[Fields, Record], Fields]] = {
+    "activity": _fill_activity_timeouts,
+    "child_workflow": _fill_child_timeout,
+}

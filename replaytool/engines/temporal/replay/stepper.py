@@ -1,4 +1,4 @@
-"""One run on its way through its record: the code is told what comes next, and its answer is laid beside the record."""
+"""Drive one run through its record: send each activation to the code, then match the commands it answers with."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from replaytool.engines.temporal.core.activations import Replay
 from replaytool.engines.temporal.core.skip_mismatch import Parting
 from replaytool.engines.temporal.core.state_machines.base import Fault
-from replaytool.engines.temporal.sdk.replayer_errors import Says
-from replaytool.engines.temporal.sdk.workflow_instance import Answer, Driven
+from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome
+from replaytool.engines.temporal.sdk.workflow_instance import ActivationAnswer, InstanceDriver
 
 _NAMED = re.compile(r"HistoryEvent\(id: (\d+)")
 _PREFIXES = {"nondeterminism": "[TMPRL1100] Nondeterminism error: ", "fatal": "Fatal error in workflow machines: "}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One activation and what the code said to it."""
+class ActivationStep:
+    """One activation and the code's answer."""
 
     activation: WorkflowActivation
-    answer: Answer
+    answer: ActivationAnswer
     fault: Fault | None = None
-    """What went wrong when the answer was laid beside the record."""
+    """Why the commands do not match the record."""
 
 
-class Course:
-    """One run on its way: it can be stopped at any activation, and gone on with past a mismatch and past the end."""
+class Stepper:
+    """Steps one run; the caller may stop at any activation, and go on past a mismatch or past the end."""
 
-    def __init__(self, replay: Replay, driven: Driven, *, keep: bool = False) -> None:
+    def __init__(self, replay: Replay, driven: InstanceDriver, *, keep: bool = False) -> None:
         self._keeps = keep
         self.replay = replay
         self.driven = driven
-        self.says = Says("ok")
+        self.says = ReplayerOutcome("ok")
         self.is_plain = False
-        """Passed, with every task of the code's recorded and every check made."""
+        """Whether the run passed, no command is left over, and no check was left out for a missing SDK flag."""
         self.before: Callable[[WorkflowActivation], None] | None = None
-        """Called with each activation before the code is told of it."""
+        """Called with each activation before the code gets it."""
         self.inside: Callable[[], AbstractContextManager[None]] = nullcontext
-        """Where to stay from the first activation on, instead of going in and out for each."""
+        """Opened after the first activation and held, instead of once for each activation."""
         self.is_brief = False
-        """Whether activations, but for the first, are only looked at, and need not be messages."""
+        """Whether activations after the first are built as plain objects, which is faster than protos."""
 
-    def steps(self) -> Generator[Told]:
-        """Drive the run, activation by activation; the instance is torn down when this ends or is closed."""
+    def run_steps(self) -> Generator[ActivationStep]:
+        """Yield each step; the instance is torn down when the generator ends or is closed, unless it is kept."""
         try:
             fault = self.replay.begin()
             if fault is not None:
-                self.says = Says("history", _PREFIXES[fault.kind] + fault.message, self.replay.last_id + 1)
+                self.says = ReplayerOutcome("history", _PREFIXES[fault.kind] + fault.message, self.replay.last_id + 1)
                 return
-            yield from self._told()
+            yield from self._run_activations()
         finally:
             if not self._keeps:
                 self.driven.evict()
 
-    def _told(self) -> Iterator[Told]:
+    def _run_activations(self) -> Iterator[ActivationStep]:
         while (activation := self.replay.next_activation()) is not None:
             if self.before is not None:
                 self.before(activation)
@@ -66,50 +66,57 @@ class Course:
             self.replay.teller.is_brief = self.is_brief
             fault = None if answer.failure is not None else self.replay.complete(answer.commands)
             if answer.failure is not None or fault is not None:
-                self.says = self._said(answer, fault)
-                yield Told(activation, answer, fault)
+                self.says = self._failed_step_outcome(answer, fault)
+                yield ActivationStep(activation, answer, fault)
                 return
             if self.replay.astray and self.says.word == "ok":
-                self.says = self._parted()
-            yield Told(activation, answer)
+                self.says = self._first_skipped_outcome()
+            yield ActivationStep(activation, answer)
         line = self.replay.line
         self.is_plain = (
-            not self.partings and not line.has_leftovers and not self.replay.flags.left_out and self.replay.is_told
+            not self.skipped_mismatches
+            and not line.has_leftovers
+            and not self.replay.flags.left_out
+            and self.replay.is_told
         )
 
     @property
-    def partings(self) -> list[Parting]:
-        """Where the code left the record, if it was to go on; the first one is what would be told of the run."""
+    def skipped_mismatches(self) -> list[Parting]:
+        """The mismatches so far, if the run goes on past them."""
         return self.replay.astray.partings if self.replay.astray else []
 
-    def _parted(self) -> Says:
-        told = next((one for one in self.partings if one.is_told), None)
-        return Says("ok") if told is None else _says_of(told.fault, told.event_id)
+    def _first_skipped_outcome(self) -> ReplayerOutcome:
+        told = next((one for one in self.skipped_mismatches if one.is_told), None)
+        return ReplayerOutcome("ok") if told is None else _fault_outcome(told.fault, told.event_id)
 
-    def _said(self, answer: Answer, fault: Fault | None) -> Says:
-        """Past the record's end the replayer hides whatever goes wrong, once it has told the code anything."""
+    def _failed_step_outcome(self, answer: ActivationAnswer, fault: Fault | None) -> ReplayerOutcome:
+        """Return the outcome of a failed step: past the end of the record, the SDK's replayer ignores every failure."""
         if not self.replay.replaying:
-            return Says("ok")
-        return Says("code", answer.failure or "") if fault is None else _says_of(fault, self.replay.last_id + 1)
+            return ReplayerOutcome("ok")
+        return (
+            ReplayerOutcome("code", answer.failure or "")
+            if fault is None
+            else _fault_outcome(fault, self.replay.last_id + 1)
+        )
 
-    def let_go(self) -> None:
-        """Nothing more is wanted of it: a replay and its line hold each other, and would stay for long."""
+    def release_machines(self) -> None:
+        """Break the reference cycle of machines and queue, so that they are freed at once."""
         del self.replay.line
 
-    def go_on(self, tell: Callable[[Replay], None]) -> Told:
-        """Past the end of the record: tell the code something more, and take its answer."""
+    def step_past_end(self, tell: Callable[[Replay], None]) -> ActivationStep:
+        """Send one more activation past the end of the record; `tell` queues its jobs."""
         self.replay.replaying = False
         tell(self.replay)
         activation = self.replay.next_activation()
         if activation is None:
             raise AssertionError("nothing was told")
         answer = self.driven.activate(activation)
-        return Told(activation, answer, self.replay.line.take(answer.commands))
+        return ActivationStep(activation, answer, self.replay.line.take(answer.commands))
 
 
-def _says_of(fault: Fault, event_id: int) -> Says:
+def _fault_outcome(fault: Fault, event_id: int) -> ReplayerOutcome:
     named = _NAMED.search(fault.message)
     text = _PREFIXES[fault.kind] + fault.message
     if fault.kind == "nondeterminism":
-        return Says("nondeterminism", text, int(named[1]) if named else event_id)
-    return Says("history", text)
+        return ReplayerOutcome("nondeterminism", text, int(named[1]) if named else event_id)
+    return ReplayerOutcome("history", text)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from replaytool.engines.temporal.replay.command_kinds import BY_KIND, TERMINAL
-from replaytool.engines.temporal.replay.produced_commands import Translator
+from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, Record
 from replaytool.model.verdict import CallSite, Command, Expected
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch, differing_fields
@@ -63,7 +63,7 @@ class CommandQueue:
     strict: bool = True
     """Whether names and ids are compared even where the record does not ask for it."""
     pairs: MatchedPairs = field(default_factory=MatchedPairs)
-    translator: Translator = field(default_factory=Translator)
+    translator: CommandTranslator = field(default_factory=CommandTranslator)
     waiting: deque[Entry] = field(default_factory=deque)
     _open: dict[tuple[str, int], Entry] = field(default_factory=dict)
     _local: dict[int, Command] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class CommandQueue:
     def tell(self, jobs: Iterable[Any]) -> None:
         """Note what an activation is about to tell the code: what is over cannot be cancelled any more."""
         for job in jobs:
-            self.translator.job(job)
+            self.translator.translate_job(job)
             kind = _RESOLVES.get(job.WhichOneof("variant") or "")
             if kind is not None:
                 entry = self._open.get((kind, getattr(job, job.WhichOneof("variant")).seq))
@@ -87,7 +87,7 @@ class CommandQueue:
         """Take the commands of one activation; their values, in order."""
         made, entries = [], []
         for command, site in zip(commands, sites, strict=True):
-            value = self.translator.command(command, site)
+            value = self.translator.translate_command(command, site)
             made.append(value)
             entries += self._entries(command, value, event_id, replaying)
         self.waiting.extend(self._in_order(entries, event_id, replaying))

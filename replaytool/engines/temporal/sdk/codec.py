@@ -1,4 +1,4 @@
-"""Codecs and external storage, which the SDK's worker runs around each activation, outside of the instance."""
+"""Run codecs and external storage around an activation, as the SDK's worker does outside of the instance."""
 
 from __future__ import annotations
 
@@ -8,46 +8,45 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import temporalio.bridge.worker
 from temporalio.converter import DataConverter, WorkflowSerializationContext
-from temporalio.worker import _workflow
+
+from replaytool.engines.temporal.sdk.private import CommandAwareDataConverter, decode_activation, encode_completion
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.sdk.workflow_instance import Worker
+    from replaytool.engines.temporal.sdk.workflow_instance import InstanceFactory
 
 
-def is_needed(converter: DataConverter) -> bool:
-    """Whether anything is done to payloads at all."""
+def needs_codec(converter: DataConverter) -> bool:
+    """Return whether payloads pass a codec or external storage."""
     return converter.payload_codec is not None or getattr(converter, "external_storage", None) is not None
 
 
-def decode(worker: Worker, activation: Any, instance: Any, workflow_id: str) -> None:
-    """Decode what the code is told, where it stands."""
-    converter = _in_context(worker, instance, workflow_id)
+def decode_in_place(worker: InstanceFactory, activation: Any, instance: Any, workflow_id: str) -> None:
+    """Decode an activation in place."""
+    converter = _converter_in_context(worker, instance, workflow_id)
     options = {"decode_headers": worker.encodes_headers, "storage_concurrency_limit": 1}
-    _run(temporalio.bridge.worker.decode_activation, activation, converter, options)
+    _run_conversion(decode_activation, activation, converter, options)
 
 
-def encode(worker: Worker, completion: Any, instance: Any, workflow_id: str) -> str | None:
-    """Try to encode what the code says; a failure fails the task. The commands themselves stay readable."""
-    converter = _in_context(worker, instance, workflow_id)
+def find_encoding_error(worker: InstanceFactory, completion: Any, instance: Any, workflow_id: str) -> str | None:
+    """Return why a completion cannot be encoded, or None; a copy is encoded, so that the commands stay readable."""
+    converter = _converter_in_context(worker, instance, workflow_id)
     copy = type(completion)()
     copy.CopyFrom(completion)
     options = {"encode_headers": worker.encodes_headers, "storage_concurrency_limit": 1}
     try:
-        _run(temporalio.bridge.worker.encode_completion, copy, converter, options)
+        _run_conversion(encode_completion, copy, converter, options)
     except Exception as error:
         return f"Failed encoding completion: {error}"
     return None
 
 
-def _in_context(worker: Worker, instance: Any, workflow_id: str) -> Any:
+def _converter_in_context(worker: InstanceFactory, instance: Any, workflow_id: str) -> Any:
     context = WorkflowSerializationContext(namespace=worker.namespace, workflow_id=workflow_id)
     converter = worker.converter.with_context(context)
-    aware = getattr(_workflow, "_CommandAwareDataConverter", None)
-    if instance is None or aware is None:
+    if instance is None or CommandAwareDataConverter is None:
         return converter
-    return aware.create(
+    return CommandAwareDataConverter.create(
         instance=instance,
         context_free_dc=worker.converter,
         workflow_context_dc=converter,
@@ -56,11 +55,13 @@ def _in_context(worker: Worker, instance: Any, workflow_id: str) -> Any:
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
+def _codec_loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
-def _run(function: Callable[..., Awaitable[Any]], message: Any, converter: Any, options: dict[str, Any]) -> None:
+def _run_conversion(
+    function: Callable[..., Awaitable[Any]], message: Any, converter: Any, options: dict[str, Any]
+) -> None:
     known = inspect.signature(function).parameters
     chosen = {name: value for name, value in options.items() if name in known}
-    _loop().run_until_complete(function(message, converter, **chosen))
+    _codec_loop().run_until_complete(function(message, converter, **chosen))

@@ -1,7 +1,7 @@
-"""What the SDK does anew for each value and each await, done once where that comes to the same.
+"""Faster versions of what the SDK does for each value and each await, with the same result.
 
-It is used for the drive at full speed and where a run is walked through. A divergence that is told was seen without it,
-by the SDK's own code. Where a release does something else than what is known here, it is left alone.
+Only passes at full speed and debugger steps use them. A reported divergence was always seen by the SDK's own code.
+A release whose code differs from what is known here keeps its own version.
 """
 
 from __future__ import annotations
@@ -12,47 +12,48 @@ import json
 import json.encoder
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import AdvancedJSONEncoder, DefaultPayloadConverter, JSONPlainPayloadConverter
-from temporalio.worker import _workflow_instance
+
+from replaytool.engines.temporal.sdk.private import workflow_instance_module
 
 _JSON, _NULL = {"encoding": b"json/plain"}, {"encoding": b"binary/null"}
 _SIMPLE: frozenset[Any] = frozenset({str, int, float, bool, dict, list})
-"""A value of the very type that is asked for is handed on as it is."""
+"""The SDK passes a value of exactly the hinted type on as it is."""
 _TYPES = frozenset({str, int, float, bool, dict, list, type(None)})
-"""Of these very types, no converter before the one for JSON wants anything; inside them it is the encoder's affair."""
+"""Exactly these types reach the JSON converter: no converter before it takes them."""
 
 
-def shorten(worker: Any) -> None:
-    """Have a worker's instances convert plain JSON by a shorter way, where they convert by the SDK's defaults."""
+def use_fast_converter(worker: Any) -> None:
+    """Give a worker's instances the fast JSON converter, if they use the SDK's default one."""
     make: Callable[[], Any] | None = getattr(worker._data_converter, "_new_payload_converter", None)
     if make is None:
         return
     made = make()
     inner = getattr(made, "_inner_payload_converter", None)
-    if not _is_default(inner):
+    if not _is_default_converter(inner):
         return
-    shorter = _shorter(type(made))(inner)
+    shorter = _make_fast_converter(type(made))(inner)
     worker._data_converter = copy.copy(worker._data_converter)
     object.__setattr__(worker._data_converter, "_new_payload_converter", lambda: shorter)
 
 
-def _is_default(inner: Any) -> bool:
+def _is_default_converter(inner: Any) -> bool:
     if type(inner) is not DefaultPayloadConverter:
         return False
     plain = inner.converters.get(b"json/plain")
     return type(plain) is JSONPlainPayloadConverter and plain._encoder is AdvancedJSONEncoder and plain._decoder is None
 
 
-def _shorter(base: type[Any]) -> type[Any]:
+def _make_fast_converter(base: type[Any]) -> type[Any]:
     encoder = AdvancedJSONEncoder(separators=(",", ":"), sort_keys=True)
     begun = Payload(metadata=_JSON)
-    written = _writer(encoder)
+    written = _make_json_writer(encoder)
 
-    def payload(value: Any) -> Payload:
+    def make_payload(value: Any) -> Payload:
         if value is None:
             return Payload(metadata=_NULL)
         made = Payload()
@@ -60,34 +61,37 @@ def _shorter(base: type[Any]) -> type[Any]:
         made.data = written(value).encode()
         return made
 
-    class Shorter(base):  # type: ignore[misc]
-        """The SDK's converter; it keeps no state, so that all runs and all contexts share it."""
+    class FastConverter(base):  # type: ignore[misc]
+        """The SDK's converter with fast paths for plain JSON. It has no state, so all runs and contexts share it."""
 
         def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
             if {type(value) for value in values} <= _TYPES:
                 try:
-                    return [payload(value) for value in values]
+                    return [make_payload(value) for value in values]
                 except (TypeError, ValueError, RecursionError):
-                    pass  # told in the SDK's own words
+                    pass  # the SDK's converter raises it with its own message
             found: list[Payload] = super().to_payloads(values)
             return found
 
         def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
-            if type_hints is None or _are_simple(type_hints):
-                made = _plainly(payloads)
+            if type_hints is None or _are_simple_hints(type_hints):
+                made = _decode_plain_json(payloads)
                 if made is not None and (type_hints is None or [type(value) for value in made] == type_hints):
                     return made
             found: list[Any] = super().from_payloads(payloads, type_hints)
             return found
 
-        def with_context(self, context: Any) -> Shorter:
+        def with_context(self, context: Any) -> Self:
             return self
 
-    return Shorter
+    return FastConverter
 
 
-def _writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
-    """What an encoder does, without what it makes anew for each value; circles end in a RecursionError."""
+def _make_json_writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
+    """Return a function that encodes as `encoder` does, without new objects for each value.
+
+    The check for circular values is left out: they end in a RecursionError.
+    """
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return encoder.encode
@@ -95,15 +99,15 @@ def _writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
     return lambda value: "".join(pieces(value, 0))
 
 
-def _are_simple(hints: Sequence[Any]) -> bool:
+def _are_simple_hints(hints: Sequence[Any]) -> bool:
     try:
         return _SIMPLE.issuperset(hints)
     except TypeError:  # an annotation that has no hash
         return False
 
 
-def _plainly(payloads: Sequence[Payload]) -> list[Any] | None:
-    """The values, where they are plain JSON that a strict parser reads; it reads what it reads as Python's does."""
+def _decode_plain_json(payloads: Sequence[Payload]) -> list[Any] | None:
+    """Return the values if all payloads are plain JSON that msgspec reads, which it reads as the `json` module does."""
     try:
         if all(one.metadata["encoding"] == b"json/plain" for one in payloads):
             return [msgspec.json.decode(one.data) for one in payloads]
@@ -112,38 +116,38 @@ def _plainly(payloads: Sequence[Payload]) -> list[Any] | None:
     return None
 
 
-async def _shield_await(future: asyncio.Future[Any]) -> Any:
-    """`asyncio.wait` for one future: as many turns of the loop, and none of what it does for many futures."""
+async def _await_future_directly(future: asyncio.Future[Any]) -> Any:
+    """Await one future in as many turns of the loop as `asyncio.wait` takes, without its work for many futures."""
     waiter = asyncio.get_running_loop().create_future()
 
-    def wake(_: Any) -> None:
+    def wake_waiter(_: Any) -> None:
         if not waiter.done():
             waiter.set_result(None)
 
-    future.add_done_callback(wake)
+    future.add_done_callback(wake_waiter)
     try:
         await waiter
     finally:
-        future.remove_done_callback(wake)
+        future.remove_done_callback(wake_waiter)
     return future.result()
 
 
-def _waits_as_known() -> bool:
-    code = getattr(getattr(_workflow_instance, "_shield_await", None), "__code__", None)
+def _has_known_shield_await() -> bool:
+    code = getattr(getattr(workflow_instance_module, "_shield_await", None), "__code__", None)
     return code is not None and code.co_names == ("asyncio", "wait", "result") and code.co_varnames == ("fut",)
 
 
-_KNOWN = _waits_as_known()
+_KNOWN = _has_known_shield_await()
 
 
 @contextmanager
-def short_waits() -> Iterator[None]:
-    """Have operations awaited the short way, for a while."""
+def use_fast_awaits() -> Iterator[None]:
+    """Replace the SDK's `_shield_await` inside the block."""
     if not _KNOWN:
         yield
         return
-    module: Any = _workflow_instance
-    before, module._shield_await = module._shield_await, _shield_await
+    module = workflow_instance_module
+    before, module._shield_await = module._shield_await, _await_future_directly
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The process while it replays: the SDK keeps its log to itself, and the garbage collector keeps out of the way."""
+"""Silence the SDK's logs and relax the garbage collector while a process replays."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from temporalio.workflow import UnfinishedSignalHandlersWarning, UnfinishedUpdat
 
 
 @cache
-def silent_runtime() -> Runtime:
-    """A core that writes nothing; one for the process, as each has threads of its own."""
-    # The core's threads hand back what they hold a moment after a replay; an interpreter that is gone by then aborts.
+def get_silent_runtime() -> Runtime:
+    """Return an sdk-core runtime without logs; one for the process, as each runtime has its own threads."""
+    # sdk-core's threads release Python objects a moment after a replay. If the interpreter is gone by then, they abort.
     atexit.register(time.sleep, 0.05)
     off = TelemetryFilter(core_level="OFF", other_level="OFF")
     return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=off)))
@@ -31,16 +31,16 @@ _silence = ExitStack()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the SDK's loggers for a while, and asyncio's: what they have to say is in the verdict.
+def silence_sdk_logs() -> Iterator[None]:
+    """Silence the loggers of the SDK and of asyncio; the verdict has what they would say.
 
-    Whoever replays many runs says so around them all: inside it costs nothing.
+    Put it around a loop over many runs: a nested call costs nothing.
     """
     global _inside
     with _lock:
         _inside += 1
         if _inside == 1:
-            _silence.enter_context(_silent())
+            _silence.enter_context(_mute_loggers())
     try:
         yield
     finally:
@@ -51,7 +51,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def _mute_loggers() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("temporalio", "asyncio")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
@@ -70,10 +70,10 @@ _SELDOM = (200_000, 20, 100)
 
 
 @contextmanager
-def unhurried() -> Iterator[None]:
-    """Let the garbage collector look less often: a run makes objects by the thousand and drops nearly all of them.
+def relax_garbage_collector() -> Iterator[None]:
+    """Run the garbage collector less often: a run makes thousands of objects and frees nearly all by itself.
 
-    Whoever replays many runs says so around them all: else it looks after each of them.
+    Put it around a loop over many runs: otherwise the collector runs after each.
     """
     before = gc.get_threshold()
     if before == _SELDOM:

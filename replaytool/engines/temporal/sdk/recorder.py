@@ -20,8 +20,8 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
-from temporalio.worker._workflow_instance import _WorkflowInstanceImpl
 
+from replaytool.engines.temporal.sdk.private import WorkflowInstanceImpl
 from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
 from replaytool.replay import line_coverage as reach
@@ -31,8 +31,8 @@ DEADLOCK = 2.0
 """Seconds after which the SDK breaks an activation off, and its task is taken to have failed."""
 _BEGUN = "__replaytool_begun"
 _NUMBER = "__replaytool_number"
-LOOP = _WorkflowInstanceImpl._run_once.__code__
-_ACTIVATION = _WorkflowInstanceImpl.activate.__code__  # the SDK begins tasks of its own before the loop runs
+LOOP = WorkflowInstanceImpl._run_once.__code__
+_ACTIVATION = WorkflowInstanceImpl.activate.__code__  # the SDK begins tasks of its own before the loop runs
 
 
 @dataclass
@@ -96,7 +96,7 @@ def use(tape: Tape | None) -> None:
     _tape = tape
 
 
-class RecordingInstance(_WorkflowInstanceImpl):
+class RecordingInstance(WorkflowInstanceImpl):
     """The SDK's own instance, watched."""
 
     def __init__(self, details: WorkflowInstanceDetails) -> None:

@@ -1,4 +1,4 @@
-"""The runner that the SDK's worker asks for instances: the user's or the SDK's own, with a recorder inside."""
+"""Workflow runners that put the recorder inside the user's or the SDK's own runner."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import temporalio.workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
-from temporalio.worker._workflow import _WorkflowWorker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from replaytool.engines.temporal.sdk.private import WorkflowDefinition, WorkflowWorker
 from replaytool.engines.temporal.sdk.recorder import PlainRecording, RecordingRunner
 from replaytool.model.history import Run
 
 OFF = "off"
 
 
-def recording(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
-    """The runner to record with: as the user's worker has it, unless the sandbox is switched off."""
+def make_recording_runner(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
+    """Return the user's runner with the recorder inside; the recorder alone if the sandbox is off."""
     if sandbox == OFF:
         return RecordingRunner()
     if given is None:
@@ -33,16 +32,16 @@ def recording(given: WorkflowRunner | None, sandbox: str) -> WorkflowRunner:
         )
     if type(given) is UnsandboxedWorkflowRunner:
         return RecordingRunner()
-    return _Around(given)
+    return _CustomRunnerRecorder(given)
 
 
-class _Around(WorkflowRunner):
-    """A runner of the user's own making."""
+class _CustomRunnerRecorder(WorkflowRunner):
+    """Records around a runner class that the user wrote; it knows no lines."""
 
     def __init__(self, inner: WorkflowRunner) -> None:
         self.inner = inner
 
-    def prepare_workflow(self, defn: temporalio.workflow._Definition) -> None:
+    def prepare_workflow(self, defn: WorkflowDefinition) -> None:
         self.inner.prepare_workflow(defn)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
@@ -53,22 +52,22 @@ class _Around(WorkflowRunner):
 
 
 @dataclass
-class AsRecorded(WorkflowRunner):
-    """Gives the code the task queue and the namespace of the record, where a replayer makes up its own.
+class RecordedContextRunner(WorkflowRunner):
+    """Gives the code the recorded task queue and namespace; the SDK's replayer makes up its own.
 
-    Workflow code may branch on them, and whatever it schedules goes to that queue unless it says otherwise.
+    Workflow code may branch on them, and an activity without a task queue of its own goes to the workflow's.
     """
 
     inner: WorkflowRunner
     run: Run
     errors: list[BaseException] = field(default_factory=list)
-    """What kept an instance from being made."""
+    """Why an instance could not be made."""
 
-    def prepare_workflow(self, defn: temporalio.workflow._Definition) -> None:
-        """Nothing: the SDK makes an instance to see whether that works, and this run's is about to be made."""
+    def prepare_workflow(self, defn: WorkflowDefinition) -> None:
+        """Do nothing: the SDK makes a trial instance here, and the run's own instance will show the same errors."""
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """An instance that believes to run where the record was made."""
+        """Return an instance with the recorded task queue and namespace in its info."""
         info = det.info
         queue, namespace = self.run.task_queue or info.task_queue, self.run.namespace or info.namespace
         if (queue, namespace) != (info.task_queue, info.namespace):
@@ -81,26 +80,26 @@ class AsRecorded(WorkflowRunner):
             raise
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
-        """As the inner one does."""
+        """Pass the types on to the inner runner."""
         self.inner.set_worker_level_failure_exception_types(types)
 
 
 @contextmanager
-def nondeterminism_is_told() -> Iterator[None]:
-    """Keep the core from turning nondeterminism into a failed workflow: its replayer never answers then."""
+def report_nondeterminism() -> Iterator[None]:
+    """Make sdk-core report nondeterminism: where it fails the workflow instead, the SDK's replayer never returns."""
     before: Mapping[str, Any] = {
-        name: getattr(_WorkflowWorker, name)
+        name: getattr(WorkflowWorker, name)
         for name in ("nondeterminism_as_workflow_fail", "nondeterminism_as_workflow_fail_for_types")
-        if hasattr(_WorkflowWorker, name)
+        if hasattr(WorkflowWorker, name)
     }
     for name, answer in (
         ("nondeterminism_as_workflow_fail", lambda self: False),
         ("nondeterminism_as_workflow_fail_for_types", lambda self: set()),
     ):
         if name in before:
-            setattr(_WorkflowWorker, name, answer)
+            setattr(WorkflowWorker, name, answer)
     try:
         yield
     finally:
         for name, method in before.items():
-            setattr(_WorkflowWorker, name, method)
+            setattr(WorkflowWorker, name, method)

@@ -1,4 +1,4 @@
-"""What the SDK's replayer says, taken from the sentence that it says it in."""
+"""Parse the failure text of the SDK's replayer."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ Said = Literal["ok", "nondeterminism", "code", "history"]
 
 
 @dataclass(frozen=True, slots=True)
-class Says:
-    """The SDK's verdict in four words: fine, another course, the code fails, the history is odd."""
+class ReplayerOutcome:
+    """How a replay ended: ok, nondeterminism, the code fails a task, or sdk-core rejects the history."""
 
     word: Said
     message: str = ""
     event_id: int | None = None
 
 
-def understood(failure: BaseException | None, nondeterminism: bool, evicted_at: int | None) -> Says:
-    """The verdict behind what came back from a replay."""
+def parse_replayer_failure(
+    failure: BaseException | None, nondeterminism: bool, evicted_at: int | None
+) -> ReplayerOutcome:
+    """Return the outcome that the replayer's failure describes; without a failure it is ok."""
     if failure is None:
-        return Says("ok")
+        return ReplayerOutcome("ok")
     text = str(failure)
     inner = _INNER.search(text)
     kind = _TYPE.search(text)
-    message = (_unescaped(inner[1]) or (kind[1] if kind else "")) if inner else text
+    message = (_unescape_text(inner[1]) or (kind[1] if kind else "")) if inner else text
     if nondeterminism:
         named = _EVENT.search(text)
         event_id = int(named[1]) if named else (evicted_at + 1 if evicted_at else None)
-        return Says("nondeterminism", message, event_id)
-    return Says("code" if text.startswith(_LANG_FAIL) else "history", message)
+        return ReplayerOutcome("nondeterminism", message, event_id)
+    return ReplayerOutcome("code" if text.startswith(_LANG_FAIL) else "history", message)
 
 
-def _unescaped(text: str) -> str:
+def _unescape_text(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), text)

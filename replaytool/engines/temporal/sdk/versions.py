@@ -1,6 +1,6 @@
-"""What older releases of the SDK do otherwise than the direct engine, which follows the newest: `sdk` replays that.
+"""What older SDK releases do differently. The direct replayer follows the newest, so `sdk` replays those runs.
 
-Each row is what a record shows of it, and the first release that does as the direct engine does.
+Each row names the event that shows the difference, and the first release that behaves as the direct replayer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from replaytool.engines.temporal.core.state_machines.local_activity import LOCAL
 from replaytool.model.history import Event
 
 OLDEST, NEWEST = (1, 20), (1, 35)
-"""The releases that the direct engine was compared with."""
+"""The releases that the direct replayer was compared with."""
 RELEASE = tuple(int(part) for part in temporalio.__version__.split(".")[:2])
 
 _SINCE = (
@@ -23,8 +23,8 @@ _SINCE = (
 )
 
 
-def differs(events: Iterable[Event], release: tuple[int, ...] = RELEASE) -> str:
-    """Why the installed release does not replay these events as the direct engine does, or ""."""
+def describe_release_difference(events: Iterable[Event], release: tuple[int, ...] = RELEASE) -> str:
+    """Return why the installed release replays these events differently from the direct replayer, or ""."""
     rows = [(kind, text.encode(), why) for kind, text, since, why in _SINCE if release < since]
     if rows:
         for event in events:

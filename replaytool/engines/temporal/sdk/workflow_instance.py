@@ -1,7 +1,7 @@
-"""The SDK's own workflow instance, made and driven as the SDK's worker does it, without the worker's threads.
+"""Make and drive the SDK's own workflow instance as the SDK's worker does, without the worker's threads.
 
-What the instance is made from is built by the SDK's own code: a workflow worker is set up as the SDK's Replayer sets
-one up, and never run. So a new release that hands its instances something new needs nothing new here.
+The SDK's own code builds what an instance is made from: a workflow worker is set up as the SDK's Replayer sets it up,
+and never run. A release that passes something new to its instances needs no change here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ from temporalio.bridge.proto.workflow_completion import WorkflowActivationComple
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, WorkflowInstance
-from temporalio.worker._worker import load_default_build_id
-from temporalio.worker._workflow import _WorkflowWorker
-from temporalio.worker.workflow_sandbox._runner import _Instance as _Sandboxed
 
 from replaytool.engines.temporal.sdk import codec as conversion
-from replaytool.engines.temporal.sdk.quiet_runtime import silent_runtime
+from replaytool.engines.temporal.sdk.private import SandboxInstance, WorkflowWorker, load_default_build_id
+from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime
 from replaytool.replay import line_coverage as reach
 from replaytool.replay.isolation.limits import DEADLOCK, Watchdog
 
@@ -35,20 +33,20 @@ _EVICT = WorkflowActivation(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the code said to one activation."""
+class ActivationAnswer:
+    """What the code answers to one activation."""
 
     commands: tuple[WorkflowCommand, ...] = ()
     failure: str | None = None
-    """The task fails: what a worker would report."""
+    """The message that a worker would report for the failed task."""
     is_deadlock: bool = False
 
 
 @dataclass
-class Worker:
-    """A worker that is asked for instances only."""
+class InstanceFactory:
+    """A workflow worker that only makes instances and never polls."""
 
-    inner: _WorkflowWorker
+    inner: WorkflowWorker
     converter: DataConverter
     build_id: str | None
     own_namespace: str
@@ -56,37 +54,37 @@ class Worker:
     encodes_headers: bool = False
     _builds: list[str] = field(default_factory=list)
 
-    def own_build(self) -> str:
-        """The build id of the code at hand; working it out takes long, and most runs never ask."""
+    def get_build_id(self) -> str:
+        """Return the build ID of the loaded code, computed on first use: it is slow, and most runs never ask."""
         if not self._builds:
             self._builds.append(self.build_id or load_default_build_id())
         return self._builds[0]
 
-    def place(self, namespace: str | None, task_queue: str | None) -> None:
-        """Where the next run believes to be; a replayer makes up what its record does not say."""
+    def set_run_context(self, namespace: str | None, task_queue: str | None) -> None:
+        """Set the namespace and task queue of the next run; a missing one is made up as the SDK's replayer does."""
         self.inner._namespace = namespace or self.own_namespace
-        self.inner._task_queue = task_queue or self.own_queue
+        self.inner._task_queue = task_queue or self.default_task_queue
 
     @property
     def namespace(self) -> str:
-        """Where the run believes to be."""
+        """The namespace that the run sees."""
         return self.inner._namespace
 
     @property
-    def own_queue(self) -> str:
-        """The queue that a replayer makes up."""
+    def default_task_queue(self) -> str:
+        """The task queue that the SDK's replayer makes up."""
         return f"replay-{self.build_id}"
 
 
-def worker_of(settings: dict[str, Any], *, debug: bool = False) -> Worker:
-    """A worker made as the SDK's Replayer makes its own from these settings."""
+def make_instance_factory(settings: dict[str, Any], *, debug: bool = False) -> InstanceFactory:
+    """Return a factory for these settings, set up as the SDK's Replayer sets up its worker."""
     replayer = Replayer(**settings)
-    config = _active_config(replayer)
+    config = _get_active_config(replayer)
     converter = config.get("data_converter") or DataConverter.default
-    runtime = config.get("runtime") or silent_runtime()
+    runtime = config.get("runtime") or get_silent_runtime()
     wanted: dict[str, Any] = {
         **config,
-        "bridge_worker": _no_bridge,
+        "bridge_worker": _refuse_bridge,
         "task_queue": f"replay-{config.get('build_id')}",
         "max_concurrent_workflow_tasks": 1,
         "patch_activation_callback": None,
@@ -103,10 +101,10 @@ def worker_of(settings: dict[str, Any], *, debug: bool = False) -> Worker:
     flags = getattr(replayer, "_default_workflow_logic_flags", None)
     if flags is not None:
         wanted["default_workflow_logic_flags"] = frozenset(flags)
-    known = inspect.signature(_WorkflowWorker.__init__).parameters
-    inner = _WorkflowWorker(**{name: value for name, value in wanted.items() if name in known})
+    known = inspect.signature(WorkflowWorker.__init__).parameters
+    inner = WorkflowWorker(**{name: value for name, value in wanted.items() if name in known})
     timeout = getattr(inner, "_deadlock_timeout_seconds", 2)
-    return Worker(
+    return InstanceFactory(
         inner=inner,
         converter=converter,
         build_id=config.get("build_id"),
@@ -116,14 +114,14 @@ def worker_of(settings: dict[str, Any], *, debug: bool = False) -> Worker:
     )
 
 
-def _active_config(replayer: Replayer) -> Any:
-    """What a replayer works with; the oldest releases tell it without being asked for the active one."""
+def _get_active_config(replayer: Replayer) -> Any:
+    """Return a replayer's effective settings; the oldest releases have no `active_config` option."""
     asked = {"active_config": True} if "active_config" in inspect.signature(replayer.config).parameters else {}
     return replayer.config(**asked)
 
 
-def _no_bridge() -> Any:
-    raise AssertionError("a worker that is asked for instances only polls nothing")
+def _refuse_bridge() -> Any:
+    raise AssertionError("this worker only makes instances and never polls")
 
 
 def _encodes_headers(config: Any) -> bool:
@@ -132,56 +130,56 @@ def _encodes_headers(config: Any) -> bool:
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
-    """Instances are made while a loop runs; theirs is another one, so this one never does anything."""
+def _creation_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop that must be running while an instance is made. It runs nothing: an instance is a loop itself."""
     return asyncio.new_event_loop()
 
 
 @contextmanager
-def _running() -> Iterator[None]:
+def _run_creation_loop() -> Iterator[None]:
     before = asyncio._get_running_loop()
-    asyncio._set_running_loop(_loop())
+    asyncio._set_running_loop(_creation_loop())
     try:
         yield
     finally:
         asyncio._set_running_loop(before)
 
 
-class Driven:
-    """One run's instance."""
+class InstanceDriver:
+    """Makes and drives the instance of one run."""
 
-    def __init__(self, worker: Worker, workflow_id: str) -> None:
+    def __init__(self, worker: InstanceFactory, workflow_id: str) -> None:
         self._worker = worker
         self._workflow_id = workflow_id
         self._instance: WorkflowInstance | None = None
-        self.converts = conversion.is_needed(worker.converter)
-        """Whether codecs take part, which work on whole messages."""
+        self.converts = conversion.needs_codec(worker.converter)
+        """Whether a codec or external storage takes part; both work on whole protos."""
 
-    def activate(self, activation: WorkflowActivation) -> Answer:
-        """Tell the code, and take what it says; whatever goes wrong is an answer too."""
+    def activate(self, activation: WorkflowActivation) -> ActivationAnswer:
+        """Send an activation to the code and return its answer; an error is an answer too."""
         before = asyncio._get_running_loop()
         try:
             if self.converts:
-                conversion.decode(self._worker, activation, self._instance, self._workflow_id)
+                conversion.decode_in_place(self._worker, activation, self._instance, self._workflow_id)
             if self._instance is None:
-                with _running():
-                    self._instance = self._created(activation)
-            completion, is_deadlock = self._watched(activation)
+                with _run_creation_loop():
+                    self._instance = self._create_instance(activation)
+            completion, is_deadlock = self._activate_guarded(activation)
         except Exception as error:
-            return self._failed(error)
-        except SystemExit as left:  # it would end the worker's process
-            return Answer(failure=f"4: SystemExit: {left.code}")
+            return self._answer_exception(error)
+        except SystemExit as left:  # it would end our process
+            return ActivationAnswer(failure=f"4: SystemExit: {left.code}")
         finally:
             asyncio._set_running_loop(before)
         if is_deadlock:
-            return Answer(failure=DEADLOCK, is_deadlock=True)
-        return self._answer(completion)
+            return ActivationAnswer(failure=DEADLOCK, is_deadlock=True)
+        return self._read_completion(completion)
 
-    def _created(self, activation: WorkflowActivation) -> WorkflowInstance:
+    def _create_instance(self, activation: WorkflowActivation) -> WorkflowInstance:
         first = next(job.initialize_workflow for job in activation.jobs if job.HasField("initialize_workflow"))
         return self._worker.inner._create_workflow_instance(activation, first)
 
-    def _watched(self, activation: WorkflowActivation) -> tuple[WorkflowActivationCompletion, bool]:
+    def _activate_guarded(self, activation: WorkflowActivation) -> tuple[WorkflowActivationCompletion, bool]:
         if self._instance is None:
             raise AssertionError("an instance is made before it is activated")
         with reach.trace_activation():
@@ -189,49 +187,49 @@ class Driven:
                 return self._instance.activate(activation), False
             return self._worker.watchdog.guard_call(self._instance.activate, activation)
 
-    def _answer(self, completion: WorkflowActivationCompletion) -> Answer:
+    def _read_completion(self, completion: WorkflowActivationCompletion) -> ActivationAnswer:
         if completion.HasField("failed"):
-            return Answer(failure=completion.failed.failure.message)
+            return ActivationAnswer(failure=completion.failed.failure.message)
         if self.converts:
-            fault = conversion.encode(self._worker, completion, self._instance, self._workflow_id)
+            fault = conversion.find_encoding_error(self._worker, completion, self._instance, self._workflow_id)
             if fault is not None:
-                return Answer(failure=fault)
-        return Answer(tuple(completion.successful.commands))
+                return ActivationAnswer(failure=fault)
+        return ActivationAnswer(tuple(completion.successful.commands))
 
-    def _failed(self, error: Exception) -> Answer:
-        """Before the code runs, too: an instance that cannot be made fails the task, or even the workflow."""
+    def _answer_exception(self, error: Exception) -> ActivationAnswer:
+        """Turn an error around the code into an answer: it fails the task, or the workflow if it is not retryable."""
         if isinstance(error, ApplicationError) and error.non_retryable:
             command = WorkflowCommand()
             command.fail_workflow_execution.failure.message = error.message
-            return Answer((command,))
-        return Answer(failure=str(error) or type(error).__name__)
+            return ActivationAnswer((command,))
+        return ActivationAnswer(failure=str(error) or type(error).__name__)
 
     @property
-    def innermost(self) -> Any:
-        """The SDK's own instance, in whatever sandbox it is; None where the run has none, or hides it."""
+    def sdk_instance(self) -> Any:
+        """The SDK's own instance inside its sandbox; None before the first activation, or if a runner hides it."""
         found: Any = self._instance
-        if isinstance(found, _Sandboxed):
+        if isinstance(found, SandboxInstance):
             found = found.globals_and_locals.get("__temporal_in_sandbox")
         found = getattr(found, "_inside", found)
         found = getattr(found, "instance", found)
         return found if hasattr(found, "_object") else None
 
     def evict(self) -> None:
-        """Tear the run's tasks down here and now: left to the garbage collector they would wake in another run.
+        """Tear down the run's tasks now: left to the garbage collector, they would wake up during another run.
 
-        What has no task left is only let go of, down to the workflow: it holds itself, and would stay for long.
+        An instance without tasks is only cleared, which frees the workflow too: it is in a reference cycle.
         """
-        instance, inner = self._instance, self.innermost
+        instance, inner = self._instance, self.sdk_instance
         self._instance = None
         if instance is None:
             return
         if inner is not None and not getattr(inner, "_tasks", True):
-            inner.__dict__ = {"_deleting": True}  # so that it is silent about what nobody asked of its tasks
+            inner.__dict__ = {"_deleting": True}  # keeps its `__del__` from warning about results nobody read
             return
         before = asyncio._get_running_loop()
         try:
             instance.activate(_EVICT)
         except RuntimeError:
-            pass  # tasks that swallow their own end: the SDK would try for ever
+            pass  # tasks that ignore their cancellation: the SDK would try for ever
         finally:
             asyncio._set_running_loop(before)

@@ -15,13 +15,13 @@ from replaytool.engines.temporal.core.state_machines.local_activity import Local
 from replaytool.engines.temporal.events.decoding import event_heads
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.payloads import payload_from_json
-from replaytool.engines.temporal.replay.command_fields import payload_of
+from replaytool.engines.temporal.replay.command_fields import payload_from_proto
 from replaytool.engines.temporal.replay.command_kinds import (
     BY_EVENT,
     BY_KIND,
     BY_VARIANT,
-    produced_fields,
-    recorded_fields,
+    read_produced_fields,
+    read_recorded_fields,
 )
 from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, marker
 from replaytool.model.history import Event, Payload
@@ -79,7 +79,7 @@ class DecisionReader:
         message = getattr(machine.command, asked)
         if machine.is_core_made:
             return Decision(kind.kind, message.workflow_id) if hasattr(message, "workflow_id") else None
-        return self._build_decision(kind.kind, produced_fields(kind, message) if asked == variant else {})
+        return self._build_decision(kind.kind, read_produced_fields(kind, message) if asked == variant else {})
 
     def read_recorded(self, events: Sequence[Event], behind: int = 0) -> Iterator[Decision]:
         """Yield the commands that a run recorded after this event."""
@@ -94,7 +94,7 @@ class DecisionReader:
             expected = marker(event, said)
             return Decision(expected.kind, expected.name) if expected.kind == "local_activity" else None
         kind = BY_EVENT[event.event_type]
-        fields = recorded_fields(kind, said)
+        fields = read_recorded_fields(kind, said)
         if set(fields.get("searchAttributes") or {}) == {SEARCH_ATTRIBUTE_OF_PATCHES}:
             return None  # the core's own
         return self._build_decision(kind.kind, fields)
@@ -109,7 +109,7 @@ class DecisionReader:
         found: dict[str, Any] = {}
         for response in responses:
             if response.HasField("completed"):
-                found[response.protocol_instance_id] = self.to_plain(payload_of(response.completed))
+                found[response.protocol_instance_id] = self.to_plain(payload_from_proto(response.completed))
             elif response.HasField("rejected"):
                 found[response.protocol_instance_id] = {"error": response.rejected.message}
         return found

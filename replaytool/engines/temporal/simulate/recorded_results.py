@@ -20,7 +20,12 @@ from replaytool.engines.temporal.events.decoding import RECORDS
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
-from replaytool.engines.temporal.replay.command_kinds import BY_EVENT, BY_KIND, produced_fields, recorded_fields
+from replaytool.engines.temporal.replay.command_kinds import (
+    BY_EVENT,
+    BY_KIND,
+    read_produced_fields,
+    read_recorded_fields,
+)
 from replaytool.model.history import Event, Payload
 from replaytool.replay.compare.drift import Decode
 
@@ -108,7 +113,7 @@ class RecordedResults:
         kind = BY_EVENT[event.event_type].kind
         found = RecordedResult(kind, event.event_id, parse_nanoseconds(event.event_time) or 0)
         found.keys = self.build_keys(
-            kind, recorded_fields(BY_KIND[kind], event_attributes(msgspec.json.decode(event.raw)))
+            kind, read_recorded_fields(BY_KIND[kind], event_attributes(msgspec.json.decode(event.raw)))
         )
         self._index_result(found)
         return found
@@ -155,7 +160,7 @@ class RecordedResults:
 
     def keys_of_command(self, kind: str, message: Any) -> tuple[str, str]:
         """Return the name and the input of a command that the code has just issued."""
-        return self.build_keys(kind, produced_fields(BY_KIND[kind], message))
+        return self.build_keys(kind, read_produced_fields(BY_KIND[kind], message))
 
     def take_result(self, kind: str, keys: tuple[str, str]) -> tuple[RecordedResult, Match] | None:
         """Return the result for a command, and mark it as used."""

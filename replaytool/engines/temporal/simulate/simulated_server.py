@@ -32,8 +32,8 @@ from replaytool.engines.temporal.events.event_structs import (
     TypeName,
 )
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
-from replaytool.engines.temporal.replay.command_kinds import BY_VARIANT, words
-from replaytool.engines.temporal.replay.stepper import Course, Told
+from replaytool.engines.temporal.replay.command_kinds import BY_VARIANT, describe_command
+from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.simulate.recorded_results import FollowUpEvent, RecordedResult
 from replaytool.engines.temporal.simulate.simulation_state import TASK_FAILS, SimulationEnd, SimulationState
 from replaytool.model.history import Event
@@ -53,7 +53,7 @@ Act = Callable[[], None]
 class SimulatedServer:
     """The simulated server of one run."""
 
-    def __init__(self, course: Course, world: SimulationState) -> None:
+    def __init__(self, course: Stepper, world: SimulationState) -> None:
         self._course = course
         self._replay = course.replay
         self._world = world
@@ -67,8 +67,8 @@ class SimulatedServer:
 
     def run_past_record(self) -> SimulationEnd:
         """Replay the history, then go on as far as recorded results reach."""
-        told: Told | None = None
-        for told in self._course.steps():
+        told: ActivationStep | None = None
+        for told in self._course.run_steps():
             if not told.activation.is_replaying:
                 self._collect_update_answers(told.answer.commands)
         trouble = self._course.says.message if self._course.says.word != "ok" else ""
@@ -110,7 +110,7 @@ class SimulatedServer:
                 self._end = SimulationEnd(stopped=f"it does not end: {_MOST_STEPS:,} activations ran")
                 return
             self._replay.last_id += 3  # a task is scheduled, started and completed
-            told = self._course.go_on(lambda replay: None)
+            told = self._course.step_past_end(lambda replay: None)
             if told.answer.failure is not None or told.fault is not None:
                 why = told.answer.failure or (told.fault.message if told.fault else "")
                 self._end = SimulationEnd(stopped=f"{TASK_FAILS}{why}")
@@ -299,7 +299,7 @@ class SimulatedServer:
         def queue_query(replay: Any) -> None:
             replay.tell(WorkflowActivationJob(query_workflow=QueryWorkflow(query_id=name, query_type=name)))
 
-        told = self._course.go_on(queue_query)
+        told = self._course.step_past_end(queue_query)
         for command in told.answer.commands:
             if command.HasField("respond_to_query"):
                 found = command.respond_to_query
@@ -311,7 +311,7 @@ class SimulatedServer:
     @property
     def has_drawn_random(self) -> bool:
         """Return whether the code has drawn random numbers since the run got its seed."""
-        instance = self._course.driven.innermost
+        instance = self._course.driven.sdk_instance
         found = getattr(instance, "_random", None)
         run_id = self._find_seed_run_id()
         return found is not None and found.getstate() != random.Random(seed_of(run_id)).getstate()
@@ -372,4 +372,4 @@ def _describe_missing_result(kind: str, machine: Machine, found: RecordedResult 
     name = getattr(machine.attrs, {"activity": "activity_type", "local_activity": "activity_type"}.get(kind, ""), "")
     name = name or getattr(machine.attrs, "workflow_type", "") or getattr(machine.attrs, "operation", "")
     why = ": it was still open when the history was exported" if found is not None else ""
-    return f"no recorded result of {words(known.kind, name)}{why}"
+    return f"no recorded result of {describe_command(known.kind, name)}{why}"

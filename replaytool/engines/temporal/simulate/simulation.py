@@ -20,8 +20,8 @@ from replaytool.engines.temporal.events.decoding import event_heads, take_events
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.command_fields import payload_of
-from replaytool.engines.temporal.replay.drive import decoder, driving, follows
+from replaytool.engines.temporal.replay.command_fields import payload_from_proto
+from replaytool.engines.temporal.replay.drive import drive_past_end, follows_record, get_payload_decoder
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes
 from replaytool.engines.temporal.simulate.decisions import (
     Decision,
@@ -137,7 +137,7 @@ def _find_simulation_obstacle(base: Run, ask: SimulationRequest, code: Code) -> 
     at = next((event for event in event_heads(base.events) if event.event_id == ask.point), None)
     if at is None or at.event_type != "WorkflowTaskCompleted":
         return f"event {ask.point} is not a completed workflow task of this history"
-    handed = direct.cannot_judge(base, code)
+    handed = direct.find_handover_reason(base, code)
     return handed.reason if handed is not None else ""
 
 
@@ -163,7 +163,7 @@ class _ChainSimulator:
         self._code = code
         self._options = options
         self._run_id = run_id
-        decode = decoder(code, options)
+        decode = get_payload_decoder(code, options)
         self._reader = DecisionReader(decode)
         self._world = _build_state(runs, ask, decode)
         self._time = _format_nanoseconds(self._world.now)
@@ -201,18 +201,18 @@ class _ChainSimulator:
         return replace(run, events=events, run_id=new_id, workflow_type=kind)
 
     def _drive_run(self, run: Run, *, is_first: bool) -> tuple[SimulationEnd, Simulation]:
-        with driving(run, self._code, self._options) as course:
+        with drive_past_end(run, self._code, self._options) as course:
             beyond = SimulatedServer(course, self._world)
             end = beyond.run_past_record()
             self.has_drawn |= beyond.has_drawn_random
-            instance = course.driven.innermost
+            instance = course.driven.sdk_instance
             workflow = getattr(instance, "_object", None)
             state = workflow_state(workflow) if workflow is not None else None
             queries = {}
             if not str(end.stopped).startswith(TASK_FAILS) and end.status != "ContinuedAsNew":
                 queries = {name: beyond.run_query(name) for name in self._ask.queries}
         if is_first:
-            self.follows = follows(course, run, self._code, self._options)
+            self.follows = follows_record(course, run, self._code, self._options)
         return end, self._build_simulation(
             end, state, {name: self._read_query_answer(*found) for name, found in queries.items()}
         )
@@ -220,7 +220,7 @@ class _ChainSimulator:
     def _read_query_answer(self, payload: Any, trouble: str | None) -> Any:
         if payload is None:
             return {"error": trouble}
-        return self._reader.to_plain(payload_of(payload))
+        return self._reader.to_plain(payload_from_proto(payload))
 
     def _build_simulation(
         self, end: SimulationEnd, state: dict[str, Any] | None, queries: dict[str, Any]
@@ -247,7 +247,7 @@ class _ChainSimulator:
 
     def _read_result(self, end: SimulationEnd) -> Any:
         if end.status == "Completed" and end.command.HasField("result"):
-            return self._reader.to_plain(payload_of(end.command.result))
+            return self._reader.to_plain(payload_from_proto(end.command.result))
         return end.command.failure.message if end.status == "Failed" else None
 
     def _compare_with_record(self) -> tuple[list[DecisionChange], int]:

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.replayable_histories import WORKFLOWS
 from replaytool.engines.temporal.core.skip_mismatch import Astray
 from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.stepper import Course, Told
+from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.replay.options import Options
 from tests.engines.temporal.replay.test_direct import a_run, code_of
 
@@ -18,10 +18,10 @@ _LONG, _QUICK = "LONG = timedelta(seconds=30)\n", 'QUICK = {"start_to_close_time
 _OFF = Options(sandbox="off")
 
 
-def driven(place: Path, source: str, *, past_mismatches: bool) -> tuple[Course, list[Told]]:
-    course = direct.course(a_run(steps=4), code_of(place, source), _OFF)
+def driven(place: Path, source: str, *, past_mismatches: bool) -> tuple[Stepper, list[ActivationStep]]:
+    course = direct.open_stepper(a_run(steps=4), code_of(place, source), _OFF)
     course.replay.astray = Astray() if past_mismatches else None
-    return course, list(course.steps())
+    return course, list(course.run_steps())
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_each_parting_is_told_and_the_first_is_the_verdict(
     source = (WORKFLOWS.replace(old, new, 1) if old else WORKFLOWS).replace(_LONG, _LONG + _QUICK)
     whole, steps = driven(place, source, past_mismatches=True)
     first, fewer = driven(place, source, past_mismatches=False)
-    assert [one.event_id for one in whole.partings] == parted_at
+    assert [one.event_id for one in whole.skipped_mismatches] == parted_at
     assert whole.is_plain == (not parted_at)
     assert (whole.says.word, whole.says.event_id) == (first.says.word, first.says.event_id)
-    assert first.partings == []
+    assert first.skipped_mismatches == []
     assert len(steps) >= len(fewer)
 
 
@@ -54,4 +54,6 @@ def test_code_with_another_name_for_its_activity_comes_to_its_end(place: Path) -
     course, steps = driven(place, WORKFLOWS.replace('activity("score_trip"', 'activity("other"'), past_mismatches=True)
     assert steps[-1].answer.commands[0].HasField("complete_workflow_execution")
     assert course.replay.last_id == course.replay.tape.heads[-1].event_id
-    assert [one.command.schedule_activity.activity_type for one in course.partings if one.command] == ["other"] * 4
+    assert [one.command.schedule_activity.activity_type for one in course.skipped_mismatches if one.command] == [
+        "other"
+    ] * 4

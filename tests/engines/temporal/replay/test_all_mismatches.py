@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.replayable_histories import WORKFLOWS
 from replaytool.engines import Options, replay
-from replaytool.engines.temporal.replay.all_mismatches import with_further
+from replaytool.engines.temporal.replay.all_mismatches import add_later_mismatches
 from tests.engines.temporal.replay.test_direct import a_run, code_of
 
 _CALL = '            total += await workflow.execute_activity("score_trip"'
@@ -63,6 +63,6 @@ def test_a_history_that_is_left_to_the_sdk_says_so(place: Path) -> None:
     )
     code = code_of(place, _RENAMED)
     verdict = replay(run, code, Options(sandbox="off"))
-    told = with_further(verdict, replace(run, events=events), code, Options(sandbox="off", every_mismatch=True))
+    told = add_later_mismatches(verdict, replace(run, events=events), code, Options(sandbox="off", every_mismatch=True))
     assert told.further == ()
-    assert "what parts behind event 5 is not told" in told.notes[-1]
+    assert "mismatches after event 5 are not listed" in told.notes[-1]

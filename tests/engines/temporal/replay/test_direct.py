@@ -47,7 +47,7 @@ def a_run(workflow: str = "Steps", steps: int = 3, **changes: Any) -> Run:
 
 
 def judged(run: Run, code: Code, sandbox: str = "off") -> Verdict:
-    found = direct.replay(run, code, Options(sandbox=sandbox))
+    found = direct.replay_directly(run, code, Options(sandbox=sandbox))
     assert isinstance(found, Verdict)
     return found
 
@@ -58,7 +58,7 @@ def test_a_synthetic_history_is_ok_for_both_engines(place: Path, workflow: str, 
     code = code_of(place, WORKFLOWS)
     run = a_run(workflow, 12)
     assert judged(run, code, sandbox).verdict == "ok"
-    assert sdk.replay(run, code, Options(sandbox="off")).verdict == "ok"
+    assert sdk.run_sdk_replayer(run, code, Options(sandbox="off")).verdict == "ok"
 
 
 def test_changed_code_is_told_with_its_line(place: Path) -> None:
@@ -121,7 +121,7 @@ def test_what_it_does_not_know_it_hands_over(place: Path) -> None:
     run = a_run()
     events = [*run.events]
     events[4] = type(events[4])(5, "TeaWasServed", events[4].event_time, None, b'{"eventId":"5","eventType":"TEA"}')
-    found = direct.replay(dataclasses.replace(run, events=events), code, Options(sandbox="off"))
+    found = direct.replay_directly(dataclasses.replace(run, events=events), code, Options(sandbox="off"))
     assert isinstance(found, HandOver)
     assert "TeaWasServed" in found.reason
 
@@ -137,9 +137,9 @@ def test_what_the_replayer_hangs_on_is_answered_at_once(place: Path, events: Any
 
 def test_a_course_stops_where_it_is_told_to_and_tears_the_run_down(place: Path) -> None:
     code = code_of(place, WORKFLOWS)
-    course = direct.course(a_run(steps=5), code, Options(sandbox="off"))
+    course = direct.open_stepper(a_run(steps=5), code, Options(sandbox="off"))
     seen = []
-    for told in course.steps():
+    for told in course.run_steps():
         seen.append(told.activation.history_length)
         if told.activation.history_length >= 9:
             break
@@ -163,8 +163,8 @@ def test_a_course_goes_on_past_the_end_of_the_record(place: Path) -> None:
     code = code_of(place, WORKFLOWS)
     whole = a_run("Signals", 3)
     open_run = dataclasses.replace(whole, events=[one for one in whole.events if one.event_id <= 4])
-    course = direct.course(open_run, code, Options(sandbox="off"), keep=True)
-    for _ in course.steps():
+    course = direct.open_stepper(open_run, code, Options(sandbox="off"), keep=True)
+    for _ in course.run_steps():
         pass
     door = Payload(metadata={"encoding": b"json/plain"}, data=b'"door"')
 
@@ -172,7 +172,7 @@ def test_a_course_goes_on_past_the_end_of_the_record(place: Path) -> None:
         for _ in range(3):
             replay.tell(WorkflowActivationJob(signal_workflow=SignalWorkflow(signal_name="ring", input=[door])))
 
-    told = course.go_on(ring)
+    told = course.step_past_end(ring)
     course.driven.evict()
     assert [one.WhichOneof("variant") for one in told.answer.commands] == ["complete_workflow_execution"]
 
@@ -185,8 +185,8 @@ def test_random_numbers_and_clocks_are_those_of_the_record(place: Path) -> None:
     )
     code = code_of(place, source)
     options = Options(sandbox="off", steps=True)
-    ours = direct.replay(a_run(), code, options)
-    theirs = sdk.replay(a_run(), code, options)
+    ours = direct.replay_directly(a_run(), code, options)
+    theirs = sdk.run_sdk_replayer(a_run(), code, options)
     assert isinstance(ours, Verdict)
     assert [step.commands for step in ours.steps] == [step.commands for step in theirs.steps]
     assert ours.drift == theirs.drift

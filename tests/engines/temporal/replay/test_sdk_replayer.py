@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from replaytool.engines import CodeSpec, Options, load_code
-from replaytool.engines.temporal.sdk.replayer_errors import understood
+from replaytool.engines.temporal.sdk.replayer_errors import parse_replayer_failure
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
 from tests.support.histories import FIXTURES, bent, events, replay
@@ -182,10 +182,10 @@ def test_the_sdks_sentence_is_taken_apart() -> None:
         'Workflow activation completion failed: Failure { failure: Some(Failure { message: "[TMPRL1100] '
         'Nondeterminism error: a \\"b\\": HistoryEvent(id: 11, ActivityTaskScheduled)", source: "" }) }'
     )
-    said = understood(RuntimeError(text), True, 9)
+    said = parse_replayer_failure(RuntimeError(text), True, 9)
     assert (said.word, said.event_id) == ("nondeterminism", 11)
     assert 'a "b"' in said.message
-    assert understood(None, False, None).word == "ok"
-    assert understood(RuntimeError("4: x"), False, None).word == "code"
-    assert understood(RuntimeError("8: x"), False, None).word == "history"
-    assert understood(RuntimeError("no event"), True, 9).event_id == 10
+    assert parse_replayer_failure(None, False, None).word == "ok"
+    assert parse_replayer_failure(RuntimeError("4: x"), False, None).word == "code"
+    assert parse_replayer_failure(RuntimeError("8: x"), False, None).word == "history"
+    assert parse_replayer_failure(RuntimeError("no event"), True, 9).event_id == 10

@@ -42,7 +42,7 @@ def test_what_ours_cannot_do_goes_to_the_sdk_and_is_told(good: Code) -> None:
     )
     verdict = replay(strange, good, engine="direct")
     assert verdict.engine == "sdk"
-    assert any("left to the sdk engine" in note for note in verdict.notes)
+    assert any("replayed by the sdk engine" in note for note in verdict.notes)
 
 
 def test_where_the_engines_disagree_replaytool_is_at_fault(good: Code, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_where_the_engines_disagree_replaytool_is_at_fault(good: Code, monkeypat
     agreed = replay(run, good, engine="both")
     assert (agreed.verdict, agreed.confirmed_by) == ("ok", "sdk")
     monkeypatch.setattr(
-        "replaytool.engines.temporal.replay.direct.replay", lambda *_: Verdict("failed", engine="direct")
+        "replaytool.engines.temporal.replay.direct.replay_directly", lambda *_: Verdict("failed", engine="direct")
     )
     verdict = replay(run, good, engine="both")
     assert verdict.verdict == "unverified"

@@ -14,7 +14,7 @@ import pytest
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.findings import Findings, lay_beside
-from replaytool.engines.temporal.replay.verdicts import Case, judge
+from replaytool.engines.temporal.replay.verdicts import ReplayCase, judge_replay
 from replaytool.model.verdict import Verdict
 from tests.support.histories import FIXTURES, bent, events, expectations, replay, run_of
 
@@ -175,13 +175,13 @@ CASES = (
 @pytest.mark.parametrize("case", CASES)
 def test_it_agrees_with_the_sdk_on_bent_histories(case: str, bend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not strictly, it finds what the SDK finds, at the same event."""
-    seen: list[tuple[Case, Findings]] = []
+    seen: list[tuple[ReplayCase, Findings]] = []
 
-    def watched(known: Case) -> Verdict:
+    def watched(known: ReplayCase) -> Verdict:
         seen.append((known, lay_beside(known.record, known.tape.activations, strict=False)))
-        return judge(known)
+        return judge_replay(known)
 
-    monkeypatch.setattr(sdk, "judge", watched)
+    monkeypatch.setattr(sdk, "judge_replay", watched)
     stated = expectations(case)
     for file, meta in stated["recorded_by"].items():
         for code in stated["expect"]:

@@ -54,8 +54,8 @@ def test_verdicts_are_equal(folder: Path, sandbox: str, tmp_path: Path, monkeypa
         code = code_of(tmp_path, f"{folder.name}_{sandbox}_{number}", folder / name, said["converter"])
         for file, one in said["recorded_by"].items():
             run = dataclasses.replace(run_of((folder / file).read_text()), workflow_id=one["workflow_id"])
-            ours = direct.replay(run, code, Options(sandbox=sandbox))
-            theirs = sdk.replay(run, code, Options(sandbox="off" if sandbox == "off" else "per-run"))
+            ours = direct.replay_directly(run, code, Options(sandbox=sandbox))
+            theirs = sdk.run_sdk_replayer(run, code, Options(sandbox="off" if sandbox == "off" else "per-run"))
             assert not isinstance(ours, direct.HandOver)
             hazards = () if ours.verdict == "ok" else theirs.hazards
             assert ours == dataclasses.replace(theirs, engine="direct", seconds=ours.seconds, hazards=hazards), name
@@ -83,7 +83,7 @@ def test_no_event_type_makes_it_raise(name: str, tmp_path: Path, monkeypatch: py
     for content in contents:
         odd = Event(5, kind, None, None, json.dumps({"eventId": "5", "eventType": name, **content}).encode())
         later = [moved(one) for one in run.events[4:]]
-        found = direct.replay(
+        found = direct.replay_directly(
             dataclasses.replace(run, events=[*run.events[:4], odd, *later], workflow_id="any"),
             code,
             Options(sandbox="off"),

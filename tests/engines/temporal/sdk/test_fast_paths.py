@@ -16,7 +16,7 @@ from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import UnsandboxedWorkflowRunner, _workflow_instance
 
 from replaytool.engines.temporal.sdk import fast_paths as lean
-from replaytool.engines.temporal.sdk.workflow_instance import worker_of
+from replaytool.engines.temporal.sdk.workflow_instance import make_instance_factory
 from tests.engines.temporal.oracle import Bench
 
 
@@ -74,8 +74,8 @@ def test_a_converter_of_ones_own_is_left_alone() -> None:
 
     converter = DataConverter(payload_converter_class=Own)
     settings = Bench([_Any], converter).settings(UnsandboxedWorkflowRunner())
-    worker = worker_of(settings)
-    lean.shorten(worker.inner)
+    worker = make_instance_factory(settings)
+    lean.use_fast_converter(worker.inner)
     assert worker.inner._data_converter is converter
 
 
@@ -108,11 +108,11 @@ def test_a_wait_takes_as_many_turns_and_is_cancelled_in_the_same_way() -> None:
         return said
 
     theirs = asyncio.run(scene(_workflow_instance._shield_await))
-    with lean.short_waits():
-        assert _workflow_instance._shield_await is lean._shield_await
+    with lean.use_fast_awaits():
+        assert _workflow_instance._shield_await is lean._await_future_directly
         ours = asyncio.run(scene(_workflow_instance._shield_await))
     assert ours == theirs
-    assert _workflow_instance._shield_await is not lean._shield_await
+    assert _workflow_instance._shield_await is not lean._await_future_directly
 
 
 @workflow.defn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from replaytool.engines.temporal.sdk.versions import NEWEST, differs
+from replaytool.engines.temporal.sdk.versions import NEWEST, describe_release_difference
 from tests.support.histories import recorded
 
 pytestmark = pytest.mark.oldest
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.oldest
 )
 def test_runs_are_left_to_releases_with_other_rules(case: str, file: str, since: tuple[int, int]) -> None:
     events = recorded(case, file).events
-    assert differs(events, since) == ""
-    assert differs(events, NEWEST) == ""
+    assert describe_release_difference(events, since) == ""
+    assert describe_release_difference(events, NEWEST) == ""
     if since > (1, 20):
-        assert "with temporalio" in differs(events, (since[0], since[1] - 1))
+        assert "with temporalio" in describe_release_difference(events, (since[0], since[1] - 1))
