@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from replaytool.cli import main
+from tests.support.paths import FIXTURES
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers are measured; what the tests start must be as fast as it is for a person.
@@ -22,8 +23,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # Who runs the tests in the background has interrupts ignored, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "temporal"
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.ci_services import ROOT, action, blocks, shell
+from tests.support.ci_services import action, blocks, shell
+from tests.support.paths import ROOT
 from tests.test_pytest_plugin import broken
 
 INSTALLED = {"install": "", "python": sys.executable}

@@ -14,8 +14,8 @@ from replaytool.cli import COMMANDS
 from replaytool.config import Settings
 from replaytool.formats import FORMATS
 from replaytool.store import connections as db
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 

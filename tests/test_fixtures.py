@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
-CASES = sorted(path.parent for path in FIXTURES.glob("temporal/*/verdict.json"))
-HISTORIES = sorted(FIXTURES.glob("temporal/*/history*.json"))
+from tests.support.paths import FIXTURES
+
+CASES = sorted(path.parent for path in FIXTURES.glob("*/verdict.json"))
+HISTORIES = sorted(FIXTURES.glob("*/history*.json"))
 # What a replay tool meets sooner or later; each was written by a real server.
 NEEDED = [
     "ACTIVITY_TASK_CANCELED",
@@ -77,13 +78,13 @@ def test_a_case_names_its_files(case: Path) -> None:
     stated = json.loads((case / "verdict.json").read_bytes())
     assert set(stated["recorded_by"]) == {path.name for path in case.glob("history*.json")}
     assert all((case / name).is_file() for name in stated["expect"])
-    assert f"`{case.name}`" in (FIXTURES / "README.md").read_text()
+    assert f"`{case.name}`" in (FIXTURES.parent / "README.md").read_text()
 
 
 @pytest.mark.drill
 @pytest.mark.server
 def test_recording_again_gives_the_same_shapes() -> None:
     done = subprocess.run(
-        [sys.executable, str(FIXTURES / "record.py"), "--verify"], capture_output=True, text=True, timeout=600
+        [sys.executable, str(FIXTURES.parent / "record.py"), "--verify"], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr

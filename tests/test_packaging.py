@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from replaytool import __version__
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 
@@ -40,18 +40,6 @@ def test_links_agree_with_the_package_table() -> None:
 
 def test_the_version_stands_in_two_places_and_is_one() -> None:
     assert PROJECT["project"]["version"] == __version__
-
-
-def test_no_file_is_too_long() -> None:
-    """A file that wants to become a god file is redesigned before it grows on."""
-    folders = ("replaytool", "formats", "tui", "benchmarks", "fixtures")
-    long = {
-        str(path.relative_to(ROOT)): count
-        for folder in folders
-        for path in (ROOT / folder).rglob("*.py")
-        if (count := path.read_text().count("\n")) > 500
-    }
-    assert long == {}
 
 
 @pytest.fixture(scope="module")

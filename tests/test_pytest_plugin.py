@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.conftest import FIXTURES
 from tests.support.dev_server import executable
+from tests.support.paths import FIXTURES
 
 CASE = FIXTURES / "activities_in_sequence"
 CONFIGURED = """

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES
 
 ORDER = FIXTURES / "activities_in_sequence"
 TRIP = FIXTURES / "saga_with_compensation"

@@ -14,10 +14,11 @@ import jsonschema
 import pytest
 
 from benchmarks.replayable_histories import WORKFLOWS, history
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES, ROOT
 
 ORDER = FIXTURES / "activities_in_sequence"
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "check-report.schema.json").read_bytes())
+SCHEMA = json.loads((ROOT / "docs" / "check-report.schema.json").read_bytes())
 
 
 def report(call: Call, case: Path, code: Path, *more: str | Path) -> Any:

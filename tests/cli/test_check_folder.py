@@ -10,9 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES, ROOT
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "check-report.schema.json").read_bytes())
+SCHEMA = json.loads((ROOT / "docs" / "check-report.schema.json").read_bytes())
 TIMEOUT = 40
 LIMITS = ("--timeout", str(TIMEOUT), "--memory", "300")
 GOOD = ("activities_in_sequence", "timers", "signals")

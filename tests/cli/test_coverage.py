@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
 from tests.corpus.sleeper_run import history
+from tests.support.paths import FIXTURES
 
 CODE = """
 from datetime import timedelta

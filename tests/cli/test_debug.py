@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES
 
 LOYALTY = FIXTURES / "loyalty"
 RUN = "loyalty-rider-02"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from replaytool import doctor
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES
 
 
 def states(found: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:

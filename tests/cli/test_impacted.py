@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
 from tests.corpus.sleeper_run import history
 from tests.support.git_repository import git
+from tests.support.paths import FIXTURES
 
 ORDER = FIXTURES / "activities_in_sequence"
 SLEEPER = """

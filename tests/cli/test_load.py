@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES
 
 HISTORY = FIXTURES / "activities_in_sequence" / "history.json"
 

@@ -14,7 +14,8 @@ from google.protobuf.json_format import Parse
 from temporalio.api.history.v1 import History
 from temporalio.client import WorkflowHistory
 
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES
 
 
 def test_runs_are_filtered(loaded: Call) -> None:

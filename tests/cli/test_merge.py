@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from tests.cli.test_check import SCHEMA
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES
 
 CASES = {
     "activities_in_sequence": "changed_activity_renamed.py",

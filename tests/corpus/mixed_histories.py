@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.replayable_histories import WORKFLOWS, history
-from tests.conftest import FIXTURES
+from tests.support.paths import FIXTURES
 
 CASES = ("loyalty", "patches", "saga_with_compensation", "activity_retries", "timers", "updates")
 

@@ -9,8 +9,9 @@ import pytest
 
 from replaytool.corpus.select import Things, select_histories
 from replaytool.corpus.source_lines import Thing
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
 from tests.corpus import mixed_histories as mixed
+from tests.support.paths import FIXTURES
 
 
 def made(*sets: str) -> dict[str, Things]:

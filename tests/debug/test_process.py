@@ -19,7 +19,8 @@ from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import Moment
 from replaytool.model.history import Run
 from replaytool.replay.code.builds import CodeMap
-from tests.support.histories import FIXTURES, bent, events, recorded
+from tests.support.histories import bent, events, recorded
+from tests.support.paths import FIXTURES
 
 CASE = "activities_in_sequence"
 NASTY = {

@@ -10,7 +10,7 @@ import pytest
 from replaytool import config, ingest
 from replaytool.debug.time_travel import TimeTravel
 from replaytool.session import Session
-from tests.conftest import FIXTURES
+from tests.support.paths import FIXTURES
 
 LOYALTY = FIXTURES / "loyalty"
 BUILDS = {build: str(LOYALTY / "builds" / f"{build}.py") for build in ("v1", "v2", "v3")}

@@ -18,7 +18,7 @@ from replaytool.engines.temporal.events import payloads
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
-from tests.conftest import FIXTURES
+from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 
 Runs = dict[str, list[Event]]

@@ -19,12 +19,12 @@ from replaytool.model.verdict import Checked, Report
 from replaytool.sources import open_sources
 from replaytool.store import Store
 from replaytool.workers.pool import WorkerLimits
-from tests.conftest import FIXTURES
 from tests.drills.mutants.changing_kinds import CHANGING, LATENT
 from tests.drills.mutants.harmless_edits import KEEPING
 from tests.drills.mutants.operators import mutants
 from tests.drills.mutants.trust_drill import sources
 from tests.support.git_repository import git
+from tests.support.paths import FIXTURES
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from replaytool.formats.temporal.export import export_binary
-from tests.conftest import FIXTURES
 from tests.formats.sample_histories import NORM, events
+from tests.support.paths import FIXTURES
 
 _ODD: tuple[object, ...] = (
     *(None, True, 0, -1, 2**31, 2**63, -(2**64), 10**30, 1.5, 1e308, float("nan"), float("inf")),

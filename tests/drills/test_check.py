@@ -15,7 +15,7 @@ import pytest
 
 from replaytool.store import Store
 from tests.cli.test_check_folder import assert_told_apart, folder_of, renamed
-from tests.conftest import FIXTURES
+from tests.support.paths import FIXTURES
 
 GOOD = 200
 ORDER = str(FIXTURES / "activities_in_sequence" / "workflow.py")

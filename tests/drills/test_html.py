@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from replaytool.render import render
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
 from tests.render.report.test_reports import hostile
+from tests.support.paths import FIXTURES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (

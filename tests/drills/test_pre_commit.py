@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ci_services import ROOT, blocks, shell
+from tests.support.ci_services import blocks, shell
+from tests.support.paths import ROOT
 from tests.test_pytest_plugin import broken
 
 pytestmark = pytest.mark.drill

@@ -4,7 +4,8 @@ from replaytool.check.causes import find_causes
 from replaytool.engines.temporal.events.deployment import find_pinned_build
 from replaytool.model.blast_radius import Stand, blast_radius
 from replaytool.model.verdict import Checked, CodeInfo, Failure, Report, Subject, Verdict
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES
 
 PINNED = FIXTURES / "versioning_pinned"
 

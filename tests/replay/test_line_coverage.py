@@ -10,7 +10,8 @@ from replaytool.engines.temporal.replay.recorded_commands import to_bytes
 from replaytool.replay.jobs import JobRequest
 from replaytool.replay.line_coverage import END, ReplayCoverage
 from replaytool.workers.coverage_job import REACH
-from tests.support.histories import FIXTURES, expectations, recorded, run_of
+from tests.support.histories import expectations, recorded, run_of
+from tests.support.paths import FIXTURES
 
 CASES = ("loyalty", "saga_with_compensation", "cancellation_with_cleanup", "updates", "timer_races_signal", "patches")
 

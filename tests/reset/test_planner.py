@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,8 +32,7 @@ from replaytool.reset.selection import Choice
 from replaytool.reset.server_checks import difference
 from replaytool.sources import open_sources
 from replaytool.store import Store
-
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "temporal"
+from tests.support.paths import FIXTURES
 
 
 @pytest.fixture(scope="module")

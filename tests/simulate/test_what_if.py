@@ -16,7 +16,8 @@ from replaytool.engines.temporal.simulate.simulation import Simulation, Simulati
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from tests.reset.support.riders import replaytool
-from tests.support.histories import FIXTURES, recorded
+from tests.support.histories import recorded
+from tests.support.paths import FIXTURES
 
 OPTIONS = Options(sandbox="off")
 

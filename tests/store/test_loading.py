@@ -14,8 +14,8 @@ from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.sources import open_sources
 from replaytool.store import GROWN, NEW, SAME, SHORTER, Store
-from tests.conftest import FIXTURES
 from tests.formats.sample_histories import OTHER_RUN_ID, events, one, payload
+from tests.support.paths import FIXTURES
 
 VIEWS = (
     *("runs", "events", "activities", "tasks", "signals", "updates", "timers", "children", "markers", "builds"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import replaytool.engines
@@ -12,8 +11,7 @@ from replaytool.engines import Code, Options
 from replaytool.formats import detect_format
 from replaytool.model.history import Hints, Run
 from replaytool.model.verdict import Verdict
-
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "temporal"
+from tests.support.paths import FIXTURES
 
 
 def expectations(case: str) -> dict[str, Any]:

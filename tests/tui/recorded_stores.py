@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks import synthetic_histories as histories
 from replaytool import config, ingest
 from replaytool.session import Session
-from tests.conftest import FIXTURES
+from tests.support.paths import FIXTURES
 
 FEW = ("loyalty", "updates", "timers", "build_ids", "child_completed", "activity_retries", "stuck_on_exception")
 EVIL = "\x1b[31mred\x1b]0;title\x07 [bold]markup[/] [/nope] \u202eltr\u2066\u200b\r\n"

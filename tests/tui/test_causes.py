@@ -11,7 +11,7 @@ import pytest
 
 from replaytool import config
 from replaytool.session import Session
-from tests.conftest import FIXTURES
+from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 

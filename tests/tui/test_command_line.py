@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from replaytool.cli import debug, tui
 from replaytool.errors import ReplaytoolError
 from replaytool.model import reset_plan as plan
-from tests.conftest import FIXTURES
+from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 
 LOYALTY = FIXTURES / "loyalty"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FIXTURES
 from tests.support.git_repository import git
+from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from replaytool.model import reset_plan as plan
-from tests.conftest import FIXTURES
 from tests.reset.support.scene import Scene, run
 from tests.support.dev_server import DevServer, dev_server
+from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 

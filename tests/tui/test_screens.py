@@ -15,10 +15,9 @@ from replaytool.tui.app import SCREENS_BY_KEY
 from replaytool.tui.screens import base
 from replaytool.tui.screens import run_filter as filters
 from replaytool.tui.styled_lines import ROLES
+from tests.support.paths import ROOT
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver, matches
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def listed(at: Driver) -> list[str]:

@@ -15,7 +15,8 @@ from replaytool.engines import CodeSpec
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
 from replaytool.workers.pool import WorkerLimits, WorkItem, replay_all_runs, start_worker_ahead, work_from_run
-from tests.support.histories import FIXTURES, bent, events, recorded
+from tests.support.histories import bent, events, recorded
+from tests.support.paths import FIXTURES
 
 CASE = "activities_in_sequence"
 HEAD = "import ctypes, os, signal, time\nfrom temporalio import workflow\n"

@@ -10,11 +10,12 @@ import pytest
 from replaytool.engines import CodeSpec, load_code
 from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.verdict import Verdict
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
 from tests.corpus.sleeper_run import history
 from tests.drills.mutants.changing_kinds import CHANGING, LATENT
 from tests.drills.mutants.operators import mutants
 from tests.support.histories import recorded, replay, run_of
+from tests.support.paths import FIXTURES
 
 CASES = ("agent_anthropic", "agent_openai", "saga_with_compensation")
 

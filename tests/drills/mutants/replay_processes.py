@@ -28,6 +28,7 @@ from replaytool.engines import Code, CodeSpec, Options, load_code, replay
 from replaytool.formats import HEAD_SIZE, detect_format
 from replaytool.model.history import Hints
 from replaytool.model.verdict import as_json
+from tests.support.paths import ROOT
 
 _PATIENCE = 60
 """Seconds for one job, on a machine that has other work. Code that loops for ever uses them up."""
@@ -75,7 +76,7 @@ def _started(what: str, jobs: Sequence[Job]) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.drills.mutants.replay_processes", what],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONHASHSEED": "0"},
+        cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "0"},
     )  # fmt: skip
     assert process.stdin is not None
     process.stdin.write("".join(f"{json.dumps(asdict(job))}\n" for job in jobs))

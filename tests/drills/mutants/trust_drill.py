@@ -24,8 +24,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[3]))
-
 from replaytool import ingest
 from replaytool.check import check_runs as check
 from replaytool.engines import CodeSpec, Options
@@ -37,8 +35,8 @@ from tests.drills.mutants.changing_kinds import CHANGING, LATENT
 from tests.drills.mutants.harmless_edits import KEEPING
 from tests.drills.mutants.operators import ELSEWHERE, NOWHERE, Mutant, mutants, relation
 from tests.drills.mutants.replay_processes import Answer, Job, answers
+from tests.support.paths import FIXTURES
 
-FIXTURES = Path(__file__).parents[3] / "fixtures" / "temporal"
 REPEAT = 6
 TOLD = ("diverged", "failed", "drift", "unstable")
 # A run that never came back fails a check as well, but says nothing about the edit.

@@ -24,8 +24,8 @@ from temporalio.service import RPCError
 from tests.drills.programs.steps import RECORDING
 from tests.drills.programs.writing import program
 from tests.support.dev_server import dev_server
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 AT_ONCE = 20
 KILLED_AFTER = (0.7, 2.5)
 

@@ -21,7 +21,7 @@ from replaytool.formats.temporal.export import export_binary, export_json
 from replaytool.ingest import read
 from replaytool.model.history import Run
 from replaytool.sources import open_sources
-from tests.conftest import FIXTURES
+from tests.support.paths import FIXTURES
 
 _FIXTURES = sorted(FIXTURES.glob("*/history*.json"))
 _CORPUS = Path(os.environ.get("REPLAYTOOL_CORPUS", "."))

@@ -29,8 +29,9 @@ from replaytool.model.verdict import (
 )
 from replaytool.render import RENDERERS, render
 from replaytool.render.report import github, markdown
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
 from tests.render.report.sarif_schema import SARIF
+from tests.support.paths import FIXTURES, ROOT
 
 ORDER = FIXTURES / "activities_in_sequence"
 CODE = ORDER / "changed_activity_renamed.py"
@@ -136,7 +137,7 @@ def test_a_failing_check_in_every_format(failing: Path) -> None:
         return json.loads((failing / FILES.get(name, name)).read_text())
 
     line = next(n for n, text in enumerate(CODE.read_text().splitlines(), 1) if "# differs" in text)
-    path = CODE.relative_to(FIXTURES.parents[1]).as_posix()
+    path = CODE.relative_to(ROOT).as_posix()
     log = read("sarif")
     jsonschema.validate(log, SARIF)
     (result,) = log["runs"][0]["results"]

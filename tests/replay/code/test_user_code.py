@@ -12,8 +12,8 @@ import pytest
 from replaytool.engines import CodeSpec, Options, load_code, replay
 from replaytool.errors import ReplaytoolError
 from replaytool.replay.code import importing as loading
-from tests.conftest import FIXTURES
 from tests.support.histories import bent, events, recorded
+from tests.support.paths import FIXTURES
 
 WORKFLOW = """
 from temporalio import workflow

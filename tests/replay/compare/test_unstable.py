@@ -12,8 +12,8 @@ from replaytool.engines import Code, CodeSpec, load_code
 from replaytool.model.verdict import Hazard, Verdict
 from replaytool.replay.compare.unstable import combine_verdicts, is_unstable, may_be_unstable
 from replaytool.workers.pool import work_from_run
-from tests.conftest import FIXTURES
 from tests.support.histories import recorded, replay
+from tests.support.paths import FIXTURES
 
 pytestmark = pytest.mark.oldest
 ORDER = FIXTURES / "activities_in_sequence"

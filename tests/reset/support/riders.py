@@ -18,7 +18,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.paths import ROOT
+
 LOYALTY = ROOT / "fixtures" / "temporal" / "loyalty"
 QUEUE = "riders"
 PATIENCE = 60

@@ -15,8 +15,8 @@ from temporalio.converter import DataConverter
 
 from replaytool.engines.temporal.core.task_batches import malformed
 from tests.engines.temporal.oracle import Bench, cut, difference, quiet_process, run_of
+from tests.support.paths import FIXTURES
 
-FIXTURES = Path(__file__).parents[4] / "fixtures" / "temporal"
 CASES = sorted(path.parent for path in FIXTURES.glob("*/verdict.json"))
 LONGEST = 400
 

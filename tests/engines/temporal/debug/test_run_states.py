@@ -32,7 +32,8 @@ from replaytool.model.history import Run
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.replay.inspect_state.safe_copies import read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
-from tests.support.histories import FIXTURES, expectations, recorded
+from tests.support.histories import expectations, recorded
+from tests.support.paths import FIXTURES
 
 _QUERY = "__what_is_there"
 _NEEDS = {"encrypted_payloads": "cryptography", "pydantic_payloads": "pydantic"}

@@ -16,7 +16,8 @@ from replaytool.engines.temporal.events.payloads import PayloadDecoder, build_pa
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Payload
 from replaytool.replay.code import importing as loading
-from tests.conftest import FIXTURES, Call
+from tests.conftest import Call
+from tests.support.paths import FIXTURES
 
 
 def payload(encoding: str, data: bytes) -> Payload:

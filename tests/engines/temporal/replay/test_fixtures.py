@@ -13,7 +13,8 @@ import temporalio
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import CallSite, Verdict
-from tests.support.histories import FIXTURES, expectations, recorded, replay
+from tests.support.histories import expectations, recorded, replay
+from tests.support.paths import FIXTURES
 
 pytestmark = pytest.mark.oldest
 # A key that opens nothing is no fault of the code's: the SDK fails the task, and nothing was compared.

@@ -13,7 +13,8 @@ from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.engines.temporal.sdk.replayer_errors import parse_replayer_failure
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
-from tests.support.histories import FIXTURES, bent, events, replay
+from tests.support.histories import bent, events, replay
+from tests.support.paths import FIXTURES
 
 CASE = "activities_in_sequence"
 ORDER = """

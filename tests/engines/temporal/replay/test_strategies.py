@@ -10,8 +10,8 @@ import pytest
 from replaytool.engines import Code, CodeSpec, Options, load_code, replay
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
-from tests.conftest import FIXTURES
 from tests.support.histories import recorded
+from tests.support.paths import FIXTURES
 
 pytestmark = pytest.mark.oldest
 ORDER = FIXTURES / "activities_in_sequence"

@@ -16,7 +16,8 @@ from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.findings import Findings, lay_beside
 from replaytool.engines.temporal.replay.verdicts import ReplayCase, judge_replay
 from replaytool.model.verdict import Verdict
-from tests.support.histories import FIXTURES, bent, events, expectations, replay, run_of
+from tests.support.histories import bent, events, expectations, replay, run_of
+from tests.support.paths import FIXTURES
 
 QUICK = Options(sandbox="off", watch=False, guard=False)
 Listed = list[dict[str, Any]]

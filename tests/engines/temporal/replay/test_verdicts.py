@@ -20,8 +20,8 @@ from replaytool.model.history import Event
 from replaytool.replay.code.user_code import Code, CodeSpec
 from replaytool.replay.options import Options
 from tests.engines.temporal.oracle import quiet_process, run_of
+from tests.support.paths import FIXTURES
 
-FIXTURES = Path(__file__).parents[4] / "fixtures" / "temporal"
 CASES = sorted(path.parent for path in FIXTURES.glob("*/verdict.json"))
 
 

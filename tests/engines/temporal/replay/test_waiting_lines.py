@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from replaytool.engines import CodeSpec, load_code
-from tests.conftest import FIXTURES
 from tests.support.histories import recorded, replay
+from tests.support.paths import FIXTURES
 
 ORDER = FIXTURES / "activities_in_sequence"
 CHARGE = "        charged = await "

@@ -24,6 +24,7 @@ from replaytool.engines.temporal.reset.server_calls import ResetClient, ResetSet
 from tests.reset.support.riders import Handle, count, history, rest, until
 from tests.reset.support.scene import Scene, codes, run
 from tests.support.dev_server import DevServer, dev_server
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.server
 Scenario = Callable[[Scene], Awaitable[None]]
@@ -349,7 +350,7 @@ def test_offline_points_are_the_servers_points(server: DevServer, tmp_path: Path
 
 
 def test_every_trap_has_a_page() -> None:
-    page = (Path(__file__).parents[4] / "docs" / "reset.md").read_text()
+    page = (ROOT / "docs" / "reset.md").read_text()
     assert [code for code in TRAPS if f"`{code}`" not in page] == []
 
 

@@ -13,7 +13,8 @@ from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.simulate import simulation as simulate
 from replaytool.engines.temporal.simulate.simulation import Decision, DecisionChange, Simulation, SimulationRequest
 from replaytool.model.history import Run
-from tests.support.histories import FIXTURES, expectations, recorded
+from tests.support.histories import expectations, recorded
+from tests.support.paths import FIXTURES
 
 LOYALTY = FIXTURES / "loyalty"
 OPTIONS = Options(sandbox="off")
