@@ -16,6 +16,7 @@ from replaytool.formats import json_stream as json_values
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.event_schema import HISTORY_EVENT, event_struct, fold_spelling
 from replaytool.formats.temporal.old_spellings import RepairNotes, normalize_event
+from replaytool.model.build_ids import read_build_id
 from replaytool.model.history import Event, Problem
 
 _CARRIES_BUILD = {"WorkflowTaskStarted", "WorkflowTaskCompleted", "WorkflowTaskFailed", "ActivityTaskStarted"}
@@ -28,13 +29,6 @@ TELLING = {
 """Events whose content describes the whole run."""
 UNSPECIFIED = "Unspecified"  # the type of an event that names none
 _LONGEST_HISTORY = 192 * 1024 * 1024  # servers stop at 50 MB of protobuf
-
-# Spellings of the build ID. The older ones occur only on the slow path.
-_BUILDS = (
-    ("workerVersion", "buildId"),
-    ("deploymentVersion", "buildId"),
-    ("workerVersioningId", "workerBuildId"),
-)
 
 
 class _EventKind(NamedTuple):
@@ -211,7 +205,7 @@ class HistoryBuilder:
             )
         if kind.name in TELLING:
             self.parsed[len(self.events)] = event
-        build = _build_id_of_object(event.get(kind.key)) if kind.name in _CARRIES_BUILD else None
+        build = read_build_id(event.get(kind.key)) if kind.name in _CARRIES_BUILD else None
         time = event.get("eventTime")
         self.events.append(Event(event_id, kind.name, time if isinstance(time, str) else None, build, raw))
         self.size += len(raw)
@@ -287,22 +281,10 @@ def _parse_number(value: object) -> int:
 
 
 def _build_id_of_struct(attributes: Any) -> str | None:
-    """Return the build ID from a struct. Unset fields are falsy."""
+    """Return what `read_build_id` returns, from a struct: a load spends its time here. Unset fields are falsy."""
     if not attributes:
         return None
     for holder in (attributes.worker_version_, getattr(attributes, "deployment_version_", None)):
         if holder and holder.build_id_:
             return str(holder.build_id_)
     return getattr(attributes, "binary_checksum_", None) or None
-
-
-def _build_id_of_object(attributes: object) -> str | None:
-    """Return the build ID from a dict, in every spelling that the protocol has had."""
-    if not isinstance(attributes, dict):
-        return None
-    for key, name in _BUILDS:
-        holder = attributes.get(key)
-        if isinstance(holder, dict) and isinstance(holder.get(name), str) and holder[name]:
-            return str(holder[name])
-    checksum = attributes.get("binaryChecksum")
-    return checksum if isinstance(checksum, str) and checksum else None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from replaytool.engines.temporal.events.pending_work import TrackedWork, read_pending_work
+from replaytool.engines.temporal.events.pending_work import read_pending_work
 from replaytool.model.history import Event
+from replaytool.model.pending_work import TrackedWork
 from replaytool.model.run_chart import Span, Timeline
 
 _MOST_SPANS = 40

@@ -11,17 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.pending_work import (
-    CLOSED,
-    PendingItem,
-    ReceivedMessage,
-    TrackedWork,
-    WorkflowTask,
-    WorkRecord,
-    read_pending_work,
-)
+from replaytool.engines.temporal.events.event_types import FINAL_EVENTS, NEVER_SHOWN
+from replaytool.engines.temporal.events.pending_work import read_pending_work
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
+from replaytool.model.pending_work import OpenWorkIndex, PendingItem, ReceivedMessage, WorkflowTask, WorkRecord
 
 __all__ = [
     "BuildSegment",
@@ -36,10 +30,7 @@ __all__ = [
     "read_timeline",
 ]
 
-_UNTOLD = ("WorkflowTask", "ActivityTaskStarted", "WorkflowExecutionOptionsUpdated")
 _FAILURES = ("Failed", "TimedOut", "Terminated")
-_EVERY = 256
-"""Events per cached list of open work: few enough to search through, enough to keep few lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +126,7 @@ class RunTimeline:
         self.segments = tuple(_build_segments(events, found.tasks))
         self._record = found
         self._ids = [event.event_id for event in events]
-        self._opened = [work.opening_event_id for work in found.works]
-        self._open_before = _open_work_by_block(self._ids, found.works)
+        self._open = OpenWorkIndex(self._ids, found.works)
         self._received = [one.event_id for one in found.received]
         self._task_starts = [task.scheduled for task in found.tasks]
         self._ran = [task for task in found.tasks if task.started is not None and task.build_id]
@@ -170,7 +160,7 @@ class RunTimeline:
         return RecordedState(
             event_id, event.event_type, self.names[index], event.event_time, self._status_at(event_id),
             self.find_build_at(event_id), task, task.status_at(event_id) if task else None,
-            self.find_issuing_task(event_id), self.find_consuming_task(event_id), self._pending_at(index, event_id),
+            self.find_issuing_task(event_id), self.find_consuming_task(event_id), self._open.list_open(index, event_id),
             tuple(said.received[: bisect_right(self._received, event_id)]), tuple(updates),
             _version_at(said.search_attributes, event_id), _version_at(said.memo, event_id),
         )  # fmt: skip
@@ -184,7 +174,7 @@ class RunTimeline:
             before, after,
             tuple(view for since, view in now.items() if since not in was),
             tuple(self._view_when_closed(view, after) for since, view in was.items() if since not in now),
-            tuple(self._closed_between(low, high)),
+            tuple(self._open.list_passed(low, high)),
             tuple((view, now[since]) for since, view in was.items() if since in now and now[since] != view),
             self._record.received[bisect_right(self._received, low) : bisect_right(self._received, high)],  # type: ignore[arg-type]
             tuple(one for one in self._record.received if one.handled_by and low < one.handled_by <= high),
@@ -208,7 +198,7 @@ class RunTimeline:
     def find_consuming_task(self, event_id: int) -> int | None:
         """Return the task in which the code saw this event; code never sees task events or its own commands."""
         event_type = self.events[self.index_of_event(event_id)].event_type
-        if event_id in self._record.issued or event_type.startswith(_UNTOLD) or event_type in CLOSED:
+        if event_id in self._record.issued or event_type.startswith(NEVER_SHOWN) or event_type in FINAL_EVENTS:
             return None
         index = bisect_right(self._completed, event_id, key=lambda task: task.started or task.closed or 0)
         return self._completed[index].closed if index < len(self._completed) else None
@@ -217,38 +207,9 @@ class RunTimeline:
         closed = self._record.closed
         return closed[1] if closed and event_id >= closed[0] else "Running"
 
-    def _pending_at(self, index: int, event_id: int) -> tuple[PendingItem, ...]:
-        works, block = self._record.works, index // _EVERY
-        since = bisect_left(self._opened, self._ids[block * _EVERY])
-        until = bisect_right(self._opened, event_id)
-        candidates = (*self._open_before[block], *works[since:until])
-        return tuple(work.view_at(event_id) for work in candidates if work.is_open_at(event_id))
-
-    def _closed_between(self, low: int, high: int) -> Iterator[PendingItem]:
-        for work in self._record.works[bisect_right(self._opened, low) : bisect_right(self._opened, high)]:
-            if work.closed is not None and work.closed <= high:
-                yield work.views[-1]
-
     def _view_when_closed(self, view: PendingItem, after: int) -> PendingItem:
-        """Return the view when it closed; backward the work has not begun, so the view stays."""
-        if after < view.since:
-            return view
-        index = bisect_left(self._opened, view.since)
-        return self._record.works[index].views[-1]
-
-
-def _open_work_by_block(ids: Sequence[int], works: Sequence[TrackedWork]) -> list[tuple[TrackedWork, ...]]:
-    """Return for each block of events the work that was open before it."""
-    lists: list[tuple[TrackedWork, ...]] = []
-    still: list[TrackedWork] = []
-    taken = 0
-    for start in range(0, len(ids), _EVERY):
-        while taken < len(works) and works[taken].opening_event_id < ids[start]:
-            still.append(works[taken])
-            taken += 1
-        still = [work for work in still if work.closed is None or work.closed >= ids[start]]
-        lists.append(tuple(still))
-    return lists
+        """Return how it stood when it closed. Before it opened, it keeps the view that it had."""
+        return view if after < view.since else self._open.final_view(view.since)
 
 
 def _build_segments(events: Sequence[Event], tasks: Sequence[WorkflowTask]) -> Iterator[BuildSegment]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from replaytool.model.build_ids import read_deployment_name
 from replaytool.model.history import Event, Run
 
 _TEXT = pa.large_string()
@@ -147,10 +148,7 @@ def _build_rows(stored: StoredRun) -> Iterable[dict[str, Any]]:
 def _deployment(raw: bytes) -> str | None:
     if b"eploymentName" not in raw:
         return None
-    task = json.loads(raw).get("workflowTaskCompletedEventAttributes", {})
-    version = task.get("deploymentVersion")
-    name = task.get("workerDeploymentName") or (version.get("deploymentName") if isinstance(version, dict) else None)
-    return name if isinstance(name, str) and name else None
+    return read_deployment_name(json.loads(raw).get("workflowTaskCompletedEventAttributes"))
 
 
 def problem_table(stored: Sequence[StoredRun]) -> pa.Table:

@@ -126,7 +126,7 @@ def test_histories_are_not_joined_where_one_could_seem_to_go_on() -> None:
         (events()[0], "a single event .WorkflowExecutionStarted, id 1"),
         ({"found": {"event_id": 5}, "also": [{"event_id": 1}]}, "JSON with event IDs, but not a history"),
         ({"events": events()[3:]}, "a fragment .events 4 to 8"),
-        ([{"initialEvent": events()[0], "eventList": events()}], "groups of events"),
+        ([{"initialEvent": events()[0], "eventList": events()}], "event groups"),
         ({"events": []}, "without a history"),
         ("", "the file is empty"),
         ("  \n", "the file is empty"),
@@ -135,7 +135,7 @@ def test_histories_are_not_joined_where_one_could_seem_to_go_on() -> None:
         (json.dumps({"events": events()})[:-400], "cut off"),
         ('{"events": [{"eventId": 1,,}]}', "not valid JSON"),
         (json.dumps({"events": events()}).encode("utf-16"), "UTF-16"),
-        ({"events": [events()[0], events()[1] | {"eventId": str(2**40)}]}, "no engine|id 1099511627776"),
+        ({"events": [events()[0], events()[1] | {"eventId": str(2**40)}]}, "ID 1099511627776"),
     ],
 )
 def test_what_is_no_history_is_refused_by_name(content: object, reason: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from replaytool.engines import Code, Options, replay
 from replaytool.engines.temporal.events.decoding import event_heads, take_events_before
+from replaytool.engines.temporal.events.event_types import TASK_COMPLETED
 from replaytool.engines.temporal.replay.drive import drive_past_end
 from replaytool.engines.temporal.replay.recorded_commands import from_bytes
 from replaytool.model.history import Run
@@ -38,7 +39,7 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
     """Replay the whole run in this process. With an expression, evaluate it after each task."""
     if code.workflow_class(run.workflow_type) is None:
         return WorkflowState(trouble=f"no code for workflow type {run.workflow_type!r}")
-    tasks = [event.event_id for event in event_heads(run.events) if event.event_type == "WorkflowTaskCompleted"]
+    tasks = [event.event_id for event in event_heads(run.events) if event.event_type == TASK_COMPLETED]
     holds: dict[int, bool] = {}
     unsure, failure = "", None
     with drive_past_end(run, code, options, inside=expression is None) as course:
@@ -64,7 +65,7 @@ def _workflow_object(instance: Any) -> Any:
 
 def find_latest_clean(run: Run, code: Code, options: Options) -> WorkflowState:
     """Find the latest reset point up to which the code replays cleanly."""
-    tasks = [event.event_id for event in event_heads(run.events) if event.event_type == "WorkflowTaskCompleted"]
+    tasks = [event.event_id for event in event_heads(run.events) if event.event_type == TASK_COMPLETED]
     verdict = replay(run, code, options)
     if verdict.verdict in _CLEAN:
         return WorkflowState(clean=tasks[-1] if tasks else None)

@@ -6,7 +6,7 @@ An event type without a row in `RECORDS` is unknown to this engine.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Union, overload
 
@@ -187,6 +187,11 @@ def take_events_before(events: Sequence[Event], event_id: int) -> Sequence[Event
 def event_heads(events: Sequence[Event]) -> Sequence[Any]:
     """Return events that have at least an ID, a type and a time."""
     return events.records if isinstance(events, DecodedEvents) else events
+
+
+def select_events(events: Sequence[Event], is_wanted: Callable[[str], bool]) -> Iterator[Event]:
+    """Yield the events of wanted types. No other event is built."""
+    return (events[place] for place, head in enumerate(event_heads(events)) if is_wanted(head.event_type))
 
 
 def decode_events(events: Sequence[Event]) -> list[Any]:

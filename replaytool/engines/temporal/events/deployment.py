@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from replaytool.model.build_ids import read_build_id, read_versioning_behavior
 from replaytool.model.verdict import Subject
 from replaytool.store import RunRow, Store
 
@@ -107,6 +108,4 @@ def find_pinned_build(task: Mapping[str, Any], override: Mapping[str, Any]) -> s
     """
     if override.get("versioningOverride") and not override.get("unsetVersioningOverride"):
         return None
-    version = task.get("deploymentVersion") or task.get("workerVersion") or {}
-    is_pinned = str(task.get("versioningBehavior", "")).endswith("_PINNED")
-    return version.get("buildId") if is_pinned else None
+    return read_build_id(task) if read_versioning_behavior(task) == "PINNED" else None

@@ -8,16 +8,13 @@ from typing import Any
 
 import msgspec
 
+from replaytool.engines.temporal.events.event_types import BOOKKEEPING, MARKER
 from replaytool.engines.temporal.events.payloads import PayloadDecoder
 from replaytool.model.history import Event
 
-_BOOKKEEPING = {
-    "WorkflowTaskScheduled",
-    "WorkflowTaskStarted",
-    "WorkflowTaskCompleted",
-    "ActivityTaskStarted",
-}
-# What differs between any two runs and says nothing about what they did.
+Attributes = Mapping[str, Any]
+"""The attributes of an event: JSON whose keys its type decides."""
+# Attributes that differ between any two runs, whatever these do.
 _VOLATILE = {
     "identity", "requestId", "originalExecutionRunId", "firstExecutionRunId", "workflowTaskCompletedEventId",
     "scheduledEventId", "startedEventId", "initiatedEventId", "acceptedEventId", "workerVersion", "runId",
@@ -63,9 +60,19 @@ def event_attributes(event: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def name_event(kind: str, found: Mapping[str, Any]) -> str:
+def decode_attributes(event: Event) -> dict[str, Any]:
+    """Return the attributes of a stored event."""
+    return event_attributes(msgspec.json.decode(event.raw))
+
+
+def find_update_request(found: Attributes) -> Mapping[str, Any]:
+    """Return the request of an admitted or accepted update."""
+    return found.get("request") or found.get("acceptedRequest") or {}
+
+
+def name_event(kind: str, found: Attributes) -> str:
     """Return the user's name for what this event is about: an activity type, a signal name, a timer ID."""
-    if kind == "MarkerRecorded":
+    if kind == MARKER:
         return str(found.get("markerName", ""))
     for path in _NAME_PATHS:
         value: Any = found
@@ -80,10 +87,10 @@ def name_events(events: Iterable[Event]) -> Iterator[tuple[Event, str, dict[str,
     """Yield each event with its name and attributes. An event that closes something has the name of what it closes."""
     opened: dict[int, str] = {}
     for event in events:
-        found = event_attributes(msgspec.json.decode(event.raw))
+        found = decode_attributes(event)
         name = name_event(event.event_type, found)
         for key in _OPENERS:
-            name = opened.get(_parse_event_id(found.get(key)), "") or name
+            name = opened.get(parse_event_id(found.get(key)), "") or name
         opened[event.event_id] = name
         yield event, name, found
 
@@ -93,7 +100,7 @@ def label_events(events: Iterable[Event], decoder: PayloadDecoder) -> list[Event
     return [
         EventLabel(event.event_id, event.event_type, name, _drop_volatile_keys(decoder.make_readable(found)))
         for event, name, found in name_events(events)
-        if event.event_type not in _BOOKKEEPING
+        if event.event_type not in BOOKKEEPING
     ]
 
 
@@ -105,7 +112,8 @@ def _drop_volatile_keys(value: Any) -> Any:
     return value
 
 
-def _parse_event_id(value: object) -> int:
+def parse_event_id(value: object) -> int:
+    """Return an event ID from JSON, where it may be text, a number, or missing."""
     try:
         return int(str(value))
     except ValueError:

@@ -8,23 +8,19 @@ next workflow task.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from google.protobuf.json_format import MessageToDict
 
-from replaytool.engines.temporal.events.decoding import append_events, event_heads, take_events_before
-from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events import event_types as types
+from replaytool.engines.temporal.events.decoding import append_events, select_events, take_events_before
+from replaytool.engines.temporal.events.labels import Attributes, decode_attributes, find_update_request
 from replaytool.model.history import Event
 
 _RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
-_STARTED, _FAILED = "ActivityTaskStarted", "ActivityTaskFailed"
-_ENDS = ("Completed", "Failed", "TimedOut", "Canceled", "Terminated")
-_ADMITTED, _ACCEPTED = "WorkflowExecutionUpdateAdmitted", "WorkflowExecutionUpdateAccepted"
-_SIGNALED, _OPTIONS = "WorkflowExecutionSignaled", "WorkflowExecutionOptionsUpdated"
-_CHILD, _NEXUS = "StartChildWorkflowExecutionInitiated", "NexusOperationScheduled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +43,14 @@ def rewrite_as_reset(
     undone = base[len(kept) + 1 :]
     page = _EventWriter(kept, time)
     cause = {"cause": _RESET, "baseRunId": how.base_run_id, "newRunId": how.new_run_id}
-    page.write_event("WorkflowTaskFailed", {**_find_open_task_ids(kept), **cause})
+    page.write_event(types.TASK_FAILED, {**_find_open_task_ids(kept), **cause})
     for scheduled, started in _find_started_activities(kept):
         reason = {"message": "reset", "resetWorkflowFailureInfo": {}}
         ids = {"scheduledEventId": str(scheduled), "startedEventId": str(started)}
         state = "RETRY_STATE_NON_RETRYABLE_FAILURE"
-        page.write_event(_FAILED, {**ids, "failure": reason, "retryState": state, "identity": "history-service"})
+        page.write_event(
+            types.ACTIVITY_FAILED, {**ids, "failure": reason, "retryState": state, "identity": "history-service"}
+        )
     back = _ReappliedEvents(kept, how.exclude)
     for event_type, found in (
         *back.select_from_base(undone),
@@ -67,7 +65,7 @@ def start_continued_history(
     before: Sequence[Event], command: Any, run_id: str, new_run_id: str, time: str
 ) -> Sequence[Event]:
     """Return the history of the run that this continue-as-new command starts, up to the start of its first task."""
-    found = _decode_attributes(before[0])
+    found = decode_attributes(before[0])
     carried = {name: found[name] for name in _CARRIED if name in found}
     asked = MessageToDict(command)
     for name in ("workflowRunTimeout", "workflowTaskTimeout", "retryPolicy", "searchAttributes"):
@@ -88,7 +86,7 @@ def start_continued_history(
     if "headers" in asked:
         more["header"] = {"fields": asked["headers"]}
     page = _EventWriter([], time)
-    page.write_event("WorkflowExecutionStarted", {**carried, **more})
+    page.write_event(types.STARTED, {**carried, **more})
     page.write_task_start()
     return page.all_events
 
@@ -113,17 +111,17 @@ class _EventWriter:
     def all_events(self) -> Sequence[Event]:
         return append_events(self._kept, self._written)
 
-    def write_event(self, event_type: str, found: dict[str, Any]) -> None:
+    def write_event(self, event_type: str, found: Attributes) -> None:
         self._written.append(build_event(self._next_id, event_type, found, self._time))
         self._next_id += 1
 
     def write_task_start(self) -> None:
         scheduled = self._next_id
-        self.write_event("WorkflowTaskScheduled", {"attempt": 1})
-        self.write_event("WorkflowTaskStarted", {"scheduledEventId": str(scheduled)})
+        self.write_event(types.TASK_SCHEDULED, {"attempt": 1})
+        self.write_event(types.TASK_STARTED, {"scheduledEventId": str(scheduled)})
 
 
-def build_event(event_id: int, event_type: str, found: dict[str, Any], time: str | None) -> Event:
+def build_event(event_id: int, event_type: str, found: Attributes, time: str | None) -> Event:
     """Build an event with these attributes."""
     name = event_type[0].lower() + event_type[1:] + "EventAttributes"
     spelled = "EVENT_TYPE" + re.sub("([A-Z])", r"_\1", event_type).upper()
@@ -136,51 +134,40 @@ class _ReappliedEvents:
 
     def __init__(self, kept: Sequence[Event], exclude: tuple[str, ...]) -> None:
         self._exclude = exclude
-        self._updates = {_find_update_id(_decode_attributes(event)) for event in _filter_events(kept, _is_update)}
+        self._updates = {_find_update_id(decode_attributes(event)) for event in select_events(kept, _is_update)}
         self._open = _find_open_operations(kept)
 
-    def select_from_base(self, events: Sequence[Event]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for event in _filter_events(events, lambda kind: kind in _SENT or kind.startswith(_ABOUT)):
-            found = _decode_attributes(event)
-            if event.event_type in _SENT:
+    def select_from_base(self, events: Sequence[Event]) -> Iterator[tuple[str, Attributes]]:
+        for event in select_events(events, lambda kind: kind in types.REAPPLIED or kind.startswith(_ABOUT_CHILDREN)):
+            found = decode_attributes(event)
+            if event.event_type in types.REAPPLIED:
                 yield from self._select_sent(event.event_type, found)
             elif int(found.get("initiatedEventId") or found.get("scheduledEventId") or 0) in self._open:
                 yield event.event_type, found
 
-    def select_from_later(self, events: Sequence[Event]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for event in _filter_events(events, _SENT.__contains__):
-            yield from self._select_sent(event.event_type, _decode_attributes(event))
+    def select_from_later(self, events: Sequence[Event]) -> Iterator[tuple[str, Attributes]]:
+        for event in select_events(events, types.REAPPLIED.__contains__):
+            yield from self._select_sent(event.event_type, decode_attributes(event))
 
-    def _select_sent(self, event_type: str, found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        if event_type == _OPTIONS or (event_type == _SIGNALED and "signals" not in self._exclude):
+    def _select_sent(self, event_type: str, found: Attributes) -> Iterator[tuple[str, Attributes]]:
+        if event_type == types.OPTIONS_UPDATED or (event_type == types.SIGNALED and "signals" not in self._exclude):
             yield event_type, found
-        elif event_type in (_ADMITTED, _ACCEPTED) and "updates" not in self._exclude:
-            request, update_id = found.get("request") or found.get("acceptedRequest"), _find_update_id(found)
+        elif event_type in (types.ADMITTED, types.ACCEPTED) and "updates" not in self._exclude:
+            request, update_id = find_update_request(found), _find_update_id(found)
             if request and update_id not in self._updates:
                 self._updates.add(update_id)
-                yield _ADMITTED, {"request": request, "origin": "UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY"}
+                yield types.ADMITTED, {"request": request, "origin": "UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY"}
 
 
-_SENT = frozenset({_SIGNALED, _ADMITTED, _ACCEPTED, _OPTIONS})
-_ABOUT = ("ChildWorkflowExecution", "StartChildWorkflowExecutionFailed", "NexusOperation")
-
-
-def _filter_events(events: Sequence[Event], is_meant: Callable[[str], bool]) -> Iterator[Event]:
-    """Yield the events of these types. No other event is decoded."""
-    return (events[place] for place, head in enumerate(event_heads(events)) if is_meant(head.event_type))
-
-
-def _decode_attributes(event: Event) -> dict[str, Any]:
-    return event_attributes(msgspec.json.decode(event.raw))
+_ABOUT_CHILDREN = (types.CHILD, types.CHILD_START_FAILED, types.NEXUS)
 
 
 def _is_update(event_type: str) -> bool:
-    return event_type in (_ADMITTED, _ACCEPTED)
+    return event_type in (types.ADMITTED, types.ACCEPTED)
 
 
-def _find_update_id(found: dict[str, Any]) -> str:
-    request = found.get("request") or found.get("acceptedRequest") or {}
-    known = (request.get("meta") or {}).get("updateId") or found.get("protocolInstanceId")
+def _find_update_id(found: Attributes) -> str:
+    known = (find_update_request(found).get("meta") or {}).get("updateId") or found.get("protocolInstanceId")
     return str(known or "")
 
 
@@ -188,32 +175,32 @@ def _find_open_task_ids(kept: Sequence[Event]) -> dict[str, str]:
     """Return the event IDs of the workflow task that is open where the kept events end."""
     ids: dict[str, str] = {}
     for event in kept[-2:]:
-        for name, kind in (("scheduledEventId", "WorkflowTaskScheduled"), ("startedEventId", "WorkflowTaskStarted")):
+        for name, kind in (("scheduledEventId", types.TASK_SCHEDULED), ("startedEventId", types.TASK_STARTED)):
             if event.event_type == kind:
                 ids[name] = str(event.event_id)
     if "startedEventId" in ids and "scheduledEventId" not in ids:
-        ids["scheduledEventId"] = str(_decode_attributes(kept[-1]).get("scheduledEventId") or "")
+        ids["scheduledEventId"] = str(decode_attributes(kept[-1]).get("scheduledEventId") or "")
     return ids
 
 
 def _find_started_activities(kept: Sequence[Event]) -> list[tuple[int, int]]:
     """Return activities that started but did not close in the kept events."""
     found: dict[int, int] = {}
-    for event in _filter_events(kept, lambda kind: kind.startswith("ActivityTask")):
-        if event.event_type == _STARTED:
-            found[int(_decode_attributes(event)["scheduledEventId"])] = event.event_id
-        elif event.event_type.endswith(_ENDS):
-            found.pop(int(_decode_attributes(event).get("scheduledEventId") or 0), None)
+    for event in select_events(kept, lambda kind: kind.startswith(types.ACTIVITY)):
+        if event.event_type == types.ACTIVITY_STARTED:
+            found[int(decode_attributes(event)["scheduledEventId"])] = event.event_id
+        elif event.event_type.endswith(types.ENDINGS):
+            found.pop(int(decode_attributes(event).get("scheduledEventId") or 0), None)
     return sorted(found.items())
 
 
 def _find_open_operations(kept: Sequence[Event]) -> set[int]:
     """Return children and Nexus operations that are open where the kept events end."""
     found: set[int] = set()
-    for event in _filter_events(kept, lambda kind: kind == _CHILD or kind.startswith(_ABOUT)):
-        if event.event_type in (_CHILD, _NEXUS):
+    for event in select_events(kept, lambda kind: kind == types.CHILD_INITIATED or kind.startswith(_ABOUT_CHILDREN)):
+        if event.event_type in (types.CHILD_INITIATED, types.NEXUS_SCHEDULED):
             found.add(event.event_id)
-        elif event.event_type.endswith(_ENDS) and "CancelRequest" not in event.event_type:
-            said = _decode_attributes(event)
+        elif event.event_type.endswith(types.ENDINGS) and "CancelRequest" not in event.event_type:
+            said = decode_attributes(event)
             found.discard(int(said.get("initiatedEventId") or said.get("scheduledEventId") or 0))
     return found

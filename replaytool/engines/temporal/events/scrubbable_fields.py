@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from replaytool.engines.temporal.events.event_types import MARKER
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.history import Payload
@@ -58,7 +59,7 @@ def change_fields(event: dict[str, Any], about: str, change: Change) -> dict[str
     kind = read_event_type(event)
     label = f"{kind}.{about}" if about else kind
     held = event_attributes(event)
-    is_marker = kind == "MarkerRecorded"
+    is_marker = kind == MARKER
     walk = _FieldWalk(change, _ENGINES if is_marker else set())
     return {
         key: walk.change_part(value, label if value is held else f"{label}.{key}", key) if key != "eventType" else value

@@ -7,9 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS, FINAL_EVENTS
-
-_UNTOLD = ("WorkflowTask", "ActivityTaskStarted", "WorkflowExecutionOptionsUpdated")
+from replaytool.engines.temporal.events.event_types import (
+    COMMAND_EVENTS,
+    FINAL_EVENTS,
+    NEVER_SHOWN,
+    TASK_COMPLETED,
+    TASK_SCHEDULED,
+    TASK_STARTED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class TaskIndex:
         Commands and events of tasks are never shown to the code.
         """
         kind = self._types[event_id - self._first]
-        if kind in COMMAND_EVENTS or kind in FINAL_EVENTS or kind.startswith(_UNTOLD):
+        if kind in COMMAND_EVENTS or kind in FINAL_EVENTS or kind.startswith(NEVER_SHOWN):
             return None
         return next((task for task in self.all[self._count_completed(event_id) :] if task.started > event_id), None)
 
@@ -71,11 +76,11 @@ def list_completed_tasks(events: Sequence[Any], builds: Mapping[int, str]) -> li
     found: list[CompletedTask] = []
     ordinal, build, started = 0, None, 0
     for event in events:
-        if event.event_type == "WorkflowTaskScheduled":
+        if event.event_type == TASK_SCHEDULED:
             ordinal, build = ordinal + 1, None
-        elif event.event_type == "WorkflowTaskStarted":
+        elif event.event_type == TASK_STARTED:
             build, started = getattr(event, "build_id", None), event.event_id
-        elif event.event_type == "WorkflowTaskCompleted":
+        elif event.event_type == TASK_COMPLETED:
             build = getattr(event, "build_id", None) or builds.get(event.event_id) or build
             found.append(CompletedTask(max(ordinal, 1), event.event_id, build, started))
     return found

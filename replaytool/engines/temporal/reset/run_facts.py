@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events import event_types as types
+from replaytool.engines.temporal.events.labels import Attributes, decode_attributes, parse_event_id
 from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json, read_plain_value
+from replaytool.model.build_ids import read_deployment_name, read_pinned_version, read_versioning_behavior
 from replaytool.model.history import Event, Payload
 from replaytool.model.token_usage import Usage, usages
 
@@ -144,11 +144,6 @@ class RunFacts:
         return next((one.base_run_id for one in reversed(self.resets) if one.new_run_id == self.run_id), None)
 
 
-_CLOSING = {
-    "WorkflowExecutionCompleted", "WorkflowExecutionFailed", "WorkflowExecutionTimedOut", "WorkflowExecutionCanceled",
-    "WorkflowExecutionTerminated", "WorkflowExecutionContinuedAsNew",
-}  # fmt: skip
-_NEXUS_ENDS = {"Completed", "Failed", "Canceled", "TimedOut"}
 RESETTER = "history-resetter"
 # To decode a large result costs more than to look for this part of `usage`, `usageMetadata` and `usage_metadata`.
 _SAYS_USAGE = b"usage"
@@ -174,26 +169,21 @@ def read_run_facts(row: Mapping[str, Any], events: Iterable[Event], problems: tu
         made.last_event_id = event.event_id
         reader = _find_reader(event.event_type)
         if reader is not None:
-            reader(made, event, event_attributes(msgspec.json.decode(event.raw)))
+            reader(made, event, decode_attributes(event))
     return made
 
 
-Reader = Callable[[RunFacts, Event, dict[str, Any]], None]
+Reader = Callable[[RunFacts, Event, Attributes], None]
 
 
 def _find_reader(event_type: str) -> Reader | None:
-    if event_type in _CLOSING:
+    if event_type in types.FINAL_EVENTS:
         return _read_closed_run
     if event_type in READERS:
         return READERS[event_type]
-    if event_type.startswith("ChildWorkflowExecution"):
+    if event_type.startswith(types.CHILD):
         return _read_child_event
-    return _read_nexus_event if event_type.startswith("NexusOperation") else None
-
-
-def parse_event_id(value: object) -> int:
-    """Return an event ID from JSON, where it may be text, a number, or missing."""
-    return int(value) if isinstance(value, str | int) and str(value).isdigit() else 0
+    return _read_nexus_event if event_type.startswith(types.NEXUS) else None
 
 
 def _as_text(value: object) -> str:
@@ -206,22 +196,17 @@ def _text_at(value: object, *keys: str) -> str:
     return _as_text(value)
 
 
-def _read_start(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_start(made: RunFacts, event: Event, found: Attributes) -> None:
     if isinstance(found.get("versioningOverride"), dict):
         made.overrides.append(read_override(event.event_id, found["versioningOverride"]))
 
 
-def _read_completed_task(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
-    deployment = _as_text(found.get("workerDeploymentName")) or _text_at(found, "deploymentVersion", "deploymentName")
-    behavior = _as_text(found.get("versioningBehavior")).removeprefix("VERSIONING_BEHAVIOR_")
-    made.tasks.append(
-        RunTask(
-            event.event_id, event.event_time, event.build_id, deployment or None, behavior.replace("UNSPECIFIED", "")
-        )
-    )
+def _read_completed_task(made: RunFacts, event: Event, found: Attributes) -> None:
+    deployment, behavior = read_deployment_name(found), read_versioning_behavior(found)
+    made.tasks.append(RunTask(event.event_id, event.event_time, event.build_id, deployment, behavior))
 
 
-def _read_failed_task(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_failed_task(made: RunFacts, event: Event, found: Attributes) -> None:
     if not (new := _as_text(found.get("newRunId"))):
         return
     reason = _text_at(found, "failure", "message")
@@ -230,18 +215,18 @@ def _read_failed_task(made: RunFacts, event: Event, found: dict[str, Any]) -> No
         made.born_at = event.event_time or made.born_at
 
 
-def _read_activity_scheduled(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_activity_scheduled(made: RunFacts, event: Event, found: Attributes) -> None:
     kind = _text_at(found, "activityType", "name")
     task = parse_event_id(found.get("workflowTaskCompletedEventId"))
     made.activities[event.event_id] = RunActivity(kind, task, event.event_id, asked=found.get("input"))
 
 
-def _read_activity_started(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_activity_started(made: RunFacts, event: Event, found: Attributes) -> None:
     if activity := made.activities.get(parse_event_id(found.get("scheduledEventId"))):
         activity.started, activity.build_id, activity.started_at = event.event_id, event.build_id, event.event_time
 
 
-def _read_activity_closed(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_activity_closed(made: RunFacts, event: Event, found: Attributes) -> None:
     if activity := made.activities.get(parse_event_id(found.get("scheduledEventId"))):
         activity.closed = event.event_id
         activity.spent, activity.asked = _read_spent_tokens(found.get("result"), activity.asked), None
@@ -259,14 +244,14 @@ def _list_payloads(found: Any) -> list[Payload]:
     return [payload_from_json(one) for one in listed if is_payload(one)] if isinstance(listed, list) else []
 
 
-def _read_marker(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_marker(made: RunFacts, event: Event, found: Attributes) -> None:
     if found.get("markerName") == "core_local_activity":
         details = found.get("details")
         result = details.get("result") if isinstance(details, dict) else None
         made.locals.append(NamedEvent(event.event_id, _read_local_type(found), spent=_read_spent_tokens(result, None)))
 
 
-def _read_local_type(found: dict[str, Any]) -> str:
+def _read_local_type(found: Attributes) -> str:
     """Return the type of a local activity, which sdk-core keeps in a payload of its own."""
     try:
         data = found["details"]["data"]["payloads"][0]["data"]
@@ -275,49 +260,41 @@ def _read_local_type(found: dict[str, Any]) -> str:
         return "a local activity"
 
 
-def _read_signal(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_signal(made: RunFacts, event: Event, found: Attributes) -> None:
     made.signals.append(NamedEvent(event.event_id, _as_text(found.get("signalName"))))
 
 
-def _read_update_admitted(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_update_admitted(made: RunFacts, event: Event, found: Attributes) -> None:
     request = found.get("request")
     known = _text_at(request, "meta", "updateId") or f"event {event.event_id}"
     made.updates.setdefault(known, RunUpdate(known, _text_at(request, "input", "name"), event.event_id))
 
 
-def _read_update_accepted(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_update_accepted(made: RunFacts, event: Event, found: Attributes) -> None:
     known = _as_text(found.get("protocolInstanceId")) or f"event {event.event_id}"
     made.updates.setdefault(
         known, RunUpdate(known, _text_at(found, "acceptedRequest", "input", "name"), event.event_id)
     )
 
 
-def _read_update_completed(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_update_completed(made: RunFacts, event: Event, found: Attributes) -> None:
     if update := made.updates.get(_text_at(found, "meta", "updateId")):
         update.completed = event.event_id
 
 
 def read_override(event_id: int, found: Mapping[str, Any]) -> VersionOverride:
     """Read the override in any spelling that servers have used."""
-    pinned = found.get("pinned")
-    version = pinned.get("version") if isinstance(pinned, dict) else found.get("deployment")
-    if isinstance(version, dict):
-        named = version.get("deploymentName") or version.get("seriesName")
-        return VersionOverride(event_id, _as_text(named) or None, _as_text(version.get("buildId")) or None)
-    if old := _as_text(found.get("pinnedVersion")):
-        name, _, build = old.rpartition("." if "." in old else ":")
-        return VersionOverride(event_id, name or None, build)
-    return VersionOverride(event_id, None, None)
+    return VersionOverride(event_id, *read_pinned_version(found))
 
 
-def _read_options_updated(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_options_updated(made: RunFacts, event: Event, found: Attributes) -> None:
     if found.get("unsetVersioningOverride"):
         made.overrides.append(VersionOverride(event.event_id, None, None, removed=True))
     elif isinstance(found.get("versioningOverride"), dict):
         made.overrides.append(read_override(event.event_id, found["versioningOverride"]))
 
 
-def _read_child_initiated(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_child_initiated(made: RunFacts, event: Event, found: Attributes) -> None:
     made.children[event.event_id] = RunChild(
         _as_text(found.get("workflowId")),
         _text_at(found, "workflowType", "name"),
@@ -327,68 +304,65 @@ def _read_child_initiated(made: RunFacts, event: Event, found: dict[str, Any]) -
     )
 
 
-def _read_child_event(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_child_event(made: RunFacts, event: Event, found: Attributes) -> None:
     child = made.children.get(parse_event_id(found.get("initiatedEventId")))
     made.child_events.append(
         NamedEvent(event.event_id, event.event_type, parse_event_id(found.get("initiatedEventId")))
     )
     if child is None:
         return
-    if event.event_type == "ChildWorkflowExecutionStarted":
+    if event.event_type == types.CHILD_STARTED:
         child.started, child.run_id = event.event_id, _text_at(found, "workflowExecution", "runId")
     else:
-        child.closed, child.outcome = event.event_id, event.event_type.removeprefix("ChildWorkflowExecution")
+        child.closed, child.outcome = event.event_id, event.event_type.removeprefix(types.CHILD)
 
 
-def _read_child_not_started(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_child_not_started(made: RunFacts, event: Event, found: Attributes) -> None:
     _read_child_event(made, event, found)
     if child := made.children.get(parse_event_id(found.get("initiatedEventId"))):
         child.outcome = "StartFailed"
 
 
-def _read_external(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_external(made: RunFacts, event: Event, found: Attributes) -> None:
     what = "signal" if event.event_type.startswith("Signal") else "cancel request"
     made.externals.append(NamedEvent(event.event_id, f"{what} to {_text_at(found, 'workflowExecution', 'workflowId')}"))
 
 
-def _read_nexus_event(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
-    if event.event_type == "NexusOperationScheduled":
+def _read_nexus_event(made: RunFacts, event: Event, found: Attributes) -> None:
+    if event.event_type == types.NEXUS_SCHEDULED:
         made.nexus[event.event_id] = NamedEvent(event.event_id, _as_text(found.get("operation")))
         return
     operation = made.nexus.get(parse_event_id(found.get("scheduledEventId")))
-    if operation and event.event_type.removeprefix("NexusOperation") in _NEXUS_ENDS:
+    if operation and event.event_type in types.MOVES and types.MOVES[event.event_type].closes:
         operation.closed = event.event_id
 
 
-def _read_cancel_requested(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_cancel_requested(made: RunFacts, event: Event, found: Attributes) -> None:
     made.cancels.append(NamedEvent(event.event_id, _as_text(found.get("cause"))))
 
 
-def _read_closed_run(made: RunFacts, event: Event, found: dict[str, Any]) -> None:
+def _read_closed_run(made: RunFacts, event: Event, found: Attributes) -> None:
     made.closed_at = event.event_time
     made.next_run_id = _as_text(found.get("newExecutionRunId")) or None
     made.terminated_by_reset = found.get("identity") == RESETTER
 
 
 READERS: dict[str, Reader] = {
-    "WorkflowExecutionStarted": _read_start,
-    "WorkflowTaskCompleted": _read_completed_task,
-    "WorkflowTaskFailed": _read_failed_task,
-    "ActivityTaskScheduled": _read_activity_scheduled,
-    "ActivityTaskStarted": _read_activity_started,
-    "ActivityTaskCompleted": _read_activity_closed,
-    "ActivityTaskFailed": _read_activity_closed,
-    "ActivityTaskTimedOut": _read_activity_closed,
-    "ActivityTaskCanceled": _read_activity_closed,
-    "MarkerRecorded": _read_marker,
-    "WorkflowExecutionSignaled": _read_signal,
-    "WorkflowExecutionUpdateAdmitted": _read_update_admitted,
-    "WorkflowExecutionUpdateAccepted": _read_update_accepted,
-    "WorkflowExecutionUpdateCompleted": _read_update_completed,
-    "WorkflowExecutionOptionsUpdated": _read_options_updated,
-    "StartChildWorkflowExecutionInitiated": _read_child_initiated,
-    "StartChildWorkflowExecutionFailed": _read_child_not_started,
-    "SignalExternalWorkflowExecutionInitiated": _read_external,
-    "RequestCancelExternalWorkflowExecutionInitiated": _read_external,
-    "WorkflowExecutionCancelRequested": _read_cancel_requested,
+    types.STARTED: _read_start,
+    types.TASK_COMPLETED: _read_completed_task,
+    types.TASK_FAILED: _read_failed_task,
+    types.ACTIVITY_SCHEDULED: _read_activity_scheduled,
+    types.ACTIVITY_STARTED: _read_activity_started,
+    **{f"{types.ACTIVITY}{end}": _read_activity_closed for end in types.ENDINGS},
+    types.MARKER: _read_marker,
+    types.SIGNALED: _read_signal,
+    types.ADMITTED: _read_update_admitted,
+    types.ACCEPTED: _read_update_accepted,
+    types.UPDATE_COMPLETED: _read_update_completed,
+    types.OPTIONS_UPDATED: _read_options_updated,
+    types.CHILD_INITIATED: _read_child_initiated,
+    types.CHILD_START_FAILED: _read_child_not_started,
+    types.SIGNAL_INITIATED: _read_external,
+    types.CANCEL_INITIATED: _read_external,
+    types.CANCEL_REQUESTED: _read_cancel_requested,
 }

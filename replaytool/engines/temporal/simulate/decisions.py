@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
 from replaytool.engines.temporal.core.state_machines.base import Machine
 from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivity
-from replaytool.engines.temporal.events.decoding import event_heads
-from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events import event_types as types
+from replaytool.engines.temporal.events.decoding import select_events
+from replaytool.engines.temporal.events.labels import decode_attributes
 from replaytool.engines.temporal.events.payloads import payload_from_json
 from replaytool.engines.temporal.replay.command_fields import payload_from_proto
 from replaytool.engines.temporal.replay.command_kinds import (
@@ -83,14 +82,14 @@ class DecisionReader:
 
     def read_recorded(self, events: Sequence[Event], behind: int = 0) -> Iterator[Decision]:
         """Yield the commands that a run recorded after this event."""
-        for event in select_event_types(events, _DECISIONS):
+        for event in select_events(events, _DECISIONS.__contains__):
             found = self._read_recorded_event(event) if event.event_id > behind else None
             if found is not None:
                 yield replace(found, event_id=event.event_id)
 
     def _read_recorded_event(self, event: Event) -> Decision | None:
-        said = event_attributes(msgspec.json.decode(event.raw))
-        if event.event_type == "MarkerRecorded":
+        said = decode_attributes(event)
+        if event.event_type == types.MARKER:
             expected = marker(event, said)
             return Decision(expected.kind, expected.name) if expected.kind == "local_activity" else None
         kind = BY_EVENT[event.event_type]
@@ -117,8 +116,8 @@ class DecisionReader:
     def read_recorded_answers(self, events: Sequence[Event]) -> dict[str, Any]:
         """Return the recorded answers to updates, by update ID."""
         found: dict[str, Any] = {}
-        for event in select_event_types(events, {"WorkflowExecutionUpdateCompleted"}):
-            said = event_attributes(msgspec.json.decode(event.raw))
+        for event in select_events(events, types.UPDATE_COMPLETED.__eq__):
+            said = decode_attributes(event)
             update_id = str((said.get("meta") or {}).get("updateId") or "")
             found[update_id] = self._read_outcome(said.get("outcome") or {})
         return found
@@ -133,11 +132,6 @@ class DecisionReader:
 _NAMELESS = {"timer", "cancel_timer", "cancel_activity", "cancel_nexus_operation", "continue_as_new"}
 _TELLING = ("input", "result", "failure", "startToFireTimeout", "searchAttributes", "upsertedMemo")
 _DECISIONS = frozenset(event for event, kind in BY_EVENT.items() if kind.variant or kind.kind == "marker")
-
-
-def select_event_types(events: Sequence[Event], types: Container[str]) -> Iterator[Event]:
-    """Yield the events of these types. No other event is decoded."""
-    return (events[place] for place, head in enumerate(event_heads(events)) if head.event_type in types)
 
 
 def compare_decisions(recorded: Sequence[Decision], simulated: Sequence[Decision]) -> tuple[list[DecisionChange], int]:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events import event_types as types
+from replaytool.engines.temporal.events.labels import decode_attributes, find_update_request
 from replaytool.engines.temporal.events.rewriting import build_event
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
@@ -25,8 +26,9 @@ _EVENT = re.compile(r"event:(\d+)")
 _SET = re.compile(r"event:(\d+)\.([A-Za-z_]\w*)((?:\.\w+|\[\d+\])*)=(.*)", re.DOTALL)
 _INSERT = re.compile(r"(signal|update|cancel)(?::([^@=]+))?(?:@(\d+))?(?:=(.*))?", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_ANSWERS = ("Completed", "Failed", "TimedOut", "Canceled", "Terminated", "Signaled")
-_SENT = ("WorkflowExecutionSignaled", "WorkflowExecutionUpdateAccepted", "WorkflowExecutionUpdateAdmitted")
+_RESULTS = (*types.ENDINGS, "Signaled")
+_UPDATES = (types.ACCEPTED, types.ADMITTED)
+_MESSAGES = (types.SIGNALED, *_UPDATES, types.CANCEL_REQUESTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def apply_edits(events: Sequence[Event], edits: HistoryEdits, point: int) -> lis
         if whole is None:
             raise _bad_edit_error("--drop", text, "event:30")
         event = _find_editable_event(found, int(whole[1]), point)
-        if event.event_type == "TimerFired":
+        if event.event_type == types.TIMER_FIRED:
             raise ReplaytoolError(
                 f"event {event.event_id} is a timer, which always fires", "change the timer in the code"
             )
@@ -77,8 +79,8 @@ def _find_editable_event(found: dict[int, Event], event_id: int, point: int) -> 
         raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {min(found)} to {max(found)}")
     if event_id <= point:
         raise ReplaytoolError(f"event {event_id} is before the point and stays as it is", "give an earlier --from")
-    comes = event.event_type in (*_SENT, "WorkflowExecutionCancelRequested")
-    if not comes and not (event.event_type.endswith(_ANSWERS) and not event.event_type.startswith("Workflow")):
+    is_message = event.event_type in _MESSAGES
+    if not is_message and not (event.event_type.endswith(_RESULTS) and not event.event_type.startswith("Workflow")):
         raise ReplaytoolError(
             f"event {event_id} ({event.event_type}) cannot be edited",
             "edit a result, a failure, a signal, an update or a cancel request",
@@ -95,12 +97,12 @@ def _parse_value(text: str) -> Any:
 
 
 def _set_value(event: Event, name: str, path: str, value: Any) -> Event:
-    held = event_attributes(json.loads(event.raw))
+    held = decode_attributes(event)
     if name == "failure" and not path:
         return _turn_into_failure(event, held, value)
     where: Any = held
-    if name == "input" and event.event_type in _SENT[1:]:
-        where = (held.get("acceptedRequest") or held.get("request") or {}).get("input") or {}
+    if name == "input" and event.event_type in _UPDATES:
+        where = find_update_request(held).get("input") or {}
     key = "args" if where is not held else name
     payloads = (where.get(key) or {}).get("payloads") if isinstance(where.get(key), dict) else None
     if payloads is None:
@@ -162,7 +164,7 @@ def _encode_base64(data: bytes) -> str:
 
 
 def _turn_into_failure(event: Event, held: dict[str, Any], value: Any) -> Event:
-    for word in _ANSWERS[:4]:
+    for word in types.ENDINGS[:4]:
         if event.event_type.endswith(word) and event.event_type.startswith(("Activity", "Child", "Nexus")):
             kind = event.event_type.removesuffix(word) + "Failed"
             info = {"type": "Simulated", "nonRetryable": True}
@@ -195,7 +197,7 @@ def _parse_arguments(text: str | None) -> list[Any]:
 
 
 def _build_signal(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
-    return _SENT[0], {
+    return types.SIGNALED, {
         "signalName": name,
         "input": {"payloads": [encode_payload(one) for one in values]},
         "identity": given,
@@ -205,11 +207,11 @@ def _build_signal(name: str, values: list[Any], given: str) -> tuple[str, dict[s
 def _build_update(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
     arguments = {"payloads": [encode_payload(one) for one in values]}
     request = {"meta": {"updateId": given}, "input": {"name": name, "args": arguments}}
-    return _SENT[2], {"request": request}
+    return types.ADMITTED, {"request": request}
 
 
 def _build_cancel(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
-    return "WorkflowExecutionCancelRequested", {"cause": name or "", "identity": given}
+    return types.CANCEL_REQUESTED, {"cause": name or "", "identity": given}
 
 
 _INSERTS: dict[str, Callable[[str, list[Any], str], tuple[str, dict[str, Any]]]] = {

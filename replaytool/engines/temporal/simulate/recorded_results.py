@@ -12,13 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import msgspec
-
 from replaytool.engines.temporal.core.state_machines.local_activity import LOCAL_ACTIVITY, resolution_of
 from replaytool.engines.temporal.core.task_batches import Tape
+from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.decoding import RECORDS
-from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
-from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.labels import decode_attributes
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay.command_kinds import (
     BY_EVENT,
@@ -50,8 +48,8 @@ NAMINGS: dict[str, AnswerKeyFields] = {
     "local_activity": AnswerKeyFields(("activityType",), ("seq",)),
 }
 _FOLLOWS = frozenset(
-    name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in COMMAND_EVENTS
-) - {"WorkflowTaskStarted", "WorkflowTaskCompleted", "WorkflowTaskFailed", "WorkflowTaskTimedOut"}
+    name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in types.COMMAND_EVENTS
+) - {types.TASK_STARTED, types.TASK_COMPLETED, types.TASK_FAILED, types.TASK_TIMED_OUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +101,16 @@ class RecordedResults:
                 opened[head.event_id] = _open_before_point(head) if is_kept else self._open_result(tape.event(place))
             elif kind in _FOLLOWS and head.event_id >= since:
                 found = self._add_follow_up(opened, head, tape.record(place).attributes, since)
-                if found is not None and self._bad and kind == "ActivityTaskStarted":
+                if found is not None and self._bad and kind == types.ACTIVITY_STARTED:
                     raw = tape.event(place).raw
                     found.is_suspect = any(build in raw for build in self._bad)
-            elif kind == "MarkerRecorded" and head.event_id >= since:
+            elif kind == types.MARKER and head.event_id >= since:
                 self._add_local_activity(head, tape.record(place).attributes)
 
     def _open_result(self, event: Event) -> RecordedResult:
         kind = BY_EVENT[event.event_type].kind
         found = RecordedResult(kind, event.event_id, parse_nanoseconds(event.event_time) or 0)
-        found.keys = self.build_keys(
-            kind, read_recorded_fields(BY_KIND[kind], event_attributes(msgspec.json.decode(event.raw)))
-        )
+        found.keys = self.build_keys(kind, read_recorded_fields(BY_KIND[kind], decode_attributes(event)))
         self._index_result(found)
         return found
 

@@ -22,6 +22,7 @@ from replaytool.engines.temporal.core.state_machines.child_workflow import Child
 from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivity
 from replaytool.engines.temporal.core.state_machines.nexus import Nexus
 from replaytool.engines.temporal.core.state_machines.timer import CancelExternal, SignalExternal, Timer
+from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.event_structs import (
     ActivityScheduled,
     ChildClosed,
@@ -215,12 +216,12 @@ class SimulatedServer:
     def _schedule_activity(self, machine: Machine) -> None:
         attrs = machine.attrs
         self._record_opening(
-            machine, "ActivityTaskScheduled", ActivityScheduled(attrs.activity_id, TypeName(attrs.activity_type))
+            machine, types.ACTIVITY_SCHEDULED, ActivityScheduled(attrs.activity_id, TypeName(attrs.activity_type))
         )
         self._answer_command("activity", machine)
 
     def _cancel_activity(self, machine: Machine) -> None:
-        self._record_opening(machine, "ActivityTaskCancelRequested")
+        self._record_opening(machine, types.ACTIVITY_CANCEL_REQUESTED)
         held = self._held.pop(machine, None)
         if held is not None:
             self._schedule_action(self._world.now, self._follow_up_action(machine, held))
@@ -235,7 +236,7 @@ class SimulatedServer:
             self._schedule_action(self._world.now, lambda: machine.run_here(self._replay, found.marker))
 
     def _start_timer(self, machine: Machine) -> None:
-        self._record_opening(machine, "TimerStarted")
+        self._record_opening(machine, types.TIMER_STARTED)
         found = self._world.supply.take_result("timer", self._world.supply.keys_of_command("timer", machine.attrs))
         due = self._world.now + machine.attrs.start_to_fire_timeout.ToNanoseconds()
         self._schedule_firing(machine, due, is_seen=found is not None and bool(found[0].follows))
@@ -247,24 +248,24 @@ class SimulatedServer:
             return
 
         def fire_timer() -> None:
-            if "TimerFired" in machine.TABLE[machine.state]:
+            if types.TIMER_FIRED in machine.TABLE[machine.state]:
                 self._timers.pop(machine, None)
                 self._replay.last_id += 1
                 said = TimerFired(timer_id=str(machine.seq))
-                machine.on_event(self._replay, "TimerFired", said, self._replay.last_id)
+                machine.on_event(self._replay, types.TIMER_FIRED, said, self._replay.last_id)
 
         self._schedule_action(due, fire_timer)
 
     def _cancel_timer(self, machine: Machine) -> None:
         self._timers.pop(machine, None)
-        self._record_opening(machine, "TimerCanceled")
+        self._record_opening(machine, types.TIMER_CANCELED)
 
     def _start_child(self, machine: Machine) -> None:
         attrs = machine.attrs
         said = ChildInitiated(attrs.workflow_id, TypeName(attrs.workflow_type))
-        self._record_opening(machine, "StartChildWorkflowExecutionInitiated", said)
+        self._record_opening(machine, types.CHILD_INITIATED, said)
         if self._is_child_refused(attrs):
-            refused = FollowUpEvent("StartChildWorkflowExecutionFailed", ChildClosed(cause=_REFUSED), 0, 0)
+            refused = FollowUpEvent(types.CHILD_START_FAILED, ChildClosed(cause=_REFUSED), 0, 0)
             self._schedule_action(self._world.now, self._follow_up_action(machine, refused))
             return
         self._answer_command("child_workflow", machine)
@@ -279,15 +280,15 @@ class SimulatedServer:
 
     def _schedule_nexus(self, machine: Machine) -> None:
         said = NexusScheduled(machine.attrs.service, machine.attrs.operation)
-        self._record_opening(machine, "NexusOperationScheduled", said)
+        self._record_opening(machine, types.NEXUS_SCHEDULED, said)
         self._answer_command("nexus_operation", machine)
 
     def _signal_external(self, machine: Machine) -> None:
-        self._record_opening(machine, "SignalExternalWorkflowExecutionInitiated")
+        self._record_opening(machine, types.SIGNAL_INITIATED)
         self._answer_command("signal_workflow", machine)
 
     def _cancel_external(self, machine: Machine) -> None:
-        self._record_opening(machine, "RequestCancelExternalWorkflowExecutionInitiated")
+        self._record_opening(machine, types.CANCEL_INITIATED)
         if not machine.is_core_made:
             self._answer_command("cancel_workflow", machine)
 
@@ -319,7 +320,7 @@ class SimulatedServer:
     def _find_seed_run_id(self) -> str:
         tape = self._replay.tape
         for place in range(len(tape.types) - 1, -1, -1):
-            if tape.types[place] == "WorkflowTaskFailed" and tape.record(place).attributes.new_run_id:
+            if tape.types[place] == types.TASK_FAILED and tape.record(place).attributes.new_run_id:
                 return str(tape.record(place).attributes.new_run_id)
         return self._replay.run_id
 
@@ -352,15 +353,15 @@ _TAKE: dict[str, Callable[[SimulatedServer, Any], None]] = {
     "cancel_timer": SimulatedServer._cancel_timer,
     "start_child_workflow_execution": SimulatedServer._start_child,
     "schedule_nexus_operation": SimulatedServer._schedule_nexus,
-    "request_cancel_nexus_operation": lambda at, machine: at._record_opening(machine, "NexusOperationCancelRequested"),
+    "request_cancel_nexus_operation": lambda at, machine: at._record_opening(machine, types.NEXUS_CANCEL_REQUESTED),
     "signal_external_workflow_execution": SimulatedServer._signal_external,
     "request_cancel_external_workflow_execution": SimulatedServer._cancel_external,
-    "update_accept": lambda at, machine: at._record_opening(machine, "WorkflowExecutionUpdateAccepted"),
-    "update_complete": lambda at, machine: at._record_opening(machine, "WorkflowExecutionUpdateCompleted"),
+    "update_accept": lambda at, machine: at._record_opening(machine, types.ACCEPTED),
+    "update_complete": lambda at, machine: at._record_opening(machine, types.UPDATE_COMPLETED),
 }
 _WAITS = 1  # ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 _ONLY_FAILED, _REJECTS, _TERMINATES = 2, 3, 4  # WorkflowIdReusePolicy
-_ENDS = ("Completed", "Failed", "TimedOut", "Canceled", "Terminated", "Signaled", "CancelRequested")
+_ENDS = (*types.ENDINGS, "Signaled", "CancelRequested")
 
 
 def _is_closing_type(event_type: str) -> bool:

@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from replaytool.engines import Code, Options, replay
+from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events import rewriting as rewritten
-from replaytool.engines.temporal.events.decoding import event_heads, take_events_before
-from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.decoding import event_heads, select_events, take_events_before
+from replaytool.engines.temporal.events.labels import decode_attributes, find_update_request
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.command_fields import payload_from_proto
@@ -28,7 +29,6 @@ from replaytool.engines.temporal.simulate.decisions import (
     DecisionChange,
     DecisionReader,
     compare_decisions,
-    select_event_types,
 )
 from replaytool.engines.temporal.simulate.recorded_results import RecordedResults
 from replaytool.engines.temporal.simulate.simulated_server import SimulatedServer
@@ -43,8 +43,7 @@ _SECOND = 1_000_000_000
 _SHORT = 60 * _SECOND
 _MOST_RUNS = 100
 _RUN_IDS = ("00000000-0000-4000-8000-00000000a11c", "00000000-0000-4000-8000-0000000005ed")
-_OUTSIDE = {"WorkflowExecutionSignaled", "WorkflowExecutionUpdateAdmitted", "WorkflowExecutionCancelRequested"}
-_ACCEPTED = "WorkflowExecutionUpdateAccepted"
+_OUTSIDE = frozenset({types.SIGNALED, types.ADMITTED, types.ACCEPTED, types.CANCEL_REQUESTED})
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _find_simulation_obstacle(base: Run, ask: SimulationRequest, code: Code) -> 
     if code.workflow_class(base.workflow_type) is None:
         return f"no code for workflow type {base.workflow_type!r}"
     at = next((event for event in event_heads(base.events) if event.event_id == ask.point), None)
-    if at is None or at.event_type != "WorkflowTaskCompleted":
+    if at is None or at.event_type != types.TASK_COMPLETED:
         return f"event {ask.point} is not a completed workflow task of this history"
     handed = direct.find_handover_reason(base, code)
     return handed.reason if handed is not None else ""
@@ -286,21 +285,17 @@ def _collect_inbox(runs: Sequence[Run], point: int) -> list[Event]:
     """Return signals, updates and cancel requests after the point."""
     found: list[Event] = []
     for run in runs:
-        known = {
-            _read_update_id(event) for event in select_event_types(run.events, {"WorkflowExecutionUpdateAdmitted"})
-        }
-        for event in select_event_types(run.events, _OUTSIDE | {_ACCEPTED}):
+        known = {_read_update_id(event) for event in select_events(run.events, types.ADMITTED.__eq__)}
+        for event in select_events(run.events, _OUTSIDE.__contains__):
             if run is runs[0] and event.event_id <= point:
                 continue
-            if event.event_type != _ACCEPTED or _read_update_id(event) not in known | {""}:
+            if event.event_type != types.ACCEPTED or _read_update_id(event) not in known | {""}:
                 found.append(event)
     return found
 
 
 def _read_update_id(event: Event) -> str:
-    found = event_attributes(msgspec.json.decode(event.raw))
-    request = found.get("request") or found.get("acceptedRequest") or {}
-    return str((request.get("meta") or {}).get("updateId") or "")
+    return str((find_update_request(decode_attributes(event)).get("meta") or {}).get("updateId") or "")
 
 
 def _format_nanoseconds(nanos: int) -> str:
