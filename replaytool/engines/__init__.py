@@ -21,7 +21,7 @@ __all__ = ["ENGINES", "FURTHER", "Code", "CodeSpec", "Options", "load_code", "re
 
 # By the engine of the run, and by the name that `--engine` gives.
 ENGINES: dict[tuple[str, str], str] = {
-    ("temporal", name): f"replaytool.engines.temporal.replay.strategies:{name}"
+    ("temporal", name): f"replaytool.engines.temporal.replay.strategies:replay_{name}"
     for name in ("auto", "direct", "sdk", "both")
 }
 

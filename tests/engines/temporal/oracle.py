@@ -114,7 +114,7 @@ class Bench:
     def worker(self) -> InstanceFactory:
         """As it is for driving at full speed, so that what is left out there is compared, too."""
         worker = make_instance_factory(self.settings(UnsandboxedWorkflowRunner()))
-        lean.use_fast_converter(worker.inner)
+        lean.use_fast_converter(worker.worker)
         return worker
 
     def by_direct(self, worker: InstanceFactory, events: Sequence[Event], workflow_id: str) -> Seen:
@@ -129,13 +129,13 @@ class Bench:
     def _driven(self, worker: InstanceFactory, events: Sequence[Event], workflow_id: str, *, brief: bool) -> Seen:
         replay = Replay(events, Beginning(workflow_id), worker.get_build_id)
         course = Stepper(replay, InstanceDriver(worker, workflow_id))
-        course.is_brief = brief and not course.driven.converts
-        seen = Seen(course.says)
+        course.is_brief = brief and not course.driver.uses_codec
+        seen = Seen(course.outcome)
         with lean.use_fast_awaits():
             for told in course.run_steps():
                 failed = told.answer.failure is not None
                 seen.activations.append((told.activation, None if failed else list(told.answer.commands)))
-        return Seen(course.says, seen.activations, replay.last_id)
+        return Seen(course.outcome, seen.activations, replay.last_id)
 
 
 def _seen(failure: Any, activations: list[Any]) -> Seen:

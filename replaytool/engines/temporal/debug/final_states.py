@@ -45,7 +45,7 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
     with drive_past_end(run, code, options, inside=expression is None) as course:
         for told in course.run_steps():
             failure = told.answer.failure or failure
-            workflow = _workflow_object(course.driven.sdk_instance)
+            workflow = _workflow_object(course.driver.sdk_instance)
             if expression is None or workflow is None:
                 continue
             outcome = expression.evaluate(ExpressionScope(workflow))
@@ -53,9 +53,9 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
             task = next((one for one in tasks if one > told.activation.history_length), None)
             if task is not None:
                 holds[task] = outcome.holds
-        workflow = _workflow_object(course.driven.sdk_instance)
+        workflow = _workflow_object(course.driver.sdk_instance)
         state = workflow_state(workflow) if workflow is not None else None
-        trouble = course.says.message if course.says.word != "ok" else failure
+        trouble = course.outcome.message if course.outcome.word != "ok" else failure
     return WorkflowState(state, trouble or None, sorted(holds.items()), unsure)
 
 

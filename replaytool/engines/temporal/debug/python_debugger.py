@@ -10,7 +10,7 @@ from typing import Any
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 
 from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
-from replaytool.engines.temporal.replay.looking import drive_with_recorder
+from replaytool.engines.temporal.replay.drive import drive_with_recorder
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.history import Run
 from replaytool.replay import call_site as callsite
@@ -32,15 +32,15 @@ def stop_in_pdb(run: Run, code: Code, event_id: int) -> str:
     stopper = _TaskBreakpoint(wanted, tasks)
     try:
         with drive_with_recorder(run, code, Options(sandbox=OFF), recorder.Tape(), patient=True) as course:
-            course.before = stopper.watch_activation
+            course.before_activation = stopper.watch_activation
             for _ in course.run_steps():
                 if stopper.has_quit:
                     return "left"
     finally:
         sys.settrace(None)
     if not stopper.has_stopped:
-        return f"no user code ran in that task ({course.says.message or 'the task has no activation'})"
-    return course.says.message or "the replay has ended"
+        return f"no user code ran in that task ({course.outcome.message or 'the task has no activation'})"
+    return course.outcome.message or "the replay has ended"
 
 
 class _TaskBreakpoint:

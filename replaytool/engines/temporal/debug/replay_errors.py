@@ -15,8 +15,8 @@ def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.Tape
         return _describe_failure(told, course, tape)
     if told.fault is None:
         return None
-    replay = course.replay
-    event_id = course.says.event_id or replay.last_id + 1
+    replay = course.machines
+    event_id = course.outcome.event_id or replay.last_id + 1
     refused = replay.line.refused
     site = _find_call_site(refused.command if refused is not None else None, told, tape)
     if told.fault.kind == "nondeterminism":
@@ -27,7 +27,7 @@ def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.Tape
 def _describe_failure(told: ActivationStep, course: Stepper, tape: recorder.Tape) -> Trouble:
     error = tape.current.error if tape.current else None
     site = callsite.site_of_exception(error) or (tape.current.kept_at if tape.current else None)
-    last = course.replay.tape.heads[-1].event_id
+    last = course.machines.tape.heads[-1].event_id
     event_id = min(told.activation.history_length + 1, last)
     if told.answer.is_deadlock:
         return Trouble("failed", "the code does not yield", event_id, site)

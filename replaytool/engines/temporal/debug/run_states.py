@@ -23,7 +23,7 @@ from replaytool.engines.temporal.debug.replay_errors import find_replay_error
 from replaytool.engines.temporal.events.decoding import event_heads
 from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
 from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.looking import drive_with_recorder
+from replaytool.engines.temporal.replay.drive import drive_with_recorder
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
@@ -273,7 +273,7 @@ class RunStates:
 
     def _iterate_steps(self, course: Stepper, tape: recorder.Tape, before: _Before | None) -> Generator[_DrivenStep]:
         if before is not None:
-            course.before = lambda activation: before(self._task_of_activation(activation), tape)
+            course.before_activation = lambda activation: before(self._task_of_activation(activation), tape)
         stay = ExitStack()
         with stay, closing(course.run_steps()) as steps:
             for told in steps:
@@ -282,9 +282,9 @@ class RunStates:
                 tape.activations.clear()
                 self.tell(told.activation.history_length)
                 if told.activation.jobs[0].HasField("initialize_workflow"):
-                    stay.enter_context(course.inside())
-        if self._met is None and course.says.word != "ok":
-            self._met = Trouble("unverified", course.says.message, course.says.event_id)
+                    stay.enter_context(course.stay_inside())
+        if self._met is None and course.outcome.word != "ok":
+            self._met = Trouble("unverified", course.outcome.message, course.outcome.event_id)
 
     def _task_of_activation(self, activation: WorkflowActivation) -> CompletedTask | None:
         return self.tasks.next_task(activation.history_length) if activation.is_replaying else None
@@ -303,7 +303,7 @@ class _StateRecorder:
     def record_step(self, step: _DrivenStep) -> None:
         """Keep the commands and the state of an activation."""
         asked = self._collect_commands(step)
-        self._match_commands(step.course.replay)
+        self._match_commands(step.course.machines)
         if step.task is None:
             self._walked._next += asked
             return

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import msgspec
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.engines.temporal.core.skip_mismatch import Astray, Parting
-from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.looking import drive_with_recorder
+from replaytool.engines.temporal.replay.direct import HandOver, find_handover_reason
+from replaytool.engines.temporal.replay.drive import drive_with_recorder, get_payload_decoder
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.engines.temporal.replay.stepper import Stepper
+from replaytool.engines.temporal.replay.verdicts import decode_fields
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.history import Run
 from replaytool.model.verdict import Command, Divergence, Verdict
@@ -25,11 +25,11 @@ from replaytool.replay.options import Options
 def add_later_mismatches(verdict: Verdict, run: Run, code: Code, options: Options) -> Verdict:
     """Return the verdict with the mismatches after its divergence. The verdict word stays as it is."""
     after = verdict.event_id or 0
-    cannot = direct.find_handover_reason(run, code)
+    cannot = find_handover_reason(run, code)
     try:
         behind = [] if cannot else [one for one in _find_later_mismatches(run, code, options) if one.event_id > after]
     except msgspec.ValidationError as error:
-        cannot = direct.HandOver(f"an event does not read as the SDK would read it: {error}")
+        cannot = HandOver(f"an event does not read as the SDK would read it: {error}")
     if cannot is not None:
         note = f"mismatches after event {after} are not listed: {cannot.reason}"
         return replace(verdict, notes=(*verdict.notes, note))
@@ -38,34 +38,35 @@ def add_later_mismatches(verdict: Verdict, run: Run, code: Code, options: Option
 
 def _find_later_mismatches(run: Run, code: Code, options: Options) -> list[Divergence]:
     tape = recorder.Tape()
-    with drive_with_recorder(run, code, options, tape) as course:
-        course.replay.astray = Astray()
-        asked = _collect_produced_commands(course, tape)
-    record, decode = Record(run), direct.get_direct_replayer(code, options).decode
-    return [_build_divergence(one, asked, record, decode) for one in course.skipped_mismatches]
+    with drive_with_recorder(run, code, options, tape) as stepper:
+        stepper.machines.astray = Astray()
+        produced = _collect_produced_commands(stepper, tape)
+    record, decode = Record(run), get_payload_decoder(code, options)
+    return [_build_divergence(one, produced, record, decode) for one in stepper.skipped_mismatches]
 
 
-def _collect_produced_commands(course: Stepper, tape: recorder.Tape) -> dict[int, tuple[Any, Command]]:
-    """Drive the run and return its commands by the `id()` of their message. Keeping the message keeps the id unique."""
-    translator, found = CommandTranslator(), {}
-    for told in course.run_steps():
-        for job in told.activation.jobs:
+_ByMessage = dict[int, tuple[WorkflowCommand | None, Command | None]]
+"""Commands by the `id()` of their message. The message is kept so that its id stays unique."""
+
+
+def _collect_produced_commands(stepper: Stepper, tape: recorder.Tape) -> _ByMessage:
+    """Drive the run and return all commands of its code."""
+    translator, found = CommandTranslator(), _ByMessage()
+    for step in stepper.run_steps():
+        for job in step.activation.jobs:
             translator.translate_job(job)
-        sites: Iterable[Any] = tape.current.sites if tape.current else ()
-        for command, site in zip(told.answer.commands, sites, strict=False):
+        sites = tape.current.sites if tape.current else []
+        for command, site in zip(step.answer.commands, sites, strict=False):
             found[id(command)] = command, translator.translate_command(command, site)
     return found
 
 
-def _build_divergence(
-    parting: Parting, asked: dict[int, tuple[Any, Command]], record: Record, decode: drift.Decode
-) -> Divergence:
+def _build_divergence(parting: Parting, produced: _ByMessage, record: Record, decode: drift.Decode) -> Divergence:
     # A command that stays at the front of the queue misses several events: only the first mismatch names it.
-    _, actual = asked.pop(id(parting.command), (None, None))
-    expected = record.expected(record.by_id[parting.event_id])
+    _, actual = produced.pop(id(parting.command), (None, None))
     return Divergence(
         parting.event_id,
-        replace(expected, fields=drift.decode_payloads(expected.fields, decode)),
-        replace(actual, fields=drift.decode_payloads(actual.fields, decode)) if actual else None,
+        decode_fields(record.expected(record.by_id[parting.event_id]), decode),
+        decode_fields(actual, decode) if actual else None,
         call_site=actual.call_site if actual else None,
     )

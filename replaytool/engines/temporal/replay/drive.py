@@ -1,16 +1,20 @@
-"""Drive a run at full speed and go on past the end of its record."""
+"""Drive a run from outside: at full speed and past the end of its record, or recorded, to inspect it between steps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 
 from replaytool.engines.temporal.replay.direct import get_direct_replayer
 from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.engines.temporal.replay.stepper import Stepper
+from replaytool.engines.temporal.sdk import fast_paths, recorder
 from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
-from replaytool.engines.temporal.sdk.shared_sandbox import SharedSandbox, enter_sandbox
+from replaytool.engines.temporal.sdk.shared_sandbox import check_sandbox, enter_sandbox
 from replaytool.model.history import Run
+from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.compare.drift import Decode
 from replaytool.replay.isolation import side_effects as guard
@@ -23,31 +27,60 @@ def drive_past_end(run: Run, code: Code, options: Options, *, inside: bool = Tru
 
     With `inside` the block itself runs in the sandbox. That is faster, but the block can import nothing new.
     """
-    bench = get_direct_replayer(code, options)
-    worker, *runners = bench.get_factory("plain")
+    replayer = get_direct_replayer(code, options)
+    factory = replayer.get_factory("plain")
     workflow = code.workflow_class(run.workflow_type)
-    runner = runners[0].inner
-    watch = guard.SideEffectWatch(lambda frame: None, options.guard) if options.watch or options.guard else None
     # A codec runs outside of the sandbox in a worker, and may import anything.
-    inside = inside and worker.converter.payload_codec is None
-    stays = enter_sandbox(runner, workflow) if inside and workflow is not None else nullcontext()
-    with silence_sdk_logs(), guard.watch_side_effects(watch), stays, relax_garbage_collector():
-        course = bench.start_stepper(run, worker, *runners, keep=True)
+    inside = inside and factory.converter.payload_codec is None
+    watch = guard.SideEffectWatch(lambda frame: None, options.guard) if options.watch or options.guard else None
+    with (
+        silence_sdk_logs(),
+        guard.watch_side_effects(watch),
+        enter_sandbox(factory.runner, workflow if inside else None),
+        relax_garbage_collector(),
+    ):
+        stepper = replayer.start_stepper(run, factory, keep=True)
         try:
-            yield course
+            yield stepper
         finally:
-            course.driven.evict()
-    if isinstance(runner, SharedSandbox) and workflow is not None:
-        runner.check_after_run(workflow)
+            stepper.driver.evict()
+    check_sandbox(factory.runner, workflow)
 
 
-def follows_record(course: Stepper, run: Run, code: Code, options: Options) -> bool:
+@contextmanager
+def drive_with_recorder(
+    run: Run, code: Code, options: Options, tape: recorder.Tape, *, patient: bool = False
+) -> Iterator[Stepper]:
+    """Open a stepper that records to the tape; `patient` switches the deadlock watchdog off."""
+    replayer = get_direct_replayer(code, options)
+    factory = replayer.get_factory("walked")
+    factory = replace(factory, watchdog=None) if patient else factory
+    factory.note_deadlocks_on(tape)
+    workflow = code.workflow_class(run.workflow_type)
+    stepper = replayer.start_stepper(run, factory)
+    stepper.is_brief = not stepper.driver.uses_codec
+    stepper.stay_inside = partial(enter_sandbox, factory.runner, workflow)
+    watch = guard.SideEffectWatch(lambda frame: None, options.guard) if options.guard else None
+    callsite.claim_user_folders(code.roots)
+    recorder.use(tape)
+    try:
+        with (
+            silence_sdk_logs(),
+            guard.watch_side_effects(watch),
+            relax_garbage_collector(),
+            fast_paths.use_fast_awaits(),
+        ):
+            yield stepper
+    finally:
+        recorder.use(None)
+    check_sandbox(factory.runner, workflow)
+
+
+def follows_record(stepper: Stepper, run: Run, code: Code, options: Options) -> bool:
     """Return whether the code issued exactly the recorded commands, without drift."""
-    if course.says.word != "ok" or course.replay.replaying:
+    if stepper.outcome.word != "ok" or stepper.machines.replaying:
         return False
-    return get_direct_replayer(code, options).likeness.are_all_equal(
-        Record(run), course.replay.tape, course.replay.line.matched
-    )
+    return get_direct_replayer(code, options).has_equal_commands(Record(run), stepper)
 
 
 def get_payload_decoder(code: Code, options: Options) -> Decode:

@@ -14,11 +14,17 @@ from temporalio.workflow import NondeterminismError
 
 from replaytool.engines.temporal.replay.plain_values import make_payload_decoder
 from replaytool.engines.temporal.replay.recorded_commands import Record, to_bytes
-from replaytool.engines.temporal.replay.verdicts import ReplayCase, judge_replay
+from replaytool.engines.temporal.replay.server_defaults import get_drift_policy
+from replaytool.engines.temporal.replay.verdicts import (
+    ReplayCase,
+    judge_replay,
+    refuse_malformed,
+    refuse_missing_code,
+)
 from replaytool.engines.temporal.sdk import recorder
+from replaytool.engines.temporal.sdk.codec import needs_codec
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime, silence_sdk_logs
 from replaytool.engines.temporal.sdk.recording_runner import (
-    OFF,
     RecordedContextRunner,
     make_recording_runner,
     report_nondeterminism,
@@ -28,9 +34,8 @@ from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
-from replaytool.replay.compare.drift import Level
 from replaytool.replay.isolation import side_effects as guard
-from replaytool.replay.options import Options
+from replaytool.replay.options import OFF, Options
 
 _NOTICE = 0.2
 _WINDING_UP = 2.0
@@ -46,52 +51,24 @@ def run_sdk_replayer(run: Run, code: Code, options: Options) -> Verdict:
 
 
 def _replay_and_judge(record: Record, code: Code, options: Options) -> Verdict:
-    malformed = record.malformed()
-    if malformed:
-        return Verdict("unverified", f"the history is malformed: {malformed}")
-    workflow = code.workflow_class(record.run.workflow_type)
-    if workflow is None:
-        known = ", ".join(code.definitions) or "none"
-        return Verdict("unverified", f"no code for workflow type {record.run.workflow_type!r} (there is: {known})")
+    refused = refuse_malformed(record, "sdk") or refuse_missing_code(record.run, code, "sdk")
+    if refused is not None:
+        return refused
     callsite.claim_user_folders(code.roots)
-    tape = _make_tape(code, options)
-    says = _replay_for_outcome(record.run, workflow, code, options, tape)
     converter = code.settings.get("data_converter") or DataConverter.default
-    return judge_replay(
-        ReplayCase(
-            record,
-            tape,
-            says,
-            make_payload_decoder(converter),
-            _get_drift_policy(code, options),
-            steps=_keeps_steps(options),
-        )
-    )
-
-
-def _keeps_steps(options: Options) -> bool:
-    return options.steps or options.snapshot is not None
-
-
-def _make_tape(code: Code, options: Options) -> recorder.Tape:
-    converter = code.settings.get("data_converter")
+    # A codec encodes commands in place, and a plugin may bring one along.
+    copies = bool(code.settings.get("plugins")) or needs_codec(converter)
     watch = guard.SideEffectWatch(callsite.site_of_stack, options.guard) if options.watch or options.guard else None
-    return recorder.Tape(
-        snapshot=options.snapshot,
-        copies=bool(code.settings.get("plugins")) or (converter is not None and converter.payload_codec is not None),
-        guard=watch,
-    )
+    tape = recorder.Tape(snapshot=options.snapshot, copies=copies, guard=watch)
+    outcome = _replay_for_outcome(record.run, code, options, tape)
+    keeps_steps = options.steps or options.snapshot is not None
+    decode, policy = make_payload_decoder(converter), get_drift_policy(code, options)
+    return judge_replay(ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps))
 
 
-def _get_drift_policy(code: Code, options: Options) -> dict[str, Level]:
-    """Return the drift policy: headers are ignored if the code is loaded without the interceptors that write them."""
-    settings = code.settings
-    own: dict[str, Level] = {} if settings.get("interceptors") or settings.get("plugins") else {"header": "ignore"}
-    return {**own, **options.policy}
-
-
-def _replay_for_outcome(run: Run, workflow: type, code: Code, options: Options, tape: recorder.Tape) -> ReplayerOutcome:
+def _replay_for_outcome(run: Run, code: Code, options: Options, tape: recorder.Tape) -> ReplayerOutcome:
     settings = dict(code.settings)
+    workflow = code.workflow_class(run.workflow_type)
     runner = RecordedContextRunner(make_recording_runner(settings.get("workflow_runner"), options.sandbox), run)
     outside = RecordedContextRunner(make_recording_runner(settings.get("unsandboxed_workflow_runner"), OFF), run)
     settings |= {"workflow_runner": runner, "unsandboxed_workflow_runner": outside, "workflows": [workflow]}

@@ -8,6 +8,9 @@ from typing import Any
 from replaytool.engines.temporal.replay.command_fields import drop_none_values, format_duration, parse_duration
 from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.model.verdict import Match
+from replaytool.replay.code.user_code import Code
+from replaytool.replay.compare.drift import Level
+from replaytool.replay.options import Options
 
 Fields = Mapping[str, Any]
 _TO_CLOSE, _TO_START = "scheduleToCloseTimeout", "scheduleToStartTimeout"
@@ -21,6 +24,13 @@ def normalize_pair(pair: Match, record: Record) -> tuple[Fields, Fields]:
         recorded = _drop_inherited_fields(recorded, produced, _INHERITED[pair.expected.kind])
     fill = _FILLED.get(pair.expected.kind)
     return recorded, fill(produced, record) if fill else produced
+
+
+def get_drift_policy(code: Code, options: Options) -> dict[str, Level]:
+    """Return the drift policy: headers are ignored if the code is loaded without the interceptors that write them."""
+    writes_headers = code.settings.get("interceptors") or code.settings.get("plugins")
+    own: dict[str, Level] = {} if writes_headers else {"header": "ignore"}
+    return {**own, **options.policy}
 
 
 # Where the code leaves these out, the server takes them from the run or from its own settings.

@@ -32,16 +32,16 @@ class ActivationStep:
 class Stepper:
     """Steps one run; the caller may stop at any activation, and go on past a mismatch or past the end."""
 
-    def __init__(self, replay: Replay, driven: InstanceDriver, *, keep: bool = False) -> None:
+    def __init__(self, machines: Replay, driver: InstanceDriver, *, keep: bool = False) -> None:
         self._keeps = keep
-        self.replay = replay
-        self.driven = driven
-        self.says = ReplayerOutcome("ok")
-        self.is_plain = False
+        self.machines = machines
+        self.driver = driver
+        self.outcome = ReplayerOutcome("ok")
+        self.is_clean = False
         """Whether the run passed, no command is left over, and no check was left out for a missing SDK flag."""
-        self.before: Callable[[WorkflowActivation], None] | None = None
+        self.before_activation: Callable[[WorkflowActivation], None] | None = None
         """Called with each activation before the code gets it."""
-        self.inside: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.stay_inside: Callable[[], AbstractContextManager[None]] = nullcontext
         """Opened after the first activation and held, instead of once for each activation."""
         self.is_brief = False
         """Whether activations after the first are built as plain objects, which is faster than protos."""
@@ -49,41 +49,43 @@ class Stepper:
     def run_steps(self) -> Generator[ActivationStep]:
         """Yield each step; the instance is torn down when the generator ends or is closed, unless it is kept."""
         try:
-            fault = self.replay.begin()
+            fault = self.machines.begin()
             if fault is not None:
-                self.says = ReplayerOutcome("history", _PREFIXES[fault.kind] + fault.message, self.replay.last_id + 1)
+                self.outcome = ReplayerOutcome(
+                    "history", _PREFIXES[fault.kind] + fault.message, self.machines.last_id + 1
+                )
                 return
             yield from self._run_activations()
         finally:
             if not self._keeps:
-                self.driven.evict()
+                self.driver.evict()
 
     def _run_activations(self) -> Iterator[ActivationStep]:
-        while (activation := self.replay.next_activation()) is not None:
-            if self.before is not None:
-                self.before(activation)
-            answer = self.driven.activate(activation)
-            self.replay.teller.is_brief = self.is_brief
-            fault = None if answer.failure is not None else self.replay.complete(answer.commands)
+        while (activation := self.machines.next_activation()) is not None:
+            if self.before_activation is not None:
+                self.before_activation(activation)
+            answer = self.driver.activate(activation)
+            self.machines.teller.is_brief = self.is_brief
+            fault = None if answer.failure is not None else self.machines.complete(answer.commands)
             if answer.failure is not None or fault is not None:
-                self.says = self._failed_step_outcome(answer, fault)
+                self.outcome = self._failed_step_outcome(answer, fault)
                 yield ActivationStep(activation, answer, fault)
                 return
-            if self.replay.astray and self.says.word == "ok":
-                self.says = self._first_skipped_outcome()
+            if self.machines.astray and self.outcome.word == "ok":
+                self.outcome = self._first_skipped_outcome()
             yield ActivationStep(activation, answer)
-        line = self.replay.line
-        self.is_plain = (
+        line = self.machines.line
+        self.is_clean = (
             not self.skipped_mismatches
             and not line.has_leftovers
-            and not self.replay.flags.left_out
-            and self.replay.is_told
+            and not self.machines.flags.left_out
+            and self.machines.is_told
         )
 
     @property
     def skipped_mismatches(self) -> list[Parting]:
         """The mismatches so far, if the run goes on past them."""
-        return self.replay.astray.partings if self.replay.astray else []
+        return self.machines.astray.partings if self.machines.astray else []
 
     def _first_skipped_outcome(self) -> ReplayerOutcome:
         told = next((one for one in self.skipped_mismatches if one.is_told), None)
@@ -91,27 +93,24 @@ class Stepper:
 
     def _failed_step_outcome(self, answer: ActivationAnswer, fault: Fault | None) -> ReplayerOutcome:
         """Return the outcome of a failed step: past the end of the record, the SDK's replayer ignores every failure."""
-        if not self.replay.replaying:
+        if not self.machines.replaying:
             return ReplayerOutcome("ok")
-        return (
-            ReplayerOutcome("code", answer.failure or "")
-            if fault is None
-            else _fault_outcome(fault, self.replay.last_id + 1)
-        )
+        if fault is None:
+            return ReplayerOutcome("code", answer.failure or "")
+        return _fault_outcome(fault, self.machines.last_id + 1)
 
     def release_machines(self) -> None:
         """Break the reference cycle of machines and queue, so that they are freed at once."""
-        del self.replay.line
+        del self.machines.line
 
     def step_past_end(self, tell: Callable[[Replay], None]) -> ActivationStep:
         """Send one more activation past the end of the record; `tell` queues its jobs."""
-        self.replay.replaying = False
-        tell(self.replay)
-        activation = self.replay.next_activation()
-        if activation is None:
-            raise AssertionError("nothing was told")
-        answer = self.driven.activate(activation)
-        return ActivationStep(activation, answer, self.replay.line.take(answer.commands))
+        self.machines.replaying = False
+        tell(self.machines)
+        activation = self.machines.next_activation()
+        assert activation is not None, "`tell` queues at least one job"
+        answer = self.driver.activate(activation)
+        return ActivationStep(activation, answer, self.machines.line.take(answer.commands))
 
 
 def _fault_outcome(fault: Fault, event_id: int) -> ReplayerOutcome:

@@ -6,13 +6,17 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
+from replaytool.engines.temporal.core.command_queue import Line
 from replaytool.engines.temporal.replay.command_kinds import describe_command
 from replaytool.engines.temporal.replay.findings import Findings, lay_beside, with_matches
+from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import Record
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
 from replaytool.engines.temporal.sdk.recorder import Activation, Tape
 from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome
+from replaytool.model.history import Run
 from replaytool.model.verdict import (
     STILL_FAILS,
     WOULD_PROCEED,
@@ -26,6 +30,7 @@ from replaytool.model.verdict import (
     Verdict,
 )
 from replaytool.replay import call_site as callsite
+from replaytool.replay.code.user_code import Code
 from replaytool.replay.compare import advice, drift
 from replaytool.replay.compare.mismatch import Mismatch
 from replaytool.replay.isolation.memory import is_out_of_memory
@@ -40,17 +45,31 @@ class ReplayCase:
 
     record: Record
     tape: Tape
-    says: ReplayerOutcome
+    outcome: ReplayerOutcome
     decode: drift.Decode
     policy: Mapping[str, drift.Level]
     engine: str = "sdk"
     steps: bool = False
 
 
+def refuse_malformed(record: Record, engine: str) -> Verdict | None:
+    """Return `unverified` for a history on which the SDK's replayer would hang."""
+    malformed = record.malformed()
+    return Verdict("unverified", f"the history is malformed: {malformed}", engine=engine) if malformed else None
+
+
+def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
+    """Return `unverified` if there is no code for the run's workflow type."""
+    if code.workflow_class(run.workflow_type) is not None:
+        return None
+    known = ", ".join(code.definitions) or "none"
+    return Verdict("unverified", f"no code for workflow type {run.workflow_type!r} (known: {known})", engine=engine)
+
+
 def judge_replay(case: ReplayCase) -> Verdict:
     """Return the verdict on one replay."""
     found = lay_beside(case.record, case.tape.activations)
-    verdict = _JUDGES[case.says.word](case, found)
+    verdict = _JUDGES[case.outcome.word](case, found)
     notes = (_BLIND,) if case.record.blind else ()
     hazards = case.tape.guard.found_hazards if case.tape.guard else ()
     steps = with_matches(found) if case.steps else ()
@@ -69,7 +88,7 @@ def _judge_passed(case: ReplayCase, found: Findings) -> Verdict:
         return _judge_leftovers(case, found)
     drifts = _find_drifts(case, found)
     stuck = WOULD_PROCEED if case.record.stuck_on and last and not last.replaying else None
-    following = tuple(_decode_command(case, one) for one in found.next)
+    following = tuple(decode_fields(one, case.decode) for one in found.next)
     reason = _describe_pass(drifts, stuck, following)
     return Verdict("drift" if drifts else "ok", reason, stuck=stuck, next=following, drift=drifts)
 
@@ -96,13 +115,12 @@ def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:
     matched = [one.expected.event_id for one in found.pairs.matched]
     event_id = next((one.event_id for one in behind if one.event_id not in matched), case.record.last_id + 1)
     event = case.record.by_id.get(event_id)
-    scene = advice.DivergenceScene(
-        _empty_expectation(event_id), extra, (), found.leftovers[1:], advice.source_of_site(extra.call_site)
-    )
+    nothing = Expected(event_id, "", "", "")
+    scene = advice.DivergenceScene(nothing, extra, (), found.leftovers[1:], advice.source_of_site(extra.call_site))
     divergence = Divergence(
         event_id=event_id,
-        expected=None if event is None else _decode_expected(case, case.record.expected(event)),
-        actual=_decode_command(case, extra),
+        expected=None if event is None else decode_fields(case.record.expected(event), case.decode),
+        actual=decode_fields(extra, case.decode),
         call_site=extra.call_site,
         last_matched_event_id=matched[-1] if matched else None,
         before=tuple(_decode_pair(case, one) for one in found.pairs.matched[-5:]),
@@ -115,23 +133,19 @@ def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:
     return Verdict("diverged", reason, divergence=divergence)
 
 
-def _empty_expectation(event_id: int) -> Expected:
-    return Expected(event_id, "", "", "")
-
-
 def _judge_nondeterminism(case: ReplayCase, found: Findings) -> Verdict:
     """Judge nondeterminism: the SDK names the event, our own matching names the command."""
-    mismatch, event_id = found.mismatch, case.says.event_id
+    mismatch, event_id = found.mismatch, case.outcome.event_id
     if mismatch is not None and mismatch.expected.event_id == event_id:
         return _build_diverged_verdict(case, found, mismatch, "", confirmed=True)
     event = case.record.by_id.get(event_id or 0)
     if event is None:
-        where = mismatch or Mismatch(_empty_expectation(event_id or 0), None)
-        return _build_diverged_verdict(case, found, where, f" (the SDK says: {case.says.message})")
+        where = mismatch or Mismatch(Expected(event_id or 0, "", "", ""), None)
+        return _build_diverged_verdict(case, found, where, f" (the SDK says: {case.outcome.message})")
     if mismatch is not None and mismatch.expected.event_id < event.event_id and mismatch.only_strict:
         return _build_diverged_verdict(case, found, mismatch, f" (the SDK notices at event {event_id} only)")
     told = Mismatch(case.record.expected(event), found.leftovers[0] if found.leftovers else None)
-    return _build_diverged_verdict(case, found, told, f" (the SDK says: {case.says.message})", confirmed=True)
+    return _build_diverged_verdict(case, found, told, f" (the SDK says: {case.outcome.message})", confirmed=True)
 
 
 def _build_diverged_verdict(
@@ -145,8 +159,8 @@ def _build_diverged_verdict(
     divergence = found.pairs.make_divergence(mismatch, advice.advise_on_divergence(scene))
     told = replace(
         divergence,
-        expected=_decode_expected(case, mismatch.expected),
-        actual=_decode_command(case, mismatch.actual) if mismatch.actual else None,
+        expected=decode_fields(mismatch.expected, case.decode),
+        actual=decode_fields(mismatch.actual, case.decode) if mismatch.actual else None,
         call_site=site,
         before=tuple(_decode_pair(case, pair) for pair in divergence.before),
     )
@@ -179,11 +193,11 @@ def _judge_code_failure(case: ReplayCase, found: Findings) -> Verdict:
     """Judge a failed task, or an input that could not be read."""
     last = case.tape.current
     if last is None:
-        if is_out_of_memory(case.says.message):
+        if is_out_of_memory(case.outcome.message):
             raise MemoryError
-        return Verdict("unverified", f"the code cannot start this run: {case.says.message}")
+        return Verdict("unverified", f"the code cannot start this run: {case.outcome.message}")
     if found.mismatch is not None and not found.mismatch.only_strict:
-        return _build_diverged_verdict(case, found, found.mismatch, f" (then the code fails: {case.says.message})")
+        return _build_diverged_verdict(case, found, found.mismatch, f" (then the code fails: {case.outcome.message})")
     return _build_failed_verdict(case, found, last)
 
 
@@ -205,14 +219,14 @@ def _build_failed_verdict(case: ReplayCase, found: Findings, last: Activation) -
     stuck = STILL_FAILS if case.record.stuck_on and not last.replaying else None
     reason = f"{'stuck: still fails' if stuck else 'a task fails'}{at}: {failure.type}: {failure.message}"
     hidden = ("the SDK's replayer passes this run: it ignores failures after the last completed task",)
-    return Verdict("failed", reason, stuck=stuck, failure=failure, notes=hidden if case.says.word == "ok" else ())
+    return Verdict("failed", reason, stuck=stuck, failure=failure, notes=hidden if case.outcome.word == "ok" else ())
 
 
 def _build_failure(case: ReplayCase, last: Activation) -> Failure:
     error = last.error
-    deadlock = last.deadlocked or not last.done or _DEADLOCK in case.says.message
+    deadlock = last.deadlocked or not last.done or _DEADLOCK in case.outcome.message
     kind = "Deadlock" if deadlock else type(error).__name__ if error else "TaskFailed"
-    message = "the code does not yield" if deadlock else _describe_exception(error) if error else case.says.message
+    message = "the code does not yield" if deadlock else _describe_exception(error) if error else case.outcome.message
     site = last.kept_at if deadlock else callsite.site_of_exception(error) or last.kept_at
     return Failure(_find_failure_event(case.record, last), kind, message, site, callsite.user_traceback(error))
 
@@ -233,20 +247,50 @@ def _find_failure_event(record: Record, last: Activation) -> int:
 def _judge_odd_history(case: ReplayCase, found: Findings) -> Verdict:
     """Judge a history that sdk-core rejects: a mismatch before that point is the code's, the rest is not."""
     if found.mismatch is not None and not found.mismatch.only_strict:
-        return _build_diverged_verdict(case, found, found.mismatch, f" (the SDK says: {case.says.message})")
-    return Verdict("unverified", f"the SDK cannot replay this history: {case.says.message}")
+        return _build_diverged_verdict(case, found, found.mismatch, f" (the SDK says: {case.outcome.message})")
+    return Verdict("unverified", f"the SDK cannot replay this history: {case.outcome.message}")
 
 
-def _decode_command(case: ReplayCase, command: Command) -> Command:
-    return replace(command, fields=drift.decode_payloads(command.fields, case.decode))
+_Side = TypeVar("_Side", Command, Expected)
 
 
-def _decode_expected(case: ReplayCase, expected: Expected) -> Expected:
-    return replace(expected, fields=drift.decode_payloads(expected.fields, case.decode))
+def decode_fields(side: _Side, decode: drift.Decode) -> _Side:
+    """Return one side of a comparison with its payloads as plain values."""
+    return replace(side, fields=drift.decode_payloads(side.fields, decode))
 
 
 def _decode_pair(case: ReplayCase, pair: Match) -> Match:
-    return Match(_decode_expected(case, pair.expected), _decode_command(case, pair.actual))
+    return Match(decode_fields(pair.expected, case.decode), decode_fields(pair.actual, case.decode))
+
+
+def judge_unrepeated_pass(
+    record: Record, outcome: ReplayerOutcome, queue: Line, decode: drift.Decode, site: CallSite | None
+) -> Verdict:
+    """Judge an ending of the first pass that no recorded pass repeated, so that no call site is known.
+
+    `site` is a line with a known side effect, the likely cause of the different ending.
+    """
+    if outcome.word == "history":
+        return Verdict("unverified", f"the SDK cannot replay this history: {outcome.message}", engine="direct")
+    if outcome.word == "code":
+        failure = Failure(record.last_id, "TaskFailed", outcome.message, site)
+        return Verdict("failed", f"a task fails: {outcome.message}", engine="direct", failure=failure)
+    if outcome.word == "ok" and not queue.has_leftovers:
+        return Verdict("drift", "same commands, different values", engine="direct")
+    reason, refused = outcome.message, queue.refused
+    if outcome.word == "ok":
+        reason = "the code asks for a command that the history does not have"
+        refused = next(one for one in queue.waiting if one.command is not None)
+    actual = refused.command if refused is not None else None
+    event = record.by_id.get(outcome.event_id or 0)
+    divergence = Divergence(
+        event_id=outcome.event_id or record.last_id + 1,
+        expected=decode_fields(record.expected(event), decode) if event is not None else None,
+        actual=decode_fields(CommandTranslator().translate_command(actual, None), decode) if actual else None,
+        call_site=site,
+        last_matched_event_id=record.events[queue.matched[-1].place].event_id if queue.matched else None,
+    )
+    return Verdict("diverged", reason, engine="direct", divergence=divergence)
 
 
 _JUDGES: dict[str, Callable[[ReplayCase, Findings], Verdict]] = {

@@ -11,83 +11,77 @@ import builtins
 import dataclasses
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.workflow import Info
 
-from replaytool.engines.temporal.sdk.private import InSandbox, RestrictedProxy, WorkflowDefinition, set_in_sandbox
+from replaytool.engines.temporal.sdk.private import InSandbox, RestrictedProxy, SandboxInstance, set_in_sandbox
+from replaytool.engines.temporal.sdk.recording_runner import LazyRunner
 from replaytool.replay.isolation.module_state import watch_modules
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
-class SharedSandbox(WorkflowRunner):
+
+class SharedSandbox(LazyRunner):
     """A runner with one sandbox for each workflow type."""
 
     def __init__(self, inner: SandboxedWorkflowRunner) -> None:
-        self.inner = inner
-        self._boxes: dict[type, _SandboxImport] = {}
+        super().__init__(inner)
+        self._imports: dict[type, _SandboxImport] = {}
         self.leaking: set[type] = set()
         """Types whose modules carry state from one run to the next."""
-
-    def prepare_workflow(self, defn: WorkflowDefinition) -> None:
-        """Do nothing: the first instance shows whether the module can be imported."""
-
-    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
-        """Pass the types on to the SDK's sandbox."""
-        self.inner.set_worker_level_failure_exception_types(types)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Return an instance in its type's sandbox, or in a sandbox of its own."""
         kind = det.defn.cls
         if kind in self.leaking:
             return self.inner.create_instance(det)
-        box = self._boxes.get(kind)
-        if box is None:
+        found = self._imports.get(kind)
+        if found is None:
             first = self.inner.create_instance(det)
-            self._boxes[kind] = _SandboxImport(first)
+            assert isinstance(first, SandboxInstance), "only the SDK's own sandbox is shared"
+            self._imports[kind] = _SandboxImport(first)
             return first
-        return box.create_instance(det)
+        return found.create_instance(det)
 
     def check_after_run(self, kind: type) -> bool:
         """Check the sandbox after a run and return whether the next run can use it."""
-        box = self._boxes.get(kind)
-        if box is None or box.is_unchanged():
+        found = self._imports.get(kind)
+        if found is None or found.is_unchanged():
             return True
-        del self._boxes[kind]
+        del self._imports[kind]
         self.leaking.add(kind)
         return False
 
-    @contextmanager
-    def enter_for_run(self, kind: type) -> Iterator[None]:
+    def enter_for_run(self, kind: type) -> AbstractContextManager[None]:
         """Enter the sandbox for a whole run instead of for each activation."""
-        box = self._boxes.get(kind)
-        if box is None:
-            yield
-            return
-        with box.enter_importer():
-            yield
+        found = self._imports.get(kind)
+        return found.enter_importer() if found is not None else nullcontext()
 
 
 class _SandboxImport:
     """A sandbox importer that has imported one workflow's modules, and the state of their globals."""
 
-    def __init__(self, first: Any) -> None:
-        self.importer = first.importer
-        self.workflow = first.globals_and_locals["__temporal_workflow_class"]
-        self.runner = first.globals_and_locals["__temporal_runner_class"]
+    def __init__(self, first: SandboxInstance) -> None:
+        self._importer = first.importer
+        names: dict[str, Any] = first.globals_and_locals
+        self._workflow, self._runner = names["__temporal_workflow_class"], names["__temporal_runner_class"]
         self.is_entered = False
-        modules = [module for name, module in self.importer.new_modules.items() if self._is_own_module(name, module)]
-        self._modules = len(self.importer.new_modules)
-        self._watched = watch_modules(modules)
+        modules = self._importer.new_modules
+        self._module_count = len(modules)
+        self._watched = watch_modules([module for name, module in modules.items() if _is_own_module(name, module)])
 
     @contextmanager
     def enter_importer(self) -> Iterator[None]:
-        context = self.importer.restriction_context
-        with self.importer.applied(), _use_fast_isinstance():
+        context = self._importer.restriction_context
+        with self._importer.applied(), _use_fast_isinstance():
             set_in_sandbox(True)
             context.is_runtime = context.in_activation = self.is_entered = True
             try:
@@ -97,26 +91,30 @@ class _SandboxImport:
                 set_in_sandbox(False)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        inside = self.call_inside(InSandbox, det, self._runner, self._workflow)
+        return _SandboxedInstance(self, inside, det.info)
+
+    def call_inside(self, call: Callable[_P, _T], *args: _P.args, **options: _P.kwargs) -> _T:
         if self.is_entered:
-            return _SandboxedInstance(self, InSandbox(det, self.runner, self.workflow), det)
+            return call(*args, **options)
         with self.enter_importer():
-            return _SandboxedInstance(self, InSandbox(det, self.runner, self.workflow), det)
+            return call(*args, **options)
 
     def is_unchanged(self) -> bool:
         """Return whether the modules' globals are unchanged and no module was imported since."""
-        if self._watched is None or len(self.importer.new_modules) != self._modules:
+        if self._watched is None or len(self._importer.new_modules) != self._module_count:
             return False
         return self._watched.is_unchanged()
 
-    def _is_own_module(self, name: str, module: Any) -> bool:
-        """Return whether a module was imported for the sandbox alone; the rest are shared by the process."""
-        if name in ("sys", "builtins", "__main__") or not isinstance(module, types.ModuleType):
-            return False
-        return module is not self._get_process_modules().get(name) and not _is_stdlib_module(module)
 
-    @staticmethod
-    def _get_process_modules() -> Any:
-        return getattr(sys.modules, "orig", sys.modules)
+def _is_own_module(name: str, module: object) -> bool:
+    """Return whether a module was imported for the sandbox alone; the rest are shared by the process."""
+    if name in ("sys", "builtins", "__main__") or not isinstance(module, types.ModuleType):
+        return False
+    # Inside, the SDK puts a wrapper in place of `sys.modules`, and the process's modules are its `orig`.
+    of_process = getattr(sys.modules, "orig", sys.modules)
+    is_stdlib = module.__name__.partition(".")[0] in sys.stdlib_module_names
+    return module is not of_process.get(name) and not is_stdlib
 
 
 @contextmanager
@@ -143,27 +141,17 @@ def _use_fast_isinstance() -> Iterator[None]:
             builtins.isinstance = careful
 
 
-def _is_stdlib_module(module: types.ModuleType) -> bool:
-    return module.__name__.partition(".")[0] in sys.stdlib_module_names
-
-
 class _SandboxedInstance(WorkflowInstance):
     """A workflow instance inside a shared sandbox."""
 
-    def __init__(self, box: _SandboxImport, inside: InSandbox, details: WorkflowInstanceDetails) -> None:
-        self._box = box
+    def __init__(self, imported: _SandboxImport, inside: InSandbox, info: Info) -> None:
+        self._call_inside = imported.call_inside
         self._inside = inside
-        self._details = details
+        self._info = info
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         """Run the activation inside the sandbox."""
-        return self._call_inside(self._inside.activate, act)  # type: ignore[no-any-return]
-
-    def _call_inside(self, call: Callable[..., Any], *args: Any) -> Any:
-        if self._box.is_entered:
-            return call(*args)
-        with self._box.enter_importer():
-            return call(*args)
+        return self._call_inside(self._inside.activate, act)
 
     def get_serialization_context(self, command_info: Any) -> Any:
         """Ask the instance inside."""
@@ -173,25 +161,28 @@ class _SandboxedInstance(WorkflowInstance):
         """Ask the instance inside."""
         return self._call_inside(self._inside.get_external_store_context, command_info)
 
-    def get_info(self) -> Any:
+    def get_info(self) -> Info:
         """Return the info that the instance was made with."""
-        return self._details.info
+        return self._info
 
     def get_thread_id(self) -> int | None:
         """Ask the instance inside."""
-        found: int | None = self._inside.instance.get_thread_id()
-        return found
+        return self._inside.instance.get_thread_id()
 
 
-def share_sandbox(given: WorkflowRunner | None) -> WorkflowRunner:
+def share_sandbox(given: WorkflowRunner) -> WorkflowRunner:
     """Return the runner with a shared sandbox; a runner class of the user's is returned as it is."""
-    if given is None:
-        return SharedSandbox(SandboxedWorkflowRunner())
-    if type(given) is SandboxedWorkflowRunner:
-        return SharedSandbox(dataclasses.replace(given))
-    return given
+    return SharedSandbox(dataclasses.replace(given)) if type(given) is SandboxedWorkflowRunner else given
 
 
-def enter_sandbox(runner: WorkflowRunner, workflow: type) -> AbstractContextManager[Any]:
+def enter_sandbox(runner: WorkflowRunner, workflow: type | None) -> AbstractContextManager[None]:
     """Enter this workflow's shared sandbox for a whole run; do nothing if the runner shares none."""
-    return runner.enter_for_run(workflow) if isinstance(runner, SharedSandbox) else nullcontext()
+    if isinstance(runner, SharedSandbox) and workflow is not None:
+        return runner.enter_for_run(workflow)
+    return nullcontext()
+
+
+def check_sandbox(runner: WorkflowRunner, workflow: type | None) -> None:
+    """Check after a run whether the next one can use this workflow's shared sandbox."""
+    if isinstance(runner, SharedSandbox) and workflow is not None:
+        runner.check_after_run(workflow)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,11 +17,20 @@ from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Replayer, WorkflowInstance
+from temporalio.worker import Replayer, WorkflowInstance, WorkflowRunner
 
-from replaytool.engines.temporal.sdk import codec as conversion
-from replaytool.engines.temporal.sdk.private import SandboxInstance, WorkflowWorker, load_default_build_id
+from replaytool.engines.temporal.sdk.codec import ActivationCodec, needs_codec
+from replaytool.engines.temporal.sdk.private import (
+    SandboxInstance,
+    WorkflowInstanceImpl,
+    WorkflowWorker,
+    load_default_build_id,
+)
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime
+from replaytool.engines.temporal.sdk.recorder import Tape
+from replaytool.engines.temporal.sdk.recording_runner import LazyRunner
+from replaytool.model.history import Run
+from replaytool.replay import call_site as callsite
 from replaytool.replay import line_coverage as reach
 from replaytool.replay.isolation.limits import DEADLOCK, Watchdog
 
@@ -46,39 +53,41 @@ class ActivationAnswer:
 class InstanceFactory:
     """A workflow worker that only makes instances and never polls."""
 
-    inner: WorkflowWorker
+    worker: WorkflowWorker
     converter: DataConverter
+    runner: WorkflowRunner
     build_id: str | None
-    own_namespace: str
+    default_namespace: str
     watchdog: Watchdog | None
     encodes_headers: bool = False
-    _builds: list[str] = field(default_factory=list)
 
     def get_build_id(self) -> str:
-        """Return the build ID of the loaded code, computed on first use: it is slow, and most runs never ask."""
-        if not self._builds:
-            self._builds.append(self.build_id or load_default_build_id())
-        return self._builds[0]
+        """Return the build ID of the loaded code, computed when a run asks for it: that is slow, and most never do."""
+        return self.build_id or _compute_build_id()
 
-    def set_run_context(self, namespace: str | None, task_queue: str | None) -> None:
+    def set_run(self, run: Run) -> None:
         """Set the namespace and task queue of the next run; a missing one is made up as the SDK's replayer does."""
-        self.inner._namespace = namespace or self.own_namespace
-        self.inner._task_queue = task_queue or self.default_task_queue
+        self.worker._namespace = run.namespace or self.default_namespace
+        self.worker._task_queue = run.task_queue or f"replay-{self.build_id}"
 
-    @property
-    def namespace(self) -> str:
-        """The namespace that the run sees."""
-        return self.inner._namespace
+    def note_deadlocks_on(self, tape: Tape) -> None:
+        """Have the watchdog note on the tape at which line it interrupts code that does not yield."""
 
-    @property
-    def default_task_queue(self) -> str:
-        """The task queue that the SDK's replayer makes up."""
-        return f"replay-{self.build_id}"
+        def note_call_site(thread: int) -> None:
+            if tape.current is not None:
+                tape.current.kept_at = callsite.site_of_thread(thread, ACTIVATE_CODE)
+
+        if self.watchdog is not None:
+            self.watchdog.on_interrupt = note_call_site
 
 
-def make_instance_factory(settings: dict[str, Any], *, debug: bool = False) -> InstanceFactory:
+_compute_build_id = cache(load_default_build_id)
+
+
+def make_instance_factory(settings: dict[str, Any]) -> InstanceFactory:
     """Return a factory for these settings, set up as the SDK's Replayer sets up its worker."""
-    replayer = Replayer(**settings)
+    lazy = {name: LazyRunner(settings[name]) for name in _RUNNERS if name in settings}
+    replayer = Replayer(**{**settings, **lazy})
     config = _get_active_config(replayer)
     converter = config.get("data_converter") or DataConverter.default
     runtime = config.get("runtime") or get_silent_runtime()
@@ -102,16 +111,20 @@ def make_instance_factory(settings: dict[str, Any], *, debug: bool = False) -> I
     if flags is not None:
         wanted["default_workflow_logic_flags"] = frozenset(flags)
     known = inspect.signature(WorkflowWorker.__init__).parameters
-    inner = WorkflowWorker(**{name: value for name, value in wanted.items() if name in known})
-    timeout = getattr(inner, "_deadlock_timeout_seconds", 2)
+    worker = WorkflowWorker(**{name: value for name, value in wanted.items() if name in known})
+    timeout = worker._deadlock_timeout_seconds
     return InstanceFactory(
-        inner=inner,
+        worker=worker,
         converter=converter,
+        runner=settings["workflow_runner"],
         build_id=config.get("build_id"),
-        own_namespace=config.get("namespace", "ReplayNamespace"),
-        watchdog=None if debug or timeout is None else Watchdog(timeout),
+        default_namespace=config.get("namespace", "ReplayNamespace"),
+        watchdog=None if timeout is None else Watchdog(timeout),
         encodes_headers=wanted["encode_headers"],
     )
+
+
+_RUNNERS = ("workflow_runner", "unsandboxed_workflow_runner")
 
 
 def _get_active_config(replayer: Replayer) -> Any:
@@ -129,71 +142,67 @@ def _encodes_headers(config: Any) -> bool:
     return behavior is not None and behavior.name != "NO_CODEC"
 
 
-@cache
-def _creation_loop() -> asyncio.AbstractEventLoop:
-    """Return the loop that must be running while an instance is made. It runs nothing: an instance is a loop itself."""
-    return asyncio.new_event_loop()
-
-
-@contextmanager
-def _run_creation_loop() -> Iterator[None]:
-    before = asyncio._get_running_loop()
-    asyncio._set_running_loop(_creation_loop())
-    try:
-        yield
-    finally:
-        asyncio._set_running_loop(before)
+_get_creation_loop = cache(asyncio.new_event_loop)
+"""The loop that must be running while an instance is made. It runs nothing: an instance is a loop itself."""
 
 
 class InstanceDriver:
     """Makes and drives the instance of one run."""
 
-    def __init__(self, worker: InstanceFactory, workflow_id: str) -> None:
-        self._worker = worker
-        self._workflow_id = workflow_id
+    def __init__(self, factory: InstanceFactory, workflow_id: str) -> None:
+        self._factory = factory
         self._instance: WorkflowInstance | None = None
-        self.converts = conversion.needs_codec(worker.converter)
+        self._codec: ActivationCodec | None = None
+        if needs_codec(factory.converter):
+            namespace = factory.worker._namespace
+            self._codec = ActivationCodec(factory.converter, namespace, workflow_id, factory.encodes_headers)
+
+    @property
+    def uses_codec(self) -> bool:
         """Whether a codec or external storage takes part; both work on whole protos."""
+        return self._codec is not None
 
     def activate(self, activation: WorkflowActivation) -> ActivationAnswer:
         """Send an activation to the code and return its answer; an error is an answer too."""
         before = asyncio._get_running_loop()
         try:
-            if self.converts:
-                conversion.decode_in_place(self._worker, activation, self._instance, self._workflow_id)
+            if self._codec is not None:
+                self._codec.decode_in_place(activation, self._instance)
             if self._instance is None:
-                with _run_creation_loop():
-                    self._instance = self._create_instance(activation)
-            completion, is_deadlock = self._activate_guarded(activation)
+                asyncio._set_running_loop(_get_creation_loop())
+                self._instance = self._create_instance(activation)
+                asyncio._set_running_loop(before)
+            completion, is_late = self._activate_guarded(self._instance, activation)
         except Exception as error:
             return self._answer_exception(error)
         except SystemExit as left:  # it would end our process
             return ActivationAnswer(failure=f"4: SystemExit: {left.code}")
         finally:
             asyncio._set_running_loop(before)
-        if is_deadlock:
+        if is_late:
             return ActivationAnswer(failure=DEADLOCK, is_deadlock=True)
-        return self._read_completion(completion)
+        return self._read_completion(self._instance, completion)
 
     def _create_instance(self, activation: WorkflowActivation) -> WorkflowInstance:
         first = next(job.initialize_workflow for job in activation.jobs if job.HasField("initialize_workflow"))
-        return self._worker.inner._create_workflow_instance(activation, first)
+        return self._factory.worker._create_workflow_instance(activation, first)
 
-    def _activate_guarded(self, activation: WorkflowActivation) -> tuple[WorkflowActivationCompletion, bool]:
-        if self._instance is None:
-            raise AssertionError("an instance is made before it is activated")
+    def _activate_guarded(
+        self, instance: WorkflowInstance, activation: WorkflowActivation
+    ) -> tuple[WorkflowActivationCompletion, bool]:
         with reach.trace_activation():
-            if self._worker.watchdog is None:
-                return self._instance.activate(activation), False
-            return self._worker.watchdog.guard_call(self._instance.activate, activation)
+            if self._factory.watchdog is None:
+                return instance.activate(activation), False
+            return self._factory.watchdog.guard_call(instance.activate, activation)
 
-    def _read_completion(self, completion: WorkflowActivationCompletion) -> ActivationAnswer:
+    def _read_completion(
+        self, instance: WorkflowInstance, completion: WorkflowActivationCompletion
+    ) -> ActivationAnswer:
         if completion.HasField("failed"):
             return ActivationAnswer(failure=completion.failed.failure.message)
-        if self.converts:
-            fault = conversion.find_encoding_error(self._worker, completion, self._instance, self._workflow_id)
-            if fault is not None:
-                return ActivationAnswer(failure=fault)
+        fault = self._codec.find_encoding_error(completion, instance) if self._codec is not None else None
+        if fault is not None:
+            return ActivationAnswer(failure=fault)
         return ActivationAnswer(tuple(completion.successful.commands))
 
     def _answer_exception(self, error: Exception) -> ActivationAnswer:
@@ -205,7 +214,7 @@ class InstanceDriver:
         return ActivationAnswer(failure=str(error) or type(error).__name__)
 
     @property
-    def sdk_instance(self) -> Any:
+    def sdk_instance(self) -> WorkflowInstanceImpl | None:
         """The SDK's own instance inside its sandbox; None before the first activation, or if a runner hides it."""
         found: Any = self._instance
         if isinstance(found, SandboxInstance):
@@ -223,7 +232,7 @@ class InstanceDriver:
         self._instance = None
         if instance is None:
             return
-        if inner is not None and not getattr(inner, "_tasks", True):
+        if inner is not None and not inner._tasks:
             inner.__dict__ = {"_deleting": True}  # keeps its `__del__` from warning about results nobody read
             return
         before = asyncio._get_running_loop()
@@ -233,3 +242,7 @@ class InstanceDriver:
             pass  # tasks that ignore their cancellation: the SDK would try for ever
         finally:
             asyncio._set_running_loop(before)
+
+
+ACTIVATE_CODE = InstanceDriver.activate.__code__
+"""Frames below this function's on a stack do not belong to the run."""

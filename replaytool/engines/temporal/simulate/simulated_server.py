@@ -56,7 +56,7 @@ class SimulatedServer:
 
     def __init__(self, course: Stepper, world: SimulationState) -> None:
         self._course = course
-        self._replay = course.replay
+        self._replay = course.machines
         self._world = world
         self._heap: list[tuple[int, int, Act]] = []
         self._number = count()
@@ -72,7 +72,7 @@ class SimulatedServer:
         for told in self._course.run_steps():
             if not told.activation.is_replaying:
                 self._collect_update_answers(told.answer.commands)
-        trouble = self._course.says.message if self._course.says.word != "ok" else ""
+        trouble = self._course.outcome.message if self._course.outcome.word != "ok" else ""
         if told is not None and told.answer.failure is not None:
             trouble = trouble or told.answer.failure
         if trouble:
@@ -312,7 +312,7 @@ class SimulatedServer:
     @property
     def has_drawn_random(self) -> bool:
         """Return whether the code has drawn random numbers since the run got its seed."""
-        instance = self._course.driven.sdk_instance
+        instance = self._course.driver.sdk_instance
         found = getattr(instance, "_random", None)
         run_id = self._find_seed_run_id()
         return found is not None and found.getstate() != random.Random(seed_of(run_id)).getstate()

@@ -204,7 +204,7 @@ class _ChainSimulator:
             beyond = SimulatedServer(course, self._world)
             end = beyond.run_past_record()
             self.has_drawn |= beyond.has_drawn_random
-            instance = course.driven.sdk_instance
+            instance = course.driver.sdk_instance
             workflow = getattr(instance, "_object", None)
             state = workflow_state(workflow) if workflow is not None else None
             queries = {}

@@ -173,7 +173,7 @@ def test_a_course_goes_on_past_the_end_of_the_record(place: Path) -> None:
             replay.tell(WorkflowActivationJob(signal_workflow=SignalWorkflow(signal_name="ring", input=[door])))
 
     told = course.step_past_end(ring)
-    course.driven.evict()
+    course.driver.evict()
     assert [one.WhichOneof("variant") for one in told.answer.commands] == ["complete_workflow_execution"]
 
 

@@ -190,8 +190,8 @@ def test_it_agrees_with_the_sdk_on_bent_histories(case: str, bend: str, monkeypa
             replayed(case, code, listed, meta["workflow_id"])
     assert seen
     for known, found in seen:
-        if known.says.word == "nondeterminism" and "could not find a matching" not in known.says.message:
-            assert found.mismatch is not None, known.says
-            assert found.mismatch.expected.event_id == known.says.event_id, known.says
-        elif known.says.word == "ok" and known.tape.broken is None:
+        if known.outcome.word == "nondeterminism" and "could not find a matching" not in known.outcome.message:
+            assert found.mismatch is not None, known.outcome
+            assert found.mismatch.expected.event_id == known.outcome.event_id, known.outcome
+        elif known.outcome.word == "ok" and known.tape.broken is None:
             assert found.mismatch is None, found.mismatch

@@ -39,7 +39,7 @@ VALUES: list[Any] = [
 
 def pair() -> tuple[Any, Any]:
     worker = Bench([_Any]).worker()
-    return DataConverter.default._new_payload_converter(), worker.inner._data_converter._new_payload_converter()
+    return DataConverter.default._new_payload_converter(), worker.worker._data_converter._new_payload_converter()
 
 
 def outcome(call: Any, *args: Any) -> Any:
@@ -75,8 +75,8 @@ def test_a_converter_of_ones_own_is_left_alone() -> None:
     converter = DataConverter(payload_converter_class=Own)
     settings = Bench([_Any], converter).settings(UnsandboxedWorkflowRunner())
     worker = make_instance_factory(settings)
-    lean.use_fast_converter(worker.inner)
-    assert worker.inner._data_converter is converter
+    lean.use_fast_converter(worker.worker)
+    assert worker.worker._data_converter is converter
 
 
 @pytest.mark.skipif(not lean._KNOWN, reason="this release of the SDK waits in another way")
