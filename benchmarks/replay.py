@@ -32,7 +32,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.recorded_commands import from_bytes, to_bytes
+from replaytool.engines.temporal.replay.recorded_commands import history_to_json, run_from_json
 from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
 from replaytool.formats.temporal.json_files import TemporalJson
 from replaytool.model.history import Hints, Run
@@ -95,7 +95,7 @@ def ours(runs: list[tuple[Run, bytes]], code: Code, sandbox: str) -> None:
     options = Options(sandbox=sandbox)
     with silence_sdk_logs(), relax_garbage_collector():
         for run, history_bytes in runs:
-            verdict = direct.replay_directly(from_bytes(run, history_bytes), code, options)
+            verdict = direct.replay_directly(run_from_json(run, history_bytes), code, options)
             assert not isinstance(verdict, direct.HandOver), verdict
             assert verdict.verdict == "ok", verdict
 
@@ -125,7 +125,7 @@ def measure(load: Load, code: Code, module: ModuleType) -> dict[str, Any]:
     """All four times of one load, and their ratios."""
     texts = load.texts()
     runs = [read(text) for text in texts]
-    given = [(replace(run, events=()), to_bytes(run)) for run in runs]
+    given = [(replace(run, events=()), history_to_json(run)) for run in runs]
     events = sum(len(run.events) for run in runs)
     del runs
     sdk(texts[:1], module, sandboxed=False)  # whatever is done only once is done now

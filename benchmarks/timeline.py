@@ -23,7 +23,7 @@ from benchmarks.replay import read, timed
 from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.recorded_commands import from_bytes, to_bytes
+from replaytool.engines.temporal.replay.recorded_commands import history_to_json, run_from_json
 from replaytool.model.history import Run
 from replaytool.replay.code.user_code import Code, CodeSpec, load_code
 from replaytool.replay.inspect_state.expressions import parse_expression
@@ -63,7 +63,7 @@ class Given:
 
     def fresh(self) -> Run:
         """The run with its events, read anew."""
-        return from_bytes(self.run, self.history)
+        return run_from_json(self.run, self.history)
 
 
 def given(folder: Path, steps: int, *, state: bool) -> Given:
@@ -72,7 +72,7 @@ def given(folder: Path, steps: int, *, state: bool) -> Given:
     file = folder / ("ledger.py" if state else "steps.py")
     file.write_text(text)
     run = read(history("Steps", steps))
-    return Given(replace(run, events=()), to_bytes(run), load_code(CodeSpec((str(file),))))
+    return Given(replace(run, events=()), history_to_json(run), load_code(CodeSpec((str(file),))))
 
 
 def bare(one: Given) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from replaytool.corpus.source_lines import CountedSource, Thing, covered_features
 from replaytool.engines.temporal.events import labels as deeds
-from replaytool.engines.temporal.replay.recorded_commands import Record
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.model.history import Run
 from replaytool.replay.line_coverage import ReplayCoverage
 
@@ -39,7 +39,7 @@ def _command_names(run: Run) -> Iterator[str]:
     if run.engine != "temporal":
         yield from (f"{event.event_type} {name}".strip() for event, name, _ in deeds.name_events(run.events))
         return
-    for one in Record(run).commands():
+    for one in RecordedHistory(run).recorded_commands():
         if one.event_type != "TimerFired":
             yield one.kind if one.kind in _UNNAMED_COMMANDS else f"{one.kind} {one.name}".strip()
 
@@ -52,7 +52,9 @@ def _event_features(run: Run) -> Iterator[Thing]:
 
 def _patch_features(run: Run) -> Iterator[Thing]:
     if run.engine == "temporal":
-        yield from (("patch", one.name, WITH) for one in Record(run).commands() if one.kind == "patch")
+        yield from (
+            ("patch", one.name, WITH) for one in RecordedHistory(run).recorded_commands() if one.kind == "patch"
+        )
 
 
 def features_of_replay(

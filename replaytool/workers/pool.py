@@ -41,9 +41,9 @@ _MEGABYTE = 1024 * 1024
 
 def work_from_run(key: str, run: Run) -> WorkItem:
     """Return a work item for a run in memory."""
-    from replaytool.engines.temporal.replay.recorded_commands import to_bytes
+    from replaytool.engines.temporal.replay.recorded_commands import history_to_json
 
-    return WorkItem(key, replace(run, events=()), run.history_bytes, lambda: to_bytes(run))
+    return WorkItem(key, replace(run, events=()), run.history_bytes, lambda: history_to_json(run))
 
 
 @dataclass

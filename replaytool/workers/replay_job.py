@@ -12,9 +12,9 @@ NO_MEMORY = "the code ran out of memory"
 
 
 def _replay_request(asked: JobRequest) -> Verdict:
-    from replaytool.engines.temporal.replay.recorded_commands import from_bytes
+    from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 
-    run = from_bytes(asked.run, asked.history)
+    run = run_from_json(asked.run, asked.history)
     verdict = replay(run, asked.code, asked.options, asked.argument.get("engine", "auto"))
     if verdict.failure is not None and verdict.failure.type == "MemoryError":
         failure = replace(verdict.failure, message=NO_MEMORY)

@@ -14,7 +14,7 @@ from replaytool.debug.process.messages import EvaluatedSteps, EvaluateExpression
 from replaytool.debug.process.parent import DebugClient, DebugProcessSetup
 from replaytool.debug.time_travel import TimeTravel
 from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.replay.recorded_commands import to_bytes
+from replaytool.engines.temporal.replay.recorded_commands import history_to_json
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import Moment
 from replaytool.model.history import Run
@@ -40,7 +40,7 @@ class {name}:
 
 
 def walk(run: Run, spec: CodeSpec) -> TimeTravel:
-    return TimeTravel(run, to_bytes(run), CodeMap(spec))
+    return TimeTravel(run, history_to_json(run), CodeMap(spec))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_code_that_crashes_hangs_or_raises_is_an_answer(name: str, nasty: CodeSp
 def walker() -> Iterator[DebugClient]:
     run = recorded("loyalty", "history-rider-02.json")
     spec = CodeSpec(("builds/v1.py",), folder=str(FIXTURES / "loyalty"))
-    found = DebugClient(DebugProcessSetup(spec, str(Path.cwd()), seconds=5), replace(run), to_bytes(run), {})
+    found = DebugClient(DebugProcessSetup(spec, str(Path.cwd()), seconds=5), replace(run), history_to_json(run), {})
     yield found
     found.close_process()
 

@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from replaytool.engines.temporal.core.task_batches import malformed
+from replaytool.engines.temporal.core.task_batches import find_malformation
 from tests.drills.programs.steps import Small
 from tests.drills.programs.writing import edited, program
 from tests.engines.temporal.oracle import Bench, difference, quiet_process, run_of
@@ -187,7 +187,7 @@ def compared(connection: Connection, todo: list[Comparison], folder: str) -> Non
 def _compared(one: Comparison, folder: Path, number: int) -> tuple[str, str | None]:
     text = json.dumps({"events": one.events})
     events = run_of(text).events
-    if malformed(events):
+    if find_malformation(events):
         return "malformed", None
     path = folder / f"program{number}_{time.monotonic_ns()}.py"
     path.write_text(one.source)

@@ -25,7 +25,7 @@ from replaytool.engines.temporal.events.scrubbable_fields import (
     list_fields,
     read_event_type,
 )
-from replaytool.engines.temporal.replay.recorded_commands import from_bytes
+from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
 from replaytool.replay.jobs import JobRequest, WorkerJob
@@ -83,7 +83,7 @@ class _HistoryScrubber:
     tried: dict[tuple[Unit, ...], tuple[list[dict[str, Any]], str | None] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        run = from_bytes(self.asked.run, self.asked.history)
+        run = run_from_json(self.asked.run, self.asked.history)
         self.about = [name for _, name, _ in name_events(run.events)]
         self.events = [json.loads(event.raw) for event in run.events]
         self.before = self.replay_events(self.events, run.workflow_id)
@@ -98,7 +98,7 @@ class _HistoryScrubber:
         return replay(self._make_run(events, workflow_id), self.asked.code, options, engine)
 
     def _make_run(self, events: Sequence[dict[str, Any]], workflow_id: str | None) -> Run:
-        return from_bytes(replace(self.asked.run, workflow_id=workflow_id), _history_json(events).encode())
+        return run_from_json(replace(self.asked.run, workflow_id=workflow_id), _history_json(events).encode())
 
     def candidate_fields(self) -> list[Unit]:
         """Return the fields from outside that would be replaced, in the order of the history."""

@@ -124,9 +124,9 @@ class _DebugServer:
 
     def _open_run(self, what: OpenRun, history: bytes) -> bool:
         from replaytool.engines.temporal.debug.run_states import RunStates
-        from replaytool.engines.temporal.replay.recorded_commands import from_bytes
+        from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 
-        run = from_bytes(what.run, history)
+        run = run_from_json(what.run, history)
         self._run_states = RunStates(run, self._code, self._options, what.builds, self._report_progress)
         self._run_states.record_states()
         return True

@@ -17,7 +17,7 @@ from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.workflow import NondeterminismError
 
-from replaytool.engines.temporal.core.activations import Replay
+from replaytool.engines.temporal.core.activations import WorkflowMachines
 from replaytool.engines.temporal.core.initialize_job import Beginning
 from replaytool.engines.temporal.replay.stepper import Stepper
 from replaytool.engines.temporal.sdk import fast_paths as lean
@@ -127,7 +127,7 @@ class Bench:
         return whole
 
     def _driven(self, worker: InstanceFactory, events: Sequence[Event], workflow_id: str, *, brief: bool) -> Seen:
-        replay = Replay(events, Beginning(workflow_id), worker.get_build_id)
+        replay = WorkflowMachines(events, Beginning(workflow_id), worker.get_build_id)
         course = Stepper(replay, InstanceDriver(worker, workflow_id))
         course.is_brief = brief and not course.driver.uses_codec
         seen = Seen(course.outcome)

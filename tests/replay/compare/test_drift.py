@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from replaytool.engines.temporal.events.payloads import read_plain_value
 from replaytool.engines.temporal.replay.command_fields import fill_retry_policy
-from replaytool.engines.temporal.replay.recorded_commands import Record
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Payload, Run
@@ -112,11 +112,11 @@ def test_paths_are_there_exactly_where_values_differ(before: Any, after: Any) ->
     assert list(find_differing_paths(before, before)) == []
 
 
-def record(run_timeout: str = "0s") -> Record:
+def record(run_timeout: str = "0s") -> RecordedHistory:
     listed = events("activities_in_sequence")
     listed[0]["workflowExecutionStartedEventAttributes"]["workflowRunTimeout"] = run_timeout
     run: Run = bent(listed)
-    return Record(run)
+    return RecordedHistory(run)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An activation put together: the jobs in the order that workflows are promised, and what is known around them."""
+"""Build activations: the jobs in sdk-core's order, and the facts that an activation carries beside them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.bridge.proto.common import WorkerDeploymentVersion
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 
-from replaytool.engines.temporal.core.initialize_job import timestamp
-from replaytool.engines.temporal.core.sdk_flags import Observed
+from replaytool.engines.temporal.core.initialize_job import to_timestamp
+from replaytool.engines.temporal.core.sdk_flags import ObservedFlags
 
 _RANKS = {
     "initialize_workflow": 0,
@@ -26,19 +26,19 @@ _TELLS_SDK_VERSION = "last_sdk_version" in _FIELDS
 _NOT_DEPLOYED = WorkerDeploymentVersion()
 
 
-class Situation(Protocol):
-    """Where a replay stands."""
+class ReplayPosition(Protocol):
+    """What an activation says about the state of the replay."""
 
     run_id: str
     now: int | None
     replaying: bool
     last_id: int
-    flags: Observed
+    flags: ObservedFlags
 
 
 @dataclass(slots=True)
-class Brief:
-    """What an instance reads of an activation: no message is filled, and no job is copied into it."""
+class LightActivation:
+    """The attributes that a workflow instance reads of an activation. Cheaper than the proto: it copies no job."""
 
     run_id: str
     timestamp: Timestamp
@@ -54,43 +54,45 @@ class Brief:
     suggest_continue_as_new_reasons: list[int] = field(default_factory=list)
 
 
-class Teller:
-    """Makes the activations of one run."""
+class ActivationBuilder:
+    """Builds the activations of one run."""
 
     def __init__(self, own_build: Callable[[], str]) -> None:
         self._own_build = own_build
-        """The build of the code at hand: it is what runs once the record is at its end."""
+        """The build ID of the code under test. It runs once the history ends."""
         self._deployed: tuple[tuple[str, str] | None, WorkerDeploymentVersion | None] = (None, None)
         self.is_brief = False
-        """Whether what is told is only looked at, and need not be a message: an instance is made from one."""
+        """Whether a light activation is enough. The first one must be a proto: the instance is created from it."""
 
-    def activation(self, at: Situation, jobs: list[WorkflowActivationJob], task: Any) -> Any:
-        """What to tell the workflow."""
+    def build_activation(self, at: ReplayPosition, jobs: list[WorkflowActivationJob], task: Any) -> Any:
+        """Build the activation for these jobs; `task` is the newest started workflow task."""
         if len(jobs) > 1:
-            jobs.sort(key=_rank)
-        activation = self._brief(at, jobs) if self.is_brief else self._whole(at, jobs)
+            jobs.sort(key=_job_rank)
+        activation = self._build_light_activation(at, jobs) if self.is_brief else self._build_proto_activation(at, jobs)
         if _TELLS_SDK_VERSION:
             activation.last_sdk_version = at.flags.sdk_version
         if task is not None:
-            _add_sizes(activation, task)
+            _add_history_sizes(activation, task)
         return activation
 
-    def _brief(self, at: Situation, jobs: list[WorkflowActivationJob]) -> Brief:
-        deployed = self._deployment(at) or _NOT_DEPLOYED
-        return Brief(at.run_id, timestamp(at.now or 0), at.replaying, at.last_id, jobs, at.flags.lang, deployed)
+    def _build_light_activation(self, at: ReplayPosition, jobs: list[WorkflowActivationJob]) -> LightActivation:
+        deployed = self._deployment_version(at) or _NOT_DEPLOYED
+        return LightActivation(
+            at.run_id, to_timestamp(at.now or 0), at.replaying, at.last_id, jobs, at.flags.lang, deployed
+        )
 
-    def _whole(self, at: Situation, jobs: list[WorkflowActivationJob]) -> WorkflowActivation:
+    def _build_proto_activation(self, at: ReplayPosition, jobs: list[WorkflowActivationJob]) -> WorkflowActivation:
         return WorkflowActivation(
             run_id=at.run_id,
-            timestamp=timestamp(at.now) if at.now is not None else None,
+            timestamp=to_timestamp(at.now) if at.now is not None else None,
             is_replaying=at.replaying,
             history_length=at.last_id,
             jobs=jobs,
             available_internal_flags=at.flags.lang,
-            deployment_version_for_current_task=self._deployment(at),
+            deployment_version_for_current_task=self._deployment_version(at),
         )
 
-    def _deployment(self, at: Situation) -> WorkerDeploymentVersion | None:
+    def _deployment_version(self, at: ReplayPosition) -> WorkerDeploymentVersion | None:
         if not at.replaying:
             at.flags.deployment = ("", self._own_build())
         found = at.flags.deployment
@@ -99,8 +101,8 @@ class Teller:
         return self._deployed[1]
 
 
-def _add_sizes(activation: Any, task: Any) -> None:
-    """What the newest started task says about the history's growth."""
+def _add_history_sizes(activation: Any, task: Any) -> None:
+    """Copy what the newest started task says about the size of the history."""
     if task.history_size_bytes > 0:
         activation.history_size_bytes = task.history_size_bytes
     if task.suggest_continue_as_new:
@@ -108,17 +110,17 @@ def _add_sizes(activation: Any, task: Any) -> None:
     if task.target_worker_deployment_version_changed and "target_worker_deployment_version_changed" in _FIELDS:
         activation.target_worker_deployment_version_changed = True
     if task.suggest_continue_as_new_reasons and "suggest_continue_as_new_reasons" in _FIELDS:
-        found = [_reason(name) for name in task.suggest_continue_as_new_reasons]
+        found = [_continue_as_new_reason(name) for name in task.suggest_continue_as_new_reasons]
         activation.suggest_continue_as_new_reasons.extend(found)
 
 
-def _reason(name: str) -> Any:
+def _continue_as_new_reason(name: str) -> Any:
     kind = _FIELDS["suggest_continue_as_new_reasons"].enum_type
     known = kind.values_by_name if kind is not None else {}
     return known[name].number if name in known else 0
 
 
-def _rank(job: WorkflowActivationJob) -> int:
+def _job_rank(job: WorkflowActivationJob) -> int:
     kind = job.WhichOneof("variant")
     if kind == "resolve_activity" and job.resolve_activity.is_local:
         return _LOCAL

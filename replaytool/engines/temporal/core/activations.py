@@ -1,8 +1,8 @@
-"""Events become the activations that a worker would get, and the commands of a worker are matched with events.
+"""The replay loop of one run: events become activations, and the workflow's commands are matched with events.
 
-This is the loop of the SDK's core without the core: take the next sequence of events, apply it to the machines, look
-ahead to what the workflow already knew in this task, and tell it; put its commands in line; go on. The line is first
-in, first out, and a command event takes its head: that is the whole matching rule.
+This follows sdk-core's `WorkflowMachines`: apply the next batch of events to the state machines, look ahead into the
+batch after it, send one activation, put the workflow's commands into the command queue, and repeat. The queue is
+first in, first out, and a command event takes its front: that is the whole matching rule.
 """
 
 from __future__ import annotations
@@ -18,27 +18,32 @@ from temporalio.bridge.proto.workflow_activation import (
 )
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
-from replaytool.engines.temporal.core.activation_builder import Teller
-from replaytool.engines.temporal.core.command_queue import Line
-from replaytool.engines.temporal.core.initialize_job import Beginning, initialize
-from replaytool.engines.temporal.core.sdk_flags import Observed
-from replaytool.engines.temporal.core.skip_mismatch import Astray
+from replaytool.engines.temporal.core.activation_builder import ActivationBuilder
+from replaytool.engines.temporal.core.command_queue import CommandQueue
+from replaytool.engines.temporal.core.initialize_job import Beginning, build_initialize_job
+from replaytool.engines.temporal.core.sdk_flags import ObservedFlags
+from replaytool.engines.temporal.core.skip_mismatch import MismatchSkipper
 from replaytool.engines.temporal.core.state_machines.base import Fault
 from replaytool.engines.temporal.core.state_machines.local_activity import (
     LOCAL_ACTIVITY,
-    LocalActivity,
-    Resolution,
-    resolution_of,
+    LocalActivityMachine,
+    LocalActivityResolution,
+    read_local_activity_marker,
 )
-from replaytool.engines.temporal.core.state_machines.timer import Task, patch_of
+from replaytool.engines.temporal.core.state_machines.timer import WorkflowTaskMachine, read_patch_marker
 from replaytool.engines.temporal.core.task_batches import (
     TASK_COMPLETED,
     TASK_SCHEDULED,
     TASK_STARTED,
-    Tape,
-    previous_started_id,
+    HistoryBatches,
+    find_previous_started_id,
 )
-from replaytool.engines.temporal.core.update_messages import Message, admitted, requested, update_of
+from replaytool.engines.temporal.core.update_messages import (
+    UpdateRequest,
+    create_update_machine,
+    read_accepted_update,
+    read_admitted_update,
+)
 from replaytool.engines.temporal.events.decoding import DECODERS, RECORDS
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS, FINAL_EVENTS
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
@@ -61,169 +66,174 @@ _ADMITTED, _ACCEPTED = "WorkflowExecutionUpdateAdmitted", "WorkflowExecutionUpda
 _HAS_EVENT_ID = "originating_event_id" in SignalWorkflow.DESCRIPTOR.fields_by_name
 
 
-class Replay:
-    """One run on its way through its record."""
+class WorkflowMachines:
+    """Replay one run: produce its activations and match its commands with its history."""
 
     def __init__(self, events: Sequence[Event], beginning: Beginning, own_build: Callable[[], str] = str) -> None:
-        self.tape = Tape(events)
+        self.tape = HistoryBatches(events)
         self.beginning = beginning
-        self.previous_id = previous_started_id(self.tape.heads)
+        self.previous_id = find_previous_started_id(self.tape.heads)
         self.replaying = self.previous_id > 0
         self.in_last = False
-        self.flags = Observed()
+        self.flags = ObservedFlags()
         self.run_id = ""
-        self.line = Line(self)
-        self.astray: Astray | None = None
-        """There where a mismatch is not to stop the replay."""
+        self.line = CommandQueue(self)
+        self.astray: MismatchSkipper | None = None
+        """Set when the replay continues past a mismatch."""
         self.last_id = 0
-        """The last event applied."""
+        """The id of the last event that was applied."""
         self.now: int | None = None
         self._jobs: list[WorkflowActivationJob] = []
         self._started_id = self._next_started_id = 0
         self._saw_end = False
         self._task: Any = None
-        self._messages: list[Message] = []
+        self._messages: list[UpdateRequest] = []
         self._taken_in: Any = None
-        self.teller = Teller(own_build)
-        first = self.tape.next_completed(0)
+        self.teller = ActivationBuilder(own_build)
+        first = self.tape.next_completed_task(0)
         if first is not None:
-            self.flags.add(first)
+            self.flags.add_completed_task(first)
 
-    # What machines may do to the replay.
+    # What state machines may ask for (`MachineHost`).
 
-    def tell(self, job: WorkflowActivationJob) -> None:
-        """Hand the workflow a job with its next activation."""
+    def queue_job(self, job: WorkflowActivationJob) -> None:
+        """Queue a job for the next activation."""
         self._jobs.append(job)
 
-    def ask(self, machine: Any, kind: str) -> None:
-        """Put one more command of this machine in line."""
-        self.line.issue(machine, kind)
+    def issue_command(self, machine: Any, kind: str) -> None:
+        """Put one more command of this machine into the command queue."""
+        self.line.issue_command(machine, kind)
 
-    def cancel_externally(self, machine: Any) -> None:
-        """Put in line the request to cancel this child."""
-        self.line.cancel_externally(machine)
+    def issue_external_cancel(self, machine: Any) -> None:
+        """Put the request to cancel this child workflow into the command queue."""
+        self.line.issue_external_cancel(machine)
 
-    def cancel_local(self, machine: LocalActivity) -> Fault | None:
-        """The workflow gives up a local activity: what is known of its end is told."""
-        return self.line.cancel_local(machine)
+    def cancel_local_activity(self, machine: LocalActivityMachine) -> Fault | None:
+        """Resolve a cancelled local activity with what the history already records about it."""
+        return self.line.cancel_local_activity(machine)
 
-    def event_time(self) -> int | None:
-        """When the event being applied was recorded."""
+    def current_event_time(self) -> int | None:
+        """Return the time of the event that is being applied, in nanoseconds."""
         return parse_nanoseconds(self._event.event_time)
 
-    def set_clock(self, time: int) -> None:
-        """The workflow's time moves on, and never back."""
+    def advance_clock(self, time: int) -> None:
+        """Advance the workflow's time; it never goes back."""
         if self.now is None or time > self.now:
             self.now = time
 
-    def task_started(self, started_id: int, time: int) -> Fault | None:
-        """A task is under way."""
+    def start_workflow_task(self, started_id: int, time: int) -> Fault | None:
+        """Start a workflow task: its start time becomes the workflow's time."""
         self._started_id = started_id
-        self.set_clock(time)
+        self.advance_clock(time)
         if not self.replaying:
-            self.line.stop_waiting()
+            self.line.stop_waiting_for_markers()
         return None
 
     # The loop.
 
-    def begin(self) -> Fault | None:
-        """Apply the first sequence: a fault here comes before the workflow was told anything."""
-        fault = self._apply_next()[1]
+    def apply_first_batch(self) -> Fault | None:
+        """Apply the first batch. The SDK reports a fault here as an error of the history, not as nondeterminism."""
+        fault = self._apply_next_batch()[1]
         if fault is None and not self._jobs:
-            fault = self._apply_next()[1]
+            fault = self._apply_next_batch()[1]
         return fault
 
     def next_activation(self) -> Any:
-        """What to tell the workflow now; None when there is nothing more to tell."""
+        """Return the next activation, or None when no job is left."""
         if not self._jobs:
             return None
         self.line.peeked.activation += 1
         jobs, self._jobs = self._jobs, []
-        return self.teller.activation(self, jobs, self._task)
+        return self.teller.build_activation(self, jobs, self._task)
 
-    def complete(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
-        """Take the workflow's answer, and apply events until there is something to tell it again."""
-        fault = self.line.take(commands)
+    def complete_activation(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
+        """Take the commands of an activation, then apply events until there is a job again."""
+        fault = self.line.take_commands(commands)
         while fault is None and not self._jobs:
-            count, fault = self._apply_next()
+            count, fault = self._apply_next_batch()
             if not count or not self.replaying:
                 break
         if fault is None:
-            self.line.run_queued()
+            self.line.run_local_activities()
         if self._saw_end:
-            self._jobs.clear()  # the run is over, and nobody is told anything any more
+            self._jobs.clear()  # sdk-core drops pending jobs at the terminal event: no activation follows it
         return fault
 
     @property
     def has_jobs(self) -> bool:
-        """Whether there is something to tell the workflow."""
+        """Whether a job waits for the next activation."""
         return bool(self._jobs)
 
-    def hear(self, event: Event) -> Fault | None:
-        """Past the record: something comes from outside, as this event would tell of it."""
+    def apply_simulated_event(self, event: Event) -> Fault | None:
+        """Apply an event that the history does not hold: a simulation adds it behind the end."""
         self._event = event
         self.last_id += 1
         said = DECODERS[event.event_type](event.raw).attributes
         if event.event_type not in (_ADMITTED, _ACCEPTED):
             return _PLAIN[event.event_type](self, said)
-        found = admitted(said, self.last_id) if event.event_type == _ADMITTED else requested(said)
+        found = (
+            read_admitted_update(said, self.last_id) if event.event_type == _ADMITTED else read_accepted_update(said)
+        )
         if isinstance(found, Fault):
             return found
-        self._begin_update(found)
+        self._start_update(found)
         return None
 
     @property
-    def is_told(self) -> bool:
-        """Whether the whole record was taken in, and no task in it failed after the last one that did not."""
+    def is_fully_replayed(self) -> bool:
+        """Whether the whole history was applied and no task failed after the last completed one."""
         for kind in reversed(self.tape.types):
             if kind in FINAL_EVENTS or kind == TASK_COMPLETED:
-                return self._at_end
+                return self._is_at_end
             if kind in ("WorkflowTaskFailed", "WorkflowTaskTimedOut"):
                 return False
-        return self._at_end
+        return self._is_at_end
 
     @property
-    def _at_end(self) -> bool:
+    def _is_at_end(self) -> bool:
         return self.tape.at >= len(self.tape.heads) - 1
 
-    def _apply_next(self) -> tuple[int, Fault | None]:
-        """Apply one sequence; how many events it had."""
+    def _apply_next_batch(self) -> tuple[int, Fault | None]:
+        """Apply the next batch; return its number of events."""
         if self._saw_end:
             self.replaying = False
             return 0, None
-        taken, self.in_last = self.tape.take(self._started_id)
+        taken, self.in_last = self.tape.take_next_batch(self._started_id)
         events, before = self.tape.heads, self._started_id
         places: Sequence[int] = taken
         if taken and events[taken[0]].event_id <= self.last_id:
             places = [place for place in taken if events[place].event_id > self.last_id]
         if places:
             self.line.peeked.activation = 0
-            self._observe(places)
+            self._observe_completed_tasks(places)
             if self.tape.types[places[-1]] == TASK_STARTED:
                 self._next_started_id = events[places[-1]].event_id
         else:
             self.replaying = False
-        stashed: dict[str, Message] = {}
-        fault = self._apply_all(places, stashed)
+        stashed: dict[str, UpdateRequest] = {}
+        fault = self._apply_events(places, stashed)
         if fault is None and self.tape.looks_ahead:
-            fault = self._look_ahead(self.tape.peek(before), stashed)
-        return len(places), fault or self.line.release_if_idle(bool(self._jobs))
+            fault = self._look_ahead(self.tape.peek_next_batch(before), stashed)
+        return len(places), fault or self.line.release_held_resolutions(bool(self._jobs))
 
-    def _observe(self, places: Sequence[int]) -> None:
-        """Take in what completed tasks say, up to the one that closes the task about to be replayed."""
+    def _observe_completed_tasks(self, places: Sequence[int]) -> None:
+        """Read flags and builds of completed tasks, up to the one that closes the task about to be replayed.
+
+        Flags that a task writes are already active while that task is replayed.
+        """
         types = self.tape.types
         for place in [place for place in places if types[place] == TASK_COMPLETED]:
-            self._take_in(self.tape.record(place).attributes)
-        self._take_in(self.tape.next_completed(self.tape.heads[places[-1]].event_id))
+            self._observe_task_completed(self.tape.read_event(place).attributes)
+        self._observe_task_completed(self.tape.next_completed_task(self.tape.heads[places[-1]].event_id))
 
-    def _take_in(self, said: Any) -> None:
+    def _observe_task_completed(self, said: Any) -> None:
         if said is not None and said is not self._taken_in:
             self._taken_in = said
-            self.flags.add(said)
-            self.flags.add_build(said)
+            self.flags.add_completed_task(said)
+            self.flags.add_worker_build(said)
 
-    def _apply_all(self, places: Sequence[int], stashed: dict[str, Message]) -> Fault | None:
-        """Apply the events of one sequence; this is the loop that a long history spends its time in."""
+    def _apply_events(self, places: Sequence[int], stashed: dict[str, UpdateRequest]) -> Fault | None:
+        """Apply the events of one batch. Replaying a long history spends its time in this loop."""
         tape, by_event, skip = self.tape, self.line.by_event, False
         last = places[-1] if places else 0
         for place in places:
@@ -232,42 +242,42 @@ class Replay:
             if event_id != self.last_id + 1:
                 text = f"History is out of order. Last processed event: {self.last_id}, event id: {event_id}"
                 return Fault("fatal", text)
-            if self.in_last and self.replaying and self._is_new(event_id, kind):
+            if self.in_last and self.replaying and self._is_new_event(event_id, kind):
                 self.replaying = False
-            said = None if skip or self._messages else (tape.records[place] or tape.record(place)).attributes
+            said = None if skip or self._messages else (tape.records[place] or tape.read_event(place)).attributes
             fault: Fault | None
             if said is not None and kind in _FOLLOWS and (machine := by_event.get(said.of)) is not None:
                 if kind == TASK_STARTED:
                     self._task = said
-                fault = machine.on_event(self, kind, said, event_id)
+                fault = machine.apply_event(self, kind, said, event_id)
             elif said is not None and (plain := _PLAIN.get(kind)) is not None:
                 fault = plain(self, said)
             else:
-                fault, skip = self._apply_other(place, place + 1 if place < last else None, stashed, skip)
-            if fault is not None and not (self.astray and self.astray.passes(self, place, fault)):
+                fault, skip = self._apply_rare_event(place, place + 1 if place < last else None, stashed, skip)
+            if fault is not None and not (self.astray and self.astray.try_to_skip(self, place, fault)):
                 return fault
             self.last_id = event_id
         return None
 
-    def _apply_other(
-        self, place: int, after: int | None, stashed: dict[str, Message], skip: bool
+    def _apply_rare_event(
+        self, place: int, after: int | None, stashed: dict[str, UpdateRequest], skip: bool
     ) -> tuple[Fault | None, bool]:
-        """Apply an event of any kind; whether the next one is to be skipped."""
+        """Apply an event of any type; the second value tells whether to skip the next event."""
         fault: Fault | None = None
-        if self.tape.types[place] == _ADMITTED and self.tape.record(place).attributes is not None:
-            fault, skip = self._admit(place, stashed), True
+        if self.tape.types[place] == _ADMITTED and self.tape.read_event(place).attributes is not None:
+            fault, skip = self._queue_admitted_update(place, stashed), True
         if self._messages and fault is None:
-            self._handle_messages(self._event.event_id - 1)
+            self._deliver_update_messages(self._event.event_id - 1)
         if fault is not None or skip:
             return fault, False
-        return self._apply(place, after)
+        return self._apply_event(place, after)
 
-    def _is_new(self, event_id: int, kind: str) -> bool:
-        """Whether nothing that the workflow did in a completed task led to this event."""
+    def _is_new_event(self, event_id: int, kind: str) -> bool:
+        """Whether no completed task led to this event. The first such event of the last batch ends replaying."""
         return event_id > self.previous_id and kind != TASK_COMPLETED and kind not in COMMAND_EVENTS
 
-    def _admit(self, place: int, stashed: dict[str, Message]) -> Fault | None:
-        message = admitted(self.tape.record(place).attributes, self._event.event_id)
+    def _queue_admitted_update(self, place: int, stashed: dict[str, UpdateRequest]) -> Fault | None:
+        message = read_admitted_update(self.tape.read_event(place).attributes, self._event.event_id)
         if isinstance(message, Fault):
             return message
         if self.replaying:
@@ -276,20 +286,20 @@ class Replay:
             self._messages.append(message)
         return None
 
-    def _handle_messages(self, up_to: int) -> None:
+    def _deliver_update_messages(self, up_to: int) -> None:
         ready = [one for one in self._messages if one.after_event_id <= up_to]
         self._messages = [one for one in self._messages if one.after_event_id > up_to]
         for message in ready:
-            self._begin_update(message)
+            self._start_update(message)
 
-    def _begin_update(self, message: Message) -> None:
-        machine, job = update_of(message, run_validator=not self.replaying)
+    def _start_update(self, message: UpdateRequest) -> None:
+        machine, job = create_update_machine(message, run_validator=not self.replaying)
         self.line.updates[message.instance_id] = machine
-        self.tell(job)
+        self.queue_job(job)
 
-    def _apply(self, place: int, after: int | None) -> tuple[Fault | None, bool]:
-        """Apply one event; whether the next one is to be skipped."""
-        kind, read = self.tape.types[place], self.tape.record(place)
+    def _apply_event(self, place: int, after: int | None) -> tuple[Fault | None, bool]:
+        """Apply one event; the second value tells whether to skip the next event."""
+        kind, read = self.tape.types[place], self.tape.read_event(place)
         if kind in _ENDS_OR_MAY_BE_IGNORED:
             if kind in FINAL_EVENTS:
                 self._saw_end = True
@@ -300,41 +310,41 @@ class Replay:
                 return (Fault("fatal", _AFTER_THE_END) if more else None), False
         said = read.attributes
         if said is None:
-            return _unspecified(read), False
+            return _check_missing_attributes(read), False
         if kind in COMMAND_EVENTS:
-            return self.line.match(place, kind, said, after)
+            return self.line.match_event(place, kind, said, after)
         plain = _PLAIN.get(kind)
         if plain is not None:
             return plain(self, said), False
         if kind in _FOLLOWS:
-            return self._follow(kind, said), False
+            return self._apply_to_machine(kind, said), False
         text = "The event is not a non-stateful event, but we tried to handle it as one: "
         return Fault("fatal", f"{text}HistoryEvent(id: {self._event.event_id}, {kind})"), False
 
-    def _follow(self, kind: str, said: Any) -> Fault | None:
+    def _apply_to_machine(self, kind: str, said: Any) -> Fault | None:
         machine = self.line.by_event.get(said.of)
         if machine is None:
             text = "During event handling, this event had an initial command ID but we could not find a matching"
             return Fault("nondeterminism", f"{text} command for it: HistoryEvent {{ event_id: {self._event.event_id}")
         if kind == TASK_STARTED:
             self._task = said
-        return machine.on_event(self, kind, said, self._event.event_id)
+        return machine.apply_event(self, kind, said, self._event.event_id)
 
-    def _started(self, said: Any) -> Fault | None:
-        time = self.event_time()
+    def _start_workflow(self, said: Any) -> Fault | None:
+        time = self.current_event_time()
         if time is not None:
-            self.set_clock(time)
+            self.advance_clock(time)
         self.run_id = said.original_execution_run_id
-        self.tell(initialize(said, self.beginning.workflow_id, time))
+        self.queue_job(build_initialize_job(said, self.beginning.workflow_id, time))
         return None
 
-    def _scheduled(self, said: Any) -> Fault | None:
-        task = Task()
+    def _add_workflow_task(self, said: Any) -> Fault | None:
+        task = WorkflowTaskMachine()
         task.ends_sequence = self._next_started_id
         self.line.by_event[self._event.event_id] = task
         return None
 
-    def _signaled(self, said: Any) -> Fault | None:
+    def _queue_signal(self, said: Any) -> Fault | None:
         job = WorkflowActivationJob()
         signal = job.signal_workflow
         signal.signal_name, signal.identity = said.signal_name, said.identity
@@ -344,58 +354,63 @@ class Replay:
             one.write_proto(signal.headers[name])
         if _HAS_EVENT_ID:
             signal.originating_event_id = self._event.event_id
-        self.tell(job)
+        self.queue_job(job)
         return None
 
-    def _cancel_asked(self, said: Any) -> Fault | None:
-        self.tell(WorkflowActivationJob(cancel_workflow=CancelWorkflow(reason=said.cause)))
+    def _queue_cancel(self, said: Any) -> Fault | None:
+        self.queue_job(WorkflowActivationJob(cancel_workflow=CancelWorkflow(reason=said.cause)))
         return None
 
-    def _look_ahead(self, places: range, stashed: dict[str, Message]) -> Fault | None:
-        """What the workflow already knew in this task stands in the record only behind it."""
-        found: list[Resolution | Message] = []
+    def _look_ahead(self, places: range, stashed: dict[str, UpdateRequest]) -> Fault | None:
+        """Read patches, local activities and updates of the next batch.
+
+        The workflow knew them in the task that is replayed; the history records them behind that task.
+        """
+        found: list[LocalActivityResolution | UpdateRequest] = []
         for place in places:
             kind = self.tape.types[place]
-            if kind not in ("MarkerRecorded", _ACCEPTED) or (said := self.tape.record(place).attributes) is None:
+            if kind not in ("MarkerRecorded", _ACCEPTED) or (said := self.tape.read_event(place).attributes) is None:
                 continue
-            seen = self._seen_ahead(kind, said, stashed)
+            seen = self._read_event_ahead(kind, said, stashed)
             if isinstance(seen, Fault):
                 return seen
             if seen is not None:
                 found.append(seen)
         for one in found:
-            if isinstance(one, Message):
-                self._begin_update(one)
+            if isinstance(one, UpdateRequest):
+                self._start_update(one)
                 continue
-            fault = self.line.peek(one)
+            fault = self.line.add_resolution(one)
             if fault is not None:
                 return fault
         return None
 
-    def _seen_ahead(self, kind: str, said: Any, stashed: dict[str, Message]) -> Resolution | Message | Fault | None:
+    def _read_event_ahead(
+        self, kind: str, said: Any, stashed: dict[str, UpdateRequest]
+    ) -> LocalActivityResolution | UpdateRequest | Fault | None:
         if kind == _ACCEPTED:
             known = stashed.pop(said.protocol_instance_id, None)
-            return known if known is not None else requested(said)
+            return known if known is not None else read_accepted_update(said)
         if said.marker_name == LOCAL_ACTIVITY:
-            return resolution_of(said) or Fault("fatal", "Local activity marker was unparsable")
-        patch = patch_of(said)
+            return read_local_activity_marker(said) or Fault("fatal", "Local activity marker was unparsable")
+        patch = read_patch_marker(said)
         if patch is not None:
             self.line.patches[patch[0]] = False
-            self.tell(WorkflowActivationJob(notify_has_patch=NotifyHasPatch(patch_id=patch[0])))
+            self.queue_job(WorkflowActivationJob(notify_has_patch=NotifyHasPatch(patch_id=patch[0])))
         return None
 
 
-def _unspecified(read: Any) -> Fault | None:
-    """An event without content is an error, unless workers may pass it over."""
+def _check_missing_attributes(read: Any) -> Fault | None:
+    """Return a fault for an event without attributes, unless workers may ignore it."""
     if read.worker_may_ignore:
         return None
     return Fault("fatal", "Event type is unspecified! This history is invalid.")
 
 
 _AFTER_THE_END = "Machines were fed a history which has an event after workflow execution was terminated!"
-_PLAIN: dict[str, Callable[[Replay, Any], Fault | None]] = {
-    "WorkflowExecutionStarted": Replay._started,
-    TASK_SCHEDULED: Replay._scheduled,
-    "WorkflowExecutionSignaled": Replay._signaled,
-    "WorkflowExecutionCancelRequested": Replay._cancel_asked,
+_PLAIN: dict[str, Callable[[WorkflowMachines, Any], Fault | None]] = {
+    "WorkflowExecutionStarted": WorkflowMachines._start_workflow,
+    TASK_SCHEDULED: WorkflowMachines._add_workflow_task,
+    "WorkflowExecutionSignaled": WorkflowMachines._queue_signal,
+    "WorkflowExecutionCancelRequested": WorkflowMachines._queue_cancel,
 }

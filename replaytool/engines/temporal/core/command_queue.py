@@ -1,4 +1,10 @@
-"""The commands of one run in line, from the code that issued them to the events that record them."""
+"""The matcher: commands of the workflow wait in a queue until the event that records them arrives.
+
+The rule is sdk-core's: first in, first out. A command event takes the command at the front, and nothing is searched
+for. Three things never enter the queue or leave it early: local activities, commands cancelled before they were sent,
+and patch markers that no event records. Two commands are created here and not by the code: the external cancel of a
+child workflow, and the search attribute upsert of a patch.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +18,23 @@ from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.engines.temporal.core.sdk_flags import MOVE_TERMINAL_COMMANDS, UPSERT_ON_PATCH
 from replaytool.engines.temporal.core.state_machines import timer as basic
-from replaytool.engines.temporal.core.state_machines.activity import Activity
-from replaytool.engines.temporal.core.state_machines.base import Fault, Machine
-from replaytool.engines.temporal.core.state_machines.child_workflow import Child
+from replaytool.engines.temporal.core.state_machines.activity import ActivityMachine
+from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
+from replaytool.engines.temporal.core.state_machines.child_workflow import ChildWorkflowMachine
 from replaytool.engines.temporal.core.state_machines.local_activity import (
     LOCAL_ACTIVITY,
-    LocalActivity,
-    Peeked,
-    Resolution,
-    Update,
+    HeldResolutions,
+    LocalActivityMachine,
+    LocalActivityResolution,
+    UpdateMachine,
 )
-from replaytool.engines.temporal.core.state_machines.local_activity import resolution_of as local_resolution_of
-from replaytool.engines.temporal.core.state_machines.nexus import Nexus
+from replaytool.engines.temporal.core.state_machines.local_activity import (
+    read_local_activity_marker as local_resolution_of,
+)
+from replaytool.engines.temporal.core.state_machines.nexus import NexusOperationMachine
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.core.activations import Replay
+    from replaytool.engines.temporal.core.activations import WorkflowMachines
 
 _TERMINAL = frozenset(
     [
@@ -40,74 +48,80 @@ _PATCHES_ATTRIBUTE = "TemporalChangeVersion"
 _LONGEST_PATCH_LIST = 2048
 
 
-class Waiting(msgspec.Struct, frozen=True):
-    """A command in line."""
+class QueuedCommand(msgspec.Struct, frozen=True):
+    """A command in the queue."""
 
-    machine: Machine
+    machine: StateMachine
     kind: str
     command: WorkflowCommand | None
-    """The command of the code that led to it."""
+    """The workflow's command that led to it."""
 
 
-class Matched(msgspec.Struct, frozen=True):
-    """A command and the place of the event that recorded it."""
+class MatchedCommand(msgspec.Struct, frozen=True):
+    """A command and the place of the event that records it."""
 
     place: int
-    waiting: Waiting
+    waiting: QueuedCommand
 
 
-class Line:
-    """First in, first out; what is in it survives the task that issued it."""
+class CommandQueue:
+    """Commands in the order of issue; they stay queued across workflow tasks."""
 
-    def __init__(self, replay: Replay) -> None:
+    def __init__(self, replay: WorkflowMachines) -> None:
         self._replay = replay
-        self.waiting: deque[Waiting] = deque()
-        self.by_event: dict[int, Machine] = {}
-        self.updates: dict[str, Update] = {}
+        self.waiting: deque[QueuedCommand] = deque()
+        self.by_event: dict[int, StateMachine] = {}
+        self.updates: dict[str, UpdateMachine] = {}
         self.patches: dict[str, bool] = {}
-        """The patches seen in the record or asked for, and whether they were asked for."""
-        self.peeked = Peeked()
-        self.matched: list[Matched] = []
-        self.refused: Waiting | None = None
-        """The command that stood first when an event did not fit."""
-        self._fresh: list[Waiting] = []
-        self._by_seq: dict[tuple[str, int], Machine] = {}
-        self._local: list[LocalActivity] = []
+        """Patch ids that a marker announced (False) or a command asked for (True)."""
+        self.peeked = HeldResolutions()
+        self.matched: list[MatchedCommand] = []
+        self.refused: QueuedCommand | None = None
+        """The command at the front when an event did not match."""
+        self._fresh: list[QueuedCommand] = []
+        self._by_seq: dict[tuple[str, int], StateMachine] = {}
+        self._local: list[LocalActivityMachine] = []
         self._command: WorkflowCommand | None = None
         self._some_dropped = False
 
-    def issue(self, machine: Machine, kind: str) -> None:
-        """Put a command behind those of this activation."""
-        self._fresh.append(Waiting(machine, kind, self._command))
+    def issue_command(self, machine: StateMachine, kind: str) -> None:
+        """Put a command behind the other commands of this activation."""
+        self._fresh.append(QueuedCommand(machine, kind, self._command))
 
-    def cancel_externally(self, child: Machine) -> None:
-        """The core asks for a child's end by itself, and tells the workflow nothing of the answer."""
-        machine = basic.CancelExternal(child.command, None)
+    def issue_external_cancel(self, child: StateMachine) -> None:
+        """Request the cancellation of a child. sdk-core creates this command, and its answer gives no job."""
+        machine = basic.CancelExternalMachine(child.command, None)
         machine.is_core_made = True
-        self.issue(machine, "request_cancel_external_workflow_execution")
+        self.issue_command(machine, "request_cancel_external_workflow_execution")
 
     @property
     def has_leftovers(self) -> bool:
-        """Whether commands wait that the code issued and the record does not hold; patches may be missing."""
-        return any(not isinstance(one.machine, basic.Patch) and not one.machine.is_core_made for one in self.waiting)
+        """Whether the code issued commands that no event records. Patches do not count: they need no marker."""
+        return any(
+            not isinstance(one.machine, basic.PatchMachine) and not one.machine.is_core_made for one in self.waiting
+        )
 
-    # From the code into the line.
+    # From the code into the queue.
 
-    def take(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
+    def take_commands(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
         """Take the commands of one activation."""
-        for command, kind in self._in_order([(one, str(one.WhichOneof("variant"))) for one in commands]):
+        for command, kind in self._order_terminal_commands([(one, str(one.WhichOneof("variant"))) for one in commands]):
             self._command = command
-            fault = _TAKE.get(kind, Line._take_nothing)(self, command, kind)
+            fault = _TAKE.get(kind, CommandQueue._ignore_command)(self, command, kind)
             if fault is not None:
                 return fault
         self._command = None
         fault = None
         if self.peeked.waiting:
-            fault = self._apply_peeked(include_held=False) or self.release_if_idle(bool(self._replay._jobs))
-        return fault or self._send()
+            fault = self._apply_resolutions(include_held=False) or self.release_held_resolutions(
+                bool(self._replay._jobs)
+            )
+        return fault or self._send_new_commands()
 
-    def _in_order(self, commands: list[tuple[WorkflowCommand, str]]) -> list[tuple[WorkflowCommand, str]]:
-        """The end of the workflow goes last; in older records it cut off what came behind it."""
+    def _order_terminal_commands(
+        self, commands: list[tuple[WorkflowCommand, str]]
+    ) -> list[tuple[WorkflowCommand, str]]:
+        """Move the command that ends the workflow to the end, or drop what follows it where the flag is missing."""
         if len(commands) == 1:
             return commands
         ends = [place for place, (_, kind) in enumerate(commands) if kind in _TERMINAL]
@@ -117,35 +131,35 @@ class Line:
             return commands[: ends[0] + 1]
         return [one for one in commands if one[1] not in _TERMINAL] + [commands[ends[0]]]
 
-    def _send(self) -> Fault | None:
+    def _send_new_commands(self) -> Fault | None:
         if self._some_dropped:
             self.waiting = deque(one for one in self.waiting if not one.machine.is_dropped)
             self._some_dropped = False
         fresh, self._fresh = self._fresh, []
         for one in fresh:
             if not one.machine.is_dropped:
-                fault = one.machine.on_sent(self._replay, one.kind)
+                fault = one.machine.mark_sent(self._replay, one.kind)
                 if fault is not None:
                     return fault
                 self.waiting.append(one)
         return None
 
-    def _take_seq(self, command: WorkflowCommand, kind: str) -> Fault | None:
+    def _take_numbered_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
         machine_type, name = _BY_SEQ[kind]
         attrs = getattr(command, kind)
         machine = machine_type(command, attrs)
         self._by_seq[name, machine.seq] = machine
-        self.issue(machine, kind)
+        self.issue_command(machine, kind)
         return None
 
-    def _take_unanswered(self, command: WorkflowCommand, kind: str) -> Fault | None:
-        self.issue(_UNANSWERED[kind](command, None), kind)
+    def _take_unanswered_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
+        self.issue_command(_UNANSWERED[kind](command, None), kind)
         return None
 
-    def _take_nothing(self, command: WorkflowCommand, kind: str) -> Fault | None:
+    def _ignore_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
         return None
 
-    def _take_cancel(self, command: WorkflowCommand, kind: str) -> Fault | None:
+    def _take_cancel_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
         name, attribute = _CANCELS[kind]
         attrs = getattr(command, kind)
         seq = getattr(attrs, attribute)
@@ -156,14 +170,14 @@ class Line:
         self._some_dropped |= machine.is_dropped
         return fault
 
-    def _take_local(self, command: WorkflowCommand, kind: str) -> Fault | None:
+    def _take_local_activity(self, command: WorkflowCommand, kind: str) -> Fault | None:
         attrs = command.schedule_local_activity
-        machine = LocalActivity(command, attrs, self._replay.replaying)
+        machine = LocalActivityMachine(command, attrs, self._replay.replaying)
         self._by_seq["LocalActivity", attrs.seq] = machine
         self._local.append(machine)
         return None
 
-    def _take_update(self, command: WorkflowCommand, kind: str) -> Fault | None:
+    def _take_update_response(self, command: WorkflowCommand, kind: str) -> Fault | None:
         response = command.update_response
         machine = self.updates.get(response.protocol_instance_id)
         if machine is None:
@@ -175,23 +189,23 @@ class Line:
             return Fault("fatal", text)
         return machine.respond(self._replay, word)
 
-    def _take_patch(self, command: WorkflowCommand, kind: str) -> Fault | None:
+    def _take_patch_marker(self, command: WorkflowCommand, kind: str) -> Fault | None:
         patch_id = command.set_patch_marker.patch_id
         seen = self.patches.get(patch_id)
         if seen:
             return None
-        machine = basic.Patch(command, None)
+        machine = basic.PatchMachine(command, None)
         machine.patch_id = patch_id
-        self.issue(machine, kind)
-        if self._is_upserted(patch_id, seen is not None):
+        self.issue_command(machine, kind)
+        if self._is_patch_upserted(patch_id, seen is not None):
             upsert = basic.UpsertSearchAttributes(command, None)
             upsert.is_core_made = True
-            self.issue(upsert, "upsert_workflow_search_attributes")
+            self.issue_command(upsert, "upsert_workflow_search_attributes")
         self.patches[patch_id] = True
         return None
 
-    def _is_upserted(self, patch_id: str, is_seen: bool) -> bool:
-        """Whether the core lets people search for runs by this patch."""
+    def _is_patch_upserted(self, patch_id: str, is_seen: bool) -> bool:
+        """Whether sdk-core sends a search attribute upsert with this patch."""
         if self._replay.replaying and not (is_seen and UPSERT_ON_PATCH in self._replay.flags.core):
             return False
         ids = sorted({*(one for one, is_asked in self.patches.items() if is_asked), patch_id})
@@ -199,72 +213,72 @@ class Line:
 
     # Local activities.
 
-    def peek(self, found: Resolution) -> Fault | None:
-        """Take in what the look-ahead found about a local activity."""
+    def add_resolution(self, found: LocalActivityResolution) -> Fault | None:
+        """Add a local activity result that the look-ahead found."""
         machine = self._by_seq.get(("LocalActivity", found.data.seq))
-        if machine is not None and machine.state != LocalActivity.FIRST:
+        if machine is not None and machine.state != LocalActivityMachine.FIRST:
             return None
         self.peeked.waiting.append(found)
-        return self._apply_peeked(include_held=False)
+        return self._apply_resolutions(include_held=False)
 
-    def release_if_idle(self, has_jobs: bool) -> Fault | None:
-        """With nothing else to tell, no later activation would come to hold a resolution for."""
-        return None if has_jobs or not self.peeked.waiting else self._apply_peeked(include_held=True)
+    def release_held_resolutions(self, has_jobs: bool) -> Fault | None:
+        """Release held results when no job is pending: no later activation would deliver them."""
+        return None if has_jobs or not self.peeked.waiting else self._apply_resolutions(include_held=True)
 
-    def _apply_peeked(self, *, include_held: bool) -> Fault | None:
+    def _apply_resolutions(self, *, include_held: bool) -> Fault | None:
         while (seq := self.peeked.next_seq(include_held)) is not None:
             machine = self._by_seq.get(("LocalActivity", seq))
-            known = self.peeked.take(seq) if isinstance(machine, LocalActivity) else None
-            if known is None or not isinstance(machine, LocalActivity):
+            known = self.peeked.take_resolution(seq) if isinstance(machine, LocalActivityMachine) else None
+            if known is None or not isinstance(machine, LocalActivityMachine):
                 return None
-            fault = machine.resolve(self._replay, known)
+            fault = machine.resolve_from_marker(self._replay, known)
             if fault is not None:
                 return fault
         return None
 
-    def cancel_local(self, machine: LocalActivity) -> Fault | None:
-        """What is known of its end is told, unless it belongs to a later activation."""
-        if self.peeked.holds(machine.seq):
+    def cancel_local_activity(self, machine: LocalActivityMachine) -> Fault | None:
+        """Resolve a cancelled local activity, unless its result belongs to a later activation."""
+        if self.peeked.holds_resolution(machine.seq):
             return None
-        known = self.peeked.take(machine.seq)
+        known = self.peeked.take_resolution(machine.seq)
         if known is not None:
-            return machine.resolve(self._replay, known)
+            return machine.resolve_from_marker(self._replay, known)
         if machine.is_queued:
-            machine.unqueue(self._replay)
+            machine.cancel_before_start(self._replay)
         return None
 
-    def stop_waiting(self) -> None:
-        """Past the record, local activities wait for no marker."""
+    def stop_waiting_for_markers(self) -> None:
+        """Stop waiting for markers: the history has ended, so none will come."""
         for machine in self._local:
-            machine.not_replaying_any_more()
+            machine.stop_replaying()
 
-    def run_queued(self) -> None:
-        """Where a worker would run local activities, a replay does not; but they count as running."""
+    def run_local_activities(self) -> None:
+        """Mark local activities as running behind the end of the history. A replay never executes them."""
         if not self._replay.replaying:
             for machine in self._local:
                 machine.is_queued = False
 
-    def local_asked(self) -> list[LocalActivity]:
-        """Local activities that a worker would be running now: nobody has taken them away yet."""
-        asked = [one for one in self._local if one.is_asked]
-        self._local = [one for one in self._local if not one.is_asked]
+    def take_requested_local_activities(self) -> list[LocalActivityMachine]:
+        """Return and forget the local activities that a worker would run now."""
+        asked = [one for one in self._local if one.is_requested]
+        self._local = [one for one in self._local if not one.is_requested]
         return asked
 
-    # From the line to the events.
+    # From the queue to the events.
 
-    def match(self, place: int, kind: str, said: Any, after: int | None) -> tuple[Fault | None, bool]:
-        """Give the event to the command that waits longest; whether the next event is to be skipped."""
+    def match_event(self, place: int, kind: str, said: Any, after: int | None) -> tuple[Fault | None, bool]:
+        """Match a command event with the front of the queue; the second value tells whether to skip the next event."""
         replay = self._replay
         event_id = replay.tape.heads[place].event_id
         patch = None
         if kind == "MarkerRecorded":
             if said.marker_name == LOCAL_ACTIVITY:
-                fault, is_done = self._local_marker(said, event_id)
+                fault, is_done = self._match_local_activity_marker(said, event_id)
                 if fault is not None or is_done:
                     return fault, False
-            patch = basic.patch_of(said)
+            patch = basic.read_patch_marker(said)
         while True:
-            outcome = self._past_patches(patch, after)
+            outcome = self._skip_patches(patch, after)
             if outcome is not None:
                 return outcome
             if not self.waiting:
@@ -275,17 +289,17 @@ class Line:
             front = self.waiting.popleft()
             if not front.machine.is_dropped:
                 break
-        fault = front.machine.on_event(replay, kind, said, event_id)
+        fault = front.machine.apply_event(replay, kind, said, event_id)
         if fault is not None:
             self.refused = front
             return fault, False
-        self.matched.append(Matched(place, front))
+        self.matched.append(MatchedCommand(place, front))
         if not front.machine.is_final:
             self.by_event[event_id] = front.machine
         return None, False
 
-    def _local_marker(self, said: Any, event_id: int) -> tuple[Fault | None, bool]:
-        """A marker that the look-ahead used takes no command; any other does."""
+    def _match_local_activity_marker(self, said: Any, event_id: int) -> tuple[Fault | None, bool]:
+        """Match a local activity marker. One that the look-ahead used consumes no queued command."""
         known = local_resolution_of(said)
         if known is None:
             return Fault("fatal", "Local activity marker was unparsable"), False
@@ -298,14 +312,14 @@ class Line:
         if machine.state != "ResolvedFromMarkerLookAheadWaitingMarkerEvent":
             text = f"Attempted to check for LA marker handling in invalid state {machine.state}"
             return Fault("fatal", text), False
-        fault = machine.on_event(self._replay, "MarkerRecorded", said, event_id)
+        fault = machine.apply_event(self._replay, "MarkerRecorded", said, event_id)
         if fault is not None:
-            self.refused = Waiting(machine, "schedule_local_activity", machine.command)
+            self.refused = QueuedCommand(machine, "schedule_local_activity", machine.command)
         return fault, True
 
-    def _past_patches(self, patch: tuple[str, bool] | None, after: int | None) -> tuple[Fault | None, bool] | None:
-        """Patches give way: a deprecated marker needs no call, and a call needs no marker."""
-        while self.waiting and isinstance(self.waiting[0].machine, basic.Patch):
+    def _skip_patches(self, patch: tuple[str, bool] | None, after: int | None) -> tuple[Fault | None, bool] | None:
+        """Skip patches on either side: a deprecated marker needs no command, and a patch command needs no marker."""
+        while self.waiting and isinstance(self.waiting[0].machine, basic.PatchMachine):
             front = self.waiting[0].machine
             if patch is None:
                 self.waiting.popleft()
@@ -325,19 +339,19 @@ class Line:
         tape = self._replay.tape
         if place is None or tape.types[place] != "UpsertWorkflowSearchAttributes":
             return False
-        said = tape.record(place).attributes
+        said = tape.read_event(place).attributes
         return said is not None and _PATCHES_ATTRIBUTE in said.search_attributes.indexed_fields
 
 
-_BY_SEQ: dict[str, tuple[type[Machine], str]] = {
-    "start_timer": (basic.Timer, "Timer"),
-    "schedule_activity": (Activity, "Activity"),
-    "start_child_workflow_execution": (Child, "ChildWorkflowStart"),
-    "signal_external_workflow_execution": (basic.SignalExternal, "SignalExternal"),
-    "request_cancel_external_workflow_execution": (basic.CancelExternal, "CancelExternal"),
-    "schedule_nexus_operation": (Nexus, "NexusOperation"),
+_BY_SEQ: dict[str, tuple[type[StateMachine], str]] = {
+    "start_timer": (basic.TimerMachine, "Timer"),
+    "schedule_activity": (ActivityMachine, "Activity"),
+    "start_child_workflow_execution": (ChildWorkflowMachine, "ChildWorkflowStart"),
+    "signal_external_workflow_execution": (basic.SignalExternalMachine, "SignalExternal"),
+    "request_cancel_external_workflow_execution": (basic.CancelExternalMachine, "CancelExternal"),
+    "schedule_nexus_operation": (NexusOperationMachine, "NexusOperation"),
 }
-_UNANSWERED: dict[str, type[Machine]] = {
+_UNANSWERED: dict[str, type[StateMachine]] = {
     "complete_workflow_execution": basic.CompleteWorkflow,
     "fail_workflow_execution": basic.FailWorkflow,
     "cancel_workflow_execution": basic.CancelWorkflow,
@@ -353,11 +367,11 @@ _CANCELS = {
     "cancel_signal_workflow": ("SignalExternal", "seq"),
     "request_cancel_nexus_operation": ("NexusOperation", "seq"),
 }
-_TAKE: dict[str, Callable[[Line, WorkflowCommand, str], Fault | None]] = {
-    **dict.fromkeys(_BY_SEQ, Line._take_seq),
-    **dict.fromkeys(_UNANSWERED, Line._take_unanswered),
-    **dict.fromkeys(_CANCELS, Line._take_cancel),
-    "schedule_local_activity": Line._take_local,
-    "update_response": Line._take_update,
-    "set_patch_marker": Line._take_patch,
+_TAKE: dict[str, Callable[[CommandQueue, WorkflowCommand, str], Fault | None]] = {
+    **dict.fromkeys(_BY_SEQ, CommandQueue._take_numbered_command),
+    **dict.fromkeys(_UNANSWERED, CommandQueue._take_unanswered_command),
+    **dict.fromkeys(_CANCELS, CommandQueue._take_cancel_command),
+    "schedule_local_activity": CommandQueue._take_local_activity,
+    "update_response": CommandQueue._take_update_response,
+    "set_patch_marker": CommandQueue._take_patch_marker,
 }

@@ -1,4 +1,4 @@
-"""The failures that workflow code is handed: the core wraps what was recorded, with these words."""
+"""Build the failures that workflow code receives. sdk-core wraps recorded failures; the texts are its own."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _RETRY_STATES = frozenset(RetryState.keys())
 NON_RETRYABLE = RetryState.RETRY_STATE_NON_RETRYABLE_FAILURE
 
 
-def recorded(raw: Any) -> Failure | None:
-    """A failure as an event holds it."""
+def read_failure(raw: Any) -> Failure | None:
+    """Return the failure of an event, or None where it has none."""
     return parse_message(raw, Failure()) if is_present(raw) else None
 
 
-def retry_state(name: str) -> RetryState.ValueType:
-    """Why it was not tried again."""
+def read_retry_state(name: str) -> RetryState.ValueType:
+    """Return the recorded retry state; unknown names become unspecified."""
     return RetryState.Value(name) if name in _RETRY_STATES else RetryState.ValueType(0)
 
 
-def canceled(details: Any = None) -> Failure:
-    """A bare cancellation, the cause of the others."""
+def build_canceled_failure(details: Any = None) -> Failure:
+    """Build a cancellation without a message: the cause inside the other failures."""
     info = CanceledFailureInfo()
     if details is not None and is_present(details):
         info.details.CopyFrom(parse_message(details, Payloads()))
     return Failure(canceled_failure_info=info)
 
 
-def activity(message: str, command: Any, closed: Any, cause: Failure | None, **info: Any) -> Failure:
-    """An activity that failed, timed out or was cancelled; its name and id are those of the command."""
+def build_activity_failure(message: str, command: Any, closed: Any, cause: Failure | None, **info: Any) -> Failure:
+    """Build the failure of an activity. Its type and id come from the command, as in sdk-core."""
     return Failure(
         message=message,
         cause=cause,
@@ -57,8 +57,8 @@ def activity(message: str, command: Any, closed: Any, cause: Failure | None, **i
     )
 
 
-def child(message: str, machine: Any, cause: Failure | None, state: RetryState.ValueType) -> Failure:
-    """A child that ended in any way but well."""
+def build_child_failure(message: str, machine: Any, cause: Failure | None, state: RetryState.ValueType) -> Failure:
+    """Build the failure of a child workflow."""
     command = machine.attrs
     return Failure(
         message=message,
@@ -74,24 +74,24 @@ def child(message: str, machine: Any, cause: Failure | None, state: RetryState.V
     )
 
 
-def child_timeout() -> Failure:
-    """What a child that ran out of time was stopped by."""
+def build_child_timeout() -> Failure:
+    """Build the cause for a child workflow that timed out."""
     kind = TimeoutType.TIMEOUT_TYPE_START_TO_CLOSE
     return Failure(message="Timed out", timeout_failure_info=TimeoutFailureInfo(timeout_type=kind))
 
 
-def child_terminated() -> Failure:
-    """What a child that was terminated was stopped by."""
+def build_child_terminated() -> Failure:
+    """Build the cause for a child workflow that was terminated."""
     return Failure(message="Terminated", terminated_failure_info=TerminatedFailureInfo())
 
 
-def external(message: str, kind: str) -> Failure:
-    """Another workflow could not be reached."""
+def build_external_failure(message: str, kind: str) -> Failure:
+    """Build the failure of a signal or cancel that did not reach another workflow."""
     return Failure(message=message, application_failure_info=ApplicationFailureInfo(type=kind))
 
 
-def nexus(message: str, machine: Any, cause: Failure) -> Failure:
-    """A Nexus operation that this workflow gave up."""
+def build_nexus_failure(message: str, machine: Any, cause: Failure) -> Failure:
+    """Build the failure of a Nexus operation that the workflow cancelled."""
     command = machine.attrs
     return Failure(
         message=message,

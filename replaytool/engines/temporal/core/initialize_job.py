@@ -1,4 +1,4 @@
-"""The first job of a run, from its first event."""
+"""Build the `initialize_workflow` job of a run from its first event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.common import NamespacedWorkflowExecution
 from temporalio.bridge.proto.workflow_activation import InitializeWorkflow, WorkflowActivationJob
 
-from replaytool.engines.temporal.core.random_seed import seed_of
+from replaytool.engines.temporal.core.random_seed import derive_random_seed
 from replaytool.engines.temporal.events.event_structs import WorkflowStarted, is_present, parse_message
 
 _SECOND = 1_000_000_000
@@ -39,37 +39,37 @@ _RARE: tuple[tuple[str, Callable[[], Any]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a run begins with beside its first event."""
+    """What the replay of a run needs beside its events."""
 
     workflow_id: str
-    """Given with the history: the event itself did not always name it."""
+    """From the exported history: older servers do not write it into the first event."""
 
 
-def timestamp(nanoseconds: int) -> Timestamp:
-    """A moment as the SDK's messages hold it."""
+def to_timestamp(nanoseconds: int) -> Timestamp:
+    """Convert nanoseconds to a proto timestamp."""
     return Timestamp(seconds=nanoseconds // _SECOND, nanos=nanoseconds % _SECOND)
 
 
-def initialize(started: WorkflowStarted, workflow_id: str, time: int | None) -> WorkflowActivationJob:
-    """The job that makes the workflow begin."""
+def build_initialize_job(started: WorkflowStarted, workflow_id: str, time: int | None) -> WorkflowActivationJob:
+    """Build the job that starts the workflow."""
     job = InitializeWorkflow(
         workflow_type=started.workflow_type.name if started.workflow_type else "",
         workflow_id=workflow_id,
         arguments=started.input.to_protos(),
-        randomness_seed=seed_of(started.original_execution_run_id),
+        randomness_seed=derive_random_seed(started.original_execution_run_id),
         headers=started.header.to_proto_map(),
         identity=started.identity,
         continued_from_execution_run_id=started.continued_execution_run_id,
         first_execution_run_id=started.first_execution_run_id,
         attempt=started.attempt,
         cron_schedule=started.cron_schedule,
-        start_time=timestamp(time or 0),
+        start_time=to_timestamp(time or 0),
         continued_initiator=_INITIATORS.get(started.initiator, _NO_INITIATOR),
     )
     if _HAS_ORIGINAL_ID:
         job.original_execution_run_id = started.original_execution_run_id
-    _relatives(job, started)
-    _times(job, started)
+    _add_related_workflows(job, started)
+    _add_timeouts(job, started)
     for name, kind in _RARE:
         raw = getattr(started, name)
         if is_present(raw):
@@ -77,7 +77,7 @@ def initialize(started: WorkflowStarted, workflow_id: str, time: int | None) -> 
     return WorkflowActivationJob(initialize_workflow=job)
 
 
-def _relatives(job: InitializeWorkflow, started: WorkflowStarted) -> None:
+def _add_related_workflows(job: InitializeWorkflow, started: WorkflowStarted) -> None:
     parent, root = started.parent_workflow_execution, started.root_workflow_execution
     if parent is not None:
         named = NamespacedWorkflowExecution(
@@ -88,17 +88,17 @@ def _relatives(job: InitializeWorkflow, started: WorkflowStarted) -> None:
         job.root_workflow.CopyFrom(WorkflowExecution(workflow_id=root.workflow_id, run_id=root.run_id))
 
 
-def _times(job: InitializeWorkflow, started: WorkflowStarted) -> None:
+def _add_timeouts(job: InitializeWorkflow, started: WorkflowStarted) -> None:
     for recorded, field in _DURATIONS:
         text = getattr(started, recorded)
         if text:
-            getattr(job, field).CopyFrom(duration(text))
+            getattr(job, field).CopyFrom(parse_duration(text))
     if started.workflow_execution_expiration_time:
         job.workflow_execution_expiration_time.FromJsonString(started.workflow_execution_expiration_time)
 
 
-def duration(text: str) -> Duration:
-    """A length of time as events write it."""
+def parse_duration(text: str) -> Duration:
+    """Parse a duration of an event, such as `10s`."""
     if text.endswith("s") and text[:-1].isdigit():
         return Duration(seconds=int(text[:-1]))
     found = Duration()

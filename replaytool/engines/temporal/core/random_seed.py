@@ -1,13 +1,13 @@
-"""The random seed of a run, as every Temporal worker derives it: SipHash-1-3 of the run id, with a key of zeros."""
+"""Derive the random seed of a run as sdk-core does: SipHash-1-3 of the run id, with a zero key."""
 
 from __future__ import annotations
 
 _MASK = (1 << 64) - 1
-_TEXT_ENDS = b"\xff"  # the hasher marks the end of a text with this byte, so that ("ab", "c") is not ("a", "bc")
+_TEXT_ENDS = b"\xff"  # Rust's hasher ends each string with this byte
 
 
-def seed_of(run_id: str) -> int:
-    """The seed that workflow code under this run id draws its random numbers from.
+def derive_random_seed(run_id: str) -> int:
+    """Return the random seed of workflow code under this run id.
 
     >>> seed_of("01a1fae7-13a9-7dd3-922a-87d47240577d")
     12087042016913774462
@@ -16,11 +16,11 @@ def seed_of(run_id: str) -> int:
     whole = len(data) & ~7
     words = [int.from_bytes(data[at : at + 8], "little") for at in range(0, whole, 8)]
     words.append((len(data) & 0xFF) << 56 | int.from_bytes(data[whole:], "little"))
-    return _mixed(words)
+    return _mix_words(words)
 
 
-def _mixed(words: list[int]) -> int:
-    """One round for each word and three at the end; spelled out, as each run begins with it."""
+def _mix_words(words: list[int]) -> int:
+    """Hash the words: one round for each, then three. Written inline because every replay starts with it."""
     v0, v1, v2, v3 = 0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573
     for number in range(len(words) + 3):
         if number < len(words):

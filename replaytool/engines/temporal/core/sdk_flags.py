@@ -1,4 +1,4 @@
-"""Which rules a recorded run was played by: the flags of the core and of the SDK, and the builds that ran it."""
+"""The flags and builds that completed workflow tasks record: they choose the rules of a replay."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ CHECK_NEXUS = 4
 
 
 @dataclass
-class Observed:
-    """All that completed tasks have said so far."""
+class ObservedFlags:
+    """Flags and builds of all completed tasks seen so far; flags are cumulative, as in sdk-core."""
 
     core: set[int] = field(default_factory=set)
     lang: list[int] = field(default_factory=list)
-    """Sorted: it is sent with each activation, and changes about once in a run."""
+    """Sorted, because each activation carries it in this order."""
     sdk_version: str = ""
     deployment: tuple[str, str] | None = None
     left_out: bool = False
-    """Whether some name or id was not compared, as the record does not ask for it."""
+    """Whether a name or id was not compared because the history lacks the flag."""
 
-    def checks(self, flag: int, *, in_last: bool = False) -> bool:
-        """Whether names and ids are compared here; the core always does so in its last stretch."""
+    def requires_check(self, flag: int, *, in_last: bool = False) -> bool:
+        """Whether names and ids must be compared here. sdk-core always compares them in the last batch."""
         if in_last or flag in self.core:
             return True
         self.left_out = True
         return False
 
-    def add(self, completed: Any) -> None:
-        """Take in what one completed task says."""
+    def add_completed_task(self, completed: Any) -> None:
+        """Add the flags of a completed task."""
         metadata = completed.sdk_metadata
         if metadata is not None:
             if metadata.core_used_flags:
@@ -40,8 +40,8 @@ class Observed:
                 self.lang = sorted({*self.lang, *metadata.lang_used_flags})
             self.sdk_version = metadata.sdk_version or self.sdk_version
 
-    def add_build(self, completed: Any) -> None:
-        """Take in the build that completed a task; of several spellings the newest one counts."""
+    def add_worker_build(self, completed: Any) -> None:
+        """Read the build that completed a task; of several fields the newest one wins."""
         name, build = "", ""
         if completed.worker_version is not None:
             build = completed.worker_version.build_id

@@ -1,4 +1,4 @@
-"""A history cut into the pieces that a worker is told at a time, exactly where the SDK's core cuts it."""
+"""Cut a history into the batches of events that sdk-core applies before each activation."""
 
 from __future__ import annotations
 
@@ -25,34 +25,36 @@ _MARKS = {
     name: (name in COMMAND_EVENTS, name in COMMAND_EVENTS or name == STARTED, name in FINAL_EVENTS)
     for name in (*COMMAND_EVENTS, *FINAL_EVENTS, STARTED, TASK_STARTED)
 }
-"""Where a sequence may end, or what makes it one: whether it is a command, begins something, ends the run."""
+"""Event types that decide where a batch ends: (is a command, makes the batch count, ends the run)."""
 _CONCLUDES_NOTHING = _UNFINISHED | {"WorkflowExecutionCanceled"}
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
-    """A history on which the SDK's replayer hangs: it has no verdict to compare with."""
+class MalformedHistory:
+    """Why a history cannot be replayed: the SDK's replayer hangs on it and gives no verdict."""
 
     message: str
     event_id: int | None = None
 
 
-def malformed(events: Sequence[Event]) -> Malformed | None:
-    """Why no replay of this history can begin, if so."""
+def find_malformation(events: Sequence[Event]) -> MalformedHistory | None:
+    """Return why no replay of this history can begin, or None."""
     if not events:
-        return Malformed("the history is empty")
+        return MalformedHistory("the history is empty")
     if events[0].event_type != STARTED:
-        return Malformed(f"the history begins with {events[0].event_type}", events[0].event_id)
+        return MalformedHistory(f"the history begins with {events[0].event_type}", events[0].event_id)
     if len(events) == 1:
-        return Malformed("the history holds one event: no task was ever scheduled", events[0].event_id)
+        return MalformedHistory("the history holds one event: no task was ever scheduled", events[0].event_id)
     for event, after in itertools.pairwise(events):
         if event.event_type == TASK_STARTED and after.event_type not in _UNFINISHED | {TASK_COMPLETED}:
-            return Malformed(f"event {event.event_id} starts a task and {after.event_type} follows", after.event_id)
+            return MalformedHistory(
+                f"event {event.event_id} starts a task and {after.event_type} follows", after.event_id
+            )
     return None
 
 
-def previous_started_id(events: Sequence[Event]) -> int:
-    """The last task that a worker has completed: up to there the core replays, after it the code is on its own."""
+def find_previous_started_id(events: Sequence[Event]) -> int:
+    """Return the id of the last completed task's start. sdk-core replays up to it and runs new code after it."""
     last = before = 0
     for event, after in zip(events, [*events[1:], None], strict=True):
         if event.event_type == TASK_STARTED and (after is None or after.event_type == TASK_COMPLETED):
@@ -60,71 +62,74 @@ def previous_started_id(events: Sequence[Event]) -> int:
     return before if events[-1].event_type == TASK_STARTED else last
 
 
-class Tape:
-    """The events of one history, with the place up to which they were taken."""
+class HistoryBatches:
+    """The events of one history, taken batch by batch."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._events = events
         self.heads = event_heads(events)
-        """The events as far as their ids, types and times go."""
+        """Ids, types and times of the events."""
         self.types = [event.event_type for event in self.heads]
         self.at = 0
         self.records = decode_events(events)
-        """What was read of each event, by place."""
+        """The decoded events, by place; None where an event was not read yet."""
         self.looks_ahead = not _AHEAD.isdisjoint(self.types)
-        """Whether there is anything in it that the code knew before its event was written."""
+        """Whether the history holds events that the look-ahead reads."""
         self._ends: dict[tuple[int, int], tuple[int, bool]] = {}
         ids = [event.event_id for event in self.heads]
         self._ascends = ids == sorted(set(ids))
         self._completed = [place for place, name in enumerate(self.types) if name == TASK_COMPLETED]
         self._next_completed = 0
 
-    def record(self, place: int) -> Any:
-        """What the replay reads of the event there."""
+    def read_event(self, place: int) -> Any:
+        """Return the decoded event at this place."""
         found = self.records[place]
         if found is None:
             event = self._events[place]
             found = self.records[place] = DECODERS[event.event_type](event.raw)
         return found
 
-    def event(self, place: int) -> Event:
-        """The whole event there."""
+    def recorded_event(self, place: int) -> Event:
+        """Return the recorded event at this place."""
         return self._events[place]
 
-    def take(self, after_id: int) -> tuple[range, bool]:
-        """The places of the next sequence, and whether it is the last; a single event left over counts as none."""
-        end, is_complete = self._end(self.at, after_id)
+    def take_next_batch(self, after_id: int) -> tuple[range, bool]:
+        """Return the places of the next batch and whether it is the last.
+
+        A single event that is left over counts as nothing, as in sdk-core.
+        """
+        end, is_complete = self._batch_end(self.at, after_id)
         if not is_complete and end <= self.at:
             return range(0), True
         taken = range(self.at, end + 1)
         self.at = end + 1
         return taken, self.at == len(self.heads)
 
-    def peek(self, after_id: int) -> range:
-        """The places of the sequence after the one just taken."""
+    def peek_next_batch(self, after_id: int) -> range:
+        """Return the places of the batch after the one just taken."""
         if self.at == len(self.heads):
             return range(0)
-        return range(self.at, self._end(self.at, after_id)[0] + 1)
+        return range(self.at, self._batch_end(self.at, after_id)[0] + 1)
 
-    def next_completed(self, from_id: int) -> Any:
-        """What the first task completed from here on says, if there is one."""
+    def next_completed_task(self, from_id: int) -> Any:
+        """Return the attributes of the first task completed from this event on, or None."""
         places = self._completed
         while self._next_completed < len(places) and places[self._next_completed] < self.at:
             self._next_completed += 1
         for number in range(self._next_completed, len(places)):
             if self.heads[places[number]].event_id >= from_id:
-                return self.record(places[number]).attributes
+                return self.read_event(places[number]).attributes
         return None
 
-    def _end(self, at: int, after_id: int) -> tuple[int, bool]:
+    def _batch_end(self, at: int, after_id: int) -> tuple[int, bool]:
         key = (at, 0 if self._ascends else after_id)
         if key not in self._ends:
             self._ends.clear()
-            self._ends[key] = self._found_end(at, after_id)
+            self._ends[key] = self._find_batch_end(at, after_id)
         return self._ends[key]
 
-    def _found_end(self, at: int, after_id: int) -> tuple[int, bool]:
-        """The place where a sequence ends, and whether it is a complete one."""
+    def _find_batch_end(self, at: int, after_id: int) -> tuple[int, bool]:
+        """Return the place where the batch ends, and whether the batch is complete."""
         types, saw_command, is_begun = self.types, False, False
         started: list[int] = []
         for place in range(at, len(types)):
@@ -137,13 +142,13 @@ class Tape:
             if is_final:
                 return place, True
             if types[place] == TASK_STARTED:
-                end = self._concluded(place, saw_command, is_begun, started)
+                end = self._end_at_started_task(place, saw_command, is_begun, started)
                 if end is not None:
                     return end, True
         return max(len(types) - 1, at), False
 
-    def _concluded(self, place: int, saw_command: bool, is_begun: bool, started: list[int]) -> int | None:
-        """Where the sequence ends if this started task ends it."""
+    def _end_at_started_task(self, place: int, saw_command: bool, is_begun: bool, started: list[int]) -> int | None:
+        """Return where the batch ends if this started task ends it, else None."""
         after, then = (*self.types[place + 1 : place + 3], None, None)[:2]
         if after in _CONCLUDES_NOTHING:
             return None
@@ -151,20 +156,20 @@ class Tape:
         if after != TASK_COMPLETED or then is None:
             return place if is_begun else None
         if then == TASK_SCHEDULED and not saw_command:
-            return None  # a heartbeat: the workflow was told nothing
-        return self._sequenced(place, started) if then == ACCEPTED else place
+            return None  # a heartbeat task: the workflow got no activation
+        return self._end_at_update_request(place, started) if then == ACCEPTED else place
 
-    def _sequenced(self, place: int, started: list[int]) -> int:
-        """An update runs in the task in which it was sequenced, not in the one that accepted it."""
-        accepted = self.record(place + 2).attributes
+    def _end_at_update_request(self, place: int, started: list[int]) -> int:
+        """Return the task whose activation delivers the update: the one that requested it, not the accepting one."""
+        accepted = self.read_event(place + 2).attributes
         if accepted is None:
             return place
         before = accepted.accepted_request_sequencing_event_id
         return next((one for one in reversed(started) if self.heads[one].event_id < before), place)
 
 
-def unknown(events: Sequence[Event]) -> Event | None:
-    """The first event of a type that this engine does not know."""
+def find_unknown_event(events: Sequence[Event]) -> Event | None:
+    """Return the first event of an unknown type, or None."""
     if isinstance(events, DecodedEvents):
-        return None  # or else it could not have been read
+        return None  # the decoder already refused unknown types
     return next((event for event in events if event.event_type not in RECORDS), None)

@@ -1,4 +1,4 @@
-"""Updates come as messages on the wire; the record keeps them in two events, from which the message is made again."""
+"""Rebuild update requests from events: a worker gets them as protocol messages, the history keeps two events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from temporalio.api.update.v1 import Request
 from temporalio.bridge.proto.workflow_activation import DoUpdate, WorkflowActivationJob
 
 from replaytool.engines.temporal.core.state_machines.base import Fault
-from replaytool.engines.temporal.core.state_machines.local_activity import Update
+from replaytool.engines.temporal.core.state_machines.local_activity import UpdateMachine
 from replaytool.engines.temporal.events.event_structs import is_present, parse_message
 
 _FROM_ADMITTED = "Failed to create protocol message from WorkflowExecutionUpdateAdmittedEvent"
@@ -18,31 +18,31 @@ _FROM_ACCEPTED = "Failed to create protocol message from WorkflowExecutionUpdate
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A request to run an update."""
+class UpdateRequest:
+    """A request to run an update, and the event after which it is delivered."""
 
     instance_id: str
     after_event_id: int
     request: Request
 
 
-def admitted(said: Any, event_id: int) -> Message | Fault:
-    """The request that the server took in without telling a worker at once: durable, or re-applied by a reset."""
-    request = _request(said.request)
+def read_admitted_update(said: Any, event_id: int) -> UpdateRequest | Fault:
+    """Return the request of an UpdateAdmitted event: one that a reset re-applied."""
+    request = _parse_request(said.request)
     if request is None:
         return Fault("fatal", _FROM_ADMITTED)
-    return Message(request.meta.update_id, event_id, request)
+    return UpdateRequest(request.meta.update_id, event_id, request)
 
 
-def requested(said: Any) -> Message | Fault:
-    """The request that an accepted update must have been."""
-    request = _request(said.accepted_request)
+def read_accepted_update(said: Any) -> UpdateRequest | Fault:
+    """Return the request of an UpdateAccepted event."""
+    request = _parse_request(said.accepted_request)
     if request is None:
         return Fault("fatal", _FROM_ACCEPTED)
-    return Message(said.protocol_instance_id, said.accepted_request_sequencing_event_id, request)
+    return UpdateRequest(said.protocol_instance_id, said.accepted_request_sequencing_event_id, request)
 
 
-def _request(raw: Any) -> Request | None:
+def _parse_request(raw: Any) -> Request | None:
     if not is_present(raw):
         return None
     try:
@@ -52,8 +52,10 @@ def _request(raw: Any) -> Request | None:
     return request if request.HasField("meta") and request.HasField("input") else None
 
 
-def update_of(message: Message, *, run_validator: bool) -> tuple[Update, WorkflowActivationJob]:
-    """The machine of an update and the job that starts it."""
+def create_update_machine(
+    message: UpdateRequest, *, run_validator: bool
+) -> tuple[UpdateMachine, WorkflowActivationJob]:
+    """Return the state machine of an update and the job that starts it."""
     request = message.request
     job = DoUpdate(
         id=request.meta.update_id,
@@ -64,4 +66,4 @@ def update_of(message: Message, *, run_validator: bool) -> tuple[Update, Workflo
         meta=request.meta,
         run_validator=run_validator,
     )
-    return Update(None, job), WorkflowActivationJob(do_update=job)
+    return UpdateMachine(None, job), WorkflowActivationJob(do_update=job)

@@ -10,7 +10,7 @@ from replaytool.engines import Code, Options, replay
 from replaytool.engines.temporal.events.decoding import event_heads, take_events_before
 from replaytool.engines.temporal.events.event_types import TASK_COMPLETED
 from replaytool.engines.temporal.replay.drive import drive_past_end
-from replaytool.engines.temporal.replay.recorded_commands import from_bytes
+from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 from replaytool.model.history import Run
 from replaytool.replay.inspect_state.expressions import Expression, ExpressionScope, parse_expression
 from replaytool.replay.inspect_state.json_state import workflow_state
@@ -82,7 +82,7 @@ def _tasks_backwards(tasks: list[int], last: int) -> Iterator[int]:
 
 
 def _run_state_job(asked: JobRequest) -> WorkflowState:
-    run = from_bytes(asked.run, asked.history)
+    run = run_from_json(asked.run, asked.history)
     if asked.argument.get("clean"):
         return find_latest_clean(run, asked.code, asked.options)
     text = asked.argument.get("where")

@@ -26,7 +26,13 @@ class ExpressionTracer:
     """Evaluates one expression while a task runs."""
 
     def __init__(
-        self, expression: Expression, tape: recorder.Tape, task: TaskFacts, chain: tuple[str, ...], *, truth: bool
+        self,
+        expression: Expression,
+        tape: recorder.RecordedTape,
+        task: TaskFacts,
+        chain: tuple[str, ...],
+        *,
+        truth: bool,
     ) -> None:
         self.changed_at: CallSite | None = None
         """The line after which the expression got its present value."""

@@ -31,7 +31,7 @@ def stop_in_pdb(run: Run, code: Code, event_id: int) -> str:
     wanted = tasks.task_of_event(event_id)
     stopper = _TaskBreakpoint(wanted, tasks)
     try:
-        with drive_with_recorder(run, code, Options(sandbox=OFF), recorder.Tape(), patient=True) as course:
+        with drive_with_recorder(run, code, Options(sandbox=OFF), recorder.RecordedTape(), patient=True) as course:
             course.before_activation = stopper.watch_activation
             for _ in course.run_steps():
                 if stopper.has_quit:

@@ -9,7 +9,7 @@ from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
 
 
-def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.Tape) -> Trouble | None:
+def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.RecordedTape) -> Trouble | None:
     """Return what went wrong in this activation, if anything. States before its event remain valid."""
     if told.answer.failure is not None:
         return _describe_failure(told, course, tape)
@@ -24,9 +24,9 @@ def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.Tape
     return Trouble("unverified", told.fault.message, event_id, site)
 
 
-def _describe_failure(told: ActivationStep, course: Stepper, tape: recorder.Tape) -> Trouble:
-    error = tape.current.error if tape.current else None
-    site = callsite.site_of_exception(error) or (tape.current.kept_at if tape.current else None)
+def _describe_failure(told: ActivationStep, course: Stepper, tape: recorder.RecordedTape) -> Trouble:
+    error = tape.current_activation.error if tape.current_activation else None
+    site = callsite.site_of_exception(error) or (tape.current_activation.kept_at if tape.current_activation else None)
     last = course.machines.tape.heads[-1].event_id
     event_id = min(told.activation.history_length + 1, last)
     if told.answer.is_deadlock:
@@ -35,10 +35,10 @@ def _describe_failure(told: ActivationStep, course: Stepper, tape: recorder.Tape
     return Trouble("failed", what, event_id, site)
 
 
-def _find_call_site(asked: object, told: ActivationStep, tape: recorder.Tape) -> CallSite | None:
-    if tape.current is None:
+def _find_call_site(asked: object, told: ActivationStep, tape: recorder.RecordedTape) -> CallSite | None:
+    if tape.current_activation is None:
         return None
-    for command, site in zip(told.answer.commands, tape.current.sites, strict=False):
+    for command, site in zip(told.answer.commands, tape.current_activation.sites, strict=False):
         if command is asked:
             return site
     return None

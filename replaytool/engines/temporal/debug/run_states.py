@@ -15,7 +15,7 @@ import msgspec
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
-from replaytool.engines.temporal.core.activations import Replay
+from replaytool.engines.temporal.core.activations import WorkflowMachines
 from replaytool.engines.temporal.debug.attribute_writes import AttributeWatcher, parse_attribute_chain
 from replaytool.engines.temporal.debug.coroutine_stacks import capture_frames, main_coroutine_variables
 from replaytool.engines.temporal.debug.line_tracing import ExpressionTracer
@@ -25,7 +25,7 @@ from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, Tas
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.drive import drive_with_recorder
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
-from replaytool.engines.temporal.replay.recorded_commands import Record
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.debug_state import Frame, Issued, Moment, Seen, Trouble, Value
@@ -45,7 +45,7 @@ from replaytool.replay.options import Options
 
 Tell = Callable[[int], None]
 """Called with the number of events replayed so far. It may raise to end the replay."""
-_Before = Callable[[CompletedTask | None, recorder.Tape], None]
+_Before = Callable[[CompletedTask | None, recorder.RecordedTape], None]
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class _DrivenStep:
     told: ActivationStep
     task: CompletedTask | None
     """The task that it belongs to, or None after the last completed task."""
-    tape: recorder.Tape
+    tape: recorder.RecordedTape
     course: Stepper
 
     @property
@@ -221,7 +221,7 @@ class RunStates:
             return None, None
         tracer: ExpressionTracer | None = None
 
-        def start_at_task(task: CompletedTask | None, tape: recorder.Tape) -> None:
+        def start_at_task(task: CompletedTask | None, tape: recorder.RecordedTape) -> None:
             nonlocal tracer
             if task is None or task.event_id > ran_at:
                 raise _TaskPassed  # the code may hang after the task, and a patient replay has no timeout
@@ -264,14 +264,16 @@ class RunStates:
         if self._cannot:
             return
         self._met = None
-        tape = recorder.Tape(times=False)
+        tape = recorder.RecordedTape(times=False)
         with (
             drive_with_recorder(self.run, self.code, self.options, tape, patient=before is not None) as course,
             closing(self._iterate_steps(course, tape, before)) as steps,
         ):
             yield from steps
 
-    def _iterate_steps(self, course: Stepper, tape: recorder.Tape, before: _Before | None) -> Generator[_DrivenStep]:
+    def _iterate_steps(
+        self, course: Stepper, tape: recorder.RecordedTape, before: _Before | None
+    ) -> Generator[_DrivenStep]:
         if before is not None:
             course.before_activation = lambda activation: before(self._task_of_activation(activation), tape)
         stay = ExitStack()
@@ -328,7 +330,7 @@ class _StateRecorder:
             if job.HasField("do_update"):
                 self._translator.translate_job(job)
         made = []
-        sites = step.tape.current.sites if step.tape.current else []
+        sites = step.tape.current_activation.sites if step.tape.current_activation else []
         for command, site in zip_longest(step.told.answer.commands, sites):
             if command is not None:
                 asked = _IssuedCommand(self._translator.translate_name_only(command, site))
@@ -336,7 +338,7 @@ class _StateRecorder:
                 made.append(asked)
         return made
 
-    def _match_commands(self, replay: Replay) -> None:
+    def _match_commands(self, replay: WorkflowMachines) -> None:
         """Note which events turned out to record which commands."""
         for one in replay.line.matched[self._matched :]:
             event_id = replay.tape.heads[one.place].event_id
@@ -353,7 +355,7 @@ def _task_facts(task: CompletedTask) -> TaskFacts:
 
 def _find_obstacle(run: Run, code: Code) -> Trouble | None:
     """Return why this code cannot replay the run, if so."""
-    malformed = Record(run).malformed()
+    malformed = RecordedHistory(run).find_malformation()
     if malformed:
         return Trouble("unverified", f"the history is malformed: {malformed}")
     if code.workflow_class(run.workflow_type) is None:

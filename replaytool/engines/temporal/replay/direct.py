@@ -16,12 +16,12 @@ import temporalio
 from temporalio.worker import Plugin, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from replaytool.engines.temporal.core.activations import Replay
+from replaytool.engines.temporal.core.activations import WorkflowMachines
 from replaytool.engines.temporal.core.initialize_job import Beginning
-from replaytool.engines.temporal.core.task_batches import unknown
+from replaytool.engines.temporal.core.task_batches import find_unknown_event
 from replaytool.engines.temporal.replay.fast_compare import FastComparer
 from replaytool.engines.temporal.replay.plain_values import make_payload_decoder
-from replaytool.engines.temporal.replay.recorded_commands import Record
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.server_defaults import get_drift_policy
 from replaytool.engines.temporal.replay.stepper import Stepper
 from replaytool.engines.temporal.replay.verdicts import (
@@ -77,7 +77,7 @@ def replay_directly(run: Run, code: Code, options: Options) -> Verdict | HandOve
 
 
 def _check_and_replay(run: Run, code: Code, options: Options) -> Verdict | HandOver:
-    record = Record(run)
+    record = RecordedHistory(run)
     refused = refuse_malformed(record, "direct") or find_handover_reason(run, code)
     refused = refused or refuse_missing_code(run, code, "direct")
     if refused is not None:
@@ -91,7 +91,7 @@ def _check_and_replay(run: Run, code: Code, options: Options) -> Verdict | HandO
 
 def find_handover_reason(run: Run, code: Code) -> HandOver | None:
     """Return why only the SDK's replayer can judge this run; None where the direct replayer can."""
-    odd = unknown(run.events)
+    odd = find_unknown_event(run.events)
     if odd is not None:
         return HandOver(f"event {odd.event_id} is of a type that the direct engine does not know: {odd.event_type}")
     if not OLDEST <= RELEASE <= NEWEST:
@@ -151,7 +151,7 @@ class DirectReplayer:
         """Return a stepper for the run, at its beginning."""
         factory.set_run(run)
         workflow_id = run.workflow_id or ""
-        machines = Replay(run.events, Beginning(workflow_id), factory.get_build_id)
+        machines = WorkflowMachines(run.events, Beginning(workflow_id), factory.get_build_id)
         return Stepper(machines, InstanceDriver(factory, workflow_id), keep=keep)
 
     def _drive_to_end(self, run: Run, factory: InstanceFactory, *, brief: bool = False) -> Stepper:
@@ -161,7 +161,7 @@ class DirectReplayer:
             pass
         return stepper
 
-    def judge_run(self, record: Record, options: Options) -> Verdict:
+    def judge_run(self, record: RecordedHistory, options: Options) -> Verdict:
         """Drive the run at full speed, and record it only if there is something to report."""
         if options.steps or options.snapshot is not None:
             return self._run_recorded_pass(record, options)[0]
@@ -174,7 +174,7 @@ class DirectReplayer:
             return verdict
         return self._judge_unstable_run(record, options, first, verdict)
 
-    def _run_fast_pass(self, record: Record, options: Options) -> tuple[Stepper, bool]:
+    def _run_fast_pass(self, record: RecordedHistory, options: Options) -> tuple[Stepper, bool]:
         """Drive the run without recording lines; return whether it has hazards too."""
         factory = self.get_factory("plain")
         workflow = self.code.workflow_class(record.run.workflow_type)
@@ -190,22 +190,24 @@ class DirectReplayer:
         check_sandbox(factory.runner, workflow)
         return stepper, bool(watch and watch.found)
 
-    def _run_recorded_pass(self, record: Record, options: Options) -> tuple[Verdict, Stepper]:
+    def _run_recorded_pass(self, record: RecordedHistory, options: Options) -> tuple[Verdict, Stepper]:
         """Drive the run with the recorder in place, without fast paths, and judge what it recorded."""
         factory = self.get_factory("watched")
-        tape = recorder.Tape(snapshot=options.snapshot, guard=make_side_effect_watch(options))
+        tape = recorder.RecordedTape(snapshot=options.snapshot, guard=make_side_effect_watch(options))
         factory.note_deadlocks_on(tape)
-        recorder.use(tape)
+        recorder.set_active_tape(tape)
         try:
             with silence_sdk_logs(), relax_garbage_collector():
                 stepper = self._drive_to_end(record.run, factory)
         finally:
-            recorder.use(None)
+            recorder.set_active_tape(None)
         keeps_steps = options.steps or options.snapshot is not None
         case = ReplayCase(record, tape, stepper.outcome, self.decode, self.policy, engine="direct", steps=keeps_steps)
         return judge_replay(case), stepper
 
-    def _judge_unstable_run(self, record: Record, options: Options, first: Stepper, verdict: Verdict) -> Verdict:
+    def _judge_unstable_run(
+        self, record: RecordedHistory, options: Options, first: Stepper, verdict: Verdict
+    ) -> Verdict:
         """Judge a run whose two passes end differently: repeat the recorded pass until the first ending shows again."""
         verdicts, until = [verdict], time.monotonic() + _PATIENCE
         while len(verdicts) <= _MOST_PASSES and time.monotonic() < until:
@@ -217,17 +219,17 @@ class DirectReplayer:
         unrepeated = judge_unrepeated_pass(record, first.outcome, first.machines.line, self.decode, site)
         return combine_verdicts([*verdicts, unrepeated])
 
-    def has_equal_commands(self, record: Record, stepper: Stepper) -> bool:
+    def has_equal_commands(self, record: RecordedHistory, stepper: Stepper) -> bool:
         """Return whether every matched command equals its event, without drift."""
         return self._comparer.are_all_equal(record, stepper.machines.tape, stepper.machines.line.matched)
 
-    def _have_same_ending(self, record: Record, one: Stepper, other: Stepper) -> bool:
+    def _have_same_ending(self, record: RecordedHistory, one: Stepper, other: Stepper) -> bool:
         """Return whether two passes ended alike, as all passes of deterministic code do."""
         if DEADLOCK in (one.outcome.message, other.outcome.message):
             return True  # a busy machine causes time-outs too: they do not show that the code is unstable
         return self._describe_ending(record, one) == self._describe_ending(record, other)
 
-    def _describe_ending(self, record: Record, stepper: Stepper) -> tuple[object, ...]:
+    def _describe_ending(self, record: RecordedHistory, stepper: Stepper) -> tuple[object, ...]:
         if stepper.outcome.word != "ok":
             return stepper.outcome.word, stepper.outcome.event_id
         return "ok", stepper.machines.line.has_leftovers, self.has_equal_commands(record, stepper)

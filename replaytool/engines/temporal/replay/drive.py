@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from replaytool.engines.temporal.replay.direct import get_direct_replayer
-from replaytool.engines.temporal.replay.recorded_commands import Record
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.stepper import Stepper
 from replaytool.engines.temporal.sdk import fast_paths, recorder
 from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
@@ -49,7 +49,7 @@ def drive_past_end(run: Run, code: Code, options: Options, *, inside: bool = Tru
 
 @contextmanager
 def drive_with_recorder(
-    run: Run, code: Code, options: Options, tape: recorder.Tape, *, patient: bool = False
+    run: Run, code: Code, options: Options, tape: recorder.RecordedTape, *, patient: bool = False
 ) -> Iterator[Stepper]:
     """Open a stepper that records to the tape; `patient` switches the deadlock watchdog off."""
     replayer = get_direct_replayer(code, options)
@@ -62,7 +62,7 @@ def drive_with_recorder(
     stepper.stay_inside = partial(enter_sandbox, factory.runner, workflow)
     watch = guard.SideEffectWatch(lambda frame: None, options.guard) if options.guard else None
     callsite.claim_user_folders(code.roots)
-    recorder.use(tape)
+    recorder.set_active_tape(tape)
     try:
         with (
             silence_sdk_logs(),
@@ -72,7 +72,7 @@ def drive_with_recorder(
         ):
             yield stepper
     finally:
-        recorder.use(None)
+        recorder.set_active_tape(None)
     check_sandbox(factory.runner, workflow)
 
 
@@ -80,7 +80,7 @@ def follows_record(stepper: Stepper, run: Run, code: Code, options: Options) -> 
     """Return whether the code issued exactly the recorded commands, without drift."""
     if stepper.outcome.word != "ok" or stepper.machines.replaying:
         return False
-    return get_direct_replayer(code, options).has_equal_commands(Record(run), stepper)
+    return get_direct_replayer(code, options).has_equal_commands(RecordedHistory(run), stepper)
 
 
 def get_payload_decoder(code: Code, options: Options) -> Decode:

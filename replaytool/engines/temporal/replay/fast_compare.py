@@ -12,11 +12,11 @@ from typing import Any
 
 from temporalio.bridge.proto.workflow_commands import ScheduleActivity
 
-from replaytool.engines.temporal.core.command_queue import Matched
-from replaytool.engines.temporal.core.task_batches import Tape
+from replaytool.engines.temporal.core.command_queue import MatchedCommand
+from replaytool.engines.temporal.core.task_batches import HistoryBatches
 from replaytool.engines.temporal.events.event_structs import ActivityScheduled, RawPayload
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
-from replaytool.engines.temporal.replay.recorded_commands import Record
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
 from replaytool.model.verdict import Match
 from replaytool.replay.compare import drift
@@ -32,11 +32,11 @@ class FastComparer:
         self._policy = policy
         self._same: set[Any] = set()
 
-    def are_all_equal(self, record: Record, tape: Tape, pairs: list[Matched]) -> bool:
+    def are_all_equal(self, record: RecordedHistory, tape: HistoryBatches, pairs: list[MatchedCommand]) -> bool:
         """Return whether no pair shows drift."""
         return all(self._is_equal(record, tape, pair) for pair in pairs)
 
-    def _is_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_equal(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
         waiting = pair.waiting
         if waiting.machine.is_core_made:
             return True
@@ -45,15 +45,15 @@ class FastComparer:
             return True
         return self._is_equal_in_full(record, tape, pair)
 
-    def _is_equal_in_full(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_equal_in_full(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
         if pair.waiting.command is None:
             return True
         actual = CommandTranslator().translate_command(pair.waiting.command, None)
-        match = Match(record.expected(tape.event(pair.place)), actual)
+        match = Match(record.expected_command(tape.recorded_event(pair.place)), actual)
         return not drift.find_drift([match], self._decode, self._policy, partial(normalize_pair, record=record))
 
-    def _is_activity_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
-        recorded = tape.record(pair.place).attributes
+    def _is_activity_equal(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
+        recorded = tape.read_event(pair.place).attributes
         produced = pair.waiting.machine.attrs
         if not _are_values_equal(recorded.input.payloads, produced.arguments):
             return False
@@ -66,30 +66,30 @@ class FastComparer:
             self._same.add(key)
         return True
 
-    def _is_timer_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
-        recorded = tape.record(pair.place).attributes
+    def _is_timer_equal(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
+        recorded = tape.read_event(pair.place).attributes
         time = pair.waiting.machine.attrs.start_to_fire_timeout
         is_same_id = recorded.timer_id == str(pair.waiting.machine.seq)
         return bool(is_same_id and recorded.start_to_fire_timeout == time.ToJsonString())
 
-    def _is_result_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _is_result_equal(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
         command = pair.waiting.command
         result = command.complete_workflow_execution if command else None
         produced = [result.result] if result is not None and result.HasField("result") else []
-        return _are_values_equal(tape.record(pair.place).attributes.result.payloads, produced)
+        return _are_values_equal(tape.read_event(pair.place).attributes.result.payloads, produced)
 
-    def _is_update_result_equal(self, record: Record, tape: Tape, pair: Matched) -> bool:
-        recorded = tape.record(pair.place).attributes.outcome.success
+    def _is_update_result_equal(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
+        recorded = tape.read_event(pair.place).attributes.outcome.success
         command = pair.waiting.command
         if recorded is None or command is None or not command.update_response.HasField("completed"):
             return False
         return _are_values_equal(recorded.payloads, [command.update_response.completed])
 
-    def _has_no_values(self, record: Record, tape: Tape, pair: Matched) -> bool:
+    def _has_no_values(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
         return True
 
 
-_QUICK: dict[str, Callable[[FastComparer, Record, Tape, Matched], bool]] = {
+_QUICK: dict[str, Callable[[FastComparer, RecordedHistory, HistoryBatches, MatchedCommand], bool]] = {
     "schedule_activity": FastComparer._is_activity_equal,
     "start_timer": FastComparer._is_timer_equal,
     "complete_workflow_execution": FastComparer._is_result_equal,

@@ -1,62 +1,62 @@
-"""What a tape shows when it is laid beside the record: pairs, the first mismatch, what is left over, and the tail."""
+"""Match a recorded tape with its history: pairs, the first mismatch, leftover commands, commands of the tail."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from replaytool.engines.temporal.replay.recorded_commands import Record
-from replaytool.engines.temporal.replay.tape_matching import CommandQueue
-from replaytool.engines.temporal.sdk.recorder import Activation
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
+from replaytool.engines.temporal.replay.tape_matching import TapeMatcher
+from replaytool.engines.temporal.sdk.recorder import RecordedActivation
 from replaytool.model.verdict import Command, Expected, Step
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch
 
 
 @dataclass
 class Findings:
-    """The result of laying one beside the other."""
+    """What matching a tape with its history found."""
 
     pairs: MatchedPairs
     mismatch: Mismatch | None = None
     leftovers: list[Command] = field(default_factory=list)
     """Commands of completed tasks that no event records."""
     next: list[Command] = field(default_factory=list)
-    """Commands of the tail, where the record has nothing to say yet."""
+    """Commands behind the end of the history: no event can record them yet."""
     steps: list[Step] = field(default_factory=list)
     same_task: list[Command] = field(default_factory=list)
-    """What the code asked for in the task that the mismatch is in, behind the command that did not fit."""
+    """Commands of the mismatch's task that follow the command that did not match."""
 
 
-def lay_beside(record: Record, activations: Iterable[Activation], *, strict: bool = True) -> Findings:
-    """Match what was done against what was recorded, as the core does, up to the first mismatch."""
-    queue = CommandQueue(record, strict)
+def match_tape(record: RecordedHistory, activations: Iterable[RecordedActivation], *, strict: bool = True) -> Findings:
+    """Match the commands of a tape with the events, up to the first mismatch."""
+    queue = TapeMatcher(record, strict)
     found = Findings(queue.pairs)
-    events = list(record.commands())
+    events = list(record.recorded_commands())
     place = 0
     for activation in activations:
         if found.mismatch is None:
-            place = _take(queue, events, place, activation.event_id, found)
+            place = _match_events(queue, events, place, activation.event_id, found)
         queue.tell(activation.jobs)
-        commands = _issue(queue, activation, found)
+        commands = _issue_commands(queue, activation, found)
         jobs = tuple(queue.translator.translate_job(job) for job in activation.jobs)
         state = activation.state
         step = Step(activation.event_id, jobs, tuple(commands), (), activation.replaying, activation.time, state)
         found.steps.append(step)
-    if found.mismatch is None and not _broke_off(found.steps, activations):
-        _take(queue, events, place, record.last_id, found)
+    if found.mismatch is None and not _is_interrupted(found.steps, activations):
+        _match_events(queue, events, place, record.last_event_id, found)
     found.leftovers = queue.leftovers() if found.mismatch is None else []
-    found.same_task = _behind(queue, found.mismatch)
+    found.same_task = _commands_after_mismatch(queue, found.mismatch)
     return found
 
 
-def _take(queue: CommandQueue, events: list[Expected], place: int, until: int, found: Findings) -> int:
+def _match_events(queue: TapeMatcher, events: list[Expected], place: int, until: int, found: Findings) -> int:
     while place < len(events) and events[place].event_id <= until and found.mismatch is None:
         found.mismatch = queue.take(events[place])
         place += 1
     return place
 
 
-def _issue(queue: CommandQueue, activation: Activation, found: Findings) -> list[Command]:
+def _issue_commands(queue: TapeMatcher, activation: RecordedActivation, found: Findings) -> list[Command]:
     if activation.replaying:
         return queue.issue(activation.commands, activation.sites, activation.event_id, True)
     before = len(queue.waiting)
@@ -68,13 +68,13 @@ def _issue(queue: CommandQueue, activation: Activation, found: Findings) -> list
     return made
 
 
-def _broke_off(steps: list[Step], activations: Iterable[Activation]) -> bool:
-    """Whether the code failed in a task that the record completes: the events behind it were never asked for."""
+def _is_interrupted(steps: list[Step], activations: Iterable[RecordedActivation]) -> bool:
+    """Whether the code failed in a task that the history completes: later events have no commands then."""
     last = next(reversed(list(activations)), None)
     return last is not None and last.replaying and (last.failed or last.deadlocked or not last.done)
 
 
-def _behind(queue: CommandQueue, mismatch: Mismatch | None) -> list[Command]:
+def _commands_after_mismatch(queue: TapeMatcher, mismatch: Mismatch | None) -> list[Command]:
     if mismatch is None:
         return []
     waiting = [one.command for one in queue.waiting if not one.dropped and not one.from_core]
@@ -83,8 +83,8 @@ def _behind(queue: CommandQueue, mismatch: Mismatch | None) -> list[Command]:
     return waiting
 
 
-def with_matches(found: Findings) -> tuple[Step, ...]:
-    """The steps, each with the pairs that its commands are in."""
+def steps_with_matches(found: Findings) -> tuple[Step, ...]:
+    """Return the steps, each with the matches of its commands."""
     by_command = {id(pair.actual): pair for pair in found.pairs.matched}
     return tuple(
         Step(

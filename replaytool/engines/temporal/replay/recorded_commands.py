@@ -1,4 +1,4 @@
-"""A recorded history as a replay needs it: which events record a command, how it began, and how far it got."""
+"""Read a recorded history: its command events, its flags, its last tasks, and whether it is well formed."""
 
 from __future__ import annotations
 
@@ -31,66 +31,66 @@ class _Head(msgspec.Struct):
     eventTime: str | None = None
 
 
-def to_bytes(run: Run) -> bytes:
-    """The whole history as JSON, put together from the events without parsing any."""
+def history_to_json(run: Run) -> bytes:
+    """Return the history as JSON, joined from the raw events without parsing them."""
     return b'{"events":[' + b",".join(event.raw for event in run.events) + b"]}"
 
 
-def from_bytes(run: Run, history: bytes) -> Run:
-    """The run with its events back in it."""
+def run_from_json(run: Run, history: bytes) -> Run:
+    """Return the run with the events of this JSON history."""
     records = decode_history(history)
     if records is None:
-        return replace(run, events=[_event(bytes(raw)) for raw in split_raw_events(history)])
+        return replace(run, events=[_read_event(bytes(raw)) for raw in split_raw_events(history)])
     return replace(run, events=DecodedEvents(records, partial(split_raw_events, history)))
 
 
 _head = msgspec.json.Decoder(_Head)
 
 
-def _event(raw: bytes) -> Event:
+def _read_event(raw: bytes) -> Event:
     head = _head.decode(raw)
-    return Event(int(head.eventId), _pascal(head.eventType), head.eventTime, None, raw)
+    return Event(int(head.eventId), _pascal_case(head.eventType), head.eventTime, None, raw)
 
 
 @cache
-def _pascal(name: str) -> str:
+def _pascal_case(name: str) -> str:
     return "".join(word.title() for word in name.removeprefix("EVENT_TYPE_").split("_"))
 
 
 @dataclass(frozen=True)
-class Record:
-    """One run's history."""
+class RecordedHistory:
+    """The history of one run, read on demand."""
 
     run: Run
 
     @property
     def events(self) -> list[Event]:
-        """In the order of their ids."""
+        """The events in the order of their ids."""
         return list(self.run.events)
 
     @cached_property
-    def by_id(self) -> dict[int, Event]:
+    def events_by_id(self) -> dict[int, Event]:
         """The events by their ids."""
         return {event.event_id: event for event in self.run.events}
 
-    def attributes_of(self, event_id: Any) -> dict[str, Any]:
-        """What is particular to an event; empty where there is none with this id."""
-        event = self.by_id.get(_number(event_id))
+    def event_attributes(self, event_id: Any) -> dict[str, Any]:
+        """Return the attributes of an event; empty where no event has this id."""
+        event = self.events_by_id.get(_to_number(event_id))
         return event_attributes(msgspec.json.decode(event.raw)) if event else {}
 
     @cached_property
-    def started(self) -> dict[str, Any]:
-        """How the run was started."""
+    def started_attributes(self) -> dict[str, Any]:
+        """The attributes of the first event."""
         return event_attributes(msgspec.json.decode(self.run.events[0].raw)) if self.run.events else {}
 
     @cached_property
     def run_timeout(self) -> float:
-        """In seconds; 0 stands for no limit."""
-        return parse_duration(self.started.get("workflowRunTimeout"))
+        """The run timeout in seconds; 0 means no limit."""
+        return parse_duration(self.started_attributes.get("workflowRunTimeout"))
 
     @cached_property
     def core_flags(self) -> dict[int, int]:
-        """Each flag of the core that the record names, with the first event that does."""
+        """Each sdk-core flag of the history, with the id of the first event that names it."""
         found: dict[int, int] = {}
         for event in self.run.events:
             if event.event_type == "WorkflowTaskCompleted":
@@ -100,54 +100,54 @@ class Record:
         return found
 
     @property
-    def blind(self) -> bool:
-        """Whether the SDK leaves out checks on this record, as it names none of the flags that ask for them."""
-        return bool(self.last_completed) and 1 not in self.core_flags
+    def lacks_check_flags(self) -> bool:
+        """Whether the SDK compares no names on this history, because the flag for it is missing."""
+        return bool(self.last_completed_task_id) and 1 not in self.core_flags
 
     @cached_property
-    def last_completed(self) -> int:
-        """The id of the newest completed task; 0 where there is none."""
+    def last_completed_task_id(self) -> int:
+        """The event id of the last completed task, or 0."""
         return next((one.event_id for one in reversed(self.run.events) if one.event_type == "WorkflowTaskCompleted"), 0)
 
     @cached_property
-    def last_task_started(self) -> int:
-        """The id of the newest task that began after the last completed one; 0 where none did."""
+    def last_started_task_id(self) -> int:
+        """The event id of the last task that started after the last completed one, or 0."""
         for event in reversed(self.run.events):
-            if event.event_id <= self.last_completed:
+            if event.event_id <= self.last_completed_task_id:
                 return 0
             if event.event_type == "WorkflowTaskStarted":
                 return event.event_id
         return 0
 
     @property
-    def last_id(self) -> int:
+    def last_event_id(self) -> int:
         """The id of the last event."""
         return self.run.events[-1].event_id if self.run.events else 0
 
     @property
-    def closed(self) -> bool:
-        """Whether the run is over."""
+    def is_closed(self) -> bool:
+        """Whether the run has ended."""
         return bool(self.run.events) and self.run.events[-1].event_type in CLOSING
 
     @cached_property
-    def stuck_on(self) -> Event | None:
-        """The failed or timed-out task that nothing came after, or None where the last task went well."""
-        if self.closed:
+    def stuck_task(self) -> Event | None:
+        """The failed or timed-out task at the end of the history, or None where the last task completed."""
+        if self.is_closed:
             return None
         for event in reversed(self.run.events):
             if event.event_type == "WorkflowTaskCompleted":
                 return None
             if event.event_type in _TASK_ENDS:
-                return event if self._tells(event) else None
+                return event if self._is_code_failure(event) else None
         return None
 
-    def _tells(self, event: Event) -> bool:
-        """A reset, or a task that no worker took in time, says nothing about the code."""
-        found = self.attributes_of(event.event_id)
+    def _is_code_failure(self, event: Event) -> bool:
+        """Whether a failed task tells about the code. A reset, or a task that no worker took, does not."""
+        found = self.event_attributes(event.event_id)
         return found.get("cause") != _RESET and found.get("timeoutType") != "TIMEOUT_TYPE_SCHEDULE_TO_START"
 
-    def malformed(self) -> str:
-        """Why no engine could replay this, or "": on such a history the SDK's replayer hangs."""
+    def find_malformation(self) -> str:
+        """Return why this history cannot be replayed, or "". The SDK's replayer hangs on such a history."""
         events = event_heads(self.run.events)
         if not events or events[0].event_type != "WorkflowExecutionStarted":
             return "the history does not begin with WorkflowExecutionStarted"
@@ -162,42 +162,44 @@ class Record:
                 return f"event {event.event_id} comes after the end of the run, {before.event_type}"
         return ""
 
-    def commands(self) -> Iterator[Expected]:
-        """What the code asked for, in its order, with the timers that fired: they name the timer once more."""
+    def recorded_commands(self) -> Iterator[Expected]:
+        """Return the command events in order, and TimerFired events: only these name the timer's id reliably."""
         for event in self.run.events:
             if event.event_type in BY_EVENT or event.event_type == "TimerFired":
-                yield self.expected(event)
+                yield self.expected_command(event)
 
-    def expected(self, event: Event) -> Expected:
-        """An event as one half of a comparison."""
+    def expected_command(self, event: Event) -> Expected:
+        """Return an event as the expected side of a comparison."""
         found = event_attributes(msgspec.json.decode(event.raw))
         if event.event_type == "MarkerRecorded":
-            return marker(event, found)
+            return read_marker(event, found)
         kind = BY_EVENT.get(event.event_type)
         if kind is None:
-            return Expected(event.event_id, event.event_type, _spoken(event.event_type), "", _plain_fields(found))
-        fields = {**read_recorded_fields(kind, found), **self._related(kind.kind, found)}
+            return Expected(
+                event.event_id, event.event_type, _event_type_words(event.event_type), "", _plain_fields(found)
+            )
+        fields = {**read_recorded_fields(kind, found), **self._related_fields(kind.kind, found)}
         name = str(fields.get(kind.name) or fields.get("name") or "")
         return Expected(event.event_id, event.event_type, kind.kind, name, fields)
 
-    def _related(self, kind: str, found: dict[str, Any]) -> dict[str, Any]:
-        """What another event says about the thing that this one is about."""
+    def _related_fields(self, kind: str, found: dict[str, Any]) -> dict[str, Any]:
+        """Return fields that another event holds about the same activity, operation or update."""
         if kind == "cancel_activity":
-            held = self.attributes_of(found.get("scheduledEventId"))
+            held = self.event_attributes(found.get("scheduledEventId"))
             return {"activityId": held.get("activityId"), "name": (held.get("activityType") or {}).get("name")}
         if kind == "cancel_nexus_operation":
-            return {"name": self.attributes_of(found.get("scheduledEventId")).get("operation")}
+            return {"name": self.event_attributes(found.get("scheduledEventId")).get("operation")}
         if kind == "update_accepted":
-            return self._update(found)
+            return self._update_names(found)
         if kind == "update_completed":
-            return self._update(self.attributes_of(found.get("acceptedEventId")))
+            return self._update_names(self.event_attributes(found.get("acceptedEventId")))
         return {}
 
-    def _update(self, accepted: dict[str, Any]) -> dict[str, Any]:
-        """The name and the id; after a reset the request stands in the event that admitted it anew."""
+    def _update_names(self, accepted: dict[str, Any]) -> dict[str, Any]:
+        """Return name and id of an update. After a reset the request stands in the UpdateAdmitted event."""
         request = accepted.get("acceptedRequest")
         if not request:
-            request = self.attributes_of(accepted.get("acceptedRequestSequencingEventId")).get("request") or {}
+            request = self.event_attributes(accepted.get("acceptedRequestSequencingEventId")).get("request") or {}
         names = {
             "name": (request.get("input") or {}).get("name"),
             "updateId": (request.get("meta") or {}).get("updateId"),
@@ -205,18 +207,18 @@ class Record:
         return {key: value for key, value in names.items() if value}
 
 
-def marker(event: Event, found: dict[str, Any]) -> Expected:
-    """A marker as one half of a comparison: a patch, a local activity, or somebody's own."""
+def read_marker(event: Event, found: dict[str, Any]) -> Expected:
+    """Return a marker as the expected side of a comparison: a patch, a local activity, or another SDK's marker."""
     name = str(found.get("markerName") or "")
     details = found.get("details") or {}
     try:
         if name == _PATCH:
-            data = _detail(details, "patch-data")
+            data = _read_marker_detail(details, "patch-data")
             patch = str(data["id"])
             fields = {"patchId": patch, "deprecated": bool(data.get("deprecated"))}
             return Expected(event.event_id, event.event_type, "patch", patch, fields)
         if name == _LOCAL:
-            data = _detail(details, "data")
+            data = _read_marker_detail(details, "data")
             local = {"seq": data["seq"], "activityId": data["activity_id"], "activityType": data["activity_type"]}
             return Expected(event.event_id, event.event_type, "local_activity", data["activity_type"], local)
     except (KeyError, IndexError, TypeError, ValueError):
@@ -224,7 +226,7 @@ def marker(event: Event, found: dict[str, Any]) -> Expected:
     return Expected(event.event_id, event.event_type, "marker", name, {"markerName": name})
 
 
-def _detail(details: dict[str, Any], key: str) -> dict[str, Any]:
+def _read_marker_detail(details: dict[str, Any], key: str) -> dict[str, Any]:
     decoded: dict[str, Any] = msgspec.json.decode(payload_from_json(details[key]["payloads"][0]).data)
     return decoded
 
@@ -233,13 +235,13 @@ def _plain_fields(found: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if isinstance(value, str | int)}
 
 
-def _spoken(event_type: str) -> str:
-    """An event that records no command, in the same kind of word."""
+def _event_type_words(event_type: str) -> str:
+    """Return the event type in snake case, like the kinds of commands."""
     words = "".join(f"_{char.lower()}" if char.isupper() else char for char in event_type)
     return words.removeprefix("_")
 
 
-def _number(value: Any) -> int:
+def _to_number(value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):

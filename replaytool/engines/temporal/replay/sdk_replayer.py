@@ -13,7 +13,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from replaytool.engines.temporal.replay.plain_values import make_payload_decoder
-from replaytool.engines.temporal.replay.recorded_commands import Record, to_bytes
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory, history_to_json
 from replaytool.engines.temporal.replay.server_defaults import get_drift_policy
 from replaytool.engines.temporal.replay.verdicts import (
     ReplayCase,
@@ -46,11 +46,11 @@ _LONG, _HOPELESS = 1.5, 6.0
 def run_sdk_replayer(run: Run, code: Code, options: Options) -> Verdict:
     """Return the verdict on one run."""
     began = time.monotonic()
-    verdict = _replay_and_judge(Record(run), code, options)
+    verdict = _replay_and_judge(RecordedHistory(run), code, options)
     return replace(verdict, seconds=time.monotonic() - began)
 
 
-def _replay_and_judge(record: Record, code: Code, options: Options) -> Verdict:
+def _replay_and_judge(record: RecordedHistory, code: Code, options: Options) -> Verdict:
     refused = refuse_malformed(record, "sdk") or refuse_missing_code(record.run, code, "sdk")
     if refused is not None:
         return refused
@@ -59,14 +59,14 @@ def _replay_and_judge(record: Record, code: Code, options: Options) -> Verdict:
     # A codec encodes commands in place, and a plugin may bring one along.
     copies = bool(code.settings.get("plugins")) or needs_codec(converter)
     watch = guard.SideEffectWatch(callsite.site_of_stack, options.guard) if options.watch or options.guard else None
-    tape = recorder.Tape(snapshot=options.snapshot, copies=copies, guard=watch)
+    tape = recorder.RecordedTape(snapshot=options.snapshot, copies=copies, guard=watch)
     outcome = _replay_for_outcome(record.run, code, options, tape)
     keeps_steps = options.steps or options.snapshot is not None
     decode, policy = make_payload_decoder(converter), get_drift_policy(code, options)
     return judge_replay(ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps))
 
 
-def _replay_for_outcome(run: Run, code: Code, options: Options, tape: recorder.Tape) -> ReplayerOutcome:
+def _replay_for_outcome(run: Run, code: Code, options: Options, tape: recorder.RecordedTape) -> ReplayerOutcome:
     settings = dict(code.settings)
     workflow = code.workflow_class(run.workflow_type)
     runner = RecordedContextRunner(make_recording_runner(settings.get("workflow_runner"), options.sandbox), run)
@@ -75,22 +75,24 @@ def _replay_for_outcome(run: Run, code: Code, options: Options, tape: recorder.T
     settings.setdefault("runtime", get_silent_runtime())
     if run.namespace:
         settings.setdefault("namespace", run.namespace)
-    history = WorkflowHistory.from_json(run.workflow_id or "", to_bytes(run).decode("utf-8", "surrogatepass"))
+    history = WorkflowHistory.from_json(run.workflow_id or "", history_to_json(run).decode("utf-8", "surrogatepass"))
     failure: BaseException | None
-    recorder.use(tape)
+    recorder.set_active_tape(tape)
     try:
         with silence_sdk_logs(), report_nondeterminism():
             failure = _run_replayer(settings, history, tape)
     except SystemExit as left:
         failure = RuntimeError(f"4: SystemExit: {left.code}")
     finally:
-        recorder.use(None)
+        recorder.set_active_tape(None)
     for error in runner.errors + outside.errors:
         failure = failure or RuntimeError(f"4: {type(error).__name__}: {error}")
     return parse_replayer_failure(failure, isinstance(failure, NondeterminismError), tape.evicted_at)
 
 
-def _run_replayer(settings: dict[str, Any], history: WorkflowHistory, tape: recorder.Tape) -> BaseException | None:
+def _run_replayer(
+    settings: dict[str, Any], history: WorkflowHistory, tape: recorder.RecordedTape
+) -> BaseException | None:
     """Return the replayer's failure. Code that cannot be interrupted keeps its event loop, which is never closed."""
     loop = asyncio.new_event_loop()
     hopeless = False
@@ -103,7 +105,7 @@ def _run_replayer(settings: dict[str, Any], history: WorkflowHistory, tape: reco
 
 
 async def _await_replayer(
-    replayer: Replayer, history: WorkflowHistory, tape: recorder.Tape
+    replayer: Replayer, history: WorkflowHistory, tape: recorder.RecordedTape
 ) -> tuple[BaseException | None, bool]:
     replaying = asyncio.create_task(replayer.replay_workflow(history, raise_on_replay_failure=False))
     while not (await asyncio.wait([replaying], timeout=_NOTICE))[0]:
@@ -117,9 +119,9 @@ async def _has_wound_up(loop: asyncio.AbstractEventLoop) -> bool:
     return bool((await asyncio.wait([asyncio.create_task(loop.shutdown_asyncgens())], timeout=_WINDING_UP))[0])
 
 
-def _watch_activation(tape: recorder.Tape) -> float:
+def _watch_activation(tape: recorder.RecordedTape) -> float:
     """Return the age of the current activation in seconds, and note the code's line once it is old."""
-    current = tape.current
+    current = tape.current_activation
     if current is None or current.done:
         return 0.0
     age = time.monotonic() - current.began

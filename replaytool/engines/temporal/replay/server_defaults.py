@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from replaytool.engines.temporal.replay.command_fields import drop_none_values, format_duration, parse_duration
-from replaytool.engines.temporal.replay.recorded_commands import Record
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.model.verdict import Match
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.compare.drift import Level
@@ -17,7 +17,7 @@ _TO_CLOSE, _TO_START = "scheduleToCloseTimeout", "scheduleToStartTimeout"
 _START_CLOSE, _HEARTBEAT = "startToCloseTimeout", "heartbeatTimeout"
 
 
-def normalize_pair(pair: Match, record: Record) -> tuple[Fields, Fields]:
+def normalize_pair(pair: Match, record: RecordedHistory) -> tuple[Fields, Fields]:
     """Return the fields of both sides, the produced ones as the server would record them."""
     recorded, produced = pair.expected.fields, pair.actual.fields
     if pair.expected.kind in _INHERITED:
@@ -48,7 +48,7 @@ def _drop_inherited_fields(recorded: Fields, produced: Fields, names: tuple[str,
     return {key: value for key, value in recorded.items() if key in produced or key not in names}
 
 
-def _fill_activity_timeouts(fields: Fields, record: Record) -> Fields:
+def _fill_activity_timeouts(fields: Fields, record: RecordedHistory) -> Fields:
     """Cap each time-out by the wider ones, and all by the run's, as the server does; 0 means no limit."""
     limit = record.run_timeout
     total, queue, single, beat = (
@@ -75,14 +75,14 @@ def _keep_equal_text(text: str | None, value: float) -> str | None:
     return text if parse_duration(text) == value else format_duration(value)
 
 
-def _fill_child_timeout(fields: Fields, record: Record) -> Fields:
+def _fill_child_timeout(fields: Fields, record: RecordedHistory) -> Fields:
     """Give a child's run the time-out of its whole execution, as the server does."""
     execution = fields.get("workflowExecutionTimeout")
     run = fields.get("workflowRunTimeout")
     return fields if not execution or run else {**fields, "workflowRunTimeout": execution}
 
 
-_FILLED: dict[str, Callable[[Fields, Record], Fields]] = {
+_FILLED: dict[str, Callable[[Fields, RecordedHistory], Fields]] = {
     "activity": _fill_activity_timeouts,
     "child_workflow": _fill_child_timeout,
 }

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 
-from replaytool.engines.temporal.core.activations import Replay
-from replaytool.engines.temporal.core.skip_mismatch import Parting
+from replaytool.engines.temporal.core.activations import WorkflowMachines
+from replaytool.engines.temporal.core.skip_mismatch import SkippedMismatch
 from replaytool.engines.temporal.core.state_machines.base import Fault
 from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome
 from replaytool.engines.temporal.sdk.workflow_instance import ActivationAnswer, InstanceDriver
@@ -32,7 +32,7 @@ class ActivationStep:
 class Stepper:
     """Steps one run; the caller may stop at any activation, and go on past a mismatch or past the end."""
 
-    def __init__(self, machines: Replay, driver: InstanceDriver, *, keep: bool = False) -> None:
+    def __init__(self, machines: WorkflowMachines, driver: InstanceDriver, *, keep: bool = False) -> None:
         self._keeps = keep
         self.machines = machines
         self.driver = driver
@@ -49,7 +49,7 @@ class Stepper:
     def run_steps(self) -> Generator[ActivationStep]:
         """Yield each step; the instance is torn down when the generator ends or is closed, unless it is kept."""
         try:
-            fault = self.machines.begin()
+            fault = self.machines.apply_first_batch()
             if fault is not None:
                 self.outcome = ReplayerOutcome(
                     "history", _PREFIXES[fault.kind] + fault.message, self.machines.last_id + 1
@@ -66,7 +66,7 @@ class Stepper:
                 self.before_activation(activation)
             answer = self.driver.activate(activation)
             self.machines.teller.is_brief = self.is_brief
-            fault = None if answer.failure is not None else self.machines.complete(answer.commands)
+            fault = None if answer.failure is not None else self.machines.complete_activation(answer.commands)
             if answer.failure is not None or fault is not None:
                 self.outcome = self._failed_step_outcome(answer, fault)
                 yield ActivationStep(activation, answer, fault)
@@ -79,11 +79,11 @@ class Stepper:
             not self.skipped_mismatches
             and not line.has_leftovers
             and not self.machines.flags.left_out
-            and self.machines.is_told
+            and self.machines.is_fully_replayed
         )
 
     @property
-    def skipped_mismatches(self) -> list[Parting]:
+    def skipped_mismatches(self) -> list[SkippedMismatch]:
         """The mismatches so far, if the run goes on past them."""
         return self.machines.astray.partings if self.machines.astray else []
 
@@ -103,14 +103,14 @@ class Stepper:
         """Break the reference cycle of machines and queue, so that they are freed at once."""
         del self.machines.line
 
-    def step_past_end(self, tell: Callable[[Replay], None]) -> ActivationStep:
+    def step_past_end(self, tell: Callable[[WorkflowMachines], None]) -> ActivationStep:
         """Send one more activation past the end of the record; `tell` queues its jobs."""
         self.machines.replaying = False
         tell(self.machines)
         activation = self.machines.next_activation()
         assert activation is not None, "`tell` queues at least one job"
         answer = self.driver.activate(activation)
-        return ActivationStep(activation, answer, self.machines.line.take(answer.commands))
+        return ActivationStep(activation, answer, self.machines.line.take_commands(answer.commands))
 
 
 def _fault_outcome(fault: Fault, event_id: int) -> ReplayerOutcome:

@@ -14,7 +14,7 @@ from typing import Any
 
 from replaytool.engines.temporal.replay.command_kinds import BY_KIND, TERMINAL
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
-from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, Record
+from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, RecordedHistory
 from replaytool.model.verdict import CallSite, Command, Expected
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch, differing_fields
 
@@ -43,7 +43,7 @@ _CHECKS, _UPSERTS, _REORDERS, _NEXUS_CHECKS = 1, 2, 3, 4
 
 
 @dataclass
-class Entry:
+class TapeCommand:
     """One command on its way."""
 
     command: Command
@@ -56,16 +56,16 @@ class Entry:
 
 
 @dataclass
-class CommandQueue:
+class TapeMatcher:
     """The commands of one run against its events."""
 
-    record: Record
+    record: RecordedHistory
     strict: bool = True
     """Whether names and ids are compared even where the record does not ask for it."""
     pairs: MatchedPairs = field(default_factory=MatchedPairs)
     translator: CommandTranslator = field(default_factory=CommandTranslator)
-    waiting: deque[Entry] = field(default_factory=deque)
-    _open: dict[tuple[str, int], Entry] = field(default_factory=dict)
+    waiting: deque[TapeCommand] = field(default_factory=deque)
+    _open: dict[tuple[str, int], TapeCommand] = field(default_factory=dict)
     _local: dict[int, Command] = field(default_factory=dict)
     _patches: set[str] = field(default_factory=set)
     _accepted: set[str] = field(default_factory=set)
@@ -93,7 +93,7 @@ class CommandQueue:
         self.waiting.extend(self._in_order(entries, event_id, replaying))
         return made
 
-    def _entries(self, command: Any, value: Command, event_id: int, replaying: bool) -> list[Entry]:
+    def _entries(self, command: Any, value: Command, event_id: int, replaying: bool) -> list[TapeCommand]:
         variant = command.WhichOneof("variant")
         message = getattr(command, variant)
         if variant in _CANCELS:
@@ -105,7 +105,7 @@ class CommandQueue:
             return []
         if variant == "set_patch_marker":
             return self._patch(value, event_id, replaying)
-        entry = Entry(value, abandoned=_is_abandoned(variant, message))
+        entry = TapeCommand(value, abandoned=_is_abandoned(variant, message))
         if variant in _OPENS:
             self._open[_OPENS[variant], message.seq] = entry
         return [entry]
@@ -117,7 +117,7 @@ class CommandQueue:
             return True
         return message.protocol_instance_id in self._accepted
 
-    def _cancel(self, target: Entry | None, variant: str, value: Command) -> list[Entry]:
+    def _cancel(self, target: TapeCommand | None, variant: str, value: Command) -> list[TapeCommand]:
         if target is None or target.resolved or target.dropped:
             return []
         if not target.sent:
@@ -128,16 +128,16 @@ class CommandQueue:
         if variant == "cancel_child_workflow_execution":
             child = str(target.command.fields.get("workflowId", ""))
             value = Command("cancel_workflow", child, {"workflowExecution": child}, value.call_site)
-        return [Entry(value)]
+        return [TapeCommand(value)]
 
-    def _patch(self, value: Command, event_id: int, replaying: bool) -> list[Entry]:
+    def _patch(self, value: Command, event_id: int, replaying: bool) -> list[TapeCommand]:
         if value.name in self._patches:
             return []
         self._patches.add(value.name)
-        entries = [Entry(value)]
+        entries = [TapeCommand(value)]
         if self._flag(_UPSERTS, event_id):
             upsert = Command("search_attributes", "", {"patch": value.name}, value.call_site)
-            entries.append(Entry(upsert, from_core=True))
+            entries.append(TapeCommand(upsert, from_core=True))
         return entries
 
     def _flag(self, flag: int, event_id: int) -> bool:
@@ -145,7 +145,7 @@ class CommandQueue:
         first = self.record.core_flags.get(flag)
         return first is not None and first <= event_id + 1
 
-    def _in_order(self, entries: list[Entry], event_id: int, replaying: bool) -> list[Entry]:
+    def _in_order(self, entries: list[TapeCommand], event_id: int, replaying: bool) -> list[TapeCommand]:
         """The end of the workflow goes last, or cuts off what comes behind it, as the record's age asks."""
         ends = [index for index, one in enumerate(entries) if one.command.kind in TERMINAL]
         if not ends:
@@ -161,7 +161,7 @@ class CommandQueue:
             return special(self, expected)
         return self._take_front(expected)
 
-    def _front(self, *, past_patches: bool = True) -> Entry | None:
+    def _front(self, *, past_patches: bool = True) -> TapeCommand | None:
         while self.waiting:
             front = self.waiting[0]
             if not front.dropped and not (past_patches and front.command.kind == "patch"):
@@ -190,7 +190,7 @@ class CommandQueue:
     def _is_checked(self, expected: Expected) -> bool:
         """Whether the core itself would look at names and ids here; in its last stretch it does so in any case."""
         flag = _NEXUS_CHECKS if expected.kind == "nexus_operation" else _CHECKS
-        closing = self.record.last_completed
+        closing = self.record.last_completed_task_id
         return self._flag(flag, expected.event_id) or expected.event_id > closing > 0
 
     def _local_marker(self, expected: Expected) -> Mismatch | None:
@@ -216,7 +216,7 @@ class CommandQueue:
 
     def _upsert(self, expected: Expected) -> Mismatch | None:
         """The upsert that goes with a deprecated patch needs no command."""
-        before = self.record.by_id.get(expected.event_id - 1)
+        before = self.record.events_by_id.get(expected.event_id - 1)
         names = expected.fields.get("searchAttributes") or {}
         follows = before is not None and before.event_type == "MarkerRecorded" and SEARCH_ATTRIBUTE_OF_PATCHES in names
         if follows and self._marker_was_skipped(expected.event_id - 1):
@@ -227,12 +227,12 @@ class CommandQueue:
         last = self.pairs.matched[-1].expected if self.pairs.matched else None
         if last is not None and last.event_id == event_id:
             return False
-        marker = self.record.expected(self.record.by_id[event_id])
+        marker = self.record.expected_command(self.record.events_by_id[event_id])
         return marker.kind == "patch" and bool(marker.fields.get("deprecated"))
 
     def _fired(self, expected: Expected) -> Mismatch | None:
         """A timer is known by its id only when it fires."""
-        started = int(self.record.attributes_of(expected.event_id).get("startedEventId") or 0)
+        started = int(self.record.event_attributes(expected.event_id).get("startedEventId") or 0)
         actual = self._timers.get(started)
         if actual is None or actual.name == expected.fields.get("timerId"):
             return None
@@ -246,11 +246,11 @@ class CommandQueue:
 
 
 _NEVER_SENT = {"schedule_local_activity", "request_cancel_local_activity", "respond_to_query"}
-_SPECIAL: dict[str, Callable[[CommandQueue, Expected], Mismatch | None]] = {
-    "local_activity": CommandQueue._local_marker,
-    "patch": CommandQueue._patch_marker,
-    "search_attributes": CommandQueue._upsert,
-    "timer_fired": CommandQueue._fired,
+_SPECIAL: dict[str, Callable[[TapeMatcher, Expected], Mismatch | None]] = {
+    "local_activity": TapeMatcher._local_marker,
+    "patch": TapeMatcher._patch_marker,
+    "search_attributes": TapeMatcher._upsert,
+    "timer_fired": TapeMatcher._fired,
 }
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from replaytool.engines.temporal.core.command_queue import Line
+from replaytool.engines.temporal.core.command_queue import CommandQueue
 from replaytool.engines.temporal.replay.command_kinds import describe_command
-from replaytool.engines.temporal.replay.findings import Findings, lay_beside, with_matches
+from replaytool.engines.temporal.replay.findings import Findings, match_tape, steps_with_matches
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
-from replaytool.engines.temporal.replay.recorded_commands import Record
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
-from replaytool.engines.temporal.sdk.recorder import Activation, Tape
+from replaytool.engines.temporal.sdk.recorder import RecordedActivation, RecordedTape
 from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome
 from replaytool.model.history import Run
 from replaytool.model.verdict import (
@@ -43,8 +43,8 @@ _DEADLOCK = "Potential deadlock"
 class ReplayCase:
     """Everything that is known about one replay."""
 
-    record: Record
-    tape: Tape
+    record: RecordedHistory
+    tape: RecordedTape
     outcome: ReplayerOutcome
     decode: drift.Decode
     policy: Mapping[str, drift.Level]
@@ -52,9 +52,9 @@ class ReplayCase:
     steps: bool = False
 
 
-def refuse_malformed(record: Record, engine: str) -> Verdict | None:
+def refuse_malformed(record: RecordedHistory, engine: str) -> Verdict | None:
     """Return `unverified` for a history on which the SDK's replayer would hang."""
-    malformed = record.malformed()
+    malformed = record.find_malformation()
     return Verdict("unverified", f"the history is malformed: {malformed}", engine=engine) if malformed else None
 
 
@@ -68,26 +68,26 @@ def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
 
 def judge_replay(case: ReplayCase) -> Verdict:
     """Return the verdict on one replay."""
-    found = lay_beside(case.record, case.tape.activations)
+    found = match_tape(case.record, case.tape.activations)
     verdict = _JUDGES[case.outcome.word](case, found)
-    notes = (_BLIND,) if case.record.blind else ()
+    notes = (_BLIND,) if case.record.lacks_check_flags else ()
     hazards = case.tape.guard.found_hazards if case.tape.guard else ()
-    steps = with_matches(found) if case.steps else ()
+    steps = steps_with_matches(found) if case.steps else ()
     return replace(verdict, engine=case.engine, notes=(*notes, *verdict.notes), hazards=hazards, steps=steps)
 
 
 def _judge_passed(case: ReplayCase, found: Findings) -> Verdict:
     """Judge a run that the SDK's replayer passes: it ignores later failures, left-over commands and drift."""
-    last = case.tape.current
-    if case.tape.broken is not None:
-        return _build_failed_verdict(case, found, case.tape.broken)
+    last = case.tape.current_activation
+    if case.tape.broken_activation is not None:
+        return _build_failed_verdict(case, found, case.tape.broken_activation)
     if found.mismatch is not None:
         why = _BLIND if found.mismatch.only_strict else "the SDK's replayer lets this pass"
         return _build_diverged_verdict(case, found, found.mismatch, f" ({why})")
     if found.leftovers:
         return _judge_leftovers(case, found)
     drifts = _find_drifts(case, found)
-    stuck = WOULD_PROCEED if case.record.stuck_on and last and not last.replaying else None
+    stuck = WOULD_PROCEED if case.record.stuck_task and last and not last.replaying else None
     following = tuple(decode_fields(one, case.decode) for one in found.next)
     reason = _describe_pass(drifts, stuck, following)
     return Verdict("drift" if drifts else "ok", reason, stuck=stuck, next=following, drift=drifts)
@@ -111,15 +111,15 @@ def _find_drifts(case: ReplayCase, found: Findings) -> tuple[Drift, ...]:
 def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:
     """Judge a run with commands that no event records: a worker notices only at the next task, which then fails."""
     extra = found.leftovers[0]
-    behind = [one for one in case.record.events if one.event_id > case.record.last_completed]
+    behind = [one for one in case.record.events if one.event_id > case.record.last_completed_task_id]
     matched = [one.expected.event_id for one in found.pairs.matched]
-    event_id = next((one.event_id for one in behind if one.event_id not in matched), case.record.last_id + 1)
-    event = case.record.by_id.get(event_id)
+    event_id = next((one.event_id for one in behind if one.event_id not in matched), case.record.last_event_id + 1)
+    event = case.record.events_by_id.get(event_id)
     nothing = Expected(event_id, "", "", "")
     scene = advice.DivergenceScene(nothing, extra, (), found.leftovers[1:], advice.source_of_site(extra.call_site))
     divergence = Divergence(
         event_id=event_id,
-        expected=None if event is None else decode_fields(case.record.expected(event), case.decode),
+        expected=None if event is None else decode_fields(case.record.expected_command(event), case.decode),
         actual=decode_fields(extra, case.decode),
         call_site=extra.call_site,
         last_matched_event_id=matched[-1] if matched else None,
@@ -138,20 +138,20 @@ def _judge_nondeterminism(case: ReplayCase, found: Findings) -> Verdict:
     mismatch, event_id = found.mismatch, case.outcome.event_id
     if mismatch is not None and mismatch.expected.event_id == event_id:
         return _build_diverged_verdict(case, found, mismatch, "", confirmed=True)
-    event = case.record.by_id.get(event_id or 0)
+    event = case.record.events_by_id.get(event_id or 0)
     if event is None:
         where = mismatch or Mismatch(Expected(event_id or 0, "", "", ""), None)
         return _build_diverged_verdict(case, found, where, f" (the SDK says: {case.outcome.message})")
     if mismatch is not None and mismatch.expected.event_id < event.event_id and mismatch.only_strict:
         return _build_diverged_verdict(case, found, mismatch, f" (the SDK notices at event {event_id} only)")
-    told = Mismatch(case.record.expected(event), found.leftovers[0] if found.leftovers else None)
+    told = Mismatch(case.record.expected_command(event), found.leftovers[0] if found.leftovers else None)
     return _build_diverged_verdict(case, found, told, f" (the SDK says: {case.outcome.message})", confirmed=True)
 
 
 def _build_diverged_verdict(
     case: ReplayCase, found: Findings, mismatch: Mismatch, aside: str, *, confirmed: bool = False
 ) -> Verdict:
-    later = [one for one in case.record.commands() if one.event_id > mismatch.expected.event_id]
+    later = [one for one in case.record.recorded_commands() if one.event_id > mismatch.expected.event_id]
     site = mismatch.actual.call_site if mismatch.actual else _find_waiting_site(case, mismatch.expected.event_id)
     scene = advice.DivergenceScene(
         mismatch.expected, mismatch.actual, later, found.same_task, advice.source_of_site(site)
@@ -191,7 +191,7 @@ def _describe_difference(mismatch: Mismatch) -> str:
 
 def _judge_code_failure(case: ReplayCase, found: Findings) -> Verdict:
     """Judge a failed task, or an input that could not be read."""
-    last = case.tape.current
+    last = case.tape.current_activation
     if last is None:
         if is_out_of_memory(case.outcome.message):
             raise MemoryError
@@ -211,18 +211,18 @@ def _describe_unreadable_payload(error: BaseException | None) -> str:
     return f"{error} ({cause})" if unknown or isinstance(cause, json.JSONDecodeError) else ""
 
 
-def _build_failed_verdict(case: ReplayCase, found: Findings, last: Activation) -> Verdict:
+def _build_failed_verdict(case: ReplayCase, found: Findings, last: RecordedActivation) -> Verdict:
     if _describe_unreadable_payload(last.error):
         return Verdict("unverified", _describe_unreadable_payload(last.error))
     failure = _build_failure(case, last)
     at = "" if failure.call_site is None else f" at {failure.call_site.file}:{failure.call_site.line}"
-    stuck = STILL_FAILS if case.record.stuck_on and not last.replaying else None
+    stuck = STILL_FAILS if case.record.stuck_task and not last.replaying else None
     reason = f"{'stuck: still fails' if stuck else 'a task fails'}{at}: {failure.type}: {failure.message}"
     hidden = ("the SDK's replayer passes this run: it ignores failures after the last completed task",)
     return Verdict("failed", reason, stuck=stuck, failure=failure, notes=hidden if case.outcome.word == "ok" else ())
 
 
-def _build_failure(case: ReplayCase, last: Activation) -> Failure:
+def _build_failure(case: ReplayCase, last: RecordedActivation) -> Failure:
     error = last.error
     deadlock = last.deadlocked or not last.done or _DEADLOCK in case.outcome.message
     kind = "Deadlock" if deadlock else type(error).__name__ if error else "TaskFailed"
@@ -237,11 +237,11 @@ def _describe_exception(error: BaseException) -> str:
     return f"{error} ({type(cause).__name__}: {cause})" if str(error).startswith("Failed ") and cause else str(error)
 
 
-def _find_failure_event(record: Record, last: Activation) -> int:
+def _find_failure_event(record: RecordedHistory, last: RecordedActivation) -> int:
     """Return the id of the first event that the task would have written; the last event if no task had begun."""
     if last.replaying:
         return last.event_id + 2
-    return record.last_task_started + 2 if record.last_task_started else record.last_id
+    return record.last_started_task_id + 2 if record.last_started_task_id else record.last_event_id
 
 
 def _judge_odd_history(case: ReplayCase, found: Findings) -> Verdict:
@@ -264,7 +264,7 @@ def _decode_pair(case: ReplayCase, pair: Match) -> Match:
 
 
 def judge_unrepeated_pass(
-    record: Record, outcome: ReplayerOutcome, queue: Line, decode: drift.Decode, site: CallSite | None
+    record: RecordedHistory, outcome: ReplayerOutcome, queue: CommandQueue, decode: drift.Decode, site: CallSite | None
 ) -> Verdict:
     """Judge an ending of the first pass that no recorded pass repeated, so that no call site is known.
 
@@ -273,7 +273,7 @@ def judge_unrepeated_pass(
     if outcome.word == "history":
         return Verdict("unverified", f"the SDK cannot replay this history: {outcome.message}", engine="direct")
     if outcome.word == "code":
-        failure = Failure(record.last_id, "TaskFailed", outcome.message, site)
+        failure = Failure(record.last_event_id, "TaskFailed", outcome.message, site)
         return Verdict("failed", f"a task fails: {outcome.message}", engine="direct", failure=failure)
     if outcome.word == "ok" and not queue.has_leftovers:
         return Verdict("drift", "same commands, different values", engine="direct")
@@ -282,10 +282,10 @@ def judge_unrepeated_pass(
         reason = "the code asks for a command that the history does not have"
         refused = next(one for one in queue.waiting if one.command is not None)
     actual = refused.command if refused is not None else None
-    event = record.by_id.get(outcome.event_id or 0)
+    event = record.events_by_id.get(outcome.event_id or 0)
     divergence = Divergence(
-        event_id=outcome.event_id or record.last_id + 1,
-        expected=decode_fields(record.expected(event), decode) if event is not None else None,
+        event_id=outcome.event_id or record.last_event_id + 1,
+        expected=decode_fields(record.expected_command(event), decode) if event is not None else None,
         actual=decode_fields(CommandTranslator().translate_command(actual, None), decode) if actual else None,
         call_site=site,
         last_matched_event_id=record.events[queue.matched[-1].place].event_id if queue.matched else None,

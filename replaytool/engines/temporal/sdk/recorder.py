@@ -1,7 +1,7 @@
-"""A workflow instance of the SDK's that writes down all it is told and all it asks for, with the lines that asked.
+"""Record what a workflow instance does: each activation, its commands, and the line of code that issued each command.
 
-It works under the SDK's replayer and under anything else that makes instances and activates them. What happens goes
-to the tape that is in place at that time, so one process replays one run after the other.
+The recorder works under the SDK's replayer and under any other caller of workflow instances. It writes to the active
+tape, so one process replays one run after the other.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from replaytool.replay import line_coverage as reach
 from replaytool.replay.isolation import side_effects as guard
 
 DEADLOCK = 2.0
-"""Seconds after which the SDK breaks an activation off, and its task is taken to have failed."""
+"""Seconds after which the SDK interrupts an activation and fails its task."""
 _BEGUN = "__replaytool_begun"
 _NUMBER = "__replaytool_number"
 LOOP = WorkflowInstanceImpl._run_once.__code__
-_ACTIVATION = WorkflowInstanceImpl.activate.__code__  # the SDK begins tasks of its own before the loop runs
+_ACTIVATION = WorkflowInstanceImpl.activate.__code__  # the SDK starts tasks of its own before the loop runs
 
 
 @dataclass
-class Activation:
-    """One activation: what the code was told, and what it did."""
+class RecordedActivation:
+    """One activation: the jobs that the code got, and what it did."""
 
     event_id: int
     replaying: bool
@@ -53,118 +53,120 @@ class Activation:
     began: float = 0.0
     thread: int = 0
     kept_at: CallSite | None = None
-    """Where the code was when it had kept its thread for too long, or could not be begun."""
+    """The line that blocked the thread for too long, or the function that could not be started."""
     stands_at: CallSite | None = None
-    """Where the code waits afterwards, or the line that it ended with."""
+    """The line where the code waits afterwards, or the line that it returned from."""
 
 
 @dataclass
-class Tape:
-    """What one replay of one run did."""
+class RecordedTape:
+    """The activations of one replay of one run, and how to record them."""
 
-    activations: list[Activation] = field(default_factory=list)
+    activations: list[RecordedActivation] = field(default_factory=list)
     snapshot: Callable[[Any], Any] | None = None
-    """Makes a value of the workflow object after each activation."""
+    """Called with the workflow object after each activation; returns the state to keep."""
     copies: bool = False
-    """Whether commands are copied before a codec encodes them where they stand."""
+    """Whether to copy commands: a codec encodes them in place later."""
     guard: guard.SideEffectWatch | None = None
     instance: RecordingInstance | None = None
-    """The instance that was activated last."""
+    """The instance of the last activation."""
     times: bool = True
-    """Whether anybody will ask when activations were: writing that down takes a while."""
+    """Whether to keep the time of activations: formatting it is slow."""
     evicted_at: int | None = None
-    """The last event that the engine had taken in when it gave up or was done."""
+    """The last event applied when the replay ended or failed."""
 
     @property
-    def broken(self) -> Activation | None:
-        """The activation in which the code failed or never came back, if there is one."""
-        last = self.current
+    def broken_activation(self) -> RecordedActivation | None:
+        """The last activation if it failed, or if the code never returned; else None."""
+        last = self.current_activation
         return last if last is not None and (last.failed or last.deadlocked or not last.done) else None
 
     @property
-    def current(self) -> Activation | None:
-        """The activation that is going on, or went on last."""
+    def current_activation(self) -> RecordedActivation | None:
+        """The current or last activation."""
         return self.activations[-1] if self.activations else None
 
 
-_tape: Tape | None = None
+_tape: RecordedTape | None = None
 
 
-def use(tape: Tape | None) -> None:
-    """Put a tape in place; None takes it away."""
+def set_active_tape(tape: RecordedTape | None) -> None:
+    """Record to this tape from now on; None stops recording."""
     global _tape
     _tape = tape
 
 
 class RecordingInstance(WorkflowInstanceImpl):
-    """The SDK's own instance, watched."""
+    """The SDK's own workflow instance, recorded."""
 
     def __init__(self, details: WorkflowInstanceDetails) -> None:
         super().__init__(details)
-        self._now: Activation | None = None
+        self._now: RecordedActivation | None = None
         self._run_coroutine: Any = None
         self._run_frame: FrameType | None = None
         self._handler: FrameType | CallSite | None = None
         self._begun = 0
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Run one activation and write it down; the one that evicts is no part of the replay."""
+        """Run one activation and record it. The eviction is not recorded: it is not part of the replay."""
         tape = _tape
-        if tape is None or _evicts(tape, act):
+        if tape is None or _is_eviction(tape, act):
             return super().activate(act)
-        self._now = now = _begun(act, tape)
+        self._now = now = _begin_activation(act, tape)
         tape.activations.append(now)
         tape.instance = self
         with guard.watch_side_effects(tape.guard), reach.trace_activation():
             completion = super().activate(act)
-        self._finish(now, completion, tape)
+        self._finish_activation(now, completion, tape)
         return completion
 
-    def _finish(self, now: Activation, completion: WorkflowActivationCompletion, tape: Tape) -> None:
+    def _finish_activation(
+        self, now: RecordedActivation, completion: WorkflowActivationCompletion, tape: RecordedTape
+    ) -> None:
         now.failed = completion.HasField("failed")
         now.deadlocked = time.monotonic() - now.began >= DEADLOCK
         if not now.failed:
             now.error = None
             produced = completion.successful.commands
-            now.commands = [_copy(one) for one in produced] if tape.copies else list(produced)
+            now.commands = [_copy_command(one) for one in produced] if tape.copies else list(produced)
         del now.sites[len(now.commands) :]  # a task that fails asks for nothing
         now.sites += [None] * (len(now.commands) - len(now.sites))
         for index, command in enumerate(now.commands):
             if now.sites[index] is None:
-                now.sites[index] = self._site_afterwards(command)
+                now.sites[index] = self._find_later_call_site(command)
         if tape.snapshot is not None and self._object is not None:
             now.state = tape.snapshot(self._object)
-        now.stands_at = callsite.site_of_coroutine(self._run_coroutine) or self._ended_at()
+        now.stands_at = callsite.site_of_coroutine(self._run_coroutine) or self._find_end_call_site()
         now.done = True
         self._now = None
 
-    def _site_afterwards(self, command: WorkflowCommand) -> CallSite | None:
-        """For what the SDK does in the code's name: the line that returned, or else where the code waits."""
+    def _find_later_call_site(self, command: WorkflowCommand) -> CallSite | None:
+        """Return the line for a command that the SDK issues for the code: the return, or where the code waits."""
         if command.HasField("complete_workflow_execution") and self._run_frame is not None:
-            return self._ended_at()
+            return self._find_end_call_site()
         return callsite.site_of_coroutine(self._run_coroutine)
 
-    def _ended_at(self) -> CallSite | None:
-        return _of_frame(self._run_frame) if self._run_frame is not None else None
+    def _find_end_call_site(self) -> CallSite | None:
+        return _call_site_of_frame(self._run_frame) if self._run_frame is not None else None
 
     def _add_command(self) -> WorkflowCommand:
         command = super()._add_command()
         if self._now is not None:
-            self._now.sites.append(self._site())
+            self._now.sites.append(self._find_call_site())
         return command
 
-    def _site(self) -> CallSite | None:
+    def _find_call_site(self) -> CallSite | None:
         found = callsite.site_of_stack(sys._getframe(2), LOOP) or callsite.site_of_exception(sys.exc_info()[1])
         begun = getattr(asyncio.current_task(self), _BEGUN, None)
         if found is not None:
             return found if begun is None else callsite.join_sites(found, begun)
         if self._handler is not None:
             held, self._handler = self._handler, None
-            return held if isinstance(held, CallSite) else _of_frame(held)
+            return held if isinstance(held, CallSite) else _call_site_of_frame(held)
         return begun
 
     def create_task(self, coro: Any, **options: Any) -> Any:
-        """A task that remembers the line which began it: in gathered calls of the SDK's no other line is the user's."""
+        """Create a task that remembers the line that started it: under `gather` only that line is the user's."""
         task = super().create_task(coro, **options)
         setattr(task, _BEGUN, callsite.site_of_stack(sys._getframe(1), _ACTIVATION))
         self._begun += 1
@@ -172,21 +174,21 @@ class RecordingInstance(WorkflowInstanceImpl):
         return task
 
     def waiting_tasks(self) -> list[tuple[Any, CallSite | None]]:
-        """The tasks that wait, in the order in which they were begun, each with the line that began it."""
+        """Return the waiting tasks in the order of their start, each with the line that started it."""
         begun = [(getattr(task, _NUMBER, 0), task) for task in self._tasks]
         return [(task, getattr(task, _BEGUN, None)) for _, task in sorted(begun, key=lambda pair: pair[0])]
 
     def _make_workflow_input(self, init_job: Any) -> Any:
         if self._now is not None:
-            self._now.kept_at = _of_function(self._defn.run_fn)
-        found = self._noting(super()._make_workflow_input, init_job)
+            self._now.kept_at = _call_site_of_function(self._defn.run_fn)
+        found = self._keep_errors(super()._make_workflow_input, init_job)
         if self._now is not None:
             self._now.kept_at = None
-        found.run_fn = self._holding(found.run_fn)
+        found.run_fn = self._keep_run_frame(found.run_fn)
         return found
 
-    def _holding(self, run_fn: Callable[..., Any]) -> Callable[..., Any]:
-        """A frame that is held tells, when all is over, which line returned."""
+    def _keep_run_frame(self, run_fn: Callable[..., Any]) -> Callable[..., Any]:
+        """Keep the frame of the run function: afterwards it tells which line returned."""
 
         @functools.wraps(run_fn)
         def started(*args: Any) -> Any:
@@ -197,17 +199,17 @@ class RecordingInstance(WorkflowInstanceImpl):
         return started
 
     def workflow_get_update_handler(self, name: str | None) -> Callable[..., Any] | None:
-        """The handler, and for the SDK's own call one that remembers the line which returned."""
+        """Return the handler; for the SDK's own call, one that remembers the line that returned."""
         handler = super().workflow_get_update_handler(name)
         if handler is None or self._now is None or sys._getframe(1).f_code.co_name != "handle_update_handler":
             return handler
         definition = self._updates[name]
         own = functools.partial(definition.fn, self._object) if definition.is_method else definition.fn
-        return self._remembering(own)
+        return self._wrap_update_handler(own)
 
-    def _remembering(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+    def _wrap_update_handler(self, handler: Callable[..., Any]) -> Callable[..., Any]:
         if not inspect.iscoroutinefunction(handler):
-            return functools.partial(self._run_plain, handler)
+            return functools.partial(self._run_sync_handler, handler)
 
         async def handled(*args: Any) -> Any:
             coroutine = handler(*args)
@@ -218,13 +220,13 @@ class RecordingInstance(WorkflowInstanceImpl):
 
         return handled
 
-    def _run_plain(self, handler: Callable[..., Any], *args: Any) -> Any:
+    def _run_sync_handler(self, handler: Callable[..., Any], *args: Any) -> Any:
         code = getattr(getattr(handler, "func", handler), "__code__", None)
         before = sys.getprofile()
 
         def returning(frame: FrameType, event: Any, arg: Any) -> None:
             if event == "return" and frame.f_code is code:
-                self._handler = _of_frame(frame)
+                self._handler = _call_site_of_frame(frame)
             if before is not None:
                 before(frame, event, arg)
 
@@ -235,13 +237,13 @@ class RecordingInstance(WorkflowInstanceImpl):
             sys.setprofile(before)
 
     def _apply(self, job: Any) -> None:
-        self._noting(super()._apply, job)
+        self._keep_errors(super()._apply, job)
 
     def _run_once(self, **options: Any) -> None:
-        self._noting(super()._run_once, **options)
+        self._keep_errors(super()._run_once, **options)
 
-    def _noting(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """Keep what a call raises, deadlocks that are broken from outside included."""
+    def _keep_errors(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Run a call and keep the error that it raises, even an interrupt from the deadlock watchdog."""
         try:
             return call(*args, **options)
         except BaseException as error:
@@ -251,30 +253,30 @@ class RecordingInstance(WorkflowInstanceImpl):
 
 
 class RecordingRunner(UnsandboxedWorkflowRunner):
-    """What the SDK asks for instances, in the sandbox and without."""
+    """The runner that the SDK asks for instances, with or without a sandbox."""
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """A watched instance."""
+        """Return a recorded instance."""
         return RecordingInstance(det)  # type: ignore[abstract]
 
 
-class PlainRecording(WorkflowInstance):
-    """Around an instance of a runner of the user's: what it is told and asks for, without lines."""
+class RecordingWrapper(WorkflowInstance):
+    """Record an instance of the user's own runner: jobs and commands, but no lines of code."""
 
     def __init__(self, inner: WorkflowInstance) -> None:
         self._inner = inner
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Run one activation and write it down."""
+        """Run one activation and record it."""
         tape = _tape
-        if tape is None or _evicts(tape, act):
+        if tape is None or _is_eviction(tape, act):
             return self._inner.activate(act)
-        now = _begun(act, tape)
+        now = _begin_activation(act, tape)
         tape.activations.append(now)
         with guard.watch_side_effects(tape.guard), reach.trace_activation():
             completion = self._inner.activate(act)
         now.failed = completion.HasField("failed")
-        now.commands = [_copy(one) for one in completion.successful.commands]
+        now.commands = [_copy_command(one) for one in completion.successful.commands]
         now.sites = [None] * len(now.commands)
         now.done = True
         return completion
@@ -283,31 +285,31 @@ class PlainRecording(WorkflowInstance):
         return getattr(self._inner, name)
 
     def get_serialization_context(self, command_info: Any) -> Any:
-        """As the inner one says."""
+        """Return what the inner instance returns."""
         return self._inner.get_serialization_context(command_info)
 
     def get_external_store_context(self, command_info: Any) -> Any:
-        """As the inner one says."""
+        """Return what the inner instance returns."""
         return self._inner.get_external_store_context(command_info)
 
     def get_info(self) -> Any:
-        """As the inner one says."""
+        """Return what the inner instance returns."""
         return self._inner.get_info()
 
     def get_thread_id(self) -> int | None:
-        """As the inner one says."""
+        """Return what the inner instance returns."""
         return self._inner.get_thread_id()
 
 
-def _evicts(tape: Tape, act: WorkflowActivation) -> bool:
+def _is_eviction(tape: RecordedTape, act: WorkflowActivation) -> bool:
     if not any(job.HasField("remove_from_cache") for job in act.jobs):
         return False
     tape.evicted_at = act.history_length
     return True
 
 
-def _begun(act: WorkflowActivation, tape: Tape) -> Activation:
-    return Activation(
+def _begin_activation(act: WorkflowActivation, tape: RecordedTape) -> RecordedActivation:
+    return RecordedActivation(
         event_id=act.history_length,
         replaying=act.is_replaying,
         time=act.timestamp.ToJsonString() if tape.times else "",
@@ -317,16 +319,16 @@ def _begun(act: WorkflowActivation, tape: Tape) -> Activation:
     )
 
 
-def _copy(command: WorkflowCommand) -> WorkflowCommand:
+def _copy_command(command: WorkflowCommand) -> WorkflowCommand:
     copied = WorkflowCommand()
     copied.CopyFrom(command)
     return copied
 
 
-def _of_frame(frame: FrameType) -> CallSite | None:
+def _call_site_of_frame(frame: FrameType) -> CallSite | None:
     return callsite.site_of_frames(iter([(frame.f_code, frame.f_lineno)]))
 
 
-def _of_function(function: Any) -> CallSite | None:
+def _call_site_of_function(function: Any) -> CallSite | None:
     code = getattr(function, "__code__", None)
     return callsite.site_of_frames(iter([(code, code.co_firstlineno)])) if code else None

@@ -10,7 +10,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, Workf
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from replaytool.engines.temporal.sdk.private import WorkflowDefinition, WorkflowWorker
-from replaytool.engines.temporal.sdk.recorder import PlainRecording, RecordingRunner
+from replaytool.engines.temporal.sdk.recorder import RecordingRunner, RecordingWrapper
 from replaytool.model.history import Run
 from replaytool.replay.options import OFF
 
@@ -54,7 +54,7 @@ class _CustomRunnerRecorder(LazyRunner):
     """Records around a runner class that the user wrote; it knows no lines."""
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        return PlainRecording(self.inner.create_instance(det))
+        return RecordingWrapper(self.inner.create_instance(det))
 
 
 class RecordedContextRunner(LazyRunner):

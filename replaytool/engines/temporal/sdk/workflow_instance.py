@@ -27,7 +27,7 @@ from replaytool.engines.temporal.sdk.private import (
     load_default_build_id,
 )
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime
-from replaytool.engines.temporal.sdk.recorder import Tape
+from replaytool.engines.temporal.sdk.recorder import RecordedTape
 from replaytool.engines.temporal.sdk.recording_runner import LazyRunner
 from replaytool.model.history import Run
 from replaytool.replay import call_site as callsite
@@ -70,12 +70,12 @@ class InstanceFactory:
         self.worker._namespace = run.namespace or self.default_namespace
         self.worker._task_queue = run.task_queue or f"replay-{self.build_id}"
 
-    def note_deadlocks_on(self, tape: Tape) -> None:
+    def note_deadlocks_on(self, tape: RecordedTape) -> None:
         """Have the watchdog note on the tape at which line it interrupts code that does not yield."""
 
         def note_call_site(thread: int) -> None:
-            if tape.current is not None:
-                tape.current.kept_at = callsite.site_of_thread(thread, ACTIVATE_CODE)
+            if tape.current_activation is not None:
+                tape.current_activation.kept_at = callsite.site_of_thread(thread, ACTIVATE_CODE)
 
         if self.watchdog is not None:
             self.watchdog.on_interrupt = note_call_site

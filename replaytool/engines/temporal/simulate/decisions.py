@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from replaytool.engines.temporal.core.state_machines.base import Machine
-from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivity
+from replaytool.engines.temporal.core.state_machines.base import StateMachine
+from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivityMachine
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.decoding import select_events
 from replaytool.engines.temporal.events.labels import decode_attributes
@@ -22,7 +22,7 @@ from replaytool.engines.temporal.replay.command_kinds import (
     read_produced_fields,
     read_recorded_fields,
 )
-from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, marker
+from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, read_marker
 from replaytool.model.history import Event, Payload
 from replaytool.replay.compare.drift import Decode
 from replaytool.replay.inspect_state.json_state import to_plain_json
@@ -63,13 +63,13 @@ class DecisionReader:
             return {name: self.to_plain(one) for name, one in value.items()}
         return to_plain_json(value)
 
-    def read_sent(self, sent: Iterable[tuple[str, Machine]]) -> list[Decision]:
+    def read_sent(self, sent: Iterable[tuple[str, StateMachine]]) -> list[Decision]:
         """Return the commands that a simulated server received."""
         found = (self._read_sent_command(variant, machine) for variant, machine in sent)
         return [one for one in found if one is not None]
 
-    def _read_sent_command(self, variant: str, machine: Machine) -> Decision | None:
-        if isinstance(machine, LocalActivity):
+    def _read_sent_command(self, variant: str, machine: StateMachine) -> Decision | None:
+        if isinstance(machine, LocalActivityMachine):
             return Decision("local_activity", machine.attrs.activity_type)
         if variant not in BY_VARIANT or variant == "set_patch_marker":
             return None
@@ -90,7 +90,7 @@ class DecisionReader:
     def _read_recorded_event(self, event: Event) -> Decision | None:
         said = decode_attributes(event)
         if event.event_type == types.MARKER:
-            expected = marker(event, said)
+            expected = read_marker(event, said)
             return Decision(expected.kind, expected.name) if expected.kind == "local_activity" else None
         kind = BY_EVENT[event.event_type]
         fields = read_recorded_fields(kind, said)

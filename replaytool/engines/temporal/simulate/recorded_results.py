@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from replaytool.engines.temporal.core.state_machines.local_activity import LOCAL_ACTIVITY, resolution_of
-from replaytool.engines.temporal.core.task_batches import Tape
+from replaytool.engines.temporal.core.state_machines.local_activity import LOCAL_ACTIVITY, read_local_activity_marker
+from replaytool.engines.temporal.core.task_batches import HistoryBatches
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.decoding import RECORDS
 from replaytool.engines.temporal.events.labels import decode_attributes
@@ -93,19 +93,21 @@ class RecordedResults:
     def add_run(self, events: Sequence[Event], since: int = 0) -> None:
         """Add a run: its commands from event `since` on, and its results from there on."""
         opened: dict[int, RecordedResult] = {}
-        tape = Tape(events)
+        tape = HistoryBatches(events)
         for place, head in enumerate(tape.heads):
             kind = head.event_type
             if kind in _OPENING:
                 is_kept = head.event_id < since
-                opened[head.event_id] = _open_before_point(head) if is_kept else self._open_result(tape.event(place))
+                opened[head.event_id] = (
+                    _open_before_point(head) if is_kept else self._open_result(tape.recorded_event(place))
+                )
             elif kind in _FOLLOWS and head.event_id >= since:
-                found = self._add_follow_up(opened, head, tape.record(place).attributes, since)
+                found = self._add_follow_up(opened, head, tape.read_event(place).attributes, since)
                 if found is not None and self._bad and kind == types.ACTIVITY_STARTED:
-                    raw = tape.event(place).raw
+                    raw = tape.recorded_event(place).raw
                     found.is_suspect = any(build in raw for build in self._bad)
             elif kind == types.MARKER and head.event_id >= since:
-                self._add_local_activity(head, tape.record(place).attributes)
+                self._add_local_activity(head, tape.read_event(place).attributes)
 
     def _open_result(self, event: Event) -> RecordedResult:
         kind = BY_EVENT[event.event_type].kind
@@ -131,7 +133,7 @@ class RecordedResults:
         return found
 
     def _add_local_activity(self, head: Any, said: Any) -> None:
-        known = resolution_of(said) if said is not None and said.marker_name == LOCAL_ACTIVITY else None
+        known = read_local_activity_marker(said) if said is not None and said.marker_name == LOCAL_ACTIVITY else None
         if known is not None:
             found = RecordedResult(
                 "local_activity", head.event_id, parse_nanoseconds(head.event_time) or 0, marker=known

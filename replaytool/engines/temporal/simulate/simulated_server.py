@@ -15,13 +15,18 @@ from typing import Any
 from temporalio.bridge.proto.workflow_activation import QueryWorkflow, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
-from replaytool.engines.temporal.core.random_seed import seed_of
-from replaytool.engines.temporal.core.state_machines.activity import Activity
-from replaytool.engines.temporal.core.state_machines.base import Machine
-from replaytool.engines.temporal.core.state_machines.child_workflow import Child
-from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivity
-from replaytool.engines.temporal.core.state_machines.nexus import Nexus
-from replaytool.engines.temporal.core.state_machines.timer import CancelExternal, SignalExternal, Timer
+from replaytool.engines.temporal.core.activations import WorkflowMachines
+from replaytool.engines.temporal.core.random_seed import derive_random_seed
+from replaytool.engines.temporal.core.state_machines.activity import ActivityMachine
+from replaytool.engines.temporal.core.state_machines.base import StateMachine
+from replaytool.engines.temporal.core.state_machines.child_workflow import ChildWorkflowMachine
+from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivityMachine
+from replaytool.engines.temporal.core.state_machines.nexus import NexusOperationMachine
+from replaytool.engines.temporal.core.state_machines.timer import (
+    CancelExternalMachine,
+    SignalExternalMachine,
+    TimerMachine,
+)
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.event_structs import (
     ActivityScheduled,
@@ -60,10 +65,10 @@ class SimulatedServer:
         self._world = world
         self._heap: list[tuple[int, int, Act]] = []
         self._number = count()
-        self._open: dict[Machine, str] = {}
+        self._open: dict[StateMachine, str] = {}
         """Machines that wait for a result that is not recorded, and why."""
-        self._timers: dict[Machine, str] = {}
-        self._held: dict[Machine, FollowUpEvent] = {}
+        self._timers: dict[StateMachine, str] = {}
+        self._held: dict[StateMachine, FollowUpEvent] = {}
         self._end: SimulationEnd | None = None
 
     def run_past_record(self) -> SimulationEnd:
@@ -79,7 +84,7 @@ class SimulatedServer:
             return SimulationEnd(stopped=f"{TASK_FAILS}{trouble}")
         self._replay.replaying = False
         self._replay.in_last = True
-        self._replay.set_clock(self._world.now)
+        self._replay.advance_clock(self._world.now)
         self._take_commands()
         self._adopt_open_commands()
         self._run_until_idle()
@@ -97,7 +102,7 @@ class SimulatedServer:
 
     def _advance_clock(self, due: int) -> None:
         self._world.now = max(self._world.now, due)
-        self._replay.set_clock(self._world.now)
+        self._replay.advance_clock(self._world.now)
 
     def _schedule_action(self, due: int, act: Act) -> None:
         heapq.heappush(self._heap, (due, next(self._number), act))
@@ -135,12 +140,12 @@ class SimulatedServer:
             elif not self._world.is_reset or kind not in ("child_workflow", "nexus_operation"):
                 self._adopt_answer(event_id, machine, kind)
 
-    def _adopt_timer(self, event_id: int, machine: Machine) -> None:
+    def _adopt_timer(self, event_id: int, machine: StateMachine) -> None:
         event = next(event for event in self._replay.tape.heads if event.event_id == event_id)
         due = (parse_nanoseconds(event.event_time) or 0) + machine.attrs.start_to_fire_timeout.ToNanoseconds()
         self._schedule_firing(machine, due, is_seen=event_id in self._world.supply.open)
 
-    def _adopt_answer(self, event_id: int, machine: Machine, kind: str) -> None:
+    def _adopt_answer(self, event_id: int, machine: StateMachine, kind: str) -> None:
         found = self._world.supply.open.get(event_id)
         if kind == "activity" and not machine.state.startswith("Started"):
             self._world.count_rerun(machine.attrs.activity_type, "exact")
@@ -161,7 +166,7 @@ class SimulatedServer:
     def _delivery_action(self, event: Event) -> Act:
         def deliver_event() -> None:
             self._world.inbox.remove(event)
-            self._replay.hear(event)
+            self._replay.apply_simulated_event(event)
 
         return deliver_event
 
@@ -178,13 +183,13 @@ class SimulatedServer:
                 take(self, one.machine)
             elif one.kind in _STATUS and one.command is not None:
                 self._end = SimulationEnd(_STATUS[one.kind], getattr(one.command, one.kind))
-        for machine in line.local_asked():
+        for machine in line.take_requested_local_activities():
             self._run_local_activity(machine)
 
-    def _record_opening(self, machine: Machine, event_type: str, said: Any = None) -> None:
-        machine.on_event(self._replay, event_type, said or NoAttributes(), self._replay.last_id)
+    def _record_opening(self, machine: StateMachine, event_type: str, said: Any = None) -> None:
+        machine.apply_event(self._replay, event_type, said or NoAttributes(), self._replay.last_id)
 
-    def _answer_command(self, kind: str, machine: Machine) -> RecordedResult | None:
+    def _answer_command(self, kind: str, machine: StateMachine) -> RecordedResult | None:
         found = self._world.supply.take_result(kind, self._world.supply.keys_of_command(kind, machine.attrs))
         recorded, match = found or (None, None)
         if kind == "activity":
@@ -203,24 +208,24 @@ class SimulatedServer:
             self._schedule_action(self._world.now + one.delay, self._follow_up_action(machine, one))
         return recorded
 
-    def _follow_up_action(self, machine: Machine, one: FollowUpEvent) -> Act:
+    def _follow_up_action(self, machine: StateMachine, one: FollowUpEvent) -> Act:
         def tell_machine() -> None:
             if one.event_type not in machine.TABLE[machine.state]:
                 self._held[machine] = one  # a cancellation that this code has not requested yet
                 return
             self._replay.last_id += 1
-            machine.on_event(self._replay, one.event_type, one.said, self._replay.last_id)
+            machine.apply_event(self._replay, one.event_type, one.said, self._replay.last_id)
 
         return tell_machine
 
-    def _schedule_activity(self, machine: Machine) -> None:
+    def _schedule_activity(self, machine: StateMachine) -> None:
         attrs = machine.attrs
         self._record_opening(
             machine, types.ACTIVITY_SCHEDULED, ActivityScheduled(attrs.activity_id, TypeName(attrs.activity_type))
         )
         self._answer_command("activity", machine)
 
-    def _cancel_activity(self, machine: Machine) -> None:
+    def _cancel_activity(self, machine: StateMachine) -> None:
         self._record_opening(machine, types.ACTIVITY_CANCEL_REQUESTED)
         held = self._held.pop(machine, None)
         if held is not None:
@@ -228,20 +233,20 @@ class SimulatedServer:
         if machine.attrs.cancellation_type != _WAITS:
             self._open.pop(machine, None)
 
-    def _run_local_activity(self, machine: LocalActivity) -> None:
+    def _run_local_activity(self, machine: LocalActivityMachine) -> None:
         kind = machine.attrs.activity_type
         self._world.again_local[kind] += 1
         found = self._answer_command("local_activity", machine)
         if found is not None:
-            self._schedule_action(self._world.now, lambda: machine.run_here(self._replay, found.marker))
+            self._schedule_action(self._world.now, lambda: machine.resolve_with_result(self._replay, found.marker))
 
-    def _start_timer(self, machine: Machine) -> None:
+    def _start_timer(self, machine: StateMachine) -> None:
         self._record_opening(machine, types.TIMER_STARTED)
         found = self._world.supply.take_result("timer", self._world.supply.keys_of_command("timer", machine.attrs))
         due = self._world.now + machine.attrs.start_to_fire_timeout.ToNanoseconds()
         self._schedule_firing(machine, due, is_seen=found is not None and bool(found[0].follows))
 
-    def _schedule_firing(self, machine: Machine, due: int, *, is_seen: bool) -> None:
+    def _schedule_firing(self, machine: StateMachine, due: int, *, is_seen: bool) -> None:
         seconds = machine.attrs.start_to_fire_timeout.ToNanoseconds() / _SECOND
         self._timers[machine] = f"a timer of {seconds:g} s"
         if not (is_seen or due <= self._world.horizon):
@@ -252,15 +257,15 @@ class SimulatedServer:
                 self._timers.pop(machine, None)
                 self._replay.last_id += 1
                 said = TimerFired(timer_id=str(machine.seq))
-                machine.on_event(self._replay, types.TIMER_FIRED, said, self._replay.last_id)
+                machine.apply_event(self._replay, types.TIMER_FIRED, said, self._replay.last_id)
 
         self._schedule_action(due, fire_timer)
 
-    def _cancel_timer(self, machine: Machine) -> None:
+    def _cancel_timer(self, machine: StateMachine) -> None:
         self._timers.pop(machine, None)
         self._record_opening(machine, types.TIMER_CANCELED)
 
-    def _start_child(self, machine: Machine) -> None:
+    def _start_child(self, machine: StateMachine) -> None:
         attrs = machine.attrs
         said = ChildInitiated(attrs.workflow_id, TypeName(attrs.workflow_type))
         self._record_opening(machine, types.CHILD_INITIATED, said)
@@ -278,16 +283,16 @@ class SimulatedServer:
         rejects = status is not None and int(attrs.workflow_id_reuse_policy) == _REJECTS
         return rejects or (status == "Completed" and int(attrs.workflow_id_reuse_policy) == _ONLY_FAILED)
 
-    def _schedule_nexus(self, machine: Machine) -> None:
+    def _schedule_nexus(self, machine: StateMachine) -> None:
         said = NexusScheduled(machine.attrs.service, machine.attrs.operation)
         self._record_opening(machine, types.NEXUS_SCHEDULED, said)
         self._answer_command("nexus_operation", machine)
 
-    def _signal_external(self, machine: Machine) -> None:
+    def _signal_external(self, machine: StateMachine) -> None:
         self._record_opening(machine, types.SIGNAL_INITIATED)
         self._answer_command("signal_workflow", machine)
 
-    def _cancel_external(self, machine: Machine) -> None:
+    def _cancel_external(self, machine: StateMachine) -> None:
         self._record_opening(machine, types.CANCEL_INITIATED)
         if not machine.is_core_made:
             self._answer_command("cancel_workflow", machine)
@@ -297,8 +302,8 @@ class SimulatedServer:
     def run_query(self, name: str) -> tuple[Any, str | None]:
         """Return the answer to a query as a payload, or why there is none."""
 
-        def queue_query(replay: Any) -> None:
-            replay.tell(WorkflowActivationJob(query_workflow=QueryWorkflow(query_id=name, query_type=name)))
+        def queue_query(replay: WorkflowMachines) -> None:
+            replay.queue_job(WorkflowActivationJob(query_workflow=QueryWorkflow(query_id=name, query_type=name)))
 
         told = self._course.step_past_end(queue_query)
         for command in told.answer.commands:
@@ -315,23 +320,23 @@ class SimulatedServer:
         instance = self._course.driver.sdk_instance
         found = getattr(instance, "_random", None)
         run_id = self._find_seed_run_id()
-        return found is not None and found.getstate() != random.Random(seed_of(run_id)).getstate()
+        return found is not None and found.getstate() != random.Random(derive_random_seed(run_id)).getstate()
 
     def _find_seed_run_id(self) -> str:
         tape = self._replay.tape
         for place in range(len(tape.types) - 1, -1, -1):
-            if tape.types[place] == types.TASK_FAILED and tape.record(place).attributes.new_run_id:
-                return str(tape.record(place).attributes.new_run_id)
+            if tape.types[place] == types.TASK_FAILED and tape.read_event(place).attributes.new_run_id:
+                return str(tape.read_event(place).attributes.new_run_id)
         return self._replay.run_id
 
 
-_KINDS: dict[type[Machine], str] = {
-    Activity: "activity",
-    Timer: "timer",
-    Child: "child_workflow",
-    Nexus: "nexus_operation",
-    SignalExternal: "signal_workflow",
-    CancelExternal: "cancel_workflow",
+_KINDS: dict[type[StateMachine], str] = {
+    ActivityMachine: "activity",
+    TimerMachine: "timer",
+    ChildWorkflowMachine: "child_workflow",
+    NexusOperationMachine: "nexus_operation",
+    SignalExternalMachine: "signal_workflow",
+    CancelExternalMachine: "cancel_workflow",
 }
 _AWAITING = frozenset(
     [
@@ -368,7 +373,7 @@ def _is_closing_type(event_type: str) -> bool:
     return event_type.endswith(_ENDS)
 
 
-def _describe_missing_result(kind: str, machine: Machine, found: RecordedResult | None) -> str:
+def _describe_missing_result(kind: str, machine: StateMachine, found: RecordedResult | None) -> str:
     known = BY_VARIANT[str(machine.command.WhichOneof("variant"))]
     name = getattr(machine.attrs, {"activity": "activity_type", "local_activity": "activity_type"}.get(kind, ""), "")
     name = name or getattr(machine.attrs, "workflow_type", "") or getattr(machine.attrs, "operation", "")

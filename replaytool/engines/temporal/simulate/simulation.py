@@ -23,7 +23,7 @@ from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.command_fields import payload_from_proto
 from replaytool.engines.temporal.replay.drive import drive_past_end, follows_record, get_payload_decoder
-from replaytool.engines.temporal.replay.recorded_commands import from_bytes
+from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 from replaytool.engines.temporal.simulate.decisions import (
     Decision,
     DecisionChange,
@@ -307,7 +307,7 @@ def _run_simulation_job(asked: JobRequest) -> Simulation:
     began = time.monotonic()
     followed = msgspec.convert(asked.argument["later"], list[Run])
     histories = msgspec.json.decode(asked.history, type=list[msgspec.Raw])
-    runs = [from_bytes(run, bytes(raw)) for run, raw in zip([asked.run, *followed], histories, strict=True)]
+    runs = [run_from_json(run, bytes(raw)) for run, raw in zip([asked.run, *followed], histories, strict=True)]
     ask = msgspec.convert(asked.argument["ask"], SimulationRequest)
     found = simulate_runs(runs, ask, asked.code, asked.options)
     return replace(found, seconds=time.monotonic() - began)

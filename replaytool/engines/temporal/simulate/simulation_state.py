@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from replaytool.engines.temporal.core.state_machines.base import Machine
+from replaytool.engines.temporal.core.state_machines.base import StateMachine
 from replaytool.engines.temporal.simulate.recorded_results import Match, RecordedResults
 from replaytool.model.history import Event
 
@@ -35,7 +35,7 @@ class SimulationState:
     again_local: Counter[str] = field(default_factory=Counter)
     suspect: Counter[str] = field(default_factory=Counter)
     """Activities whose result came from a bad build."""
-    sent: list[tuple[str, Machine]] = field(default_factory=list)
+    sent: list[tuple[str, StateMachine]] = field(default_factory=list)
     """All commands that the server received, by kind."""
     answers: list[Any] = field(default_factory=list)
     """The answers of the code to updates."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from temporalio.converter import DataConverter
 
-from replaytool.engines.temporal.core.task_batches import malformed
+from replaytool.engines.temporal.core.task_batches import find_malformation
 from tests.engines.temporal.oracle import Bench, cut, difference, quiet_process, run_of
 from tests.support.paths import FIXTURES
 
@@ -53,7 +53,7 @@ def said_of(folder: Path) -> Any:
 def check(bench: Bench, cases: list[tuple[str, str, str]]) -> list[str]:
     """Compare named (workflow id, JSON) pairs; the malformed ones, on which the Replayer hangs, are left out."""
     runs = [(name, workflow_id, text, run_of(text)) for name, workflow_id, text in cases]
-    able = [one for one in runs if malformed(one[3].events) is None]
+    able = [one for one in runs if find_malformation(one[3].events) is None]
     worker = bench.worker()
     ours = [bench.by_direct(worker, run.events, workflow_id) for _, workflow_id, _, run in able]
     theirs = bench.by_sdk([(workflow_id, text) for _, workflow_id, text, _ in able])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.replayable_histories import WORKFLOWS
-from replaytool.engines.temporal.core.skip_mismatch import Astray
+from replaytool.engines.temporal.core.skip_mismatch import MismatchSkipper
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.replay.options import Options
@@ -20,7 +20,7 @@ _OFF = Options(sandbox="off")
 
 def driven(place: Path, source: str, *, past_mismatches: bool) -> tuple[Stepper, list[ActivationStep]]:
     course = direct.open_stepper(a_run(steps=4), code_of(place, source), _OFF)
-    course.machines.astray = Astray() if past_mismatches else None
+    course.machines.astray = MismatchSkipper() if past_mismatches else None
     return course, list(course.run_steps())
 
 

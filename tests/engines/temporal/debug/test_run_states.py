@@ -26,7 +26,7 @@ from temporalio.workflow import _QueryDefinition
 
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.debug.run_states import RunStates
-from replaytool.engines.temporal.replay.recorded_commands import to_bytes
+from replaytool.engines.temporal.replay.recorded_commands import history_to_json
 from replaytool.model.debug_state import Moment, Value
 from replaytool.model.history import Run
 from replaytool.replay.inspect_state.expressions import parse_expression
@@ -125,7 +125,7 @@ def _asked(run: Run, code: Code) -> dict[int, Value]:
 
     types = [*code.definitions.values(), *([code.dynamic] if code.dynamic else [])]
     chosen = {**code.settings, "workflows": types, "workflow_runner": Runner()}
-    told = WorkflowHistory.from_json(run.workflow_id or "w", to_bytes(run).decode())
+    told = WorkflowHistory.from_json(run.workflow_id or "w", history_to_json(run).decode())
     logging.disable(logging.CRITICAL)
     try:
         asyncio.run(_replay(Replayer(**chosen), told))

@@ -16,6 +16,7 @@ from temporalio.bridge.proto.workflow_activation import SignalWorkflow, Workflow
 
 from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines import replay
+from replaytool.engines.temporal.core.activations import WorkflowMachines
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.direct import HandOver
@@ -168,9 +169,9 @@ def test_a_course_goes_on_past_the_end_of_the_record(place: Path) -> None:
         pass
     door = Payload(metadata={"encoding": b"json/plain"}, data=b'"door"')
 
-    def ring(replay: Any) -> None:
+    def ring(replay: WorkflowMachines) -> None:
         for _ in range(3):
-            replay.tell(WorkflowActivationJob(signal_workflow=SignalWorkflow(signal_name="ring", input=[door])))
+            replay.queue_job(WorkflowActivationJob(signal_workflow=SignalWorkflow(signal_name="ring", input=[door])))
 
     told = course.step_past_end(ring)
     course.driver.evict()

@@ -13,7 +13,7 @@ import pytest
 
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
-from replaytool.engines.temporal.replay.findings import Findings, lay_beside
+from replaytool.engines.temporal.replay.findings import Findings, match_tape
 from replaytool.engines.temporal.replay.verdicts import ReplayCase, judge_replay
 from replaytool.model.verdict import Verdict
 from tests.support.histories import bent, events, expectations, replay, run_of
@@ -179,7 +179,7 @@ def test_it_agrees_with_the_sdk_on_bent_histories(case: str, bend: str, monkeypa
     seen: list[tuple[ReplayCase, Findings]] = []
 
     def watched(known: ReplayCase) -> Verdict:
-        seen.append((known, lay_beside(known.record, known.tape.activations, strict=False)))
+        seen.append((known, match_tape(known.record, known.tape.activations, strict=False)))
         return judge_replay(known)
 
     monkeypatch.setattr(sdk, "judge_replay", watched)
@@ -193,5 +193,5 @@ def test_it_agrees_with_the_sdk_on_bent_histories(case: str, bend: str, monkeypa
         if known.outcome.word == "nondeterminism" and "could not find a matching" not in known.outcome.message:
             assert found.mismatch is not None, known.outcome
             assert found.mismatch.expected.event_id == known.outcome.event_id, known.outcome
-        elif known.outcome.word == "ok" and known.tape.broken is None:
+        elif known.outcome.word == "ok" and known.tape.broken_activation is None:
             assert found.mismatch is None, found.mismatch

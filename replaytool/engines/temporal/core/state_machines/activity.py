@@ -10,7 +10,15 @@ from temporalio.bridge.proto.workflow_commands import ActivityCancellationType
 
 from replaytool.engines.temporal.core import failures
 from replaytool.engines.temporal.core.sdk_flags import CHECK_IDS_AND_TYPES
-from replaytool.engines.temporal.core.state_machines.base import ABANDON, CANCEL, SENT, Core, Fault, Machine, table
+from replaytool.engines.temporal.core.state_machines.base import (
+    ABANDON,
+    CANCEL,
+    SENT,
+    Fault,
+    MachineHost,
+    StateMachine,
+    transition_table,
+)
 
 _ABANDONS = ActivityCancellationType.ABANDON
 _TRIES = ActivityCancellationType.TRY_CANCEL
@@ -18,7 +26,7 @@ _WAITS = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 _CLOSED = frozenset({"Completed", "Canceled", "Failed", "TimedOut"})
 
 
-class Activity(Machine):
+class ActivityMachine(StateMachine):
     """An activity: id and type are compared, arguments and options are not."""
 
     __slots__ = ()
@@ -37,15 +45,15 @@ class Activity(Machine):
     )
     FIRST = "ScheduleCommandCreated"
 
-    def cancel(self, core: Core, reason: str = "") -> Fault | None:
+    def cancel(self, core: MachineHost, reason: str = "") -> Fault | None:
         """Cancelling what is over is not an error."""
         if self.state in _CLOSED:
             return None
-        return self._trigger(core, ABANDON if self.attrs.cancellation_type == _ABANDONS else CANCEL)
+        return self._apply_trigger(core, ABANDON if self.attrs.cancellation_type == _ABANDONS else CANCEL)
 
 
-def _scheduled(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
-    if not core.flags.checks(CHECK_IDS_AND_TYPES, in_last=core.in_last):
+def _scheduled(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
+    if not core.flags.requires_check(CHECK_IDS_AND_TYPES, in_last=core.in_last):
         return None
     for what, recorded, produced in (
         ("id", record.activity_id, machine.attrs.activity_id),
@@ -57,18 +65,18 @@ def _scheduled(machine: Any, core: Core, record: Any, event_id: int) -> Fault | 
     return None
 
 
-def _resolve(machine: Any, core: Core, result: ActivityResolution) -> None:
-    core.tell(WorkflowActivationJob(resolve_activity=ResolveActivity(seq=machine.seq, result=result)))
+def _resolve(machine: Any, core: MachineHost, result: ActivityResolution) -> None:
+    core.queue_job(WorkflowActivationJob(resolve_activity=ResolveActivity(seq=machine.seq, result=result)))
 
 
-def _resolve_cancelled(machine: Any, core: Core, record: Any = None) -> None:
-    cause = failures.canceled(record.details if record else None)
+def _resolve_cancelled(machine: Any, core: MachineHost, record: Any = None) -> None:
+    cause = failures.build_canceled_failure(record.details if record else None)
     info = {"identity": record.identity if record else "", "retry_state": failures.CANCEL_REQUESTED}
-    failure = failures.activity("Activity cancelled", machine.attrs, record, cause, **info)
+    failure = failures.build_activity_failure("Activity cancelled", machine.attrs, record, cause, **info)
     _resolve(machine, core, ActivityResolution(cancelled=Cancellation(failure=failure)))
 
 
-def _completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+def _completed(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
     values = record.result
     if values is None:
         _resolve(machine, core, ActivityResolution(completed=Success()))
@@ -77,33 +85,35 @@ def _completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | 
         told = job.resolve_activity
         told.seq = machine.seq
         values.payloads[0].write_proto(told.result.completed.result)
-        core.tell(job)
+        core.queue_job(job)
     else:
         return Fault("fatal", f"Not exactly one payload in activity result ({len(values.payloads)})")
     return None
 
 
-def _failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
-    info = {"identity": record.identity, "retry_state": failures.retry_state(record.retry_state)}
-    cause = failures.recorded(record.failure)
-    failure = failures.activity("Activity task failed", machine.attrs, record, cause, **info)
+def _failed(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
+    info = {"identity": record.identity, "retry_state": failures.read_retry_state(record.retry_state)}
+    cause = failures.read_failure(record.failure)
+    failure = failures.build_activity_failure("Activity task failed", machine.attrs, record, cause, **info)
     _resolve(machine, core, ActivityResolution(failed=Failure(failure=failure)))
 
 
-def _timed_out(machine: Any, core: Core, record: Any, event_id: int) -> None:
-    state, cause = failures.retry_state(record.retry_state), failures.recorded(record.failure)
-    failure = failures.activity("Activity task timed out", machine.attrs, record, cause, retry_state=state)
+def _timed_out(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
+    state, cause = failures.read_retry_state(record.retry_state), failures.read_failure(record.failure)
+    failure = failures.build_activity_failure(
+        "Activity task timed out", machine.attrs, record, cause, retry_state=state
+    )
     _resolve(machine, core, ActivityResolution(failed=Failure(failure=failure)))
 
 
-def _canceled(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _canceled(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     _resolve_cancelled(machine, core, record)
 
 
 def _unless_told(action: Any) -> Any:
     """Under TRY_CANCEL the workflow was told when it cancelled, and is told nothing more."""
 
-    def act(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    def act(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
         if machine.attrs.cancellation_type == _TRIES:
             return None
         fault: Fault | None = action(machine, core, record, event_id)
@@ -112,23 +122,23 @@ def _unless_told(action: Any) -> Any:
     return act
 
 
-def _cancel_sent(machine: Any, core: Core, record: Any, event_id: int) -> None:
-    core.ask(machine, "request_cancel_activity")
+def _cancel_sent(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
+    core.issue_command(machine, "request_cancel_activity")
     if machine.attrs.cancellation_type != _WAITS:
         _resolve_cancelled(machine, core)
 
 
-def _dropped(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _dropped(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     machine.is_dropped = True
     _resolve_cancelled(machine, core)
 
 
-def _abandoned(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _abandoned(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     _resolve_cancelled(machine, core)
 
 
 def _after_abandon(word: str) -> Any:
-    def act(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    def act(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
         if machine.attrs.cancellation_type == _ABANDONS:
             return None
         text = f"Non-Abandon cancel mode activities cannot be {word} after being cancelled"
@@ -141,7 +151,7 @@ _SENT, _RECORDED = "ScheduleCommandCreated", "ScheduledEventRecorded"
 _CANCELLING, _CANCELLED = "ScheduledActivityCancelCommandCreated", "ScheduledActivityCancelEventRecorded"
 _STARTED_CANCELLING, _STARTED_CANCELLED = "StartedActivityCancelCommandCreated", "StartedActivityCancelEventRecorded"
 
-Activity.TABLE = table(
+ActivityMachine.TABLE = transition_table(
     (_SENT, SENT, _SENT),
     (_SENT, "ActivityTaskScheduled", _RECORDED, _scheduled),
     (_SENT, f"{CANCEL}, {ABANDON}", "Canceled", _dropped),

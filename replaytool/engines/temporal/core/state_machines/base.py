@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
 
-from replaytool.engines.temporal.core.sdk_flags import Observed
+from replaytool.engines.temporal.core.sdk_flags import ObservedFlags
 
 SENT = "sent"
 CANCEL = "Cancel"
@@ -28,42 +28,42 @@ class Fault:
     message: str
 
 
-class Core(Protocol):
+class MachineHost(Protocol):
     """What machines may do to the replay that they are part of."""
 
-    flags: Observed
+    flags: ObservedFlags
     replaying: bool
     in_last: bool
     """Whether the events being applied are the last of the history."""
 
-    def tell(self, job: WorkflowActivationJob) -> None:
+    def queue_job(self, job: WorkflowActivationJob) -> None:
         """Hand the workflow a job with its next activation."""
 
-    def ask(self, machine: Machine, kind: str) -> None:
+    def issue_command(self, machine: StateMachine, kind: str) -> None:
         """Put one more command of this machine in line."""
 
-    def cancel_local(self, machine: Any) -> Fault | None:
+    def cancel_local_activity(self, machine: Any) -> Fault | None:
         """The workflow gives up a local activity: what is known of its end is told."""
 
-    def set_clock(self, time: int) -> None:
+    def advance_clock(self, time: int) -> None:
         """The workflow's time moves on, and never back."""
 
-    def cancel_externally(self, machine: Machine) -> None:
+    def issue_external_cancel(self, machine: StateMachine) -> None:
         """Put in line the request to cancel this child, of which the workflow hears no more."""
 
-    def event_time(self) -> int | None:
+    def current_event_time(self) -> int | None:
         """When the event being applied was recorded, in nanoseconds."""
 
-    def task_started(self, started_id: int, time: int) -> Fault | None:
+    def start_workflow_task(self, started_id: int, time: int) -> Fault | None:
         """A task is under way: its start is the workflow's time."""
 
 
-Action = Callable[[Any, Core, Any, int], Fault | None]
+Action = Callable[[Any, MachineHost, Any, int], Fault | None]
 Row = tuple[str, Action | None]
 Table = dict[str, dict[str, Row]]
 
 
-class Machine:
+class StateMachine:
     """One command of the workflow and what became of it."""
 
     NAME: ClassVar[str]
@@ -89,15 +89,15 @@ class Machine:
         """Whether nothing can happen to it any more."""
         return not self.TABLE[self.state]
 
-    def on_event(self, core: Core, event_type: str, record: Any, event_id: int) -> Fault | None:
+    def apply_event(self, core: MachineHost, event_type: str, record: Any, event_id: int) -> Fault | None:
         """Apply an event."""
         row = self.TABLE[self.state].get(event_type)
         if row is None:
-            return self._refuse(event_type, event_id)
+            return self._refuse_event(event_type, event_id)
         self.state = row[0]
         return row[1](self, core, record, event_id) if row[1] is not None else None
 
-    def _refuse(self, event_type: str, event_id: int) -> Fault:
+    def _refuse_event(self, event_type: str, event_id: int) -> Fault:
         if event_type not in self.HANDLES:
             return Fault("nondeterminism", f"{self.REFUSES}HistoryEvent(id: {event_id}, {event_type})")
         return Fault(
@@ -106,7 +106,7 @@ class Machine:
             f"EventInfo {{ event_id: {event_id}, event_type: {event_type} }}",
         )
 
-    def on_sent(self, core: Core, kind: str) -> Fault | None:
+    def mark_sent(self, core: MachineHost, kind: str) -> Fault | None:
         """Put a command of this machine in line."""
         rows = self.TABLE[self.state]
         row = rows.get(f"{SENT} {kind}") or rows.get(SENT)
@@ -116,11 +116,11 @@ class Machine:
         self.state = row[0]
         return row[1](self, core, None, 0) if row[1] is not None else None
 
-    def cancel(self, core: Core, reason: str = "") -> Fault | None:
+    def cancel(self, core: MachineHost, reason: str = "") -> Fault | None:
         """The workflow no longer wants it."""
-        return self._trigger(core, CANCEL, reason)
+        return self._apply_trigger(core, CANCEL, reason)
 
-    def _trigger(self, core: Core, trigger: str, reason: str = "") -> Fault | None:
+    def _apply_trigger(self, core: MachineHost, trigger: str, reason: str = "") -> Fault | None:
         row = self.TABLE[self.state].get(trigger)
         if row is None:
             return Fault("nondeterminism", "Invalid transition in state machine")
@@ -128,7 +128,7 @@ class Machine:
         return row[1](self, core, reason, 0) if row[1] is not None else None
 
 
-def table(*lines: tuple[str, str, str] | tuple[str, str, str, Action]) -> Table:
+def transition_table(*lines: tuple[str, str, str] | tuple[str, str, str, Action]) -> Table:
     """Rows written as state, triggers separated by spaces, next state and action."""
     rows: Table = {}
     for state, triggers, after, *action in lines:

@@ -23,13 +23,20 @@ from temporalio.bridge.proto.workflow_activation import (
 
 from replaytool.engines.temporal.core import failures
 from replaytool.engines.temporal.core.sdk_flags import CHECK_IDS_AND_TYPES
-from replaytool.engines.temporal.core.state_machines.base import CANCEL, SENT, Core, Fault, Machine, table
+from replaytool.engines.temporal.core.state_machines.base import (
+    CANCEL,
+    SENT,
+    Fault,
+    MachineHost,
+    StateMachine,
+    transition_table,
+)
 
 _CAUSES = frozenset(StartChildWorkflowExecutionFailedCause.keys())
 _RESOLVES_AT_ONCE = (ChildWorkflowCancellationType.ABANDON, ChildWorkflowCancellationType.TRY_CANCEL)
 
 
-class Child(Machine):
+class ChildWorkflowMachine(StateMachine):
     """A child workflow: its id and type are compared."""
 
     __slots__ = ("initiated_event_id", "run_id", "saw_cancelled", "started_event_id")
@@ -57,8 +64,8 @@ class Child(Machine):
         self.saw_cancelled = False
 
 
-def _initiated(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
-    if core.flags.checks(CHECK_IDS_AND_TYPES, in_last=core.in_last):
+def _initiated(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
+    if core.flags.requires_check(CHECK_IDS_AND_TYPES, in_last=core.in_last):
         for what, recorded, produced in (
             ("id", record.workflow_id, machine.attrs.workflow_id),
             ("type", record.workflow_type.name, machine.attrs.workflow_type),
@@ -70,34 +77,34 @@ def _initiated(machine: Any, core: Core, record: Any, event_id: int) -> Fault | 
     return None
 
 
-def _tell_start(machine: Any, core: Core, **status: Any) -> None:
+def _tell_start(machine: Any, core: MachineHost, **status: Any) -> None:
     job = ResolveChildWorkflowExecutionStart(seq=machine.seq, **status)
-    core.tell(WorkflowActivationJob(resolve_child_workflow_execution_start=job))
+    core.queue_job(WorkflowActivationJob(resolve_child_workflow_execution_start=job))
 
 
-def _tell_end(machine: Any, core: Core, **status: Any) -> None:
+def _tell_end(machine: Any, core: MachineHost, **status: Any) -> None:
     job = ResolveChildWorkflowExecution(seq=machine.seq, result=ChildWorkflowResult(**status))
-    core.tell(WorkflowActivationJob(resolve_child_workflow_execution=job))
+    core.queue_job(WorkflowActivationJob(resolve_child_workflow_execution=job))
 
 
-def _tell_failed(machine: Any, core: Core, text: str, cause: Any, state: Any) -> None:
-    _tell_end(machine, core, failed=Failure(failure=failures.child(text, machine, cause, state)))
+def _tell_failed(machine: Any, core: MachineHost, text: str, cause: Any, state: Any) -> None:
+    _tell_end(machine, core, failed=Failure(failure=failures.build_child_failure(text, machine, cause, state)))
 
 
-def _tell_cancelled(machine: Any, core: Core) -> None:
+def _tell_cancelled(machine: Any, core: MachineHost) -> None:
     text = "Child Workflow execution cancelled"
-    failure = failures.child(text, machine, failures.canceled(), failures.NON_RETRYABLE)
+    failure = failures.build_child_failure(text, machine, failures.build_canceled_failure(), failures.NON_RETRYABLE)
     _tell_end(machine, core, cancelled=Cancellation(failure=failure))
 
 
-def _dropped(machine: Any, core: Core, reason: Any, event_id: int) -> None:
+def _dropped(machine: Any, core: MachineHost, reason: Any, event_id: int) -> None:
     machine.is_dropped = True
     text = f"Child Workflow Execution cancelled before scheduled: {reason}"
-    failure = failures.child(text, machine, failures.canceled(), failures.NON_RETRYABLE)
+    failure = failures.build_child_failure(text, machine, failures.build_canceled_failure(), failures.NON_RETRYABLE)
     _tell_start(machine, core, cancelled=ResolveChildWorkflowExecutionStartCancelled(failure=failure))
 
 
-def _started(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+def _started(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
     if record.workflow_execution is None:
         return Fault("fatal", "ChildWorkflowExecutionStarted attributes were unset or malformed")
     machine.started_event_id = event_id
@@ -106,7 +113,7 @@ def _started(machine: Any, core: Core, record: Any, event_id: int) -> Fault | No
     return None
 
 
-def _start_failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _start_failed(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     causes = StartChildWorkflowExecutionFailedCause
     failure = ResolveChildWorkflowExecutionStartFailure(
         workflow_id=machine.attrs.workflow_id,
@@ -116,7 +123,7 @@ def _start_failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
     _tell_start(machine, core, failed=failure)
 
 
-def _completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+def _completed(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
     values = record.result
     if values is None:
         _tell_end(machine, core, completed=Success())
@@ -127,27 +134,27 @@ def _completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | 
     return None
 
 
-def _failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
-    cause, state = failures.recorded(record.failure), failures.retry_state(record.retry_state)
+def _failed(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
+    cause, state = failures.read_failure(record.failure), failures.read_retry_state(record.retry_state)
     _tell_failed(machine, core, "Child Workflow execution failed", cause, state)
 
 
-def _timed_out(machine: Any, core: Core, record: Any, event_id: int) -> None:
-    state = failures.retry_state(record.retry_state)
-    _tell_failed(machine, core, "Child Workflow execution timed out", failures.child_timeout(), state)
+def _timed_out(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
+    state = failures.read_retry_state(record.retry_state)
+    _tell_failed(machine, core, "Child Workflow execution timed out", failures.build_child_timeout(), state)
 
 
-def _terminated(machine: Any, core: Core, record: Any, event_id: int) -> None:
-    cause, state = failures.child_terminated(), failures.NON_RETRYABLE
+def _terminated(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
+    cause, state = failures.build_child_terminated(), failures.NON_RETRYABLE
     _tell_failed(machine, core, "Child Workflow execution terminated", cause, state)
 
 
-def _cancelled(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _cancelled(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     machine.saw_cancelled = True
     _tell_cancelled(machine, core)
 
 
-def _cancelled_late(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+def _cancelled_late(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
     if machine.saw_cancelled:
         text = "Child workflow has already seen a ChildWorkflowExecutionCanceledEvent, and now another is being applied"
         return Fault("fatal", text)
@@ -155,18 +162,18 @@ def _cancelled_late(machine: Any, core: Core, record: Any, event_id: int) -> Fau
     return None
 
 
-def _ended_late(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+def _ended_late(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
     if machine.attrs.cancellation_type in _RESOLVES_AT_ONCE:
         return None
     text = "Child workflows which don't resolve immediately on cancellation cannot complete after being cancelled."
     return Fault("nondeterminism", text)
 
 
-def _ask_cancel(machine: Any, core: Core, reason: Any, event_id: int) -> None:
+def _ask_cancel(machine: Any, core: MachineHost, reason: Any, event_id: int) -> None:
     """The table says that it stays; where the workflow does not wait, it is over for it at once."""
     kind = machine.attrs.cancellation_type
     if kind != ChildWorkflowCancellationType.ABANDON:
-        core.cancel_externally(machine)
+        core.issue_external_cancel(machine)
     if kind in _RESOLVES_AT_ONCE:
         machine.state = "Cancelled"
         _tell_cancelled(machine, core)
@@ -174,7 +181,7 @@ def _ask_cancel(machine: Any, core: Core, reason: Any, event_id: int) -> None:
 
 _SENT, _RECORDED = "StartCommandCreated", "StartEventRecorded"
 
-Child.TABLE = table(
+ChildWorkflowMachine.TABLE = transition_table(
     (_SENT, SENT, _SENT),
     (_SENT, "StartChildWorkflowExecutionInitiated", _RECORDED, _initiated),
     (_SENT, CANCEL, "Cancelled", _dropped),

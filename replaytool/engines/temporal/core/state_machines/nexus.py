@@ -15,14 +15,21 @@ from temporalio.bridge.proto.workflow_activation import (
 
 from replaytool.engines.temporal.core import failures
 from replaytool.engines.temporal.core.sdk_flags import CHECK_NEXUS
-from replaytool.engines.temporal.core.state_machines.base import CANCEL, SENT, Core, Fault, Machine, table
+from replaytool.engines.temporal.core.state_machines.base import (
+    CANCEL,
+    SENT,
+    Fault,
+    MachineHost,
+    StateMachine,
+    transition_table,
+)
 
 _ABANDONS = NexusOperationCancellationType.ABANDON
 _AT_ONCE = (_ABANDONS, NexusOperationCancellationType.TRY_CANCEL)
 _ON_REQUEST = NexusOperationCancellationType.WAIT_CANCELLATION_REQUESTED
 
 
-class Nexus(Machine):
+class NexusOperationMachine(StateMachine):
     """A Nexus operation: service and operation are compared where the record was made so."""
 
     __slots__ = ("is_cancel_sent", "scheduled_event_id", "token")
@@ -50,8 +57,8 @@ class Nexus(Machine):
         self.token = ""
 
 
-def _scheduled(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
-    if core.flags.checks(CHECK_NEXUS, in_last=core.in_last):
+def _scheduled(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
+    if core.flags.requires_check(CHECK_NEXUS, in_last=core.in_last):
         for what, of, recorded, produced in (
             ("operation service", "service", record.service, machine.attrs.service),
             ("operation", "operation", record.operation, machine.attrs.operation),
@@ -63,61 +70,61 @@ def _scheduled(machine: Any, core: Core, record: Any, event_id: int) -> Fault | 
     return None
 
 
-def _tell_start(machine: Any, core: Core, **status: Any) -> None:
+def _tell_start(machine: Any, core: MachineHost, **status: Any) -> None:
     job = ResolveNexusOperationStart(seq=machine.seq, **status)
-    core.tell(WorkflowActivationJob(resolve_nexus_operation_start=job))
+    core.queue_job(WorkflowActivationJob(resolve_nexus_operation_start=job))
 
 
-def _tell_end(machine: Any, core: Core, **status: Any) -> None:
+def _tell_end(machine: Any, core: MachineHost, **status: Any) -> None:
     job = ResolveNexusOperation(seq=machine.seq, result=NexusOperationResult(**status))
-    core.tell(WorkflowActivationJob(resolve_nexus_operation=job))
+    core.queue_job(WorkflowActivationJob(resolve_nexus_operation=job))
 
 
 def _failure(record: Any, word: str) -> Failure:
-    found = failures.recorded(record.failure)
+    found = failures.read_failure(record.failure)
     return (
         found if found is not None else Failure(message=f"Nexus operation {word} but failure field was not populated")
     )
 
 
 def _failed_unstarted(word: str) -> Any:
-    def act(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def act(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         _tell_start(machine, core, failed=_failure(record, word))
 
     return act
 
 
 def _ended(status: str, word: str) -> Any:
-    def act(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def act(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         _tell_end(machine, core, **{status: _failure(record, word)})
 
     return act
 
 
 def _given_up(machine: Any, text: str) -> Failure:
-    return failures.nexus(text, machine, failures.canceled())
+    return failures.build_nexus_failure(text, machine, failures.build_canceled_failure())
 
 
-def _dropped(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _dropped(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     machine.is_dropped = True
     _tell_start(machine, core, failed=_given_up(machine, "Nexus Operation cancelled before scheduled"))
 
 
-def _started(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _started(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     machine.token = record.operation_token
     _tell_start(machine, core, operation_token=record.operation_token)
 
 
-def _completed(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _completed(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     _tell_end(machine, core, completed=record.result.to_proto() if record.result else Payload())
 
 
-def _completed_at_once(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _completed_at_once(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     _tell_start(machine, core, started_sync=True)
     _completed(machine, core, record, event_id)
 
 
-def _ask_cancel(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _ask_cancel(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     if machine.is_cancel_sent:
         return
     machine.is_cancel_sent = True
@@ -125,26 +132,26 @@ def _ask_cancel(machine: Any, core: Core, record: Any, event_id: int) -> None:
     if machine.state == "Started" and kind in _AT_ONCE:
         machine.state = "Cancelled"
     if kind != _ABANDONS:
-        core.ask(machine, "request_cancel_nexus_operation")
+        core.issue_command(machine, "request_cancel_nexus_operation")
     if kind in _AT_ONCE:
         _tell_end(machine, core, cancelled=_given_up(machine, "Nexus operation cancelled after starting"))
 
 
-def _request_done(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _request_done(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     if machine.attrs.cancellation_type == _ON_REQUEST:
         machine.state = "Cancelled"
         _tell_end(machine, core, cancelled=_given_up(machine, "Nexus operation cancellation request completed"))
 
 
-def _request_failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
+def _request_failed(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
     if machine.attrs.cancellation_type == _ON_REQUEST:
         text = "Nexus operation cancellation request failed"
-        cause = failures.recorded(record.failure)
-        failure = failures.nexus(text, machine, cause if cause is not None else Failure(message=text))
+        cause = failures.read_failure(record.failure)
+        failure = failures.build_nexus_failure(text, machine, cause if cause is not None else Failure(message=text))
         _tell_end(machine, core, failed=failure)
 
 
-def _ended_late(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+def _ended_late(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
     """The core has this the wrong way round, and so must we."""
     if machine.attrs.cancellation_type != _ABANDONS:
         return None
@@ -156,7 +163,7 @@ _SENT, _RECORDED = "ScheduleCommandCreated", "ScheduledEventRecorded"
 _ASKED, _ANSWERED = "NexusOperationCancelRequested", "NexusOperationCancelRequestCompleted"
 _ANSWERED_BADLY = "NexusOperationCancelRequestFailed"
 
-Nexus.TABLE = table(
+NexusOperationMachine.TABLE = transition_table(
     (_SENT, SENT, _SENT),
     (_SENT, "NexusOperationScheduled", _RECORDED, _scheduled),
     (_SENT, CANCEL, "Cancelled", _dropped),

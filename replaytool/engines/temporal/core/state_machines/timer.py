@@ -14,11 +14,18 @@ from temporalio.bridge.proto.workflow_activation import (
 )
 
 from replaytool.engines.temporal.core import failures
-from replaytool.engines.temporal.core.random_seed import seed_of
-from replaytool.engines.temporal.core.state_machines.base import CANCEL, SENT, Core, Fault, Machine, table
+from replaytool.engines.temporal.core.random_seed import derive_random_seed
+from replaytool.engines.temporal.core.state_machines.base import (
+    CANCEL,
+    SENT,
+    Fault,
+    MachineHost,
+    StateMachine,
+    transition_table,
+)
 
 
-class Task(Machine):
+class WorkflowTaskMachine(StateMachine):
     """A workflow task: it moves the clock, and a reset is told by one that failed."""
 
     __slots__ = ("ends_sequence", "started_id", "time")
@@ -40,46 +47,46 @@ class Task(Machine):
     ends_sequence: int
 
     @staticmethod
-    def started(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    def started(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
         """The clock moves on at once where this start ends a sequence."""
-        time = core.event_time()
+        time = core.current_event_time()
         if time is None:
             return Fault("fatal", "Workflow task started event must contain timestamp")
         machine.started_id, machine.time = event_id, time
-        return core.task_started(machine.ends_sequence, time) if event_id >= machine.ends_sequence else None
+        return core.start_workflow_task(machine.ends_sequence, time) if event_id >= machine.ends_sequence else None
 
     @staticmethod
-    def completed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    def completed(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
         """Else it moves on when the task is done."""
-        return core.task_started(machine.started_id, machine.time)
+        return core.start_workflow_task(machine.started_id, machine.time)
 
     @staticmethod
-    def failed_unstarted(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    def failed_unstarted(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
         """Only a pause may take a task away before it began."""
         if record.cause == "WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_PAUSE_REQUESTED_BEFORE_TASK_STARTED":
             return None
         return Fault("fatal", f"Workflow task failed before it started with cause {record.cause}")
 
     @staticmethod
-    def failed(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    def failed(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
         """A reset gives the workflow another seed."""
         if record.cause == "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW":
-            seed = UpdateRandomSeed(randomness_seed=seed_of(record.new_run_id))
-            core.tell(WorkflowActivationJob(update_random_seed=seed))
+            seed = UpdateRandomSeed(randomness_seed=derive_random_seed(record.new_run_id))
+            core.queue_job(WorkflowActivationJob(update_random_seed=seed))
         return None
 
 
-Task.TABLE = table(
-    ("Scheduled", "WorkflowTaskStarted", "Started", Task.started),
-    ("Scheduled", "WorkflowTaskFailed", "Failed", Task.failed_unstarted),
+WorkflowTaskMachine.TABLE = transition_table(
+    ("Scheduled", "WorkflowTaskStarted", "Started", WorkflowTaskMachine.started),
+    ("Scheduled", "WorkflowTaskFailed", "Failed", WorkflowTaskMachine.failed_unstarted),
     ("Scheduled", "WorkflowTaskTimedOut", "TimedOut"),
-    ("Started", "WorkflowTaskCompleted", "Completed", Task.completed),
-    ("Started", "WorkflowTaskFailed", "Failed", Task.failed),
+    ("Started", "WorkflowTaskCompleted", "Completed", WorkflowTaskMachine.completed),
+    ("Started", "WorkflowTaskFailed", "Failed", WorkflowTaskMachine.failed),
     ("Started", "WorkflowTaskTimedOut", "TimedOut"),
 )
 
 
-class Timer(Machine):
+class TimerMachine(StateMachine):
     """A timer; its length is not compared, its number is."""
 
     __slots__ = ()
@@ -89,31 +96,31 @@ class Timer(Machine):
     FIRST = "StartCommandCreated"
 
     @staticmethod
-    def dropped(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def dropped(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         """It never reached the server."""
         machine.is_dropped = True
 
     @staticmethod
-    def fired(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    def fired(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
         """The number tells whether it is the right one."""
         if record.timer_id != str(machine.seq):
             text = f"Timer fired event did not have expected timer id {machine.seq}, it was {record.timer_id}!"
             return Fault("nondeterminism", text)
-        core.tell(WorkflowActivationJob(fire_timer=FireTimer(seq=machine.seq)))
+        core.queue_job(WorkflowActivationJob(fire_timer=FireTimer(seq=machine.seq)))
         return None
 
     @staticmethod
-    def cancelled(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def cancelled(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         """The server has to be told."""
-        core.ask(machine, "cancel_timer")
+        core.issue_command(machine, "cancel_timer")
 
 
-Timer.TABLE = table(
+TimerMachine.TABLE = transition_table(
     ("StartCommandCreated", SENT, "StartCommandCreated"),
     ("StartCommandCreated", "TimerStarted", "StartCommandRecorded"),
-    ("StartCommandCreated", CANCEL, "Canceled", Timer.dropped),
-    ("StartCommandRecorded", "TimerFired", "Fired", Timer.fired),
-    ("StartCommandRecorded", CANCEL, "CancelTimerCommandCreated", Timer.cancelled),
+    ("StartCommandCreated", CANCEL, "Canceled", TimerMachine.dropped),
+    ("StartCommandRecorded", "TimerFired", "Fired", TimerMachine.fired),
+    ("StartCommandRecorded", CANCEL, "CancelTimerCommandCreated", TimerMachine.cancelled),
     ("CancelTimerCommandCreated", CANCEL, "CancelTimerCommandCreated"),
     ("CancelTimerCommandCreated", SENT, "CancelTimerCommandSent"),
     ("CancelTimerCommandSent", "TimerCanceled", "Canceled"),
@@ -122,7 +129,7 @@ Timer.TABLE = table(
 )
 
 
-class SignalExternal(Machine):
+class SignalExternalMachine(StateMachine):
     """A signal to another workflow or to a child; where it goes and what it says are not compared."""
 
     __slots__ = ()
@@ -138,41 +145,45 @@ class SignalExternal(Machine):
     FIRST = "SignalExternalCommandCreated"
 
     @staticmethod
-    def done(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def done(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         """It arrived."""
         job = ResolveSignalExternalWorkflow(seq=machine.seq)
-        core.tell(WorkflowActivationJob(resolve_signal_external_workflow=job))
+        core.queue_job(WorkflowActivationJob(resolve_signal_external_workflow=job))
 
     @staticmethod
-    def failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def failed(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         """Nobody was there."""
         kind, number = _cause(record.cause, "SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_", _SIGNAL_CAUSES)
         text = f"Unable to signal external workflow because {_SIGNAL_TEXTS[number]}"
-        _fail(core, ResolveSignalExternalWorkflow(seq=machine.seq, failure=failures.external(text, kind)), number)
+        _fail(
+            core,
+            ResolveSignalExternalWorkflow(seq=machine.seq, failure=failures.build_external_failure(text, kind)),
+            number,
+        )
 
     @staticmethod
-    def cancelled(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def cancelled(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         """The workflow changed its mind in time."""
         machine.is_dropped = True
-        failure = failures.canceled()
+        failure = failures.build_canceled_failure()
         failure.message = "Signal was cancelled before being sent"
         job = ResolveSignalExternalWorkflow(seq=machine.seq, failure=failure)
-        core.tell(WorkflowActivationJob(resolve_signal_external_workflow=job))
+        core.queue_job(WorkflowActivationJob(resolve_signal_external_workflow=job))
 
 
-SignalExternal.TABLE = table(
+SignalExternalMachine.TABLE = transition_table(
     ("SignalExternalCommandCreated", SENT, "SignalExternalCommandCreated"),
-    ("SignalExternalCommandCreated", CANCEL, "Cancelled", SignalExternal.cancelled),
+    ("SignalExternalCommandCreated", CANCEL, "Cancelled", SignalExternalMachine.cancelled),
     ("SignalExternalCommandCreated", "SignalExternalWorkflowExecutionInitiated", "SignalExternalCommandRecorded"),
     ("SignalExternalCommandRecorded", CANCEL, "SignalExternalCommandRecorded"),
-    ("SignalExternalCommandRecorded", "ExternalWorkflowExecutionSignaled", "Signaled", SignalExternal.done),
-    ("SignalExternalCommandRecorded", "SignalExternalWorkflowExecutionFailed", "Failed", SignalExternal.failed),
+    ("SignalExternalCommandRecorded", "ExternalWorkflowExecutionSignaled", "Signaled", SignalExternalMachine.done),
+    ("SignalExternalCommandRecorded", "SignalExternalWorkflowExecutionFailed", "Failed", SignalExternalMachine.failed),
     ("Cancelled", CANCEL, "Cancelled"),
     ("Signaled", CANCEL, "Signaled"),
 )
 
 
-class CancelExternal(Machine):
+class CancelExternalMachine(StateMachine):
     """A request to cancel another workflow, or a child on the core's behalf."""
 
     __slots__ = ()
@@ -188,25 +199,27 @@ class CancelExternal(Machine):
     FIRST = "RequestCancelExternalCommandCreated"
 
     @staticmethod
-    def done(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def done(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         """It arrived."""
         if not machine.is_core_made:
             job = ResolveRequestCancelExternalWorkflow(seq=machine.seq)
-            core.tell(WorkflowActivationJob(resolve_request_cancel_external_workflow=job))
+            core.queue_job(WorkflowActivationJob(resolve_request_cancel_external_workflow=job))
 
     @staticmethod
-    def failed(machine: Any, core: Core, record: Any, event_id: int) -> None:
+    def failed(machine: Any, core: MachineHost, record: Any, event_id: int) -> None:
         """Nobody was there."""
         if machine.is_core_made:
             return
         kind, number = _cause(record.cause, "CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_", _CANCEL_CAUSES)
         text = f"Unable to cancel external workflow because {'not found' if number else 'unknown'}"
         _fail(
-            core, ResolveRequestCancelExternalWorkflow(seq=machine.seq, failure=failures.external(text, kind)), number
+            core,
+            ResolveRequestCancelExternalWorkflow(seq=machine.seq, failure=failures.build_external_failure(text, kind)),
+            number,
         )
 
 
-CancelExternal.TABLE = table(
+CancelExternalMachine.TABLE = transition_table(
     ("RequestCancelExternalCommandCreated", SENT, "RequestCancelExternalCommandCreated"),
     (
         "RequestCancelExternalCommandCreated",
@@ -217,13 +230,13 @@ CancelExternal.TABLE = table(
         "RequestCancelExternalCommandRecorded",
         "ExternalWorkflowExecutionCancelRequested",
         "CancelRequested",
-        CancelExternal.done,
+        CancelExternalMachine.done,
     ),
     (
         "RequestCancelExternalCommandRecorded",
         "RequestCancelExternalWorkflowExecutionFailed",
         "RequestCancelFailed",
-        CancelExternal.failed,
+        CancelExternalMachine.failed,
     ),
 )
 
@@ -237,12 +250,12 @@ def _cause(recorded: str, prefix: str, known: tuple[str, ...]) -> tuple[str, int
     return (name, known.index(name)) if name in known else (known[0], 0)
 
 
-def _fail(core: Core, job: Any, cause: int) -> None:
+def _fail(core: MachineHost, job: Any, cause: int) -> None:
     """Newer SDKs tell the cause beside the failure."""
     if "cause" in job.DESCRIPTOR.fields_by_name:
         job.cause = cause
     kind = _ANSWERS[job.DESCRIPTOR.name]
-    core.tell(WorkflowActivationJob(**{kind: job}))
+    core.queue_job(WorkflowActivationJob(**{kind: job}))
 
 
 _ANSWERS = {
@@ -251,7 +264,7 @@ _ANSWERS = {
 }
 
 
-class Patch(Machine):
+class PatchMachine(StateMachine):
     """A patch marker; the workflow learns of it from the look-ahead, and hears nothing back."""
 
     __slots__ = ("patch_id",)
@@ -262,9 +275,9 @@ class Patch(Machine):
     patch_id: str
 
     @staticmethod
-    def recorded(machine: Any, core: Core, record: Any, event_id: int) -> Fault | None:
+    def recorded(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
         """Markers tell which patch they are of."""
-        found = patch_of(record)
+        found = read_patch_marker(record)
         if found is None:
             event = f"HistoryEvent(id: {event_id}, MarkerRecorded)"
             return Fault("nondeterminism", f"Change machine cannot handle this event: {event}")
@@ -274,13 +287,13 @@ class Patch(Machine):
         return None
 
 
-Patch.TABLE = table(
+PatchMachine.TABLE = transition_table(
     ("MarkerCommandCreated", SENT, "Notified"),
-    ("Notified", "MarkerRecorded", "MarkerCommandRecorded", Patch.recorded),
+    ("Notified", "MarkerRecorded", "MarkerCommandRecorded", PatchMachine.recorded),
 )
 
 
-def patch_of(marker: Any) -> tuple[str, bool] | None:
+def read_patch_marker(marker: Any) -> tuple[str, bool] | None:
     """The patch that a marker records and whether it was deprecated, in both spellings that there have been."""
     if marker.marker_name != "core_patch":
         return None
@@ -294,11 +307,11 @@ def patch_of(marker: Any) -> tuple[str, bool] | None:
         return None
 
 
-def _recorded_once(name: str, refuses: str, event_type: str) -> type[Machine]:
+def _recorded_once(name: str, refuses: str, event_type: str) -> type[StateMachine]:
     """A command that has one event, which is its end."""
     return type(
         name,
-        (Machine,),
+        (StateMachine,),
         {
             "__slots__": (),
             "__doc__": f"A command that is done when {event_type} is recorded; what that holds is not compared.",
@@ -306,7 +319,9 @@ def _recorded_once(name: str, refuses: str, event_type: str) -> type[Machine]:
             "REFUSES": refuses,
             "HANDLES": frozenset({event_type}),
             "FIRST": "CommandCreated",
-            "TABLE": table(("CommandCreated", SENT, "CommandCreated"), ("CommandCreated", event_type, "Recorded")),
+            "TABLE": transition_table(
+                ("CommandCreated", SENT, "CommandCreated"), ("CommandCreated", event_type, "Recorded")
+            ),
         },
     )
 
