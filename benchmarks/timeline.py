@@ -21,11 +21,11 @@ from pathlib import Path
 
 from benchmarks.replay import read, timed
 from benchmarks.replayable_histories import WORKFLOWS, history
+from replaytool.engines import Code, CodeSpec, load_code
 from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.recorded_commands import history_to_json, run_from_json
 from replaytool.model.history import Run
-from replaytool.replay.code.user_code import Code, CodeSpec, load_code
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.replay.options import Options
 

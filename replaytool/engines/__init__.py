@@ -1,6 +1,8 @@
-"""Replaying recorded runs against code: the one door to the engines.
+"""Engines: each records runs of workflows in its own way and is one folder and one row.
 
-Adding an engine is a function that takes a run, code and options and gives a verdict, and one row in ENGINES.
+To add an engine, write a folder with a class that derives from `engines.base.Engine`, and add its name and its object
+to ENGINES; or put the object under the entry point group `replaytool.engines` of a package of its own. An engine is
+imported when a run of it is there. Nothing outside of this folder may name an engine's modules.
 """
 
 from __future__ import annotations
@@ -9,51 +11,95 @@ import asyncio
 import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TypeVar
 
+from replaytool.engines.base import Engine
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
-from replaytool.replay.code.user_code import Code, CodeSpec, load_code
+from replaytool.replay.code.user_code import Code, CodeSpec, import_code
 from replaytool.replay.options import Options
 
-__all__ = ["ENGINES", "FURTHER", "Code", "CodeSpec", "Options", "load_code", "replay"]
+__all__ = [
+    "ENGINES",
+    "Code",
+    "CodeSpec",
+    "Engine",
+    "Options",
+    "engine_names",
+    "engine_of",
+    "load_code",
+    "replay",
+    "require_part",
+]
 
-# By the engine of the run, and by the name that `--engine` gives.
-ENGINES: dict[tuple[str, str], str] = {
-    ("temporal", name): f"replaytool.engines.temporal.replay.strategies:replay_{name}"
-    for name in ("auto", "direct", "sdk", "both")
+ENGINES: dict[str, str] = {
+    "temporal": "replaytool.engines.temporal:ENGINE",
 }
+ENTRY_POINTS = "replaytool.engines"
 
-# What adds to a verdict all that does not fit behind its divergence.
-FURTHER: dict[str, str] = {"temporal": "replaytool.engines.temporal.replay.all_mismatches:add_later_mismatches"}
+T = TypeVar("T")
+
+
+@cache
+def _list_engines() -> dict[str, str]:
+    """The table with what installed packages add to it; a row of our own is never replaced."""
+    return {one.name: one.value for one in entry_points(group=ENTRY_POINTS)} | ENGINES
+
+
+def engine_names() -> list[str]:
+    """Return the engines that runs can be of."""
+    return sorted(_list_engines())
+
+
+@cache
+def engine_of(name: str) -> Engine:
+    """Return the engine of this name; raises ReplaytoolError where there is none."""
+    place = _list_engines().get(name)
+    if place is None:
+        known = ", ".join(engine_names())
+        raise ReplaytoolError(f"replaytool has no engine {name!r}", f"its engines are {known}")
+    module, _, attribute = place.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    assert isinstance(found, Engine), f"{place} is no Engine"
+    assert found.name == name, f"{place} calls itself {found.name}"
+    return found
+
+
+def require_part(engine: Engine, part: T | None, ability: str) -> T:
+    """Return the part, or raise the one error for what an engine cannot do: runs of ENGINE cannot be ABILITY."""
+    if part is None:
+        raise ReplaytoolError(
+            f"runs of {engine.title} cannot be {ability}", "`replaytool formats` lists what each engine can do"
+        )
+    return part
+
+
+def load_code(spec: CodeSpec) -> Code:
+    """Import all that the spec names, and find the workflows of every engine in it."""
+    finders = [finder for name in engine_names() if (finder := engine_of(name).code_finder()) is not None]
+    return import_code(spec, finders)
 
 
 def replay(run: Run, code: Code, options: Options | None = None, engine: str = "auto") -> Verdict:
-    """Replay one run in this process. Code that takes its process along is for `replay.pool`."""
-    place = ENGINES.get((run.engine, engine))
-    if place is None:
-        if not any(name == run.engine for name, _ in ENGINES):
-            return Verdict("unverified", f"runs of {run.engine} cannot be replayed")
-        names = ", ".join(sorted(name for of, name in ENGINES if of == run.engine))
+    """Replay one run in this process. Code that takes its process along is for `replaytool.workers`."""
+    if run.engine not in _list_engines():
+        return Verdict("unverified", f"runs of {run.engine} cannot be replayed")
+    found = engine_of(run.engine)
+    strategies = found.strategies()
+    if not strategies:
+        return Verdict("unverified", f"runs of {found.title} cannot be replayed")
+    if engine not in strategies:
+        names = ", ".join(sorted(strategies))
         raise ReplaytoolError(f"there is no engine {engine!r}", f"choose one of: {names}")
     if asyncio._get_running_loop() is not None:
-        return _elsewhere(lambda: replay(run, code, options, engine))
-    options = options or Options()
-    driver = cast(Callable[[Run, Code, Options], Verdict], _at(place))
-    verdict = driver(run, code, options)
-    if options.every_mismatch and verdict.divergence is not None:
-        go_on = cast(Callable[[Verdict, Run, Code, Options], Verdict], _at(FURTHER[run.engine]))
-        return go_on(verdict, run, code, options)
-    return verdict
+        return _replay_elsewhere(lambda: replay(run, code, options, engine))
+    return strategies[engine](run, code.for_engine(run.engine), options or Options())
 
 
-def _elsewhere(call: Callable[[], Verdict]) -> Verdict:
+def _replay_elsewhere(call: Callable[[], Verdict]) -> Verdict:
     """Call it on a thread of its own: where a loop is running, instances would take it away."""
     with ThreadPoolExecutor(1, "replaytool-replay") as pool:
         return pool.submit(call).result()
-
-
-def _at(place: str) -> object:
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-import temporalio
-
 import replaytool
 from replaytool.model.verdict import CallSite
 
@@ -26,10 +24,21 @@ def _package_folder(module: Any) -> str:
     return str(Path(module.__file__).resolve().parent) + os.sep
 
 
-_ENGINES = (_package_folder(temporalio), _package_folder(asyncio), _package_folder(replaytool))
+_OWN = (_package_folder(asyncio), _package_folder(replaytool))
+_skipped: tuple[str, ...] = ()
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 _INSTALLED = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")})
 _claimed: tuple[str, ...] = ()
+
+
+def skip_folders(folders: Iterable[str]) -> None:
+    """Never take a line below these folders for a call site: they hold an engine's library."""
+    global _skipped
+    more = tuple(folder for folder in folders if folder not in _skipped)
+    if more:
+        _skipped += more
+        _rank_file.cache_clear()
+        _known.clear()
 
 
 def claim_user_folders(folders: tuple[str, ...]) -> None:
@@ -42,7 +51,7 @@ def claim_user_folders(folders: tuple[str, ...]) -> None:
 
 @lru_cache(maxsize=4096)
 def _rank_file(filename: str) -> int:
-    if filename.startswith("<") or filename == "workflow_sandbox.py" or filename.startswith(_ENGINES):
+    if filename.startswith("<") or filename == "workflow_sandbox.py" or filename.startswith((*_OWN, *_skipped)):
         return _ENGINE
     if _claimed and filename.startswith(_claimed):
         return _USER

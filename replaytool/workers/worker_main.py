@@ -15,13 +15,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import msgspec
 
-from replaytool.engines import Code, CodeSpec, Options, load_code
+from replaytool.engines import Code, CodeSpec, Options, engine_of, load_code
 from replaytool.errors import FAULT, ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
@@ -131,12 +131,13 @@ def _serve_requests(requests: IO[bytes], answers: IO[bytes]) -> None:
         return
     limit_memory(setup.memory)
     job, options = find_job(setup.job), Options(**setup.options)
-    from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
     from replaytool.replay.isolation.limits import set_interrupt_signal
 
     set_interrupt_signal(_BREAK_OFF)
 
-    with silence_sdk_logs(), relax_garbage_collector():
+    with ExitStack() as prepared:
+        for engine in code.by_engine:
+            prepared.enter_context(engine_of(engine).prepare_child())
         while True:
             request, history = receive_message(requests, RunRequest)
             asked = JobRequest(request.run, history, code, options, setup.argument | request.argument)

@@ -1,1 +1,65 @@
-"""Replaying Temporal's histories: what is recorded, what the code produces, and what the SDK says about both."""
+"""Temporal's engine. `ENGINE` says what it can do; each folder below holds one part of that.
+
+Only this folder and `formats/temporal` know Temporal's event names and the SDK. Nothing here knows the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from replaytool.engines.base import Engine, Strategy
+from replaytool.engines.temporal.code_finder import TemporalCodeFinder
+
+if TYPE_CHECKING:
+    from replaytool.model.history import Run
+    from replaytool.model.verdict import Verdict
+    from replaytool.replay.code.user_code import Code
+    from replaytool.replay.options import Options
+
+
+class TemporalEngine(Engine):
+    """Temporal, replayed by sdk-core's rules and confirmed by the SDK's own replayer."""
+
+    name = "temporal"
+    title = "Temporal"
+
+    def code_finder(self) -> TemporalCodeFinder:
+        """Return what finds classes with `@workflow.defn`."""
+        return TemporalCodeFinder()
+
+    def strategies(self) -> Mapping[str, Strategy]:
+        """Return the four ways to replay, each of which goes on past a mismatch where that is asked for."""
+        from replaytool.engines.temporal.replay import strategies
+
+        ways = {
+            "auto": strategies.replay_auto,
+            "direct": strategies.replay_direct,
+            "sdk": strategies.replay_sdk,
+            "both": strategies.replay_both,
+        }
+        return {name: _with_every_mismatch(way) for name, way in ways.items()}
+
+    @contextmanager
+    def prepare_child(self) -> Iterator[None]:
+        """Keep the SDK's log quiet, and its runtime from waiting for work that never comes."""
+        from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
+
+        with silence_sdk_logs(), relax_garbage_collector():
+            yield
+
+
+def _with_every_mismatch(way: Strategy) -> Strategy:
+    def replay_further(run: Run, code: Code, options: Options) -> Verdict:
+        verdict = way(run, code, options)
+        if not options.every_mismatch or verdict.divergence is None:
+            return verdict
+        from replaytool.engines.temporal.replay.all_mismatches import add_later_mismatches
+
+        return add_later_mismatches(verdict, run, code, options)
+
+    return replay_further
+
+
+ENGINE = TemporalEngine()

@@ -24,7 +24,6 @@ from replaytool.errors import ReplaytoolError
 from replaytool.text import visible
 
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
-_TELLS = b"temporalio"
 
 
 class _PinnedFileFinder(importlib.abc.MetaPathFinder):
@@ -43,16 +42,19 @@ class _PinnedFileFinder(importlib.abc.MetaPathFinder):
 _files = _PinnedFileFinder()
 
 
-def import_modules(item: str, folder: Path) -> tuple[list[ModuleType], Path]:
-    """Return all modules that one `--workflows` value names, and the folder of their code."""
+def import_modules(item: str, folder: Path, marks: Sequence[bytes] = (b"",)) -> tuple[list[ModuleType], Path]:
+    """Return all modules that one `--workflows` value names, and the folder of their code.
+
+    Of a folder or a package, only files that hold one of the marks are imported.
+    """
     path = (folder / item).resolve()
     if path.suffix == ".py" and path.is_file():
         return [_import_file(path)], _top_package(path).parent
     if path.is_dir() and (os.sep in item or not _is_importable(item, folder)):
-        return _import_folder(path), _top_package(path / "__init__.py").parent if _is_package(path) else path
+        return _import_folder(path, marks), _top_package(path / "__init__.py").parent if _is_package(path) else path
     if item.endswith(".py") or os.sep in item:
         raise ReplaytoolError(f"there is no file {visible(item)}", "name a module, a package, a file or a folder")
-    return _import_package(item, folder)
+    return _import_package(item, folder, marks)
 
 
 def _is_importable(name: str, folder: Path) -> bool:
@@ -143,9 +145,14 @@ def _module_origin(name: str) -> str | None:
     return found.origin if found else None
 
 
-def _import_folder(folder: Path) -> list[ModuleType]:
-    """Import every file below the folder that mentions the SDK; importing other files could have any effect."""
-    return [_import_file(file) for file in _python_files(folder) if _TELLS in file.read_bytes()]
+def _import_folder(folder: Path, marks: Sequence[bytes]) -> list[ModuleType]:
+    """Import every file below the folder that names an engine's library; importing others could have any effect."""
+    return [_import_file(file) for file in _python_files(folder) if _has_mark(file, marks)]
+
+
+def _has_mark(file: Path, marks: Sequence[bytes]) -> bool:
+    text = file.read_bytes()
+    return any(mark in text for mark in marks)
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
@@ -158,13 +165,13 @@ def _python_files(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _import_package(name: str, folder: Path) -> tuple[list[ModuleType], Path]:
+def _import_package(name: str, folder: Path, marks: Sequence[bytes]) -> tuple[list[ModuleType], Path]:
     add_to_path(folder)
     module = import_user_module(name)
     found = [module]
     for place in list(getattr(module, "__path__", [])):
         for info in pkgutil.walk_packages([place], module.__name__ + ".", onerror=lambda _: None):
-            if info.name.rpartition(".")[2] != "__main__" and _mentions_sdk(info.name):
+            if info.name.rpartition(".")[2] != "__main__" and _names_engine(info.name, marks):
                 found.append(import_user_module(info.name))
     origin = getattr(sys.modules[name.partition(".")[0]], "__file__", None)
     home = Path(origin).resolve().parent if origin else folder
@@ -172,9 +179,9 @@ def _import_package(name: str, folder: Path) -> tuple[list[ModuleType], Path]:
     return found, home if installed or not origin or not origin.endswith("__init__.py") else home.parent
 
 
-def _mentions_sdk(name: str) -> bool:
+def _names_engine(name: str, marks: Sequence[bytes]) -> bool:
     origin = _module_origin(name)
-    return bool(origin) and Path(str(origin)).suffix == ".py" and _TELLS in Path(str(origin)).read_bytes()
+    return bool(origin) and Path(str(origin)).suffix == ".py" and _has_mark(Path(str(origin)), marks)
 
 
 def import_user_module(name: str) -> ModuleType:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import CodeInfo
+from replaytool.replay import call_site as callsite
 from replaytool.replay.code.importing import (
     add_to_path,
     import_modules,
@@ -22,11 +23,34 @@ from replaytool.replay.code.importing import (
 )
 from replaytool.replay.isolation import side_effects as guard
 
-_SETTINGS = {
-    "data_converter", "debug_mode", "disable_safe_workflow_eviction", "header_codec_behavior", "identity",
-    "interceptors", "namespace", "plugins", "runtime", "unsandboxed_workflow_runner", "workflow_task_executor",
-    "workflow_failure_exception_types", "workflow_runner", "build_id", "workflows",
-}  # fmt: skip
+
+class CodeFinder(Protocol):
+    """How an engine's workflow code is found, and told from library code."""
+
+    engine: str
+    """As runs have it."""
+    library: str
+    """The top package that workflow code imports. A file of a folder that never names it is not imported."""
+    how_to_write: str
+    """What a workflow looks like, for the error when none was found."""
+    settings: frozenset[str]
+    """What a `replayer` function may return."""
+
+    def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, Any]]:
+        """Yield each workflow in a module with its type name; None is the one that takes every type."""
+        ...
+
+    def name_workflow(self, workflow: Any) -> str | None:
+        """Return the type name of a workflow that a `replayer` function gave."""
+        ...
+
+    def release(self) -> str:
+        """Return the library's name and release: verdicts depend on them."""
+        ...
+
+    def frames_to_skip(self) -> Sequence[str]:
+        """Return the folders of the library: their lines are never a call site."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,63 +74,72 @@ class Code:
     """Loaded code."""
 
     spec: CodeSpec
-    definitions: Mapping[str, type] = field(default_factory=dict)
-    dynamic: type | None = None
+    definitions: Mapping[str, Any] = field(default_factory=dict)
+    dynamic: Any = None
     """The workflow that handles every type without a workflow of its own."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for the SDK's Replayer."""
     info: CodeInfo = field(default_factory=CodeInfo)
     roots: tuple[str, ...] = ()
+    by_engine: Mapping[str, tuple[Mapping[str, Any], Any]] = field(default_factory=dict)
+    """Definitions and the dynamic workflow of each engine whose library the code imports."""
 
-    def workflow_class(self, type_name: str) -> type | None:
+    def workflow_class(self, type_name: str) -> Any:
         """Return the class that a worker would run for this type."""
         return self.definitions.get(type_name) or self.dynamic
 
+    def for_engine(self, engine: str) -> Code:
+        """Return the same code with the workflows of one engine alone."""
+        if self.by_engine.keys() <= {engine}:
+            return self
+        definitions, dynamic = self.by_engine.get(engine, ({}, None))
+        return replace(self, definitions=definitions, dynamic=dynamic, by_engine={engine: (definitions, dynamic)})
 
-def load_code(spec: CodeSpec) -> Code:
+
+def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     """Import everything that the spec names; raise ReplaytoolError for what the user must fix."""
     guard.install_hooks()  # before the code is imported: it may bind a clock function by name
     folder = Path(spec.folder or ".").resolve()
     if spec.instead_of is not None:
         redirect_imports(*map(Path, spec.instead_of))
-    found = [import_modules(item, folder) for item in spec.workflows]
+    marks = [finder.library.encode() for finder in finders]
+    found = [import_modules(item, folder, marks) for item in spec.workflows]
     modules = [module for group, _ in found for module in group]
     roots = tuple(sorted({str(root) for _, root in found}))
-    settings = _worker_settings(spec, folder)
-    classes = [*(one for module in modules for one in _workflow_classes(module)), *settings.pop("workflows", ())]
-    definitions, dynamic = _index_by_type(classes)
-    if not definitions and dynamic is None:
-        raise ReplaytoolError(
-            f"no workflow found in {', '.join(spec.workflows)}", "a workflow is a class with @workflow.defn"
-        )
+    # The code has been imported: an engine whose library is not there has nothing to do with it.
+    present = [finder for finder in finders if finder.library in sys.modules]
+    settings = _worker_settings(spec, folder, finders)
+    given = settings.pop("workflows", ())
+    by_engine = {finder.engine: _workflows_of(finder, modules, given) for finder in present}
+    by_engine = {engine: one for engine, one in by_engine.items() if one[0] or one[1] is not None}
+    if not by_engine:
+        hints = " or ".join(finder.how_to_write for finder in present or finders)
+        raise ReplaytoolError(f"no workflow found in {', '.join(spec.workflows)}", f"a workflow is {hints}")
+    definitions = {name: one for own, _ in by_engine.values() for name, one in own.items()}
+    dynamic = next((one for _, one in by_engine.values() if one is not None), None)
     names = tuple(dict.fromkeys(module.__name__ for module in modules))
     types = {name: one.__module__ for name, one in definitions.items()} | ({"": dynamic.__module__} if dynamic else {})
-    info = CodeInfo(names, fingerprint_code(roots, modules, settings), _user_files(roots), types, roots)
-    return Code(spec, definitions, dynamic, settings, info, roots)
+    callsite.skip_folders([folder for finder in present for folder in finder.frames_to_skip()])
+    releases = " ".join(finder.release() for finder in present)
+    info = CodeInfo(names, fingerprint_code(roots, modules, settings, releases), _user_files(roots), types, roots)
+    return Code(spec, definitions, dynamic, settings, info, roots, by_engine)
+
+
+def _workflows_of(finder: CodeFinder, modules: list[ModuleType], given: Iterable[Any]) -> tuple[dict[str, Any], Any]:
+    found = [pair for module in modules for pair in finder.find_workflows(module)]
+    return _index_by_type([*found, *((finder.name_workflow(one), one) for one in given)])
 
 
 def _user_files(roots: tuple[str, ...]) -> dict[str, str]:
     """Return the user's loaded modules and their files."""
-    from replaytool.replay import call_site as callsite
-
     callsite.claim_user_folders(roots)
     found = {name: str(getattr(module, "__file__", None) or "") for name, module in list(sys.modules.items())}
     return {name: file for name, file in sorted(found.items()) if file.endswith(".py") and callsite.is_user_file(file)}
 
 
-def _workflow_classes(module: ModuleType) -> list[type]:
-    """Return the workflow classes in a module, imported ones included."""
-    return [
-        value
-        for value in vars(module).values()
-        if isinstance(value, type) and "__temporal_workflow_definition" in vars(value)
-    ]
-
-
-def _index_by_type(classes: list[type]) -> tuple[dict[str, type], type | None]:
-    named: dict[str | None, dict[tuple[str, str], type]] = {}
-    for one in classes:
-        name = vars(one)["__temporal_workflow_definition"].name
+def _index_by_type(found: Iterable[tuple[str | None, Any]]) -> tuple[dict[str, Any], Any]:
+    named: dict[str | None, dict[tuple[str, str], Any]] = {}
+    for name, one in found:
         named.setdefault(name, {}).setdefault(_definition_place(one), one)
     for name, versions in named.items():
         if len(versions) > 1:
@@ -123,19 +156,20 @@ def _index_by_type(classes: list[type]) -> tuple[dict[str, type], type | None]:
     return {str(name): one for name, one in sorted(first.items(), key=str)}, dynamic
 
 
-def _definition_place(one: type) -> tuple[str, str]:
+def _definition_place(one: Any) -> tuple[str, str]:
     module = sys.modules.get(one.__module__)
     return (str(getattr(module, "__file__", None) or one.__module__), one.__qualname__)
 
 
-def _worker_settings(spec: CodeSpec, folder: Path) -> dict[str, Any]:
-    settings = _settings_from_function(spec.replayer, folder) if spec.replayer else {}
+def _worker_settings(spec: CodeSpec, folder: Path, finders: Sequence[CodeFinder]) -> dict[str, Any]:
+    known = frozenset(name for finder in finders for name in finder.settings)
+    settings = _settings_from_function(spec.replayer, folder, known) if spec.replayer else {}
     if spec.converter and "data_converter" not in settings:
         settings["data_converter"] = _load_attribute(spec.converter, folder, "converter")
     return settings
 
 
-def _settings_from_function(name: str, folder: Path) -> dict[str, Any]:
+def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> dict[str, Any]:
     function = _load_attribute(name, folder, "replayer")
     if not callable(function):
         raise ReplaytoolError(
@@ -147,11 +181,11 @@ def _settings_from_function(name: str, folder: Path) -> dict[str, Any]:
             f"replayer {name!r} returned {type(given).__name__}, not a mapping",
             "return for example {'data_converter': …, 'interceptors': […]}",
         )
-    unknown = sorted(set(given) - _SETTINGS)
+    unknown = sorted(set(given) - known)
     if unknown:
         raise ReplaytoolError(
             f"replayer {name!r} returned unknown arguments: {', '.join(unknown)}",
-            f"the Replayer takes {', '.join(sorted(_SETTINGS))}",
+            f"the Replayer takes {', '.join(sorted(known))}",
         )
     return dict(given)
 
@@ -174,16 +208,16 @@ def _load_attribute(name: str, folder: Path, what: str) -> Any:
     return getattr(module, attribute)
 
 
-def fingerprint_code(roots: tuple[str, ...], modules: list[ModuleType], settings: Mapping[str, Any]) -> str:
-    """Return an id of the code: the sources loaded from its folders, the settings, and the SDK's version."""
-    import temporalio
-
+def fingerprint_code(
+    roots: tuple[str, ...], modules: list[ModuleType], settings: Mapping[str, Any], releases: str
+) -> str:
+    """Return an id of the code: the sources loaded from its folders, the settings, and the engines' releases."""
     files = {str(getattr(module, "__file__", None) or "") for module in modules}
     files |= {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
     own = sorted(
         file for file in files if file.endswith(".py") and file.startswith(tuple(one + os.sep for one in roots))
     )
-    total = hashlib.sha256(f"temporalio {temporalio.__version__} {sorted(settings)}\n".encode())
+    total = hashlib.sha256(f"{releases} {sorted(settings)}\n".encode())
     for file in own:
         root = next(one for one in roots if file.startswith(one + os.sep))
         total.update(f"{file[len(root) :]}\n".encode())

@@ -1,0 +1,62 @@
+"""How Temporal's workflow classes are found. The SDK is asked only where the user's code has imported it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# Where the SDK keeps what `@workflow.defn` says; seen in every release from 1.20 on.
+_DEFINITION = "__temporal_workflow_definition"
+
+
+class TemporalCodeFinder:
+    """Finds classes with `@workflow.defn`."""
+
+    engine = "temporal"
+    library = "temporalio"
+    how_to_write = "a class with @workflow.defn"
+    settings = frozenset(
+        [
+            "data_converter",
+            "debug_mode",
+            "disable_safe_workflow_eviction",
+            "header_codec_behavior",
+            "identity",
+            "interceptors",
+            "namespace",
+            "plugins",
+            "runtime",
+            "unsandboxed_workflow_runner",
+            "workflow_task_executor",
+            "workflow_failure_exception_types",
+            "workflow_runner",
+            "build_id",
+            "workflows",
+        ]
+    )
+
+    def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, Any]]:
+        """Yield the workflows that a module holds, its own and those that it takes from elsewhere."""
+        for value in vars(module).values():
+            if isinstance(value, type) and _DEFINITION in vars(value):
+                yield self.name_workflow(value), value
+
+    def name_workflow(self, workflow: Any) -> str | None:
+        """Return the name in the class's definition."""
+        name: str | None = vars(workflow)[_DEFINITION].name
+        return name
+
+    def release(self) -> str:
+        """Return the SDK's release."""
+        import temporalio
+
+        return f"temporalio {temporalio.__version__}"
+
+    def frames_to_skip(self) -> Sequence[str]:
+        """Return the SDK's folder."""
+        import temporalio
+
+        return [str(Path(str(temporalio.__file__)).resolve().parent) + os.sep]
