@@ -30,7 +30,7 @@ def print_table() -> None:
             ("SELECT count(*) FROM events", "SELECT count(*) FROM events"),
         ):
             began = time.perf_counter()
-            store.query(sql)
+            store.query_rows(sql)
             print(f"{name:46} {time.perf_counter() - began:8.3f}", flush=True)
     print(f"{'replaytool --help (CPU)':46} {_help():8.3f}")
 
@@ -48,7 +48,7 @@ def _help() -> float:
 
 
 def _fill(path: Path) -> None:
-    with db.writing(path) as connection:
+    with db.connect_for_writing(path) as connection:
         connection.execute(_FILL.format(runs=_RUNS, each=_EVENTS_EACH))
 
 

@@ -35,11 +35,11 @@ from replaytool.engines import CodeSpec
 from replaytool.engines.temporal.reset.points import ResetRule
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
-from replaytool.model.reset_plan import ResetPlan, dumps, read, sealed, totals
+from replaytool.model.reset_plan import ResetPlan, plan_to_text, read_plan, seal_plan, sum_totals
 from replaytool.reset import planner
-from replaytool.reset.apply import Settings, apply
-from replaytool.reset.selection import Choice
-from replaytool.reset.simulate_plan import Wanted, with_outlook
+from replaytool.reset.apply import ApplySettings, apply_plan
+from replaytool.reset.selection import RunSelection
+from replaytool.reset.simulate_plan import PlanSimulationRequest, simulate_draft
 from replaytool.sources import open_sources
 from replaytool.store import Store
 from replaytool.workers.pool import WorkerLimits
@@ -56,10 +56,10 @@ def planning(folder: Path, number: int) -> dict[str, Any]:
         (folder / f"run-{seed}.json").write_text(histories.history(seed, SHAPE))
     store = Store(folder / "runs.duckdb")
     ingest.load(store, open_sources([str(folder)], None))
-    rows = store.query("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
+    rows = store.query_rows("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
     started = time.perf_counter()
-    plan = planner.finished(planner.draft(store, planner.Request(ResetRule("last_task"), Choice())))
-    dumps(plan)
+    plan = planner.finish_plan(planner.draft_plan(store, planner.PlanRequest(ResetRule("last_task"), RunSelection())))
+    plan_to_text(plan)
     seconds = time.perf_counter() - started
     return {"workflows": len(plan.items), "events": rows[0]["events"], "per_second": round(len(plan.items) / seconds)}
 
@@ -72,12 +72,12 @@ def simulating(folder: Path, number: int) -> dict[str, Any]:
         (folder / f"steps-{seed}.json").write_text(text)
     store = Store(folder / "steps.duckdb")
     ingest.load(store, open_sources([str(folder / "steps-*.json")], None))
-    rows = store.query("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
-    wanted = Wanted(CodeSpec(("workflows.py",), folder=str(folder)), limits=WorkerLimits(jobs=1))
+    rows = store.query_rows("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
+    wanted = PlanSimulationRequest(CodeSpec(("workflows.py",), folder=str(folder)), limits=WorkerLimits(jobs=1))
     before, started = os.times(), time.perf_counter()
-    made = planner.draft(store, planner.Request(ResetRule("event", "30")))
-    plan = planner.finished(with_outlook(store, made, wanted))
-    dumps(plan)
+    made = planner.draft_plan(store, planner.PlanRequest(ResetRule("event", "30")))
+    plan = planner.finish_plan(simulate_draft(store, made, wanted))
+    plan_to_text(plan)
     seconds, after = time.perf_counter() - started, os.times()
     busy = sum(after[:4]) - sum(before[:4])
     assert all(item.simulation and item.simulation["stopped"] is None for item in plan.items)
@@ -130,16 +130,16 @@ async def _called(server: DevServer, runs: Sequence[tuple[str, str, int]], *, lo
 
 def _applied(folder: Path, plan: ResetPlan, server: DevServer) -> float:
     """Resets per second by a plan, with all that makes it safe."""
-    path = folder / f"plan-{plan.id}.json"
-    path.write_text(dumps(plan))
-    settings = Settings(server=ServerOptions(address=server.address), rps=0, concurrency=CONCURRENCY)
+    path = folder / f"plan-{plan.plan_id}.json"
+    path.write_text(plan_to_text(plan))
+    settings = ApplySettings(server=ServerOptions(address=server.address), rps=0, concurrency=CONCURRENCY)
     begun: list[float] = []
 
     def confirmed(_: object) -> bool:
         begun.append(time.perf_counter())
         return True
 
-    applied = apply(path, read(path), settings, confirmed)
+    applied = apply_plan(path, read_plan(path), settings, confirmed)
     seconds = time.perf_counter() - begun[0]
     assert applied is not None
     assert applied.is_clean, applied
@@ -172,12 +172,14 @@ def applying(folder: Path, number: int, rounds: int) -> dict[str, Any]:
         names = asyncio.run(_riders(server, number * len(turns)))
         store = Store(folder / "server.duckdb")
         ingest.load(store, pull_histories(PullOptions(ServerOptions(address=server.address))))
-        whole = planner.finished(planner.draft(store, planner.Request(ResetRule("last_task"), Choice())))
+        whole = planner.finish_plan(
+            planner.draft_plan(store, planner.PlanRequest(ResetRule("last_task"), RunSelection()))
+        )
         by_name = {item.workflow_id: item for item in whole.items}
         for turn, how in enumerate(turns):
             items = [by_name[name] for name in names[turn * number : (turn + 1) * number]]
             if how == "apply":
-                plan = sealed(replace(whole, items=items, totals=totals(items)))
+                plan = seal_plan(replace(whole, items=items, totals=sum_totals(items)))
                 rates[how].append(_applied(folder, plan, server))
             else:
                 runs = [(item.workflow_id, item.run_id, item.point.event_id) for item in items]

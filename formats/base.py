@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-from replaytool.model.history import Hints, Run
+from replaytool.model.history import Run, RunHints
 
 HEAD_SIZE = 64 * 1024
 
@@ -42,6 +42,6 @@ class Format(Protocol):
         """Return whether content that begins like this has this format. `head` holds up to HEAD_SIZE bytes."""
         ...
 
-    def read_runs(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
+    def read_runs(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
         """Yield the runs in the stream, one after the other. Raise Unreadable where the content is malformed."""
         ...

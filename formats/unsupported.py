@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from replaytool.formats.base import Unreadable
-from replaytool.model.history import Hints, Run
+from replaytool.model.history import Run, RunHints
 
 _CADENCE_KEYS = {
     "executionStartToCloseTimeoutSeconds",
@@ -35,7 +35,7 @@ class UnsupportedFormat:
         """Return whether this engine's field names stand in the text, and not inside a value of a Temporal history."""
         return _TEMPORAL.search(head) is None and self.looks_like.search(head) is not None
 
-    def read_runs(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
+    def read_runs(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
         """Raise Unreadable with the name of the engine."""
         raise _unsupported_error(self.about)
         yield

@@ -85,9 +85,9 @@ def _store(settings: Settings) -> Iterator[Finding]:
     if not settings.store.is_file():
         yield Finding("store", "missing", f"{settings.store} is not there yet", "replaytool load PATH… makes it")
         return
-    counts = Store(settings.store).query("SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs")[
-        0
-    ]
+    counts = Store(settings.store).query_rows(
+        "SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs"
+    )[0]
     megabytes = settings.store.stat().st_size / 1e6
     said = (
         f"{settings.store}: {counted(counts['runs'], 'run')}, {counted(counts['events'], 'event')}, {megabytes:.1f} MB"

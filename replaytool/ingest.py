@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from replaytool.errors import ReplaytoolError
 from replaytool.formats import HEAD_SIZE, Unreadable, detect_format
 from replaytool.model.history import Run
-from replaytool.sources import Source
+from replaytool.sources import HistorySource
 from replaytool.store import Store
 
 _BATCH_BYTES = 70 * 1024 * 1024
@@ -55,7 +55,7 @@ class Observer:
 Transform = Callable[[Run], Run]
 
 
-def read(source: Source) -> Iterator[Run]:
+def read(source: HistorySource) -> Iterator[Run]:
     """The runs of one source; raises Unreadable, also for what the system says about the file."""
     try:
         with source.open() as stream:
@@ -91,7 +91,7 @@ class _Rewound:
 
 def load(
     store: Store,
-    sources: Iterable[Source],
+    sources: Iterable[HistorySource],
     observer: Observer | None = None,
     transform: Transform | None = None,
 ) -> Report:
@@ -129,7 +129,7 @@ class _Loading:
         self.bytes = 0
         self.events = 0
 
-    def take(self, source: Source) -> None:
+    def take(self, source: HistorySource) -> None:
         """Read one source to its end, or not at all."""
         self.report.files += 1
         own: list[tuple[str, Run]] = []
@@ -157,14 +157,14 @@ class _Loading:
         if self.bytes > _BATCH_BYTES or self.events > _BATCH_EVENTS:
             self.flush()
 
-    def _take_long(self, begun: list[tuple[str, Run]], runs: Iterator[Run], source: Source) -> None:
+    def _take_long(self, begun: list[tuple[str, Run]], runs: Iterator[Run], source: HistorySource) -> None:
         """A file that does not fit in one batch is one transaction over several."""
         counted = Report()
         try:
-            with self.store.writing() as writer:
+            with self.store.open_writer() as writer:
                 batch, size, events = begun, _BATCH_BYTES, 0
                 while batch:
-                    self._count(counted, batch, writer.add(batch))
+                    self._count(counted, batch, writer.add_runs(batch))
                     batch, size, events = [], 0, 0
                     for run in runs:
                         batch.append((source.name, self.transform(run)))
@@ -184,8 +184,8 @@ class _Loading:
             return
         counted = Report()
         waiting, self.waiting, self.bytes, self.events = self.waiting, [], 0, 0
-        with self.store.writing() as writer:
-            self._count(counted, waiting, writer.add(waiting))
+        with self.store.open_writer() as writer:
+            self._count(counted, waiting, writer.add_runs(waiting))
         self._merge(counted)
 
     @staticmethod
@@ -202,7 +202,7 @@ class _Loading:
         self.report.problems += counted.problems
         self.report.run_keys += counted.run_keys
 
-    def _refuse(self, source: Source, error: Unreadable) -> None:
+    def _refuse(self, source: HistorySource, error: Unreadable) -> None:
         bad = BadFile(source.name, error.reason, error.hint, error.position)
         self.report.bad.append(bad)
         self.observer.on_bad(bad)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from replaytool.check.single_history import HistoryChecker
     from replaytool.engines import CodeSpec
-    from replaytool.model.verdict import CallSite, Report
-    from replaytool.sources import Source
+    from replaytool.model.verdict import CallSite, CheckReport
+    from replaytool.sources import HistorySource
 
 HISTORIES, WORKFLOWS, FAIL_ON = "replay_histories", "replay_workflows", "replay_fail_on"
-Replay = Callable[..., Awaitable["Report"]]
+Replay = Callable[..., Awaitable["CheckReport"]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,7 +54,7 @@ def replay(_judges: _Judges) -> Replay:
     where the code does not follow.
     """
 
-    async def replayed(recorded: Any, *workflows: Any) -> Report:
+    async def replayed(recorded: Any, *workflows: Any) -> CheckReport:
         from replaytool.check.single_history import source_from_memory
 
         history = await recorded.fetch_history() if hasattr(recorded, "fetch_history") else recorded
@@ -70,7 +70,7 @@ def replay(_judges: _Judges) -> Replay:
 class DoesNotFollow(AssertionError):
     """The code does not follow a recorded history; the message is the whole report."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: CheckReport) -> None:
         from replaytool.render import render
 
         super().__init__("the code does not follow the recorded history\n" + render(report, "text"))
@@ -125,7 +125,7 @@ class _Judges:
         chosen = named or self.settings.workflows
         return CodeSpec(chosen, self.settings.replayer, self.settings.converter, str(folder))
 
-    def is_bad(self, report: Report) -> bool:
+    def is_bad(self, report: CheckReport) -> bool:
         """Whether a test fails for it."""
         return any(
             one.verdict.verdict in self._failing or any(drift.level == "error" for drift in one.verdict.drift)
@@ -177,7 +177,7 @@ class _Histories:
         self.judges.close()
 
 
-def _sources(config: pytest.Config) -> dict[Path, Source]:
+def _sources(config: pytest.Config) -> dict[Path, HistorySource]:
     """The configured files by their paths; what is configured and not there is an error, and no green test."""
     from replaytool.errors import ReplaytoolError
     from replaytool.sources import open_sources
@@ -196,7 +196,7 @@ def _is_covered(path: Path, config: pytest.Config) -> bool:
 class _HistoryFile(pytest.File):
     """A file with recorded histories. It is read when its turn comes, since every worker of xdist collects it."""
 
-    def __init__(self, *, source: Source, judges: _Judges, **given: Any) -> None:
+    def __init__(self, *, source: HistorySource, judges: _Judges, **given: Any) -> None:
         super().__init__(**given)
         self.source = source
         self.judges = judges

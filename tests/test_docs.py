@@ -43,7 +43,7 @@ def test_every_key_of_the_configuration_is_documented() -> None:
 
 def test_the_sql_page_lists_every_view_and_column_with_its_comment() -> None:
     page = (ROOT / "docs" / "sql.md").read_text()
-    connection = db.in_memory()
+    connection = db.connect_in_memory()
     columns = connection.execute(
         "SELECT table_name, column_name, c.comment FROM duckdb_columns() c JOIN duckdb_views() v "
         "ON v.view_name = c.table_name WHERE NOT v.internal"
@@ -74,7 +74,7 @@ SQL_BLOCKS = [
 
 @pytest.mark.parametrize(("page", "block"), SQL_BLOCKS)
 def test_sql_in_the_documentation_runs(page: str, block: str) -> None:
-    connection = db.in_memory()
+    connection = db.connect_in_memory()
     try:
         connection.execute(block)
     except duckdb.Error as error:

@@ -12,8 +12,8 @@ import pytest
 
 from replaytool import ingest
 from replaytool.ingest import BadFile, Observer
-from replaytool.model.history import Hints
-from replaytool.sources import Source
+from replaytool.model.history import RunHints
+from replaytool.sources import HistorySource
 from replaytool.store import Store
 from tests.formats.sample_histories import events
 
@@ -22,12 +22,12 @@ def _history(name: str, count: int = 8) -> bytes:
     return json.dumps({"events": events(f"run-{name}", name)[:count]}).encode()
 
 
-def _source(name: str, content: bytes) -> Source:
-    return Source(name, lambda: io.BytesIO(content))
+def _source(name: str, content: bytes) -> HistorySource:
+    return HistorySource(name, lambda: io.BytesIO(content))
 
 
 def _keys(store: Store) -> set[str]:
-    return {row.workflow_id for row in store.runs()}
+    return {row.workflow_id for row in store.list_runs()}
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def _forbidden() -> BinaryIO:
 
 @pytest.mark.parametrize(("opener", "reason"), [(_Failing, "Input/output error"), (_forbidden, "Permission denied")])
 def test_what_the_system_says_is_a_bad_file(store: Store, opener: type[_Failing], reason: str) -> None:
-    report = ingest.load(store, [Source("x", opener), _source("a", _history("a"))])
+    report = ingest.load(store, [HistorySource("x", opener), _source("a", _history("a"))])
     assert [(bad.name, bad.reason) for bad in report.bad] == [("x", reason)]
     assert _keys(store) == {"a"}
 
@@ -104,12 +104,12 @@ def test_deep_nesting_is_refused(store: Store, deep: bytes) -> None:
 
 
 def test_what_is_known_from_outside_is_used(store: Store) -> None:
-    hints = Hints(name="x", namespace="prod", workflow_id="w", run_id="r")
+    hints = RunHints(name="x", namespace="prod", workflow_id="w", run_id="r")
     found = events()
     for name in ("workflowId", "originalExecutionRunId"):
         del found[0]["workflowExecutionStartedEventAttributes"][name]
-    ingest.load(store, [Source("x", lambda: io.BytesIO(json.dumps(found).encode()), hints)])
-    (row,) = store.runs()
+    ingest.load(store, [HistorySource("x", lambda: io.BytesIO(json.dumps(found).encode()), hints)])
+    (row,) = store.list_runs()
     assert (row.namespace, row.workflow_id, row.run_id, row.run_id_from) == ("prod", "w", "r", "file name")
 
 
@@ -118,7 +118,7 @@ def test_an_interrupted_load_keeps_what_it_had(store: Store) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ingest.load(store, [_source("a", _history("a")), Source("b", interrupted)])
+        ingest.load(store, [_source("a", _history("a")), HistorySource("b", interrupted)])
     assert _keys(store) == {"a"}
 
 

@@ -31,7 +31,7 @@ from replaytool.tui.session_worker import Desk, away
 from replaytool.tui.text import reset_plan as reset_panes
 
 if TYPE_CHECKING:
-    from replaytool.model.verdict import Report
+    from replaytool.model.verdict import CheckReport
     from replaytool.session import CodeMap, Session
 
 SCREENS_BY_KEY: Mapping[str, type[base.Base]] = {"runs": Runs, "builds": Builds, "sql": Sql, "causes": Causes}
@@ -121,7 +121,7 @@ class ReplayApp(App[None]):
     def check(self, run_keys: Sequence[str]) -> None:
         """Replay these runs; the screens read what came of it when they come up again."""
 
-        def told(report: Report | None) -> None:
+        def told(report: CheckReport | None) -> None:
             if report is not None:
                 self.checks_made += 1
                 self.notify(checking.summary(report), title="Checked", markup=False, timeout=6)

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from replaytool.debug.compare_runs import AlignedPair
     from replaytool.debug.time_travel import TimeTravel
-    from replaytool.model.debug_state import Difference, Moment, Progress
+    from replaytool.model.debug_state import ReplayedState, ReplayProgress, StateDifference
     from replaytool.model.reset_plan import ResetPlan
-    from replaytool.model.verdict import Report, Verdict
+    from replaytool.model.verdict import CheckReport, Verdict
     from replaytool.session import CodeMap, Session
     from replaytool.session.checks import Found
-    from replaytool.session.resets import Applied, Confirm, Tally, Target, Wanted
+    from replaytool.session.resets import ApplyProgress, ApplyResult, Confirm, Target, Wanted
 
 Answer = TypeVar("Answer")
 MOST_ROWS = 10_000
@@ -148,7 +148,7 @@ class Desk:
 
     def check(
         self, run_keys: Sequence[str], code: Sequence[str], seen: Callable[[str, Verdict], None], stop: threading.Event
-    ) -> Report:
+    ) -> CheckReport:
         """Replay runs against code, in children."""
         return self.session.checks.run(run_keys, code, seen, stop)
 
@@ -170,19 +170,19 @@ class Desk:
         """The plan as a file."""
         self.session.resets.write(plan, path)
 
-    def tally(self) -> Tally:
+    def tally(self) -> ApplyProgress:
         """What an apply counts."""
         return self.session.resets.tally()
 
     def apply(
-        self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: Tally, stop: threading.Event
-    ) -> Applied | None:
+        self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: ApplyProgress, stop: threading.Event
+    ) -> ApplyResult | None:
         """Reset what the plan says."""
         return self.session.resets.apply(path, plan, target, confirm, tally, stop)
 
     def run_keys(self) -> list[str]:
         """All runs of the store."""
-        return [row["run_key"] for row in self.session.store.query("SELECT run_key FROM runs ORDER BY run_key")]
+        return [row["run_key"] for row in self.session.store.query_rows("SELECT run_key FROM runs ORDER BY run_key")]
 
     def runs_of(self, build: str) -> list[str]:
         """The runs that a build took part in."""
@@ -216,7 +216,7 @@ class Desk:
         """All that the record says about each event."""
         return timeline.read_timeline(events, self._decoder().make_readable)
 
-    def walk(self, run_key: str, code: CodeMap | str, tell: Callable[[Progress], None]) -> TimeTravel:
+    def walk(self, run_key: str, code: CodeMap | str, tell: Callable[[ReplayProgress], None]) -> TimeTravel:
         """The replayed side of a run: children replay it, and answer questions."""
         named = self.code_map(code) if isinstance(code, str) else code
         return self.session.walk(run_key, named, tell)
@@ -234,7 +234,7 @@ class Desk:
             raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
         return found
 
-    def moment(self, walk: TimeTravel, before: int, at: int) -> tuple[Moment, Difference]:
+    def moment(self, walk: TimeTravel, before: int, at: int) -> tuple[ReplayedState, StateDifference]:
         """The state at an event, and what has changed on the way there."""
         return walk.state_at(at), walk.difference_between(before, at)
 

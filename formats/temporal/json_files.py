@@ -26,7 +26,7 @@ from replaytool.formats.temporal.canonical_events import (
 )
 from replaytool.formats.temporal.run_summary import build_run, is_closing_event
 from replaytool.formats.unsupported import refuse_cadence
-from replaytool.model.history import Hints, Problem, Run
+from replaytool.model.history import Problem, Run, RunHints
 
 _LOOKS_LIKE = re.compile(rb'\\?"(event_?[iI]d|event_?[tT]ype|events|[a-z]+(EventAttributes|_event_attributes))\\?"')
 _DEEPEST = 8
@@ -49,18 +49,18 @@ class TemporalJson:
         # The wrapper around a history can be longer than the head.
         return len(head) >= HEAD_SIZE or _LOOKS_LIKE.search(text) is not None
 
-    def read_runs(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
+    def read_runs(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
         """Yield each run as soon as it is complete."""
         begin = stream.read(json_values.FIRST_PIECE)
         is_short = len(begin) < json_values.FIRST_PIECE
         if is_short and (plain := _read_plain_file(begin)):
-            history = _HistoryReader(Hints())
+            history = _HistoryReader(RunHints())
             history.add_batch(plain)
             yield history.finish_run(hints)
             return
         values = json_values.iterate_values(stream, begin)
         gathering: _HistoryReader | None = None
-        for part in _iterate_batches(values if is_short else _read_plain_values(values), Hints(), 0):
+        for part in _iterate_batches(values if is_short else _read_plain_values(values), RunHints(), 0):
             if gathering is not None and not gathering.continues_with(part):
                 yield gathering.finish_run(hints)
                 gathering = None
@@ -76,7 +76,7 @@ class TemporalJson:
 class _EventBatch:
     """Events that stand together in the file. An archive cuts one history into several, and so does this reader."""
 
-    def __init__(self, events: list[Any], ids: list[int], wrapper: Hints, *, goes_on: bool = False) -> None:
+    def __init__(self, events: list[Any], ids: list[int], wrapper: RunHints, *, goes_on: bool = False) -> None:
         self.events = events
         self.ids = ids
         self.wrapper = wrapper
@@ -90,7 +90,7 @@ class _EventBatch:
 class _HistoryReader:
     """One history while it is being read."""
 
-    def __init__(self, wrapper: Hints) -> None:
+    def __init__(self, wrapper: RunHints) -> None:
         self.wrapper = wrapper
         self.gathered = HistoryBuilder()
         self.lowest = self.highest = self.newest = 0
@@ -100,7 +100,7 @@ class _HistoryReader:
         """Return whether the batch continues this history, upwards or downwards."""
         if part.goes_on:
             return True
-        if part.wrapper not in (self.wrapper, Hints()):
+        if part.wrapper not in (self.wrapper, RunHints()):
             return False
         ids = part.ids
         if self.newest == self.highest and ids[0] == self.newest + 1:
@@ -122,10 +122,10 @@ class _HistoryReader:
         self.gathered.add_events(part.events, ids)
         if part.is_truncated:
             self.gathered.add_problem(Problem("truncated", "the export has a next page: events are missing at the end"))
-        if part.wrapper != Hints():
+        if part.wrapper != RunHints():
             self.wrapper = part.wrapper
 
-    def finish_run(self, hints: Hints) -> Run:
+    def finish_run(self, hints: RunHints) -> Run:
         """Return the finished run."""
         events = self.gathered.events
         if all(event.event_type == UNSPECIFIED for event in events):
@@ -142,7 +142,7 @@ def _describe_fragment(history: _HistoryReader) -> str:
     return f"a fragment (events {history.lowest} to {history.highest}), not a history"
 
 
-def _iterate_batches(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterator[_EventBatch]:
+def _iterate_batches(items: Iterator[Any], wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
     """Yield the batches of events in these values, each with the IDs around it. A long list yields several batches."""
     if depth > _DEEPEST:
         return
@@ -167,7 +167,7 @@ def _iterate_batches(items: Iterator[Any], wrapper: Hints, depth: int) -> Iterat
 def _read_plain_file(text: bytes | msgspec.Raw) -> _EventBatch | None:
     """Decode a text that holds one history and nothing else."""
     events, ids = decode_plain_file(text)
-    return _EventBatch(events, ids, Hints()) if ids else None
+    return _EventBatch(events, ids, RunHints()) if ids else None
 
 
 def _read_plain_values(values: Iterator[Any]) -> Iterator[Any]:
@@ -179,7 +179,7 @@ def _read_plain_values(values: Iterator[Any]) -> Iterator[Any]:
         yield (_read_plain_file(value) if type(value) is msgspec.Raw else None) or value
 
 
-def _decode_slices(items: Iterator[Any], wrapper: Hints) -> Iterator[Any]:
+def _decode_slices(items: Iterator[Any], wrapper: RunHints) -> Iterator[Any]:
     """Yield the items. A slice of plain events in order stays one batch."""
     for item in items:
         if not isinstance(item, json_values.ListSlice):
@@ -195,7 +195,7 @@ def _decode_slices(items: Iterator[Any], wrapper: Hints) -> Iterator[Any]:
 class _BatchBuilder:
     """Events that follow each other in one list; one history of several that stand there."""
 
-    def __init__(self, wrapper: Hints, *, is_bare: bool) -> None:
+    def __init__(self, wrapper: RunHints, *, is_bare: bool) -> None:
         self.wrapper = wrapper
         self.is_bare = is_bare
         self.events: list[Any] = []
@@ -235,14 +235,14 @@ class _BatchBuilder:
         self.events, self.ids = [], []
 
 
-def _read_trailing_members(rest: json_values.RemainingMembers, wrapper: Hints) -> _EventBatch:
+def _read_trailing_members(rest: json_values.RemainingMembers, wrapper: RunHints) -> _EventBatch:
     """Read the members of an object after its long list of events."""
     part = _EventBatch([], [], _read_ids(wrapper, rest.members), goes_on=True)
     part.is_truncated = _has_next_page(rest.members)
     return part
 
 
-def _iterate_inside(value: Any, wrapper: Hints, depth: int) -> Iterator[_EventBatch]:
+def _iterate_inside(value: Any, wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         text = io.BytesIO(value.encode("utf-8", "surrogatepass"))
         yield from _iterate_batches(json_values.iterate_values(text), wrapper, depth + 1)
@@ -254,7 +254,7 @@ def _iterate_inside(value: Any, wrapper: Hints, depth: int) -> Iterator[_EventBa
         yield from _iterate_object(value, _read_ids(wrapper, value), depth)
 
 
-def _iterate_object(value: dict[str, Any], wrapper: Hints, depth: int) -> Iterator[_EventBatch]:
+def _iterate_object(value: dict[str, Any], wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
     if {"initialEvent", "eventList"} & value.keys():
         raise Unreadable("event groups of the UI, not a history", "export the history itself")
     inner = _list_text(value.get("events")) or json_values.open_value(value.get("history"))
@@ -278,7 +278,7 @@ def _has_next_page(value: dict[str, Any]) -> bool:
     return any(json_values.open_value(value.get(name)) for name in ("nextPageToken", "next_page_token"))
 
 
-def _read_ids(wrapper: Hints, value: dict[str, Any]) -> Hints:
+def _read_ids(wrapper: RunHints, value: dict[str, Any]) -> RunHints:
     if len(value) == 1 and "events" in value:
         return wrapper  # the usual case
     executions = (json_values.open_value(value.get(name)) for name in ("workflowExecution", "execution"))

@@ -16,7 +16,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.canonical_events import HistoryBuilder
 from replaytool.formats.temporal.run_summary import build_run
-from replaytool.model.history import Hints, Problem, Run
+from replaytool.model.history import Problem, Run, RunHints
 
 UNKNOWN = "@proto"
 """An event with fields that the SDK does not know keeps all its bytes under this key."""
@@ -35,7 +35,7 @@ class TemporalProto:
         """Return whether the first field holds event 1, or a history that begins with it."""
         return head[:1] == _FIELD_ONE and (_begins_history(head) or _begins_history(_first_field(_first_field(head))))
 
-    def read_runs(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
+    def read_runs(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
         """Yield one run, or one for each item of an export."""
         items = _iterate_items(stream)
         first = next(items, None)
@@ -87,7 +87,7 @@ def _read_execution_events(item: tuple[int, bytes]) -> list[tuple[int, bytes]]:
     return [(at, event.SerializeToString()) for event in history.events]
 
 
-def _build_proto_run(events: Iterable[tuple[int, bytes]], hints: Hints) -> Run:
+def _build_proto_run(events: Iterable[tuple[int, bytes]], hints: RunHints) -> Run:
     gathered = HistoryBuilder()
     for at, data in events:
         try:
@@ -97,7 +97,7 @@ def _build_proto_run(events: Iterable[tuple[int, bytes]], hints: Hints) -> Run:
         gathered.add_event(_event_to_json(event, data, gathered))
     if not gathered.events or gathered.events[0].event_id != 1:
         raise Unreadable("a fragment, not a history", "a history begins with event 1")
-    return build_run(gathered, TemporalProto.name, Hints(), hints)
+    return build_run(gathered, TemporalProto.name, RunHints(), hints)
 
 
 def _event_to_json(event: HistoryEvent, data: bytes, gathered: HistoryBuilder) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.canonical_events import HistoryBuilder, find_attributes
-from replaytool.model.history import Event, Hints, Problem, Run
+from replaytool.model.history import Event, Problem, Run, RunHints
 
 ENGINE = "temporal"
 _HIGHEST_ID = 2**31 - 1
@@ -22,7 +22,7 @@ _CLOSING = {
 _DEFAULT_BUILD = re.compile(r"[0-9a-f]{32}")
 
 
-def build_run(gathered: HistoryBuilder, format_name: str, wrapper: Hints, hints: Hints) -> Run:
+def build_run(gathered: HistoryBuilder, format_name: str, wrapper: RunHints, hints: RunHints) -> Run:
     """Build the run. `wrapper` holds IDs from around the events, `hints` IDs from the file's name."""
     gathered.events, problems = _sort_events(gathered)
     events = gathered.events
@@ -91,7 +91,7 @@ def _last_reset_attributes(gathered: HistoryBuilder) -> dict[str, Any]:
 
 
 def _find_run_id(
-    wrapper: Hints, reset: dict[str, Any], started: dict[str, Any], hints: Hints
+    wrapper: RunHints, reset: dict[str, Any], started: dict[str, Any], hints: RunHints
 ) -> tuple[str | None, str]:
     for found, source in (
         (hints.run_id if hints.is_certain else None, "server"),

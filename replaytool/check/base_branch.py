@@ -11,14 +11,19 @@ from replaytool.check.baseline import mark_known_findings
 from replaytool.check.check_runs import CheckPlan, Progress, check_runs
 from replaytool.engines import CodeSpec
 from replaytool.errors import ReplaytoolError
-from replaytool.model.verdict import Base, Report
+from replaytool.model.verdict import BaseCode, CheckReport
 from replaytool.replay.code.git_worktrees import Worktrees
 from replaytool.store import RunRow, Store
 
 
 def compare_with_base(
-    report: Report, ref: str, store: Store, rows: Sequence[RunRow], plan: CheckPlan, progress: Progress | None = None
-) -> Report:
+    report: CheckReport,
+    ref: str,
+    store: Store,
+    rows: Sequence[RunRow],
+    plan: CheckPlan,
+    progress: Progress | None = None,
+) -> CheckReport:
     """Return the report with the verdicts of the merge base with `ref`, so that only new findings fail."""
     with Worktrees(find_repository_folder(plan.spec)) as trees:
         commit = trees.find_merge_base(ref)
@@ -27,8 +32,8 @@ def compare_with_base(
             # Stored verdicts hold file paths, and this checkout is removed right after.
             before = check_runs(store, rows, replace(plan, spec=spec, keep=False), progress)
         except ReplaytoolError as error:
-            return replace(report, base=Base(ref, commit, error.message))
-    report = replace(report, base=Base(ref, commit), complete=report.complete and before.complete)
+            return replace(report, base=BaseCode(ref, commit, error.message))
+    report = replace(report, base=BaseCode(ref, commit), complete=report.complete and before.complete)
     return mark_known_findings(report, {one.subject.run_key: one for one in before.runs})
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from replaytool.check.causes import find_causes, finding_fingerprint, group_findings
 from replaytool.errors import ReplaytoolError
-from replaytool.model.verdict import Checked, Report
+from replaytool.model.verdict import CheckedRun, CheckReport
 
 _SCHEMA = 1
 
@@ -26,19 +26,19 @@ class _BaselineFile(msgspec.Struct):
     findings: list[_BaselineEntry]
 
 
-def mark_known_findings(report: Report, before: Mapping[str, Checked]) -> Report:
+def mark_known_findings(report: CheckReport, before: Mapping[str, CheckedRun]) -> CheckReport:
     """Return the report with each run's verdict at the base; a finding that is the same there is known."""
     return replace_runs(report, [_mark_known(one, before.get(one.subject.run_key)) for one in report.runs])
 
 
-def _mark_known(one: Checked, before: Checked | None) -> Checked:
+def _mark_known(one: CheckedRun, before: CheckedRun | None) -> CheckedRun:
     if before is None:
         return one
     is_same = one.verdict.verdict != "ok" and finding_fingerprint(one) == finding_fingerprint(before)
     return replace(one, base=before.verdict.verdict, known=one.known or is_same)
 
 
-def replace_runs(report: Report, runs: Sequence[Checked]) -> Report:
+def replace_runs(report: CheckReport, runs: Sequence[CheckedRun]) -> CheckReport:
     """Return the report with these runs, and recount how many runs of each cause are known."""
     counted = {cause.id: cause for cause in find_causes(runs)}
     told = [replace(counted[cause.id], timeline=cause.timeline) for cause in report.causes]
@@ -65,7 +65,7 @@ def read_baseline(path: Path) -> frozenset[str]:
     return frozenset(one.fingerprint for one in found.findings)
 
 
-def accept_findings(report: Report, accepted: frozenset[str]) -> Report:
+def accept_findings(report: CheckReport, accepted: frozenset[str]) -> CheckReport:
     """Return the report with every accepted finding marked as known."""
     runs = [
         replace(one, known=one.known or (one.verdict.verdict != "ok" and finding_fingerprint(one) in accepted))
@@ -74,19 +74,19 @@ def accept_findings(report: Report, accepted: frozenset[str]) -> Report:
     return replace_runs(report, runs)
 
 
-def count_fixed_findings(report: Report, accepted: frozenset[str]) -> int:
+def count_fixed_findings(report: CheckReport, accepted: frozenset[str]) -> int:
     """Count the findings of the baseline that no run has any more."""
     return len(accepted - {finding_fingerprint(one) for one in report.runs if one.verdict.verdict != "ok"})
 
 
-def render_baseline(report: Report) -> str:
+def render_baseline(report: CheckReport) -> str:
     """Return the baseline file that accepts everything that fails now.
 
     Entries are sorted and hold no line numbers, so the file changes only when findings change.
     """
     found: dict[str, dict[str, Any]] = {}
     for one in group_findings(report.runs):
-        if any(report.fails(replace(run, known=False)) for run in one.runs):
+        if any(report.is_failing(replace(run, known=False)) for run in one.runs):
             cause = one.cause
             found[cause.fingerprint] = {
                 "fingerprint": cause.fingerprint,

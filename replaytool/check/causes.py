@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from replaytool.model.verdict import Cause, Checked, Verdict
+from replaytool.model.verdict import Cause, CheckedRun, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,22 +14,22 @@ class CauseGroup:
     """A cause with the runs that have it: failures, or drift in the same fields."""
 
     cause: Cause
-    runs: Sequence[Checked]
+    runs: Sequence[CheckedRun]
 
     @property
-    def example_run(self) -> Checked:
+    def example_run(self) -> CheckedRun:
         """Return the run that represents the group."""
         return next(one for one in self.runs if one.subject.run_key == self.cause.example)
 
 
-def find_causes(checked: Iterable[Checked]) -> tuple[Cause, ...]:
+def find_causes(checked: Iterable[CheckedRun]) -> tuple[Cause, ...]:
     """Return one cause per kind of failure, the most frequent first. Drift is left out."""
     return tuple(found.cause for found in group_findings(checked) if found.cause.verdict != "drift")
 
 
-def group_findings(checked: Iterable[Checked]) -> tuple[CauseGroup, ...]:
+def group_findings(checked: Iterable[CheckedRun]) -> tuple[CauseGroup, ...]:
     """Return one group per kind of failure or drift, the most frequent first."""
-    groups: dict[str, list[Checked]] = {}
+    groups: dict[str, list[CheckedRun]] = {}
     for one in checked:
         if one.verdict.verdict != "ok":
             groups.setdefault(cause_id(one), []).append(one)
@@ -37,7 +37,7 @@ def group_findings(checked: Iterable[Checked]) -> tuple[CauseGroup, ...]:
     return tuple(sorted(found, key=lambda one: (-one.cause.runs, one.cause.id)))
 
 
-def _describe_cause(key: str, runs: Sequence[Checked]) -> Cause:
+def _describe_cause(key: str, runs: Sequence[CheckedRun]) -> Cause:
     first = min(runs, key=lambda one: one.subject.run_key)
     return Cause(
         id=key,
@@ -52,7 +52,7 @@ def _describe_cause(key: str, runs: Sequence[Checked]) -> Cause:
     )
 
 
-def finding_fingerprint(one: Checked) -> str:
+def finding_fingerprint(one: CheckedRun) -> str:
     """Return an id of the finding that stays the same when lines or files around it move."""
     site = one.verdict.call_site
     return _short_hash(
@@ -60,7 +60,7 @@ def finding_fingerprint(one: Checked) -> str:
     )
 
 
-def cause_id(one: Checked) -> str:
+def cause_id(one: CheckedRun) -> str:
     """Return an id that all runs with the same failure at the same line share."""
     return _short_hash(_cause_key(one))
 
@@ -84,7 +84,7 @@ def _name_command(kind: str, name: str) -> str:
     return kind if not name or name.isdigit() else f"{kind} {name}"
 
 
-def _cause_key(one: Checked) -> tuple[str, ...]:
+def _cause_key(one: CheckedRun) -> tuple[str, ...]:
     site = one.verdict.call_site
     place = (site.file, str(site.line)) if site else ("", "")
     return (one.verdict.verdict, one.subject.workflow_type, *place, _failure_pattern(one.verdict))

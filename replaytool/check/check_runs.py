@@ -20,17 +20,17 @@ from replaytool.model.verdict import (
     FAILING,
     WORDS,
     Cause,
-    Checked,
+    CheckedRun,
+    CheckReport,
     CodeInfo,
-    Report,
     Shard,
     Verdict,
     Word,
-    as_json,
+    to_report_json,
     verdict_from_json,
 )
 from replaytool.store import RunRow, Store
-from replaytool.store.read_histories import Histories
+from replaytool.store.read_histories import HistoryReader
 from replaytool.workers.pool import ReplayOutcome, WorkerLimits, WorkItem, replay_all_runs, start_worker_ahead
 from replaytool.workers.worker_process import WorkerProcess
 
@@ -65,11 +65,11 @@ def check_runs(
     plan: CheckPlan,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
-) -> Report:
+) -> CheckReport:
     """Check the runs and return the report. Verdicts are reused and saved only with a store on disk."""
     began = time.monotonic()
     shard = None if plan.shard is None else replace(plan.shard, all_runs=len(rows))
-    rows = [row for row in rows if shard is None or shard.has(row.run_key)]
+    rows = [row for row in rows if shard is None or shard.contains_run(row.run_key)]
     is_kept = store.path is not None and plan.use_known and plan.repeat == 1
     with preload_code(plan) if is_kept else nullcontext() as child:
         info = child.loaded_code() if child is not None else CodeInfo()
@@ -82,10 +82,10 @@ def check_runs(
     if is_kept and plan.keep and outcome.verdicts:
         _save_verdicts(store, fingerprint, outcome)
     found = known | outcome.verdicts
-    checked = [Checked(one, found[key]) for key, one in load_subjects(store, rows).items() if key in found]
+    checked = [CheckedRun(one, found[key]) for key, one in load_subjects(store, rows).items() if key in found]
     code = info if info.fingerprint else outcome.code
     seconds = time.monotonic() - began
-    return Report(code, checked, causes_with_charts(store, checked), seconds, outcome.complete, shard=shard)
+    return CheckReport(code, checked, causes_with_charts(store, checked), seconds, outcome.complete, shard=shard)
 
 
 def preload_code(plan: CheckPlan) -> AbstractContextManager[WorkerProcess]:
@@ -93,12 +93,12 @@ def preload_code(plan: CheckPlan) -> AbstractContextManager[WorkerProcess]:
     return start_worker_ahead(plan.spec, plan.options, plan.limits, plan.engine)
 
 
-def causes_with_charts(store: Store, checked: Sequence[Checked]) -> tuple[Cause, ...]:
+def causes_with_charts(store: Store, checked: Sequence[CheckedRun]) -> tuple[Cause, ...]:
     """Return the causes; the first MOST_PICTURES of them have a chart of their example run."""
     by_key = {one.subject.run_key: one.verdict for one in checked}
     found = find_causes(checked)
     return tuple(
-        replace(cause, timeline=chart_run(store.events(cause.example), by_key[cause.example].event_id))
+        replace(cause, timeline=chart_run(store.read_events(cause.example), by_key[cause.example].event_id))
         if number < MOST_PICTURES
         else cause
         for number, cause in enumerate(found)
@@ -108,8 +108,8 @@ def causes_with_charts(store: Store, checked: Sequence[Checked]) -> tuple[Cause,
 def _save_verdicts(store: Store, fingerprint: str, outcome: ReplayOutcome) -> None:
     """Save the verdicts; a failure to save is logged, because the report is valid without it."""
     try:
-        with store.writing() as writer:
-            writer.save_verdicts(fingerprint, {key: as_json(one) for key, one in outcome.verdicts.items()})
+        with store.open_writer() as writer:
+            writer.save_verdicts(fingerprint, {key: to_report_json(one) for key, one in outcome.verdicts.items()})
     except ReplaytoolError as error:
         _log.warning("cannot save the verdicts: %s; %s", error.message, error.hint)
 
@@ -124,7 +124,7 @@ def verdict_fingerprint(info: CodeInfo, plan: CheckPlan) -> str:
 
 def _stored_verdicts(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, Verdict]:
     """Return stored verdicts. Crashes are replayed again: the machine may have caused them."""
-    found = store.verdicts(fingerprint, [row.run_key for row in rows])
+    found = store.read_verdicts(fingerprint, [row.run_key for row in rows])
     verdicts = {key: verdict_from_json(plain) for key, plain in found.items()}
     return {key: verdict for key, verdict in verdicts.items() if verdict.verdict != "crashed"}
 
@@ -142,13 +142,13 @@ def _replay_runs(
 
 def make_work_items(store: Store, rows: Sequence[RunRow]) -> list[WorkItem]:
     """Return a work item per run; each history is read from the store when a worker asks for it."""
-    histories = Histories(store, {row.run_key: row.history_bytes for row in rows})
+    histories = HistoryReader(store, {row.run_key: row.history_bytes for row in rows})
     return [_make_work_item(store, row, histories) for row in rows]
 
 
-def _make_work_item(store: Store, row: RunRow, histories: Histories) -> WorkItem:
+def _make_work_item(store: Store, row: RunRow, histories: HistoryReader) -> WorkItem:
     key = row.run_key
-    return WorkItem(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
+    return WorkItem(key, store.read_run(row, with_events=False), row.history_bytes, lambda: histories.take_history(key))
 
 
 def choose_failing_verdicts(words: str | None, *, strict: bool, allow_unverified: bool) -> frozenset[Word]:

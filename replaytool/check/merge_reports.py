@@ -12,14 +12,14 @@ import msgspec
 from replaytool.check.causes import find_causes
 from replaytool.check.check_runs import MOST_PICTURES
 from replaytool.errors import ReplaytoolError
-from replaytool.model.verdict import SCHEMA, WORDS, Base, Cause, Checked, CodeInfo, Report, report_from_json
+from replaytool.model.verdict import SCHEMA, WORDS, BaseCode, Cause, CheckedRun, CheckReport, CodeInfo, report_from_json
 from replaytool.text import visible
 
 _LATEST = "~"
 """Sorts after every time: the database lists runs without a start time last."""
 
 
-def read_report(path: Path) -> Report:
+def read_report(path: Path) -> CheckReport:
     """Return the JSON report of a file; raise ReplaytoolError for anything else."""
     hint = "write one with `replaytool check --format json:FILE`"
     try:
@@ -38,36 +38,36 @@ def read_report(path: Path) -> Report:
         raise ReplaytoolError(f"{path} is not a report: {visible(str(error))}", hint) from error
 
 
-def merge_reports(reports: Sequence[Report]) -> Report:
+def merge_reports(reports: Sequence[CheckReport]) -> CheckReport:
     """Return the report that one check of all the runs would have made."""
     code = _common_code(reports)
     _check_shards_complete(reports)
-    best: dict[str, Checked] = {}
+    best: dict[str, CheckedRun] = {}
     for one in (one for report in reports for one in report.runs):
         known = best.get(one.subject.run_key)
         if known is None or WORDS.index(one.verdict.verdict) > WORDS.index(known.verdict.verdict):
             best[one.subject.run_key] = one
     runs = sorted(best.values(), key=_store_order)
-    return Report(
+    return CheckReport(
         code, runs, _reuse_charts(find_causes(runs), reports), sum(report.seconds for report in reports),
         all(report.complete for report in reports), frozenset(word for report in reports for word in report.failing),
         any(report.include_pinned for report in reports), _merge_bases(reports),
     )  # fmt: skip
 
 
-def _merge_bases(reports: Sequence[Report]) -> Base | None:
+def _merge_bases(reports: Sequence[CheckReport]) -> BaseCode | None:
     """Return the base of the first report; runs that any part left out are summed up."""
     found = [one.base for one in reports if one.base]
     return replace(found[0], left_out=sum(one.left_out for one in found)) if found else None
 
 
-def _store_order(one: Checked) -> tuple[str, bool, str, str]:
+def _store_order(one: CheckedRun) -> tuple[str, bool, str, str]:
     """Return a sort key for the order in which a store lists its runs."""
     subject = one.subject
     return (subject.started_at or _LATEST, subject.workflow_id is None, subject.workflow_id or "", subject.run_key)
 
 
-def _common_code(reports: Sequence[Report]) -> CodeInfo:
+def _common_code(reports: Sequence[CheckReport]) -> CodeInfo:
     """Return the code of all reports. A shard without runs has loaded none."""
     found = {report.code.fingerprint: report.code for report in reports if report.code.fingerprint}
     if len(found) > 1:
@@ -75,7 +75,7 @@ def _common_code(reports: Sequence[Report]) -> CodeInfo:
     return next(iter(found.values()), CodeInfo())
 
 
-def _check_shards_complete(reports: Sequence[Report]) -> None:
+def _check_shards_complete(reports: Sequence[CheckReport]) -> None:
     """Raise ReplaytoolError for a missing shard: a dead job must not make a check pass."""
     shards = [report.shard for report in reports if report.shard is not None]
     for of in {shard.of for shard in shards}:
@@ -85,7 +85,7 @@ def _check_shards_complete(reports: Sequence[Report]) -> None:
             raise ReplaytoolError(f"the report of shard {listed} is missing", "give the reports of all shards")
 
 
-def _reuse_charts(found: Sequence[Cause], reports: Sequence[Report]) -> list[Cause]:
+def _reuse_charts(found: Sequence[Cause], reports: Sequence[CheckReport]) -> list[Cause]:
     pictures = {(cause.id, cause.example): cause.timeline for report in reports for cause in report.causes}
     return [
         replace(cause, timeline=pictures.get((cause.id, cause.example)) if number < MOST_PICTURES else None)

@@ -11,13 +11,16 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from replaytool import __version__
 from replaytool.errors import FAULT, USAGE, ReplaytoolError
 from replaytool.text import visible
+
+if TYPE_CHECKING:
+    from replaytool.session import Session
 
 COMMANDS: Mapping[str, str] = {
     "load": "Load exported histories of any shape into the store.",
@@ -135,7 +138,7 @@ def _usage_hint(error: click.ClickException) -> str:
     return f"see `{context.command_path} --help`" if context is not None else ""
 
 
-def session(ctx: click.Context, **options: Any) -> Any:
+def session(ctx: click.Context, **options: Any) -> Session:
     """The session that a command works in: options given here, else before the command, else as configured."""
     from replaytool import config
     from replaytool.session import Session

@@ -18,7 +18,7 @@ from replaytool.text import visible
 
 if TYPE_CHECKING:
     from replaytool.debug.time_travel import TimeTravel
-    from replaytool.model.debug_state import Progress
+    from replaytool.model.debug_state import ReplayProgress
     from replaytool.session import CodeMap, Session
 
 _NO_CODE = "give --workflows MODULE-OR-PATH, --code BUILD=MODULE-OR-PATH or --git"
@@ -209,7 +209,7 @@ def _progress() -> Iterator[Any]:
     with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
-        def tell(progress: Progress) -> None:
+        def tell(progress: ReplayProgress) -> None:
             label = visible(progress.code)
             if label not in tasks:
                 tasks[label] = bars.add_task(label, total=progress.of)

@@ -35,7 +35,7 @@ def gather_features(
 ) -> Corpus:
     """Collect the features of all histories; with a plan, also what they cover in the code."""
     by_key = {row.run_key: row for row in rows}
-    plain = {key: things.features_of_run(store.run(row)) for key, row in by_key.items()}
+    plain = {key: things.features_of_run(store.read_run(row)) for key, row in by_key.items()}
     if plan is None or not rows:
         return Corpus(by_key, things.add_absent_patches(plain))
 

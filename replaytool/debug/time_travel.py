@@ -32,19 +32,19 @@ from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, Tas
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import (
     Blame,
-    ChangeAt,
-    Difference,
-    Found,
-    Frame,
-    Moment,
-    Part,
-    Progress,
-    Seen,
-    Source,
+    BuildSplit,
+    CoroutineFrame,
+    ExpressionHit,
+    ExpressionValue,
+    PathChange,
+    ReplayedState,
+    ReplayProgress,
+    SourceFile,
+    StateDifference,
+    StateValue,
     Trouble,
-    Value,
-    Watched,
-    changed,
+    WatchResult,
+    compare_values,
 )
 from replaytool.model.history import Run
 from replaytool.replay.code.builds import BuildCheckouts, CodeMap
@@ -54,7 +54,7 @@ from replaytool.replay.inspect_state import expressions
 T = TypeVar("T")
 R = TypeVar("R")
 _AT_ONCE = max(2, os.cpu_count() or 2)
-Tell = Callable[[Progress], None]
+Tell = Callable[[ReplayProgress], None]
 
 
 def make_code_map(
@@ -120,7 +120,7 @@ class TimeTravel:
 
     def _make_client(self, placed: PlacedCode, history: bytes) -> DebugClient:
         tell, of = self._tell, len(self._run.events)
-        progress = (lambda events: tell(Progress(placed.label, events, of))) if tell is not None else None
+        progress = (lambda events: tell(ReplayProgress(placed.label, events, of))) if tell is not None else None
         builds = {task.event_id: task.build_id for task in self._tasks.all if task.build_id}
         return DebugClient(DebugProcessSetup(placed.spec, placed.cwd), self._run, history, builds, progress)
 
@@ -137,34 +137,34 @@ class TimeTravel:
 
     # States.
 
-    def state_at(self, event_id: int) -> Moment:
+    def state_at(self, event_id: int) -> ReplayedState:
         """Return the replayed state just after an event."""
         check_event_id(self._run, event_id)
         task, shown_in = self._tasks.newest_task(event_id), self._tasks.find_observing_task(event_id)
         pending = shown_in.event_id if shown_in else None
         if task is None:
-            return Moment(event_id, 0, pending_until=pending)
+            return ReplayedState(event_id, 0, pending_until=pending)
         placed = self._places.code_of_build(task.build_id)
-        blank = Moment(event_id, task.ordinal, task.event_id, task.build_id, pending_until=pending)
+        blank = ReplayedState(event_id, task.ordinal, task.event_id, task.build_id, pending_until=pending)
         if placed is None:
             return msgspec.structs.replace(blank, trouble=self._missing_code_trouble(task.build_id))
-        found, trouble = self._walkers[placed].ask_question(StateAt(event_id), Moment)
+        found, trouble = self._walkers[placed].ask_question(StateAt(event_id), ReplayedState)
         if found is None:
             return msgspec.structs.replace(blank, code=placed.label, trouble=trouble)
         return msgspec.structs.replace(found, code=placed.label, pending_until=pending)
 
-    def difference_between(self, before: int, after: int) -> Difference:
+    def difference_between(self, before: int, after: int) -> StateDifference:
         """Return what differs at the second event."""
         one, other = self.state_at(before), self.state_at(after)
-        variables = tuple(changed(_merge_variables(one.frames), _merge_variables(other.frames)))
-        state = tuple(changed(one.state, other.state))
-        return Difference(before, after, state, variables, one.trouble or other.trouble)
+        variables = tuple(compare_values(_merge_variables(one.frames), _merge_variables(other.frames)))
+        state = tuple(compare_values(one.state, other.state))
+        return StateDifference(before, after, state, variables, one.trouble or other.trouble)
 
-    def find_build_changes(self) -> tuple[Part, ...]:
+    def find_build_changes(self) -> tuple[BuildSplit, ...]:
         """Return where another build took over and its code gives another state for the past."""
         return tuple(self._iterate_build_changes())
 
-    def _iterate_build_changes(self) -> Iterator[Part]:
+    def _iterate_build_changes(self) -> Iterator[BuildSplit]:
         digests: dict[PlacedCode, dict[int, int]] = {}
         for last, first in zip(self._tasks.all, self._tasks.all[1:], strict=False):
             one, other = self._places.code_of_build(last.build_id), self._places.code_of_build(first.build_id)
@@ -178,40 +178,42 @@ class TimeTravel:
             changes = self._state_changes(one, other, last) if was.get(last.event_id) != now.get(last.event_id) else ()
             if changes and now.get(last.event_id):
                 parted = next(key for key in was if was[key] != now.get(key))
-                yield Part(first.event_id, first.build_id, last.build_id, parted, changes)
+                yield BuildSplit(first.event_id, first.build_id, last.build_id, parted, changes)
 
-    def _state_changes(self, one: PlacedCode, other: PlacedCode, task: CompletedTask) -> tuple[ChangeAt, ...]:
-        states = [self._walkers[placed].ask_question(StateAt(task.event_id), Moment)[0] for placed in (one, other)]
+    def _state_changes(self, one: PlacedCode, other: PlacedCode, task: CompletedTask) -> tuple[PathChange, ...]:
+        states = [
+            self._walkers[placed].ask_question(StateAt(task.event_id), ReplayedState)[0] for placed in (one, other)
+        ]
         was, now = (moment.state if moment else None for moment in states)
-        return tuple(changed(was, now))
+        return tuple(compare_values(was, now))
 
-    def read_source(self, build: str | None, file: str) -> Source:
+    def read_source(self, build: str | None, file: str) -> SourceFile:
         """Return a file of the code, as it is in a build."""
         placed = self._places.code_of_build(build)
         if placed is None:
-            return Source(file, trouble=self._missing_code_trouble(build))
+            return SourceFile(file, trouble=self._missing_code_trouble(build))
         text, trouble = self._walkers[placed].ask_question(ReadFile(file), str)
-        return Source(file, text or "", trouble)
+        return SourceFile(file, text or "", trouble)
 
     # Expressions.
 
-    def watch_expression(self, expression: str) -> Watched:
+    def watch_expression(self, expression: str) -> WatchResult:
         """Return the expression's value at every step."""
         expressions.parse_expression(expression)
         steps, trouble = self._evaluate_all_steps(expression)
-        return Watched(expression, tuple(steps), trouble)
+        return WatchResult(expression, tuple(steps), trouble)
 
-    def find_first_holding(self, expression: str) -> Found:
+    def find_first_holding(self, expression: str) -> ExpressionHit:
         """Return the first step where the expression holds, and the last step before it where it did not."""
         expressions.parse_expression(expression)
         steps, trouble = self._evaluate_all_steps(expression)
         at = next((index for index, step in enumerate(steps) if step.holds), None)
         if at is None:
-            return Found(expression, error=_common_error(steps), trouble=trouble)
+            return ExpressionHit(expression, error=_common_error(steps), trouble=trouble)
         first = steps[at]
         end = next((index for index, step in enumerate(steps) if index > at and not step.holds), len(steps))
         line, why = self._find_line(expression, first, truth=True)
-        return Found(
+        return ExpressionHit(
             expression, first.event_id, first.build_id, line.call_site if line else None,
             steps[at - 1].event_id if at else None, steps[end - 1].event_id, "", why or trouble,
         )  # fmt: skip
@@ -236,19 +238,19 @@ class TimeTravel:
             line.ran_at if line else None, before, steps[at].value, "", why or trouble,
         )  # fmt: skip
 
-    def _find_line(self, text: str, step: Seen, *, truth: bool) -> tuple[LineFound | None, Trouble | None]:
+    def _find_line(self, text: str, step: ExpressionValue, *, truth: bool) -> tuple[LineFound | None, Trouble | None]:
         placed, task = self._places.code_of_build(step.build_id), self._tasks.newest_task(step.event_id)
         if placed is None or task is None:
             return None, None
         return self._walkers[placed].ask_question(FindLine(text, task.event_id, truth), LineFound)
 
-    def _evaluate_all_steps(self, text: str) -> tuple[list[Seen], Trouble | None]:
+    def _evaluate_all_steps(self, text: str) -> tuple[list[ExpressionValue], Trouble | None]:
         """Evaluate at every step, each in the child of the build that ran there."""
 
         def evaluate_in(placed: PlacedCode) -> tuple[EvaluatedSteps | None, Trouble | None]:
             return self._walkers[placed].ask_question(EvaluateExpression(text), EvaluatedSteps)
 
-        steps: list[Seen] = []
+        steps: list[ExpressionValue] = []
         troubles = [self._missing_code_trouble(build) for build in self._places.missing]
         for placed, (found, trouble) in zip(
             self._walkers, _ask_in_parallel(evaluate_in, list(self._walkers)), strict=True
@@ -294,20 +296,20 @@ def _ask_in_parallel(ask: Callable[[T], R], whom: Sequence[T]) -> list[R]:
         return list(pool.map(ask, whom))
 
 
-def _common_error(steps: Sequence[Seen]) -> str:
+def _common_error(steps: Sequence[ExpressionValue]) -> str:
     """Return the error if the expression failed at every step, else ""."""
     return steps[-1].error if steps and all(step.error for step in steps) else ""
 
 
-def _merge_variables(frames: Sequence[Frame]) -> Value:
+def _merge_variables(frames: Sequence[CoroutineFrame]) -> StateValue:
     """Return the variables of all frames as one value, so that two moments can be compared."""
-    from replaytool.model.debug_state import Item
+    from replaytool.model.debug_state import ValueItem
 
-    items: dict[str, Item] = {}
+    items: dict[str, ValueItem] = {}
     for frame in frames:
         for line in frame.lines:
             label = line.function.rpartition(".")[2]
             number = sum(one.partition("#")[0] == label for one in items)
             label = f"{label}#{number + 1}" if number else label
-            items[label] = Item(label, line.locals)
-    return Value("", "object", None, tuple(items.values()), len(items))
+            items[label] = ValueItem(label, line.locals)
+    return StateValue("", "object", None, tuple(items.values()), len(items))

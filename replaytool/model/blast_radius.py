@@ -1,4 +1,4 @@
-"""The blast radius of a change: how many runs it breaks, of which types, and what those wait for."""
+"""How many runs a change breaks, of which workflow types, and what the broken runs wait for."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from replaytool.text import counted
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """How one run stands to the change."""
+class RunImpact:
+    """What the change does to one run."""
 
     workflow_type: str
     waits_for: str
     is_open: bool
     is_broken: bool
     is_apart: bool
-    """It is pinned to its build: it never meets the new code."""
+    """Whether the run is pinned to its build, so that it never meets the new code."""
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Some of the runs, and how many of them break."""
+class ImpactGroup:
+    """A group of runs, and how many of them break."""
 
     name: str
     runs: int
@@ -33,22 +33,22 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class BlastRadius:
-    """What a change does to all the runs that were looked at."""
+    """What a change does to all checked runs."""
 
     runs: int
     open: int
     broken: int
     broken_open: int
     causes: int
-    """Equal drift is none: where drift fails, it is told difference by difference."""
+    """Equal drift has no cause: where drift fails a check, each difference is reported by itself."""
     pinned: int
-    """Counted apart, and in none of the other numbers."""
-    by_type: Sequence[Share]
-    by_wait: Sequence[Share]
-    """Of the open runs alone: a closed one waits for nothing."""
+    """Runs that are pinned to another build. No other number includes them."""
+    by_type: Sequence[ImpactGroup]
+    by_wait: Sequence[ImpactGroup]
+    """Open runs only: a closed run waits for nothing."""
 
     def sentence(self) -> str:
-        """The first line of a report."""
+        """Return the first line of a report."""
         if not self.broken:
             said = f"this change breaks none of {counted(self.runs, 'run')}"
         else:
@@ -59,11 +59,11 @@ class BlastRadius:
         return said + apart
 
 
-def blast_radius(stands: Iterable[Stand], causes: int) -> BlastRadius:
-    """Count; the groups with the most broken runs come first."""
+def measure_blast_radius(stands: Iterable[RunImpact], causes: int) -> BlastRadius:
+    """Count runs in all and by group; groups with the most broken runs come first."""
     listed = list(stands)
     meeting = [one for one in listed if not one.is_apart]
-    whole = _share("", meeting)
+    whole = _count_group("", meeting)
     return BlastRadius(
         whole.runs,
         whole.open,
@@ -71,21 +71,21 @@ def blast_radius(stands: Iterable[Stand], causes: int) -> BlastRadius:
         whole.broken_open,
         causes if whole.broken else 0,
         len(listed) - len(meeting),
-        _shares(meeting, lambda one: one.workflow_type),
-        _shares([one for one in meeting if one.is_open], lambda one: one.waits_for),
+        _group_impacts(meeting, lambda one: one.workflow_type),
+        _group_impacts([one for one in meeting if one.is_open], lambda one: one.waits_for),
     )
 
 
-def _shares(stands: Sequence[Stand], name: Callable[[Stand], str]) -> tuple[Share, ...]:
-    groups: dict[str, list[Stand]] = {}
+def _group_impacts(stands: Sequence[RunImpact], name: Callable[[RunImpact], str]) -> tuple[ImpactGroup, ...]:
+    groups: dict[str, list[RunImpact]] = {}
     for one in stands:
         groups.setdefault(name(one), []).append(one)
-    shares = [_share(key, group) for key, group in groups.items()]
+    shares = [_count_group(key, group) for key, group in groups.items()]
     return tuple(sorted(shares, key=lambda share: (-share.broken, -share.runs, share.name)))
 
 
-def _share(name: str, stands: Sequence[Stand]) -> Share:
-    return Share(
+def _count_group(name: str, stands: Sequence[RunImpact]) -> ImpactGroup:
+    return ImpactGroup(
         name,
         len(stands),
         sum(one.is_open for one in stands),

@@ -1,4 +1,4 @@
-"""The values that every format yields and everything else reads: engine-neutral and frozen."""
+"""The values that every format yields and all other folders read. They are frozen and name no engine."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import msgspec
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One recorded event. A struct and not a dataclass: a run has up to 51,200, and this is made ten times faster."""
+    """One recorded event. A msgspec struct: a run has up to 51,200, and a dataclass takes ten times longer to make."""
 
     event_id: int
     event_type: str
-    """PascalCase, without the engine's prefix: ActivityTaskScheduled."""
+    """PascalCase, without the engine's prefix."""
     event_time: str | None
-    """As recorded (RFC 3339), with all its digits."""
+    """As recorded (RFC 3339), with all digits."""
     build_id: str | None
     raw: bytes
-    """The whole event as canonical JSON, with whatever it holds that nobody understood."""
+    """The whole event as canonical JSON, including fields that replaytool does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something odd about a loaded run: it is here, but trust it as far as this says."""
+    """Something odd about a loaded run, which limits how far the record can be trusted."""
 
     code: str
     message: str
@@ -32,20 +32,20 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A recorded value as the engine keeps it: bytes and what they are encoded as."""
+    """A recorded value as the engine keeps it: bytes and their encoding."""
 
     data: bytes
     metadata: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
-    def encoding(self) -> str:
-        """The name that a converter goes by, or "" where none was recorded."""
+    def encoding_name(self) -> str:
+        """Return the name of the converter, or "" if none was recorded."""
         return self.metadata.get("encoding", b"").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of one workflow: what identifies it, what happened, and what is odd about the record."""
+    """One run of one workflow: its identity, its events, and what is odd about the record."""
 
     engine: str
     format: str
@@ -55,7 +55,7 @@ class Run:
     run_id_from: str
     """Which source the run id was taken from: server, wrapper, reset event, started event, file name, none."""
     sha256: str
-    """Of the canonical events, in order: equal content has an equal digest, whatever the file's spelling."""
+    """Digest of the canonical events in order. Equal content has an equal digest in every format."""
     namespace: str | None = None
     workflow_id: str | None = None
     run_id: str | None = None
@@ -71,17 +71,17 @@ class Run:
 
     @property
     def history_bytes(self) -> int:
-        """The size of the canonical events."""
+        """Return the size of the canonical events."""
         return sum(map(len, [event.raw for event in self.events]))
 
 
 @dataclass(frozen=True, slots=True)
-class Hints:
-    """What is known about a run from outside its file: a wrapper, a server, the file's name."""
+class RunHints:
+    """What is known about a run from outside its file: from a wrapper, a server, the file's name."""
 
     name: str = ""
     namespace: str | None = None
     workflow_id: str | None = None
     run_id: str | None = None
     is_certain: bool = False
-    """Whether a server said so; a file's name is only the last resort."""
+    """Whether a server said so. A file's name is the last resort."""

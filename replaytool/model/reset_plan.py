@@ -1,7 +1,7 @@
-"""A reset plan: what will be reset, to where, and what that does. Written to be read, reviewed and applied unchanged.
+"""A reset plan: which runs are reset, to which event, and with what effects.
 
-The JSON is a contract. Its order is stable, so that two plans can be compared line by line, and it carries a hash
-of its own content: whoever edits a plan has to make it again, for what it says about effects would not be true.
+The JSON is a contract. Its order is stable, so that two plans can be compared line by line. It carries a hash of its
+own content: an edited plan is refused, because its effects would no longer be true.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from replaytool.errors import ReplaytoolError
-from replaytool.model.token_usage import Table, added
+from replaytool.model.token_usage import Table, add_usage_tables
 from replaytool.text import visible
 
 SCHEMA = 1
@@ -29,23 +29,23 @@ _MAKE_AGAIN = "make it again with `replaytool reset plan`; it takes seconds"
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """Where a run is reset to: this event and all behind it are undone."""
+class ResetPoint:
+    """The event that a run is reset to. This event and all later ones are undone."""
 
     event_id: int
-    """Of a WorkflowTaskCompleted, which the server accepts in every case."""
+    """The event that completes a workflow task: the server accepts a reset to it in every case."""
     build_id: str | None
     """The build that completed this task."""
     rule: str
-    """Why here, in words."""
+    """The reason for this point, in words."""
     ordinal: int | None = None
-    """The how-manieth time that the build came to this run; None where the rule is not about builds."""
+    """Which of the build's takeovers of this run this is, from 1; None if the rule is not about builds."""
     at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanWarning:
-    """What a reset would do that a person may not expect."""
+    """An effect of a reset that the user may not expect."""
 
     code: str
     level: Level
@@ -53,8 +53,8 @@ class PlanWarning:
 
 
 @dataclass(frozen=True, slots=True)
-class ChildAgain:
-    """A child that the reset run would start a second time."""
+class RepeatedChild:
+    """A child workflow that the reset run would start a second time."""
 
     workflow_id: str
     workflow_type: str
@@ -64,8 +64,8 @@ class ChildAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A workflow that was chosen and is not in the plan, and why."""
+class SkippedWorkflow:
+    """A selected workflow that is not in the plan, and why."""
 
     workflow_id: str | None
     run_id: str | None
@@ -74,7 +74,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ResetItem:
-    """One workflow: the run to reset, the point, and what follows from it."""
+    """One workflow: the run to reset, the point, and the effects."""
 
     id: str
     workflow_id: str
@@ -85,80 +85,79 @@ class ResetItem:
     task_queue: str | None
     status: str
     events: int
-    """How long the history was when the plan was made."""
+    """The length of the history when the plan was made."""
     current_run_id: str
-    """The workflow's newest run then: the base, or a later one of its chain."""
+    """The workflow's newest run at that time: the base, or a later run of its chain."""
     current_events: int
-    point: Point
+    point: ResetPoint
     undone_events: int
     undone_runs: list[str]
-    """Later runs of the chain, which are undone as a whole."""
+    """Later runs of the chain. A reset undoes them completely."""
     reapplied: dict[str, int]
     repeats: dict[str, int]
-    """Activities that ran and run again, by type."""
+    """Activities that ran and will be re-executed, by type."""
     repeats_local: dict[str, int]
     pending_activities: dict[str, int]
-    """Activities that were under way when the history was taken: nobody knows whether they have run."""
+    """Activities that were pending when the history was taken. Nobody knows whether they have run."""
     updates_may_change: list[str]
-    children_again: list[ChildAgain]
+    children_again: list[RepeatedChild]
     warnings: list[PlanWarning]
     included: bool
-    """Whether `apply` resets it: nothing blocks it, or it was named."""
+    """Whether `apply` resets it: no warning blocks it, or it was named."""
     server: dict[str, Any] | None = None
-    """What the server said when it was asked (--address)."""
+    """What the server answered (--address)."""
     prefix_verdict: str | None = None
     simulation: dict[str, Any] | None = None
     repeats_inputs: dict[str, dict[str, int]] | None = None
-    """By type, how many have the same input as recorded and how many a changed one; only simulating tells."""
+    """By type, how many re-executed activities get the recorded input and how many a changed one (simulated)."""
     repeats_usage: Table = field(default_factory=dict)
-    """Tokens that language models spent in these activities, by type and model, as far as recorded results tell."""
+    """Tokens that these activities spent, by type and model, as far as recorded results tell."""
 
     def blocks(self) -> set[str]:
-        """The codes of the warnings that keep it out."""
+        """Return the codes of the warnings that exclude it."""
         return {warning.code for warning in self.warnings if warning.level == BLOCK}
 
 
 @dataclass(frozen=True, slots=True)
 class ResetPlan:
-    """All of it."""
+    """A reset plan with all its items."""
 
     namespace: str | None
     rule: dict[str, Any]
     created_at: str
     totals: dict[str, Any]
     items: list[ResetItem]
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[SkippedWorkflow] = field(default_factory=list)
     warnings: list[PlanWarning] = field(default_factory=list)
-    """About all items: who polls their queues."""
+    """Warnings about all items, such as workers that still poll their queues."""
     code: dict[str, Any] | None = None
     tool: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
     sha256: str = ""
 
     @property
-    def id(self) -> str:
-        """A short name for the plan, which goes into the reason of each reset."""
+    def plan_id(self) -> str:
+        """Return a short name for the plan, which goes into the reason of each reset."""
         return self.sha256[:12]
 
-    def token(self, item: ResetItem) -> str:
-        """What identifies a reset of this plan in the histories: the only text of ours that a server keeps."""
-        return f"{TOKEN}:{self.id}:{item.id}"
+    def reset_token(self, item: ResetItem) -> str:
+        """Return the text that identifies this reset in histories. The server stores no other text of ours."""
+        return f"{TOKEN}:{self.plan_id}:{item.id}"
 
     def bad_builds(self) -> frozenset[str]:
-        """The builds that must not get the workflows again."""
+        """Return the builds that must not get the workflows again."""
         return frozenset({str(self.rule["build"])} if "build" in self.rule else ())
 
 
 INTENDED, DONE, FAILED, REFUSED, LOST = "intended", "done", "failed", "refused", "lost"
 NOT_CALLED = "not called"
-"""What an item's newest entry in the ledger says: about to be reset; reset; the server said no; not asked for, because
-the workflow is no longer what was planned; asked for without an answer that anybody could find; or
-stopped just before the call."""
+"""States of an item, in the order of the constants: about to be reset; reset; the server refused; not called, because
+the workflow is no longer as planned; called, but the answer is lost and no reset was found; stopped before the call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """Where an item stands: the newest entry of the ledger about it."""
+class ItemOutcome:
+    """The newest ledger entry of an item."""
 
     item_id: str
     workflow_id: str
@@ -171,28 +170,28 @@ class Outcome:
     at: str | None = None
 
 
-def item_id(namespace: str | None, workflow_id: str, run_id: str, event_id: int) -> str:
-    """The same reset has the same id in every plan."""
+def make_item_id(namespace: str | None, workflow_id: str, run_id: str, event_id: int) -> str:
+    """Return the item's id; the same reset has the same id in every plan."""
     text = json.dumps([namespace, workflow_id, run_id, event_id])
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def totals(items: list[ResetItem]) -> dict[str, Any]:
-    """Sums over what will be applied; how many are kept out is told beside them."""
+def sum_totals(items: list[ResetItem]) -> dict[str, Any]:
+    """Return sums over the items that `apply` resets, and how many are blocked."""
     taken = [item for item in items if item.included]
-    usage = added(item.repeats_usage for item in taken)
+    usage = add_usage_tables(item.repeats_usage for item in taken)
     return {
         "items": len(items),
         "blocked": len(items) - len(taken),
-        "repeats": summed(item.repeats for item in taken),
+        "repeats": add_counts(item.repeats for item in taken),
         "signals": sum(item.reapplied.get("signals", 0) for item in taken),
         "updates": sum(item.reapplied.get("updates", 0) for item in taken),
         **({"repeats_usage": usage} if usage else {}),
     }
 
 
-def summed(counts: Any) -> dict[str, int]:
-    """Counts by name, added up, in order of the names."""
+def add_counts(counts: Any) -> dict[str, int]:
+    """Add up counts by name; return them sorted by name."""
     total: dict[str, int] = {}
     for one in counts:
         for name, count in one.items():
@@ -200,9 +199,9 @@ def summed(counts: Any) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def sealed(plan: ResetPlan) -> ResetPlan:
-    """The plan with its hash."""
-    return replace(plan, sha256=_digest(_as_object(plan)))
+def seal_plan(plan: ResetPlan) -> ResetPlan:
+    """Return the plan with its hash."""
+    return replace(plan, sha256=_digest_plan(_plan_to_object(plan)))
 
 
 _ORDER = (
@@ -220,14 +219,14 @@ _ORDER = (
 )
 
 
-def dumps(plan: ResetPlan) -> str:
-    """The plan as a file holds it: one line for each value, ASCII, so that nothing hides in a review."""
-    found = _as_object(plan)
+def plan_to_text(plan: ResetPlan) -> str:
+    """Return the plan as its file holds it: one value a line, in ASCII, so that a review sees every character."""
+    found = _plan_to_object(plan)
     return json.dumps({name: found[name] for name in _ORDER}, indent=1) + "\n"
 
 
-def loads(text: str, name: str = "the plan") -> ResetPlan:
-    """A plan as it was written; an edited one, or one that nobody understands, is refused."""
+def plan_from_text(text: str, name: str = "the plan") -> ResetPlan:
+    """Parse a plan; refuse an edited one and one of another schema."""
     try:
         found = json.loads(text)
     except ValueError as error:
@@ -239,7 +238,7 @@ def loads(text: str, name: str = "the plan") -> ResetPlan:
             f"{visible(name)} is a plan of schema {visible(str(found['schema']))}; this replaytool reads {SCHEMA}",
             _MAKE_AGAIN,
         )
-    if found.get("sha256") != _digest(found):
+    if found.get("sha256") != _digest_plan(found):
         raise ReplaytoolError(f"{visible(name)} was edited: its content does not have its hash", _MAKE_AGAIN)
     try:
         return msgspec.convert(found, ResetPlan)
@@ -247,21 +246,21 @@ def loads(text: str, name: str = "the plan") -> ResetPlan:
         raise ReplaytoolError(f"{visible(name)} is no plan of this version: {error}", _MAKE_AGAIN) from error
 
 
-def read(path: Path) -> ResetPlan:
-    """The plan in a file."""
+def read_plan(path: Path) -> ResetPlan:
+    """Read the plan in a file."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReplaytoolError(f"cannot read the plan {path}: {error}", "`replaytool reset plan -o FILE`") from error
-    return loads(text, str(path))
+    return plan_from_text(text, str(path))
 
 
-def _as_object(plan: ResetPlan) -> dict[str, Any]:
+def _plan_to_object(plan: ResetPlan) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(plan)
     return found
 
 
-def _digest(found: Mapping[str, Any]) -> str:
-    """Of the content and not of the spelling: a formatter may touch the file, a person may not."""
+def _digest_plan(found: Mapping[str, Any]) -> str:
+    """Return a digest of the content: formatting may change, values may not."""
     content = {name: value for name, value in found.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

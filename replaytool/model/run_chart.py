@@ -1,4 +1,4 @@
-"""What a picture of a run shows, as values: lanes from event to event."""
+"""What the picture of a run shows, as values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ChartSpan:
     """Something that a run waited for, from one event to another."""
 
     kind: str
@@ -17,10 +17,10 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
-    """What a picture of a run shows: its tasks, and what it waited for between them."""
+class RunChart:
+    """The workflow tasks of a run, and what it waited for between them."""
 
     events: int
     tasks: tuple[int, ...] = ()
-    spans: tuple[Span, ...] = ()
+    spans: tuple[ChartSpan, ...] = ()
     omitted: int = 0

@@ -1,7 +1,7 @@
-"""Tokens that calls of language models spent, read off recorded results by their shape.
+"""Tokens that calls of language models spent, found in recorded results by their shape.
 
-The shapes are those of the vendors' JSON. No library of theirs is needed, and none is imported: they change faster than
-histories do. Input counts every token that went in, cached ones too, whatever the vendor counts there.
+The shapes are those of the vendors' JSON, read without any vendor's library. `input` counts every token that went in,
+cached ones too, also where the vendor counts them apart.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Prices = Mapping[str, Mapping[str, float]]
-"""What a million tokens cost, by model: `input`, `output` and, where they are cheaper, `cached`."""
+"""The price of a million tokens, by model: `input`, `output` and, if cheaper, `cached`."""
 Table = dict[str, dict[str, dict[str, Any]]]
 """Sums by activity type and model."""
 
@@ -25,8 +25,8 @@ _MODELS = ("model", "model_name", "modelVersion", "model_version", "modelId")
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What one call spent."""
+class TokenUsage:
+    """The tokens of one call."""
 
     model: str | None
     input: int
@@ -36,8 +36,8 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
-    """Where the numbers are: paths into the object, each a sum of several."""
+class _UsageShape:
+    """Where the numbers are: paths into the object, each a list of summands."""
 
     needs: tuple[str, ...]
     input: tuple[str, ...]
@@ -45,48 +45,48 @@ class _Shape:
     cached: tuple[str, ...] = ()
 
 
-# The first whose needs are met: a later one may be content with a part of an earlier one.
-_SHAPES: dict[str, _Shape] = {
-    "OpenAI chat, LiteLLM": _Shape(
+# The first shape whose `needs` are all there wins: a later shape may need only a part of an earlier one.
+_SHAPES: dict[str, _UsageShape] = {
+    "OpenAI chat, LiteLLM": _UsageShape(
         ("prompt_tokens",), ("prompt_tokens",), ("completion_tokens",), ("prompt_tokens_details.cached_tokens",)
     ),
-    "OpenAI responses and Agents": _Shape(
+    "OpenAI responses and Agents": _UsageShape(
         ("input_tokens", "output_tokens", "input_tokens_details"),
         ("input_tokens",),
         ("output_tokens",),
         ("input_tokens_details.cached_tokens",),
     ),
-    "pydantic-ai": _Shape(
+    "pydantic-ai": _UsageShape(
         ("input_tokens", "output_tokens", "cache_read_tokens"),
         ("input_tokens",),
         ("output_tokens",),
         ("cache_read_tokens",),
     ),
-    "LangChain": _Shape(
+    "LangChain": _UsageShape(
         ("input_tokens", "output_tokens", "total_tokens"),
         ("input_tokens",),
         ("output_tokens",),
         ("input_token_details.cache_read",),
     ),
-    "Anthropic messages": _Shape(
+    "Anthropic messages": _UsageShape(
         ("input_tokens", "output_tokens"),
         ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
         ("output_tokens",),
         ("cache_read_input_tokens",),
     ),
-    "Gemini": _Shape(
+    "Gemini": _UsageShape(
         ("promptTokenCount",),
         ("promptTokenCount", "toolUsePromptTokenCount"),
         ("candidatesTokenCount", "thoughtsTokenCount"),
         ("cachedContentTokenCount",),
     ),
-    "Gemini as Python writes it": _Shape(
+    "Gemini as Python writes it": _UsageShape(
         ("prompt_token_count",),
         ("prompt_token_count", "tool_use_prompt_token_count"),
         ("candidates_token_count", "thoughts_token_count"),
         ("cached_content_token_count",),
     ),
-    "Bedrock converse": _Shape(
+    "Bedrock converse": _UsageShape(
         ("inputTokens", "outputTokens"),
         ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"),
         ("outputTokens",),
@@ -95,32 +95,32 @@ _SHAPES: dict[str, _Shape] = {
 }
 
 
-def usages(result: Any, inputs: Sequence[Any] = ()) -> list[Usage]:
-    """What a recorded result says was spent; some say no model, and then the activity's input may."""
-    asked = next(filter(None, map(_model, inputs)), None)
-    return list(_found(result, asked, _DEEPEST))
+def find_token_usage(result: Any, inputs: Sequence[Any] = ()) -> list[TokenUsage]:
+    """Return what a recorded result says was spent. If the result names no model, the activity's input may."""
+    asked = next(filter(None, map(_model_name_of, inputs)), None)
+    return list(_search_usage(result, asked, _DEEPEST))
 
 
-def _found(value: Any, asked: str | None, depth: int) -> Iterator[Usage]:
-    """Nothing below a hit is looked at: totals stand above their parts."""
+def _search_usage(value: Any, asked: str | None, depth: int) -> Iterator[TokenUsage]:
+    """Yield the outermost hits only: a total contains its parts."""
     if depth == 0 or not isinstance(value, dict | list):
         return
-    hit = _hit(value, asked) if isinstance(value, dict) else None
+    hit = _usage_in(value, asked) if isinstance(value, dict) else None
     if hit is not None:
         yield hit
         return
     for one in value.values() if isinstance(value, dict) else value:
-        yield from _found(one, asked, depth - 1)
+        yield from _search_usage(one, asked, depth - 1)
 
 
-def _hit(value: dict[str, Any], asked: str | None) -> Usage | None:
+def _usage_in(value: dict[str, Any], asked: str | None) -> TokenUsage | None:
     for held in map(value.get, _HOLDERS):
         if not isinstance(held, dict):
             continue
         for shape in _SHAPES.values():
             if all(_is_count(held.get(name)) or isinstance(held.get(name), dict) for name in shape.needs):
-                sums = (_sum(held, paths) for paths in (shape.input, shape.output, shape.cached))
-                return Usage(_model(value) or asked, *sums)
+                sums = (_sum_paths(held, paths) for paths in (shape.input, shape.output, shape.cached))
+                return TokenUsage(_model_name_of(value) or asked, *sums)
     return None
 
 
@@ -128,39 +128,39 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _sum(held: dict[str, Any], paths: Iterable[str]) -> int:
-    return sum(_at(held, path) for path in paths)
+def _sum_paths(held: dict[str, Any], paths: Iterable[str]) -> int:
+    return sum(_count_at_path(held, path) for path in paths)
 
 
-def _at(value: Any, path: str) -> int:
+def _count_at_path(value: Any, path: str) -> int:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return int(value) if _is_count(value) else 0
 
 
-def _model(value: Any) -> str | None:
-    return (_named(value) or _named(value.get("response_metadata"))) if isinstance(value, dict) else None
+def _model_name_of(value: Any) -> str | None:
+    return (_named_model(value) or _named_model(value.get("response_metadata"))) if isinstance(value, dict) else None
 
 
-def _named(value: Any) -> str | None:
+def _named_model(value: Any) -> str | None:
     found = map(value.get, _MODELS) if isinstance(value, dict) else ()
     return next((one for one in found if isinstance(one, str) and one), None)
 
 
-def table(spent: Iterable[tuple[str, Usage]], prices: Prices) -> Table:
-    """Calls, tokens and cost by activity type and model; a model without a price has no cost, which is not 0."""
-    calls: defaultdict[tuple[str, str], list[Usage]] = defaultdict(list)
+def tabulate_usage(spent: Iterable[tuple[str, TokenUsage]], prices: Prices) -> Table:
+    """Return calls, tokens and cost by activity type and model; without a price the cost is None, not 0."""
+    calls: defaultdict[tuple[str, str], list[TokenUsage]] = defaultdict(list)
     for kind, one in spent:
         calls[kind, one.model or UNKNOWN].append(one)
     made: Table = {}
     for (kind, model), listed in sorted(calls.items()):
         row: dict[str, Any] = {"calls": len(listed)}
         row |= {name: sum(getattr(one, name) for one in listed) for name in ("input", "output", "cached")}
-        made.setdefault(kind, {})[model] = row | {"cost": _cost(row, prices.get(model))}
+        made.setdefault(kind, {})[model] = row | {"cost": _cost_of_row(row, prices.get(model))}
     return made
 
 
-def _cost(row: Mapping[str, int], price: Mapping[str, float] | None) -> float | None:
+def _cost_of_row(row: Mapping[str, int], price: Mapping[str, float] | None) -> float | None:
     if price is None:
         return None
     cached = min(row["cached"], row["input"])
@@ -168,18 +168,18 @@ def _cost(row: Mapping[str, int], price: Mapping[str, float] | None) -> float | 
     return round((whole + row["output"] * price["output"]) / _MILLION, _DIGITS)
 
 
-def added(tables: Iterable[Table]) -> Table:
-    """The sums of several tables."""
+def add_usage_tables(tables: Iterable[Table]) -> Table:
+    """Return the sums of several tables."""
     made: Table = {}
     for one in tables:
         for kind, models in one.items():
             for model, row in models.items():
                 before = made.setdefault(kind, {}).get(model)
-                made[kind][model] = dict(row) if before is None else _both(before, row)
+                made[kind][model] = dict(row) if before is None else _add_usage_rows(before, row)
     return {kind: dict(sorted(models.items())) for kind, models in sorted(made.items())}
 
 
-def _both(before: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+def _add_usage_rows(before: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     both = {name: before[name] + row[name] for name in ("calls", "input", "output", "cached")}
     costs = (before["cost"], row["cost"])
     return both | {"cost": None if None in costs else round(sum(costs), _DIGITS)}

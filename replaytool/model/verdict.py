@@ -1,4 +1,4 @@
-"""The values that every replay yields and every report shows: engine-neutral, frozen, and JSON both ways."""
+"""The values that every replay yields: frozen, without a word of any engine, and JSON both ways."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any, Literal
 
 import msgspec
 
-from replaytool.model.blast_radius import BlastRadius, Stand, blast_radius
-from replaytool.model.run_chart import Timeline
+from replaytool.model.blast_radius import BlastRadius, RunImpact, measure_blast_radius
+from replaytool.model.run_chart import RunChart
 
 SCHEMA = 1
 Word = Literal["ok", "drift", "diverged", "failed", "unverified", "crashed"]
 WORDS: tuple[Word, ...] = ("ok", "drift", "diverged", "failed", "unverified", "crashed")
 FAILING: frozenset[Word] = frozenset({"diverged", "failed", "unverified", "crashed"})
-"""The verdicts that make a check fail unless somebody says otherwise."""
+"""The verdicts that make a check fail by default."""
 STILL_FAILS = "still fails"
 WOULD_PROCEED = "would proceed"
 UNSTABLE = "unstable"
-"""How a reason begins where several replays of one run do not agree."""
+"""The beginning of the reason if several replays of one run disagree."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """A line of the user's code, and the lines that were waiting for it, the innermost first."""
+    """A line of user code, and its callers, innermost first."""
 
     file: str
     line: int
@@ -36,19 +36,19 @@ class CallSite:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What the code asked the engine for: the half of a comparison that the code produced."""
+    """What the code asked the engine for: the produced half of a comparison."""
 
     kind: str
-    """In the user's words, the same for every engine: activity, timer, child_workflow, complete, …"""
+    """The same word for every engine: activity, timer, child_workflow, complete, …"""
     name: str
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """By the names that the record uses. Values are plain data, or `Payload` as long as nobody had to read them."""
+    """By the record's field names. Values are plain data, or `Payload` as long as nobody has decoded them."""
     call_site: CallSite | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What the record holds: the other half."""
+class ExpectedEvent:
+    """What the record holds: the recorded half of a comparison."""
 
     event_id: int
     event_type: str
@@ -58,16 +58,16 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class MatchedPair:
     """A command and the event that recorded it."""
 
-    expected: Expected
+    expected: ExpectedEvent
     actual: Command
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Something that the workflow was told: it starts, a timer fired, an activity is done, a signal came."""
+class ActivationJob:
+    """A job of an activation: start, timer fired, activity resolved, signal, and so on."""
 
     kind: str
     name: str = ""
@@ -75,41 +75,41 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One activation of the code: what it was told, what it asked for, and what became of that in the record."""
+class ReplayStep:
+    """One activation of the code: its jobs, the commands it issued, and the events that matched them."""
 
     event_id: int
-    """The record up to and including this event was known to the code."""
-    jobs: tuple[Job, ...] = ()
+    """The code knew the record up to and including this event."""
+    jobs: tuple[ActivationJob, ...] = ()
     commands: tuple[Command, ...] = ()
-    matched: tuple[Match, ...] = ()
+    matched: tuple[MatchedPair, ...] = ()
     replaying: bool = True
-    """False past the last completed task: what the code does there is new, and compared with nothing."""
+    """False after the last completed task: what the code does there is new and is compared with nothing."""
     time: str | None = None
     state: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Where code and record part for the first time."""
+    """The first place where code and record disagree."""
 
     event_id: int
-    expected: Expected | None
-    """None: the record has nothing there, and the code did something."""
+    expected: ExpectedEvent | None
+    """None: the record has no event here, and the code issued a command."""
     actual: Command | None
-    """None: the record has something there, and the code did nothing."""
+    """None: the record has an event here, and the code issued no command."""
     differing: tuple[str, ...] = ()
-    """The fields in which the two differ, where they are of one kind."""
+    """The fields that differ, if both are of one kind."""
     call_site: CallSite | None = None
     last_matched_event_id: int | None = None
-    before: tuple[Match, ...] = ()
-    """Up to five pairs that still agreed, the last of them nearest."""
+    before: tuple[MatchedPair, ...] = ()
+    """Up to five pairs that still matched, the nearest last."""
     advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A difference inside a command that matches, which the engine itself does not mind."""
+    """A difference inside a matched command that the engine itself accepts."""
 
     event_id: int
     path: str
@@ -121,7 +121,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """The code reached for the world outside, where a replay does it once more."""
+    """A side effect in workflow code, which a replay would repeat."""
 
     what: str
     """The audit event or the function: socket.connect, open, time.time."""
@@ -132,10 +132,10 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An exception or a deadlock that makes a task fail, again and again, until the code is mended."""
+    """An exception or a deadlock that fails the task on every attempt until the code is fixed."""
 
     event_id: int
-    """The first event that the task should have led to; past the end of the record, the next id."""
+    """The first event that the task should have led to; at the end of the record, the next id."""
     type: str
     message: str
     call_site: CallSite | None = None
@@ -144,7 +144,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one replay of one run says."""
+    """The result of one replay of one run."""
 
     verdict: Word
     reason: str = ""
@@ -153,22 +153,22 @@ class Verdict:
     stuck: str | None = None
     """For a run whose last task failed: STILL_FAILS or WOULD_PROCEED."""
     next: tuple[Command, ...] = ()
-    """What the code would ask for past the end of an open record."""
+    """What the code would issue after the end of an open record."""
     divergence: Divergence | None = None
     further: tuple[Divergence, ...] = ()
-    """What else does not fit behind the divergence, where somebody asked for it."""
+    """Mismatches after the first one, if they were asked for."""
     failure: Failure | None = None
     drift: tuple[Drift, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     notes: tuple[str, ...] = ()
-    """What does not change the verdict and should be known: a blind record, an error that the engine hides."""
+    """Facts that do not change the verdict: the record lacks details, the engine hides an error."""
     seconds: float = 0.0
-    steps: tuple[Step, ...] = ()
-    """Only on request, and never in the JSON: a long run has thousands."""
+    steps: tuple[ReplayStep, ...] = ()
+    """Filled on request and never in the JSON: a long run has thousands."""
 
     @property
     def call_site(self) -> CallSite | None:
-        """The line to look at first."""
+        """Return the line to look at first."""
         for found in (self.divergence, self.failure, *self.drift):
             if found is not None:
                 return found.call_site
@@ -176,7 +176,7 @@ class Verdict:
 
     @property
     def event_id(self) -> int | None:
-        """The event to look at first."""
+        """Return the event to look at first."""
         for found in (self.divergence, self.failure, *self.drift):
             if found is not None:
                 return found.event_id
@@ -196,31 +196,31 @@ class Subject:
     started_at: str | None = None
     status: str = ""
     waits_for: str = ""
-    """What an open run waits for; "" for a closed one."""
+    """What an open run waits for; "" for a closed run."""
     pinned_to: str | None = None
     """The build that worker versioning keeps the run on: it never meets other code."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the run goes on."""
+        """Return whether the run is still open."""
         return self.status == "Running"
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A run and what its replay says."""
+class CheckedRun:
+    """A run and its verdict."""
 
     subject: Subject
     verdict: Verdict
     base: Word | None = None
-    """What the code before the change says, where both were asked."""
+    """The verdict with the code before the change, if that was replayed too."""
     known: bool = False
-    """The finding was there before: the base has it too, or the baseline lists it."""
+    """The finding is older: it also exists at the base, or the baseline lists it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Equal findings of many runs: people mend causes, not runs."""
+    """Equal findings of many runs. People fix causes, not runs."""
 
     id: str
     verdict: Word
@@ -235,8 +235,8 @@ class Cause:
     """How many of the runs had the finding before."""
     pinned: int = 0
     """How many of the others are pinned to their build."""
-    timeline: Timeline | None = None
-    """Of the example."""
+    timeline: RunChart | None = None
+    """The chart of the example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,92 +246,92 @@ class CodeInfo:
     modules: tuple[str, ...] = ()
     fingerprint: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
-    """The user's modules that are loaded, by name. This and what follows is never in the JSON."""
+    """The loaded user modules and their files. This field and all below are never in the JSON."""
     types: Mapping[str, str] = field(default_factory=dict)
-    """Workflow types, and the modules that their classes stand in; "" is the dynamic workflow."""
+    """Workflow types and the modules of their classes; "" is the dynamic workflow."""
     roots: tuple[str, ...] = ()
-    """The folders that the code lives in."""
+    """The folders of the code."""
     loading: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Lines of functions that ran while the code was loaded, by file, where that was watched."""
+    """Lines of functions that ran while the code was loaded, by file, if that was traced."""
     read: tuple[str, ...] = ()
-    """Files that were opened meanwhile."""
+    """Files that were opened while the code was loaded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseCode:
     """The code before the change."""
 
     ref: str
     commit: str
     trouble: str = ""
-    """Why it could not be asked; then every finding is new."""
+    """Why it could not be replayed. Then every finding is new."""
     left_out: int = 0
-    """Runs that were not replayed after it, as nothing that they come by has changed."""
+    """Runs that were not replayed with it, because no line they reach has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A share of the runs, chosen by their keys, so that a run is always in the same one."""
+    """A share of the runs, chosen by run key, so that a run is always in the same one."""
 
     number: int
     of: int
     all_runs: int = 0
-    """How many there are in all the shares together."""
+    """The number of runs in all shares together."""
 
-    def has(self, run_key: str) -> bool:
-        """Whether a run is in this share."""
+    def contains_run(self, run_key: str) -> bool:
+        """Return whether the run is in this share."""
         return int(hashlib.sha256(run_key.encode()).hexdigest()[:12], 16) % self.of == self.number - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """All that one `check` found, in an order that does not depend on timing."""
 
     code: CodeInfo
-    runs: Sequence[Checked]
+    runs: Sequence[CheckedRun]
     causes: Sequence[Cause] = ()
     seconds: float = 0.0
     complete: bool = True
-    """False when it was interrupted: what is known so far."""
+    """False if the check was interrupted: then this is what was known by then."""
     failing: frozenset[Word] = FAILING
     include_pinned: bool = False
-    base: Base | None = None
+    base: BaseCode | None = None
     shard: Shard | None = None
 
-    def fails(self, one: Checked) -> bool:
-        """Whether this run makes the check fail. Drift that the configuration calls an error does so by itself."""
-        if one.known or self.is_apart(one):
+    def is_failing(self, one: CheckedRun) -> bool:
+        """Return whether this run makes the check fail. Drift that the configuration calls an error does so too."""
+        if one.known or self.is_counted_apart(one):
             return False
         return one.verdict.verdict in self.failing or any(drift.level == "error" for drift in one.verdict.drift)
 
-    def repaired(self) -> list[Checked]:
-        """The runs that failed with the code before the change, and do not with the code after it."""
+    def repaired_runs(self) -> list[CheckedRun]:
+        """Return the runs that failed with the code before the change and pass with the code after it."""
         return [one for one in self.runs if one.base in self.failing and one.verdict.verdict not in self.failing]
 
-    def is_apart(self, one: Checked) -> bool:
-        """Whether the run is counted apart: it will never meet this code."""
+    def is_counted_apart(self, one: CheckedRun) -> bool:
+        """Return whether the run is counted apart, because it will never meet this code."""
         return one.subject.pinned_to is not None and not self.include_pinned
 
-    def blast_radius(self) -> BlastRadius:
-        """How many runs the change breaks, and which."""
+    def count_blast_radius(self) -> BlastRadius:
+        """Return how many runs the change breaks, and which."""
         stands = [
-            Stand(
+            RunImpact(
                 one.subject.workflow_type,
                 one.subject.waits_for,
                 one.subject.is_open,
-                one.verdict.verdict != "unverified" and self.fails(one),
-                self.is_apart(one),
+                one.verdict.verdict != "unverified" and self.is_failing(one),
+                self.is_counted_apart(one),
             )
             for one in self.runs
         ]
-        return blast_radius(stands, sum(self._breaks(cause) for cause in self.causes))
+        return measure_blast_radius(stands, sum(self._is_breaking_cause(cause) for cause in self.causes))
 
-    def _breaks(self, cause: Cause) -> bool:
+    def _is_breaking_cause(self, cause: Cause) -> bool:
         apart = 0 if self.include_pinned else cause.pinned
         return cause.verdict != "unverified" and cause.verdict in self.failing and cause.runs > cause.known + apart
 
-    def summary(self) -> dict[str, Any]:
-        """How many runs have which verdict."""
+    def count_verdicts(self) -> dict[str, Any]:
+        """Return how many runs have which verdict."""
         counts = Counter(one.verdict.verdict for one in self.runs)
         return {
             "runs": len(self.runs),
@@ -341,9 +341,9 @@ class Report:
         }
 
 
-def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
-    """Plain data for the JSON report, whichever of the values above it is."""
-    if isinstance(value, Report):
+def to_report_json(value: CheckReport | CheckedRun | Verdict | Any, version: str = "") -> Any:
+    """Return plain data for the JSON report."""
+    if isinstance(value, CheckReport):
         return {
             "schema": SCHEMA,
             "tool": {"name": "replaytool", "version": version},
@@ -351,19 +351,19 @@ def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
             "complete": value.complete,
             "failing": [word for word in WORDS if word in value.failing],
             "include_pinned": value.include_pinned,
-            "base": _plain(value.base),
-            "shard": _plain(value.shard),
-            "summary": value.summary(),
-            "blast_radius": _plain(value.blast_radius()),
-            "causes": [_plain(cause) for cause in value.causes],
-            "repaired": [one.subject.run_key for one in value.repaired()],
-            "runs": [as_json(one) for one in value.runs],
+            "base": _to_plain_data(value.base),
+            "shard": _to_plain_data(value.shard),
+            "summary": value.count_verdicts(),
+            "blast_radius": _to_plain_data(value.count_blast_radius()),
+            "causes": [_to_plain_data(cause) for cause in value.causes],
+            "repaired": [one.subject.run_key for one in value.repaired_runs()],
+            "runs": [to_report_json(one) for one in value.runs],
         }
-    if isinstance(value, Checked):
+    if isinstance(value, CheckedRun):
         return {
-            **_plain(value.subject), **as_json(value.verdict), "base": value.base, "known": value.known
+            **_to_plain_data(value.subject), **to_report_json(value.verdict), "base": value.base, "known": value.known
         }  # fmt: skip
-    plain = _plain(value)
+    plain = _to_plain_data(value)
     if isinstance(value, Verdict):
         plain.pop("steps")
         plain["seconds"] = round(value.seconds, 6)
@@ -371,17 +371,17 @@ def as_json(value: Report | Checked | Verdict | Any, version: str = "") -> Any:
 
 
 def verdict_from_json(plain: Mapping[str, Any]) -> Verdict:
-    """The verdict that `as_json` wrote; what else stands beside it is passed over."""
+    """Read a verdict that `to_report_json` wrote; other keys are ignored."""
     return msgspec.convert(dict(plain), Verdict)
 
 
-def report_from_json(plain: Mapping[str, Any]) -> Report:
-    """The report that `as_json` wrote; raises msgspec.ValidationError where it is none."""
+def report_from_json(plain: Mapping[str, Any]) -> CheckReport:
+    """Read a report that `to_report_json` wrote. Raise msgspec.ValidationError if it is none."""
     runs = [
-        Checked(msgspec.convert(one, Subject), verdict_from_json(one), one.get("base"), one.get("known", False))
+        CheckedRun(msgspec.convert(one, Subject), verdict_from_json(one), one.get("base"), one.get("known", False))
         for one in msgspec.convert(plain["runs"], list[dict[str, Any]])
     ]
-    return Report(
+    return CheckReport(
         msgspec.convert(plain["code"], CodeInfo),
         runs,
         msgspec.convert(plain["causes"], tuple[Cause, ...]),
@@ -389,10 +389,10 @@ def report_from_json(plain: Mapping[str, Any]) -> Report:
         plain["complete"],
         msgspec.convert(plain.get("failing", FAILING), frozenset[Word]),
         plain.get("include_pinned", False),
-        msgspec.convert(plain.get("base"), Base | None),
+        msgspec.convert(plain.get("base"), BaseCode | None),
         msgspec.convert(plain.get("shard"), Shard | None),
     )
 
 
-def _plain(value: Any) -> Any:
+def _to_plain_data(value: Any) -> Any:
     return msgspec.to_builtins(value, enc_hook=repr, str_keys=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 
-from replaytool.model.verdict import Report
+from replaytool.model.verdict import CheckReport
 
 RENDERERS: Mapping[str, str] = {
     "text": "replaytool.render.report.text",
@@ -38,7 +38,7 @@ _NUMBER_SIGN: Mapping[str, str] = {
 }
 
 
-def render(report: Report, name: str) -> str:
+def render(report: CheckReport, name: str) -> str:
     """The report in one of the formats."""
-    renderer: Callable[[Report], str] = importlib.import_module(RENDERERS[name]).render
+    renderer: Callable[[CheckReport], str] = importlib.import_module(RENDERERS[name]).render
     return renderer(report).replace("##[", f"{_NUMBER_SIGN[name]}#[")

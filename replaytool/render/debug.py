@@ -12,7 +12,17 @@ from replaytool.text import shortened
 
 if TYPE_CHECKING:
     from replaytool.debug.timeline import PendingItem, RecordedState
-    from replaytool.model.debug_state import Blame, Found, Frame, Issued, Moment, Part, Trouble, Value, Watched
+    from replaytool.model.debug_state import (
+        Blame,
+        BuildSplit,
+        CoroutineFrame,
+        ExpressionHit,
+        IssuedCommand,
+        ReplayedState,
+        StateValue,
+        Trouble,
+        WatchResult,
+    )
     from replaytool.model.verdict import CallSite
 
 _WIDE = 100
@@ -37,7 +47,7 @@ def recorded(row: Any, state: RecordedState) -> Iterator[str]:
         yield from _section(title, [f"{key}: {shortened(cell(value), _WIDE)}" for key, value in values.items()])
 
 
-def replayed(header: str, moment: Moment, parts: Sequence[Part]) -> Iterator[str]:
+def replayed(header: str, moment: ReplayedState, parts: Sequence[BuildSplit]) -> Iterator[str]:
     """What the code made of the run by then."""
     yield f"replayed with {header}"
     yield from _section("where builds' states part", [_part(one) for one in parts])
@@ -53,7 +63,7 @@ def replayed(header: str, moment: Moment, parts: Sequence[Part]) -> Iterator[str
         yield f"the code has not seen this event yet: it will in the task that completed at {moment.pending_until}"
 
 
-def found(answer: Found) -> Iterator[str]:
+def found(answer: ExpressionHit) -> Iterator[str]:
     """Where an expression held first."""
     if answer.event_id is None:
         yield f"{answer.expression}: holds at no step" + (f" ({answer.error})" if answer.error else "")
@@ -84,22 +94,22 @@ def blamed(answer: Blame) -> Iterator[str]:
         yield _trouble(answer.trouble)
 
 
-def watched(answer: Watched) -> Iterator[str]:
+def watched(answer: WatchResult) -> Iterator[str]:
     """An expression at every step at which it changed."""
     yield f"{answer.expression}:"
-    for step in answer.changes:
+    for step in answer.changed_steps:
         build = f" ({step.build_id})" if step.build_id else ""
         yield f"  event {step.event_id}{build}: {_short(step.value) if step.value is not None else step.error}"
     if answer.trouble is not None:
         yield _trouble(answer.trouble)
 
 
-def moment_json(header: str, moment: Moment) -> dict[str, Any]:
+def moment_json(header: str, moment: ReplayedState) -> dict[str, Any]:
     """The replayed side as `debug --json` writes it beside the recorded one."""
     main = next((one for one in moment.frames if one.kind == "main"), None)
     return {
-        "state": moment.state.plain(),
-        "locals": {key: value for line in reversed(main.lines) for key, value in line.locals.plain().items()}
+        "state": moment.state.to_plain_data(),
+        "locals": {key: value for line in reversed(main.lines) for key, value in line.locals.to_plain_data().items()}
         if main
         else {},
         "frames": [_frame_json(one) for one in moment.frames],
@@ -117,67 +127,71 @@ def moment_json(header: str, moment: Moment) -> dict[str, Any]:
     }
 
 
-def answer_json(answer: Found | Blame) -> dict[str, Any]:
+def answer_json(answer: ExpressionHit | Blame) -> dict[str, Any]:
     """An answer with its values as plain JSON."""
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     for side in ("before", "after"):
         if side in plain:
-            value: Value | None = getattr(answer, side)
-            plain[side] = None if value is None else value.plain()
+            value: StateValue | None = getattr(answer, side)
+            plain[side] = None if value is None else value.to_plain_data()
     return plain
 
 
-def watch_json(answer: Watched) -> list[dict[str, Any]]:
+def watch_json(answer: WatchResult) -> list[dict[str, Any]]:
     """Every step of a watched expression."""
     return [
         {
             "expression": answer.expression,
             "event_id": step.event_id,
             "build_id": step.build_id,
-            "value": None if step.value is None else step.value.plain(),
+            "value": None if step.value is None else step.value.to_plain_data(),
             **({"error": step.error} if step.error else {}),
         }
         for step in answer.steps
     ]
 
 
-def part_json(part: Part) -> dict[str, Any]:
+def part_json(part: BuildSplit) -> dict[str, Any]:
     """Where builds' states part."""
     changes = [
-        {"path": one.path, "before": one.before and one.before.plain(), "after": one.after and one.after.plain()}
+        {
+            "path": one.path,
+            "before": one.before and one.before.to_plain_data(),
+            "after": one.after and one.after.to_plain_data(),
+        }
         for one in part.changes
     ]
     return {**msgspec.to_builtins(part), "changes": changes, "words": part.words}
 
 
-def _frame_json(frame: Frame) -> dict[str, Any]:
+def _frame_json(frame: CoroutineFrame) -> dict[str, Any]:
     lines = [
-        {"file": one.file, "line": one.line, "function": one.function, "locals": one.locals.plain()}
+        {"file": one.file, "line": one.line, "function": one.function, "locals": one.locals.to_plain_data()}
         for one in frame.lines
     ]
     return {
         "kind": frame.kind,
         "name": frame.name,
         "call_site": msgspec.to_builtins(frame.call_site),
-        "locals": frame.locals.plain(),
+        "locals": frame.locals.to_plain_data(),
         "lines": lines,
         "begun_at": msgspec.to_builtins(frame.begun_at),
     }
 
 
-def _frame(frame: Frame) -> Iterator[str]:
+def _frame(frame: CoroutineFrame) -> Iterator[str]:
     yield f"{frame.kind} {frame.name}"
     for one in frame.lines:
         held = ", ".join(f"{item.label}={item.value.text}" for item in one.locals.items)
         yield f"  {one.file}:{one.line} in {one.function}" + (f": {shortened(held, _WIDE)}" if held else "")
 
 
-def _issued(one: Issued) -> str:
+def _issued(one: IssuedCommand) -> str:
     event = f"event {one.event_id}" if one.event_id else "not in the record"
     return f"{one.kind} {one.name}".rstrip() + f", {event}" + (f", at {_site(one.call_site)}" if one.call_site else "")
 
 
-def _part(part: Part) -> str:
+def _part(part: BuildSplit) -> str:
     since = f" (from event {part.parted_at} on)" if part.parted_at != part.event_id else ""
     return f"event {part.event_id}: {part.words}{since}"
 
@@ -192,7 +206,7 @@ def _site(site: CallSite) -> str:
     return f"{site.file}:{site.line} in {site.function}"
 
 
-def _short(value: Value | None) -> str:
+def _short(value: StateValue | None) -> str:
     return "nothing" if value is None else value.text
 
 

@@ -20,7 +20,7 @@ from replaytool.text import counted, visible
 
 if TYPE_CHECKING:
     from replaytool.model.reset_plan import ResetPlan
-    from replaytool.reset.apply import Applied, Tally
+    from replaytool.reset.apply import ApplyProgress, ApplyResult
 
 NOT_SIMULATED = "not simulated: --workflows CODE replays what is kept and tells what becomes of each workflow"
 
@@ -55,7 +55,7 @@ def tell_plan(plan: ResetPlan, output: str | None) -> None:
     for text in (*_inputs(plan), *_spending(plan), _simulated(plan)):
         click.echo(visible(text))
     if output:
-        click.echo(visible(f"plan {plan.id} written to {output}"))
+        click.echo(visible(f"plan {plan.plan_id} written to {output}"))
 
 
 def _foreseen(plan: ResetPlan) -> dict[str, list[Any]]:
@@ -117,7 +117,7 @@ def _grouped_warnings(plan: ResetPlan) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def watching(tally: Tally) -> Iterator[None]:
+def watching(tally: ApplyProgress) -> Iterator[None]:
     """Tell how far it is: a line that changes on a terminal, a line every ten seconds elsewhere."""
     over = threading.Event()
     on_terminal = sys.stderr.isatty()
@@ -141,12 +141,12 @@ def watching(tally: Tally) -> Iterator[None]:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _progress(tally: Tally) -> str:
+def _progress(tally: ApplyProgress) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
     return f"{tally.phase}: {sum(tally.states.values())} of {tally.total}" + (f" ({counts})" if counts else "")
 
 
-def tell_applied(applied: Applied, *, as_json: bool) -> None:
+def tell_applied(applied: ApplyResult, *, as_json: bool) -> None:
     """What an apply did, and what it did not."""
     tally = applied.tally
     counts = dict(sorted(tally.states.items()))

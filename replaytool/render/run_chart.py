@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from replaytool.model.run_chart import Span, Timeline
+from replaytool.model.run_chart import ChartSpan, RunChart
 from replaytool.text import shortened, visible
 
 _LABELS = 210
@@ -17,7 +17,7 @@ _KINDS = {"activity", "timer", "child", "nexus", "signal", "update"}
 _GOOD = {"Completed", "Fired", "Delivered", "Received"}
 
 
-def svg(timeline: Timeline, event_id: int | None, what: str = "") -> str:
+def svg(timeline: RunChart, event_id: int | None, what: str = "") -> str:
     """The picture, for a page whose style sheet knows its classes."""
     height = _TOP + _LANE * max(len(timeline.spans), 1) + 24
     lines = [
@@ -32,12 +32,12 @@ def svg(timeline: Timeline, event_id: int | None, what: str = "") -> str:
     return "\n".join([*lines, "</svg>"])
 
 
-def _x(timeline: Timeline, event_id: float) -> float:
+def _x(timeline: RunChart, event_id: float) -> float:
     share = (min(event_id, timeline.events + 1) - 1) / max(timeline.events, 1)
     return round(_LABELS + share * _WIDTH, 1)
 
 
-def _axis(timeline: Timeline, height: int) -> Iterator[str]:
+def _axis(timeline: RunChart, height: int) -> Iterator[str]:
     """Thin lines where the code ran, and some numbers of events."""
     for task in timeline.tasks:
         x = _x(timeline, task)
@@ -47,7 +47,7 @@ def _axis(timeline: Timeline, height: int) -> Iterator[str]:
         yield f'<text class="axis" x="{_x(timeline, event_id)}" y="{height - 6}">{event_id}</text>'
 
 
-def _lane(timeline: Timeline, span: Span, y: int) -> Iterator[str]:
+def _lane(timeline: RunChart, span: ChartSpan, y: int) -> Iterator[str]:
     begin = _x(timeline, span.opened)
     end = _x(timeline, span.closed if span.closed is not None else timeline.events + 1)
     kind = span.kind if span.kind in _KINDS else "other"
@@ -64,7 +64,7 @@ def _lane(timeline: Timeline, span: Span, y: int) -> Iterator[str]:
     )
 
 
-def _mark(timeline: Timeline, event_id: int, what: str, height: int) -> Iterator[str]:
+def _mark(timeline: RunChart, event_id: int, what: str, height: int) -> Iterator[str]:
     x = _x(timeline, event_id)
     anchor = "end" if x > _LABELS + _WIDTH / 2 else "start"
     beside = x - 6 if anchor == "end" else x + 6

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from replaytool.model.recorded_step import ABSENT, RecordedEnd, RecordedStep
-from replaytool.model.verdict import CallSite, Command, Expected, Failure, Verdict
+from replaytool.model.verdict import CallSite, Command, ExpectedEvent, Failure, Verdict
 from replaytool.replay.compare.drift import DEFAULT_POLICY, Level, find_drift
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch
 
@@ -150,16 +150,16 @@ def _fields(value: Any) -> dict[str, Any]:
     return {} if value is ABSENT else {"input": value}
 
 
-def _expected(step: RecordedStep, *, with_input: bool = True) -> Expected:
+def _expected(step: RecordedStep, *, with_input: bool = True) -> ExpectedEvent:
     """The recorded side; an input that the code's side cannot show is left out of both."""
     fields = _fields(step.input) if with_input else {}
-    return Expected(step.event_id, "StepRecorded", step.kind, step.name, fields)
+    return ExpectedEvent(step.event_id, "StepRecorded", step.kind, step.name, fields)
 
 
-def _expected_end(end: RecordedEnd, only: Mapping[str, Any] | None = None) -> Expected:
+def _expected_end(end: RecordedEnd, only: Mapping[str, Any] | None = None) -> ExpectedEvent:
     fields = {
         name: value
         for name, value in (("result", end.result), ("failure", end.failure))
         if value is not ABSENT and (only is None or name in only)
     }
-    return Expected(end.event_id, "RunEnded", end.kind, "", fields)
+    return ExpectedEvent(end.event_id, "RunEnded", end.kind, "", fields)

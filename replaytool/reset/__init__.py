@@ -1,7 +1,6 @@
-"""Reset to before a bad build: find the points, plan, apply with a ledger, verify.
+"""Reset runs to before a bad build: select, plan, apply with a ledger, verify.
 
-The way through it: `records` reads what a history says that matters here, `lines` finds the live line of runs of a
-workflow, `points` says where it could go back to, `effects` what that undoes and repeats, `traps` what a person
-should know first; `planner` puts these together without contacting anybody. `online` asks a server what it adds;
-`apply` executes a plan and `verify` compares it with what came of it.
+`planner` builds a plan from loaded histories alone, `server_checks` adds what a server knows, `apply` executes a plan
+and `verify` compares it with the result. The rules, hazards and server calls of an engine live in its own `reset/`
+folder: a new rule or hazard goes there. Nothing here writes SQL or prints.
 """

@@ -1,4 +1,4 @@
-"""Executing a plan: one reset for each item, at a bounded rate, stopped by what looks wrong, resumable anywhere."""
+"""Execute a plan: one reset for each item, at a limited rate. It stops if something looks wrong and can be resumed."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from replaytool.engines.temporal.reset.hazards import PIN_SOLVES
 from replaytool.engines.temporal.reset.server_calls import Poller, ResetClient, ResetSettings
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.errors import FINDINGS, ReplaytoolError
-from replaytool.model.reset_plan import DONE, Outcome, ResetItem, ResetPlan
-from replaytool.reset.apply_item import Steps
-from replaytool.reset.ledger_writer import Journal
-from replaytool.reset.lock import held
-from replaytool.store.ledger import Ledger, beside
+from replaytool.model.reset_plan import DONE, ItemOutcome, ResetItem, ResetPlan
+from replaytool.reset.apply_item import ItemResetter
+from replaytool.reset.ledger_writer import LedgerWriter
+from replaytool.reset.lock import hold_apply_lock
+from replaytool.store.ledger import Ledger, ledger_path_of
 
 _POLL = 0.2
 _AHEAD = 4
-"""While so many calls are under way as are allowed, more items are looked at and written down: no slot waits."""
+"""More items are checked and written to the ledger than calls may be open, so that no call slot waits for the disk."""
 _BUNDLE = 2
-"""Entries, for each call that may be under way, that are written at once without waiting for more."""
+"""For each call that may be open, this many ledger entries are written at once without waiting for more."""
 _ALIVE = timedelta(seconds=70)
-"""A worker asks again after a minute at the latest."""
+"""A worker polls again after a minute at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ApplySettings:
     """How to apply."""
 
     server: ServerOptions = field(default_factory=ServerOptions)
@@ -46,93 +46,100 @@ class Settings:
     canary_timeout: float = 300.0
     max_failures: int = 10
     allow: frozenset[str] = frozenset()
-    """Builds that may take the reset runs; any but the bad one where none are named."""
+    """Builds that may take the reset runs. If empty, all but the bad build may."""
     settle: float = 3.0
 
 
 @dataclass(slots=True)
-class Tally:
-    """How far it is; it changes while the apply runs, for whoever watches."""
+class ApplyProgress:
+    """How far the apply is. The counts change while it runs."""
 
     total: int = 0
     before: int = 0
-    """Done by an earlier call of the same command."""
+    """Items that an earlier call of the same command finished."""
     states: Counter[str] = field(default_factory=Counter)
     phase: str = "resetting"
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """What came of it."""
+class ApplyResult:
+    """The result of an apply."""
 
-    tally: Tally
-    outcomes: tuple[Outcome, ...]
+    tally: ApplyProgress
+    outcomes: tuple[ItemOutcome, ...]
     stopped: str | None = None
-    """Why it ended before the last item."""
+    """Why it stopped before the last item."""
     interrupted: bool = False
 
     @property
     def is_clean(self) -> bool:
-        """Whether every item is done."""
+        """Return whether every item is done."""
         return not self.stopped and not self.interrupted and all(one.state == DONE for one in self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A server that answered, before anything was changed: what a person confirms."""
+class ApplyPreview:
+    """What the user confirms: the server has answered, and nothing is changed yet."""
 
     server: ResetClient
     items: tuple[ResetItem, ...]
     done_before: int
     pollers: tuple[Poller, ...]
-    """Workers of the bad build that were seen a moment ago."""
+    """Workers of the bad build that polled within the last minute."""
 
 
-def taken(plan: ResetPlan, how: ResetSettings) -> tuple[ResetItem, ...]:
-    """The items that an apply resets: those in the plan, and those that only a pin kept out, where there is one."""
+def list_items_to_reset(plan: ResetPlan, how: ResetSettings) -> tuple[ResetItem, ...]:
+    """Return the items that an apply resets: those included, and those that a pin makes safe if one is given."""
     return tuple(item for item in plan.items if item.included or (how.pin and item.blocks() <= PIN_SOLVES))
 
 
-def apply(
+def apply_plan(
     path: Path,
     plan: ResetPlan,
-    settings: Settings,
-    confirmed: Callable[[Ready], bool],
-    tally: Tally | None = None,
+    settings: ApplySettings,
+    confirmed: Callable[[ApplyPreview], bool],
+    tally: ApplyProgress | None = None,
     stop: threading.Event | None = None,
-) -> Applied | None:
-    """Apply the plan, or go on with it; nothing where the person said no. Whoever sets `stop` interrupts it."""
-    ledger, tally = Ledger(beside(path)), tally or Tally()
-    with held(ledger.path.with_suffix(".lock")), asyncio.Runner() as runner:
-        before = ledger.outcomes(plan.id)
-        ready = runner.run(_ready(plan, settings, before))
+) -> ApplyResult | None:
+    """Apply the plan, or resume it; return None if the user declined. Setting `stop` interrupts it."""
+    ledger, tally = Ledger(ledger_path_of(path)), tally or ApplyProgress()
+    with hold_apply_lock(ledger.path.with_suffix(".lock")), asyncio.Runner() as runner:
+        before = ledger.read_outcomes(plan.plan_id)
+        ready = runner.run(_prepare_apply(plan, settings, before))
         tally.total, tally.before = len(ready.items), ready.done_before
-        # Asked outside of the event loop, which would keep Ctrl-C to itself.
+        # Asked outside the event loop, because the loop would swallow Ctrl-C.
         if ready.done_before < len(ready.items) and not confirmed(ready):
             return None
-        ledger.begin(plan, ready.server.target.address, _told(settings))
-        return runner.run(_applied(plan, settings, ledger, ready, before, _Run(settings, before, tally, stop)))
+        ledger.record_apply(plan, ready.server.target.address, _settings_for_ledger(settings))
+        return runner.run(
+            _reset_all_items(plan, settings, ledger, ready, before, _ApplyRun(settings, before, tally, stop))
+        )
 
 
-async def _ready(plan: ResetPlan, settings: Settings, before: dict[str, Outcome]) -> Ready:
+async def _prepare_apply(plan: ResetPlan, settings: ApplySettings, before: dict[str, ItemOutcome]) -> ApplyPreview:
     server = await ResetClient.connect_to_server(settings.server)
     _check_namespace(plan, server.target.namespace)
-    items = taken(plan, settings.how)
+    items = list_items_to_reset(plan, settings.how)
     left = [item for item in items if item.id not in before or before[item.id].state != DONE]
-    return Ready(server, items, len(items) - len(left), tuple(await bad_pollers(server, plan, left)))
+    return ApplyPreview(server, items, len(items) - len(left), tuple(await find_bad_pollers(server, plan, left)))
 
 
-async def _applied(
-    plan: ResetPlan, settings: Settings, ledger: Ledger, ready: Ready, before: dict[str, Outcome], run: _Run
-) -> Applied:
-    async with Journal(ledger, plan.id, _BUNDLE * settings.concurrency) as journal:
-        pace = _Pace(settings.rps)
+async def _reset_all_items(
+    plan: ResetPlan,
+    settings: ApplySettings,
+    ledger: Ledger,
+    ready: ApplyPreview,
+    before: dict[str, ItemOutcome],
+    run: _ApplyRun,
+) -> ApplyResult:
+    async with LedgerWriter(ledger, plan.plan_id, _BUNDLE * settings.concurrency) as journal:
+        pace = _RateLimit(settings.rps)
         gate = asyncio.Semaphore(settings.concurrency)
         how = settings.how
-        steps = Steps(
-            ready.server, plan, how, journal.write, pace, run.is_going, run.count_failure, gate, settings.settle
+        steps = ItemResetter(
+            ready.server, plan, how, journal.write_entry, pace, run.is_going, run.count_failure, gate, settings.settle
         )
-        return await run.through(ready.items, steps)
+        return await run.reset_items(ready.items, steps)
 
 
 def _check_namespace(plan: ResetPlan, namespace: str) -> None:
@@ -143,22 +150,22 @@ def _check_namespace(plan: ResetPlan, namespace: str) -> None:
         )
 
 
-def _told(settings: Settings) -> dict[str, object]:
-    """How it is applied, for the ledger: nothing about access."""
+def _settings_for_ledger(settings: ApplySettings) -> dict[str, object]:
+    """Return the settings that the ledger keeps. Credentials are not among them."""
     how = asdict(settings.how)
     return how | {"rps": settings.rps, "canary": settings.canary, "allow": sorted(settings.allow)}
 
 
-async def bad_pollers(server: ResetClient, plan: ResetPlan, items: Iterable[ResetItem]) -> list[Poller]:
-    """Workers of the bad build that would take the reset runs."""
+async def find_bad_pollers(server: ResetClient, plan: ResetPlan, items: Iterable[ResetItem]) -> list[Poller]:
+    """Return workers of the bad build that would take the reset runs."""
     queues = sorted({item.task_queue for item in items if item.task_queue}) if plan.bad_builds() else []
     now = datetime.now(UTC).replace(tzinfo=None)
     found = [poller for queue in queues for poller in await server.list_pollers(queue)]
     return [one for one in found if one.build_id in plan.bad_builds() and now - one.seen_at < _ALIVE]
 
 
-class _Pace:
-    """At most so many calls per second, evenly."""
+class _RateLimit:
+    """Limit calls to so many per second, evenly spaced."""
 
     def __init__(self, rps: float) -> None:
         self._gap = 1 / rps if rps else 0.0
@@ -171,61 +178,67 @@ class _Pace:
             await asyncio.sleep(self._next - now)
 
 
-class _Stop(Exception):
-    """No further item is begun, and why."""
+class _ApplyStopped(Exception):
+    """No further item is started; the message says why."""
 
 
-class _Run:
+class _ApplyRun:
     """One call of apply: a few items at once, in the plan's order."""
 
     def __init__(
-        self, settings: Settings, before: dict[str, Outcome], tally: Tally, stop: threading.Event | None
+        self,
+        settings: ApplySettings,
+        before: dict[str, ItemOutcome],
+        tally: ApplyProgress,
+        stop: threading.Event | None,
     ) -> None:
         self._settings = settings
         self._stop = stop or threading.Event()
         self._before = before
         self._tally = tally
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: dict[str, ItemOutcome] = {}
         self._failures = 0
         self._why: str | None = None
         self._interrupted = False
 
     def is_going(self) -> bool:
-        """Whether nothing has stopped it."""
+        """Return whether nothing has stopped it."""
         if self._why is None and self._stop.is_set():
-            self._interrupt()
+            self._mark_interrupted()
         return self._why is None
 
-    async def through(self, items: tuple[ResetItem, ...], steps: Steps) -> Applied:
-        """All items; the canaries first, where there are any."""
+    async def reset_items(self, items: tuple[ResetItem, ...], steps: ItemResetter) -> ApplyResult:
+        """Reset all items, the canaries first."""
         self._steps = steps
-        with _interrupts(self._interrupt):
+        with _catch_interrupts(self._mark_interrupted):
             canaries = items[: self._settings.canary]
             try:
                 if canaries:
-                    await self._some(canaries)
+                    await self._reset_concurrently(canaries)
                     self._tally.phase = "waiting for the canaries"
-                    await self._watch(canaries)
+                    await self._watch_canaries(canaries)
                     self._tally.phase = "resetting"
-                await self._some(items[len(canaries) :])
-            except _Stop as stop:
+                await self._reset_concurrently(items[len(canaries) :])
+            except _ApplyStopped as stop:
                 self._why = self._why or str(stop)
         outcomes = tuple(self._outcomes[item.id] for item in items if item.id in self._outcomes)
-        return Applied(self._tally, outcomes, self._why, self._interrupted)
+        return ApplyResult(self._tally, outcomes, self._why, self._interrupted)
 
-    def _interrupt(self) -> None:
+    def _mark_interrupted(self) -> None:
         self._interrupted = True
         self._why = "interrupted"
 
-    async def _some(self, items: Iterable[ResetItem]) -> None:
+    async def _reset_concurrently(self, items: Iterable[ResetItem]) -> None:
         if self._why:
-            raise _Stop(self._why)
+            raise _ApplyStopped(self._why)
         waiting = iter(items)
-        workers = [asyncio.create_task(self._worker(waiting)) for _ in range(_AHEAD * self._settings.concurrency)]
+        workers = [
+            asyncio.create_task(self._reset_from_queue(waiting)) for _ in range(_AHEAD * self._settings.concurrency)
+        ]
         try:
             await asyncio.gather(*workers)
         except BaseException:
-            # What was asked of the server is waited for, so that the ledger knows the answer.
+            # Wait for calls that are under way, so that the ledger learns the answers.
             self._why = self._why or "stopped"
             await asyncio.wait(workers, timeout=5)
             for worker in workers:
@@ -233,43 +246,45 @@ class _Run:
             await asyncio.gather(*workers, return_exceptions=True)
             raise
         if self._why:
-            raise _Stop(self._why)
+            raise _ApplyStopped(self._why)
 
-    async def _worker(self, waiting: Iterator[ResetItem]) -> None:
+    async def _reset_from_queue(self, waiting: Iterator[ResetItem]) -> None:
         for item in waiting:
             if not self.is_going():
                 return
-            outcome = await self._steps.take(item, self._before.get(item.id))
+            outcome = await self._steps.reset_item(item, self._before.get(item.id))
             self._outcomes[item.id] = outcome
             self._tally.states[outcome.state] += 1
 
     def count_failure(self) -> None:
-        """One more; too many of them stop it."""
+        """Count a failure. Too many of them stop the apply."""
         self._failures += 1
         if self._failures >= self._settings.max_failures:
             self._why = f"{self._failures} items failed, which is as many as --max-failures lets pass"
 
-    async def _watch(self, canaries: tuple[ResetItem, ...]) -> None:
-        """Wait until each canary's next task succeeded on a build that may have it."""
+    async def _watch_canaries(self, canaries: tuple[ResetItem, ...]) -> None:
+        """Wait until an allowed build has completed the next task of each canary."""
         end = time.monotonic() + self._settings.canary_timeout
         for item in canaries:
             outcome = self._outcomes.get(item.id)
             if outcome is None or outcome.new_run_id is None:
-                raise _Stop(f"canary {item.workflow_id} was not reset: {outcome.message if outcome else 'stopped'}")
-            while (trouble := await self._trouble(item, outcome.new_run_id)) is not None:
+                raise _ApplyStopped(
+                    f"canary {item.workflow_id} was not reset: {outcome.message if outcome else 'stopped'}"
+                )
+            while (trouble := await self._check_canary(item, outcome.new_run_id)) is not None:
                 if trouble:
-                    raise _Stop(f"canary {item.workflow_id}: {trouble}")
+                    raise _ApplyStopped(f"canary {item.workflow_id}: {trouble}")
                 if not self.is_going():
-                    raise _Stop(str(self._why))
+                    raise _ApplyStopped(str(self._why))
                 if time.monotonic() > end:
-                    raise _Stop(
+                    raise _ApplyStopped(
                         f"canary {item.workflow_id}: no worker completed its next task within "
                         f"{self._settings.canary_timeout:.0f} seconds"
                     )
                 await asyncio.sleep(_POLL)
 
-    async def _trouble(self, item: ResetItem, new_run: str) -> str | None:
-        """What is wrong; empty as long as nobody knows; nothing where all is well."""
+    async def _check_canary(self, item: ResetItem, new_run: str) -> str | None:
+        """Return what is wrong, "" if that is not known yet, None if all is well."""
         steps = self._steps
         task = find_first_task(await steps.server.fetch_events(item.workflow_id, new_run), item.point.event_id)
         if task is None or task.outcome == "TimedOut":
@@ -278,18 +293,18 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C lets what is under way finish; the second is Python's own."""
+def _catch_interrupts(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C finish what is under way. The second one is Python's own."""
     loop = asyncio.get_running_loop()
 
-    def first() -> None:
+    def on_first_interrupt() -> None:
         loop.remove_signal_handler(signal.SIGINT)
         stop()
 
     try:
-        loop.add_signal_handler(signal.SIGINT, first)
+        loop.add_signal_handler(signal.SIGINT, on_first_interrupt)
     except (NotImplementedError, RuntimeError, ValueError):
-        yield  # Windows, or not the main thread: Ctrl-C cancels what is under way, and the ledger says so
+        yield  # Windows, or not the main thread: Ctrl-C cancels open calls, and the ledger records that
         return
     try:
         yield
@@ -297,8 +312,8 @@ def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGINT)
 
 
-def check_age(plan: ResetPlan, known: dict[str, int]) -> None:
-    """Refuse a plan that is older than the loaded histories of its runs; `known` has their lengths by run key."""
+def refuse_outdated_plan(plan: ResetPlan, known: dict[str, int]) -> None:
+    """Refuse a plan that is older than the loaded histories; `known` has their lengths by run key."""
     grown = [item for item in plan.items if known.get(item.run_key, 0) > item.events]
     if grown:
         first = grown[0]

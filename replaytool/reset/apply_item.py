@@ -1,8 +1,8 @@
-"""The steps of one item, each of which leaves the ledger so that whoever comes next knows what may have happened.
+"""Reset one item in steps that leave the ledger readable for whoever resumes.
 
-A reset has no idempotency of its own: since server 1.31 a repeated request resets again, and a second reset of the
-same base loses what was sent to the run of the first. So before each call there is an entry, behind it another; and
-where the answer is missing, the histories are asked for the item's token before anything is called again.
+A reset is not idempotent: since server 1.31 a repeated request resets again, and a second reset of the same base loses
+what was sent to the run of the first one. So each call has a ledger entry before it and another after it. If an answer
+is lost, the histories are searched for the item's token before anything is called again.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from replaytool.model.reset_plan import (
     LOST,
     NOT_CALLED,
     REFUSED,
-    Outcome,
+    ItemOutcome,
     ResetItem,
     ResetPlan,
 )
-from replaytool.reset.planner import case, warned
+from replaytool.reset.planner import find_hazard_warnings, make_case
 
 _TRIES = 4
-Write = Callable[[Outcome], Awaitable[None]]
+Write = Callable[[ItemOutcome], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class ItemResetter:
     """What all items of an apply share."""
 
     server: ResetClient
@@ -51,99 +51,103 @@ class Steps:
     write: Write
     pace: Callable[[], Awaitable[None]]
     going: Callable[[], bool]
-    """Whether calls may still be made."""
+    """Return whether calls may still be made."""
     failed: Callable[[], None]
-    """Told of each failure at once."""
+    """Called at each failure, at once."""
     gate: asyncio.Semaphore
-    """So many calls are under way at once; what precedes and follows a call does not count, and keeps none waiting."""
+    """Limits the open calls. Ledger entries are written outside of it, so that none waits for a slot."""
     settle: float
-    """Seconds after which a call whose answer was lost has taken effect, or never will."""
+    """Seconds after which a call with a lost answer has taken effect, or never will."""
 
-    async def take(self, item: ResetItem, before: Outcome | None) -> Outcome:
-        """Bring the item to an end, from wherever an earlier process left it."""
+    async def reset_item(self, item: ResetItem, before: ItemOutcome | None) -> ItemOutcome:
+        """Bring the item to an end, from any state that an earlier process left."""
         attempt = before.attempt if before else 0
         if before is not None and before.state == DONE:
             return before
         if before is not None and before.state in (INTENDED, LOST):
-            await asyncio.sleep(self._unsettled(before))
-            if new := await self.found(item):
-                return await self._note(item, DONE, attempt, new, "found by its token")
+            await asyncio.sleep(self._seconds_until_settled(before))
+            if new := await self.find_reset_run(item):
+                return await self._write_outcome(item, DONE, attempt, new, "found by its token")
         last = attempt + _TRIES
         while attempt < last:
             attempt += 1
-            outcome = await self._tried(item, attempt)
+            outcome = await self._try_reset(item, attempt)
             if outcome is not None:
                 return outcome
-        return await self._note(item, LOST, attempt, None, "the server gave no answer, and its histories show no reset")
+        return await self._write_outcome(
+            item, LOST, attempt, None, "the server gave no answer, and its histories show no reset"
+        )
 
-    async def _tried(self, item: ResetItem, attempt: int) -> Outcome | None:
-        """One call, if the workflow still is what was planned; nothing where a call left no trace."""
+    async def _try_reset(self, item: ResetItem, attempt: int) -> ItemOutcome | None:
+        """Make one call if the workflow is still as planned; return None if the call left no trace."""
         await self.pace()
-        current = await self._newest(item)
-        if (refusal := await self._not_as_planned(item, current)) is not None:
+        current = await self._describe_newest_run(item)
+        if (refusal := await self._find_refusal(item, current)) is not None:
             state, new, message = refusal
-            return await self._note(item, state, attempt - 1, new, message)
-        await self._note(item, INTENDED, attempt)
+            return await self._write_outcome(item, state, attempt - 1, new, message)
+        await self._write_outcome(item, INTENDED, attempt)
         try:
-            new_run = await self._called(item)
+            new_run = await self._call_server(item)
         except AnswerLost:
             await asyncio.sleep(self.settle)
-            found = await self.found(item)
-            return await self._note(item, DONE, attempt, found, "found by its token") if found else None
+            found = await self.find_reset_run(item)
+            return await self._write_outcome(item, DONE, attempt, found, "found by its token") if found else None
         except ResetRefused as error:
-            return await self._note(item, FAILED, attempt, None, str(error))
+            return await self._write_outcome(item, FAILED, attempt, None, str(error))
         except ReplaytoolError as error:
-            await self._note(item, FAILED, attempt, None, error.message)
+            await self._write_outcome(item, FAILED, attempt, None, error.message)
             raise
         if new_run is None:
-            return await self._note(item, NOT_CALLED, attempt - 1, None, "the apply was stopped before the call")
-        return await self._note(item, DONE, attempt, new_run)
+            return await self._write_outcome(
+                item, NOT_CALLED, attempt - 1, None, "the apply was stopped before the call"
+            )
+        return await self._write_outcome(item, DONE, attempt, new_run)
 
-    async def _newest(self, item: ResetItem) -> RunDescription | None:
-        """A workflow has one open run at most: the planned one, if it is open. By name the server finds it sooner."""
+    async def _describe_newest_run(self, item: ResetItem) -> RunDescription | None:
+        """Describe the newest run. A workflow has at most one open run, and the server finds it faster by run id."""
         if item.status == "Running":
             named = await self.server.describe_run(item.workflow_id, item.current_run_id)
             if named is not None and named.status == "Running":
                 return named
         return await self.server.describe_run(item.workflow_id)
 
-    async def _called(self, item: ResetItem) -> str | None:
-        """The new run; nothing where it was stopped in time. The gate is held for the call, and for no entry."""
+    async def _call_server(self, item: ResetItem) -> str | None:
+        """Return the new run's id, or None if the apply was stopped before the call. Only the call holds the gate."""
         async with self.gate:
             if not self.going():
                 return None
-            token = self.plan.token(item)
+            token = self.plan.reset_token(item)
             return await self.server.reset_run(item.workflow_id, item.run_id, item.point.event_id, token, self.how)
 
-    async def _not_as_planned(
+    async def _find_refusal(
         self, item: ResetItem, current: RunDescription | None
     ) -> tuple[str, str | None, str] | None:
         if current is None:
             return FAILED, None, "the server does not have this workflow any longer"
         if current.run_id != item.current_run_id:
-            if new := await self.found(item, current):
+            if new := await self.find_reset_run(item, current):
                 return DONE, new, "found by its token"
             text = f"its newest run is {current.run_id}, and was {item.current_run_id}: it went on or was reset since"
             return REFUSED, None, text
-        if current.events > item.current_events and (trap := await self.new_trap(item)):
+        if current.events > item.current_events and (trap := await self.find_new_hazard(item)):
             return REFUSED, None, f"it went on since the plan was made, and now {trap}"
         return None
 
-    async def new_trap(self, item: ResetItem) -> str | None:
-        """What blocks the reset now and did not when it was planned: the history as it is now, read again."""
+    async def find_new_hazard(self, item: ResetItem) -> str | None:
+        """Return what blocks the reset now and did not when it was planned, by the history as it is now."""
         ids = [item.run_id, *item.undone_runs]
         runs = tuple([await self.server.fetch_run_facts(item.workflow_id, run_id) for run_id in ids])
         rule = ResetRule("build", str(self.plan.rule["build"])) if "build" in self.plan.rule else ResetRule("event")
-        again = case(rule, RunChain(runs), runs[0], item.point)
+        again = make_case(rule, RunChain(runs), runs[0], item.point)
         known = {warning.message for warning in item.warnings if warning.level == BLOCK}
         children: dict[str, tuple[str | None, str]] = {
             child.workflow_id: (None, child.state) for child in item.children_again
         }
-        found = [one for one in warned(again.with_children(children)) if one.level == BLOCK]
+        found = [one for one in find_hazard_warnings(again.with_children(children)) if one.level == BLOCK]
         return next((one.message for one in found if one.message not in known), None)
 
-    async def found(self, item: ResetItem, current: RunDescription | None = None) -> str | None:
-        """The run that our reset of this item made, if there is one."""
+    async def find_reset_run(self, item: ResetItem, current: RunDescription | None = None) -> str | None:
+        """Return the id of the run that our reset of this item made, if it exists."""
         current = current or await self.server.describe_run(item.workflow_id)
         base = await self.server.describe_run(item.workflow_id, item.run_id)
         candidates = (base.reset_run_id if base else None, current.run_id if current else None)
@@ -151,24 +155,24 @@ class Steps:
             if run_id is None or run_id == item.run_id:
                 continue
             event = await self.server.fetch_event(item.workflow_id, run_id, item.point.event_id)
-            if has_reset_token(event, self.plan.token(item)):
+            if has_reset_token(event, self.plan.reset_token(item)):
                 return run_id
         return None
 
-    def _unsettled(self, before: Outcome) -> float:
-        """How long to wait until nothing of an earlier call can be under way."""
+    def _seconds_until_settled(self, before: ItemOutcome) -> float:
+        """Return how long an earlier call may still take effect."""
         if before.at is None:
             return self.settle
         age = (datetime.now(UTC) - datetime.fromisoformat(before.at)).total_seconds()
         return min(max(0.0, self.settle - age), self.settle)
 
-    async def _note(
+    async def _write_outcome(
         self, item: ResetItem, state: str, attempt: int, new_run: str | None = None, message: str | None = None
-    ) -> Outcome:
+    ) -> ItemOutcome:
         if state in (FAILED, REFUSED, LOST):
-            self.failed()  # before the entry is written, so that no other call begins meanwhile
+            self.failed()  # before the entry is written, so that no other call starts meanwhile
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         place = (item.id, item.workflow_id, item.run_id, item.point.event_id)
-        entry = Outcome(*place, state, attempt, new_run, message, at)
+        entry = ItemOutcome(*place, state, attempt, new_run, message, at)
         await self.write(entry)
         return entry

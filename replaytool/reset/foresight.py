@@ -1,4 +1,4 @@
-"""What a simulation says in a plan, and what it warns of."""
+"""The simulation in a plan, and what it warns of."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _TELLS = (
 _NO_BEGINNING = ("diverged", "failed", "crashed")
 
 
-def as_planned(found: Simulation) -> dict[str, Any]:
-    """What a plan keeps of it: all that is the same whoever simulates it, and when."""
+def plan_fields_of(found: Simulation) -> dict[str, Any]:
+    """Return what a plan keeps of a simulation: the parts that do not depend on who simulates it and when."""
     return {name: getattr(found, name) for name in _TELLS}
 
 
-def warnings_of(found: Simulation, repeats: Mapping[str, int]) -> Iterator[PlanWarning]:
-    """One for each thing that a person should know before the reset; given what ran behind the point by the record."""
+def warn_of_simulation(found: Simulation, repeats: Mapping[str, int]) -> Iterator[PlanWarning]:
+    """Yield warnings about a simulated reset. `repeats` are the activities that ran after the point."""
     if found.prefix_verdict in _NO_BEGINNING:
         text = f"the kept part does not replay with the named code ({found.prefix_verdict}): {found.prefix_reason}"
         yield PlanWarning("prefix-does-not-replay", BLOCK, text)

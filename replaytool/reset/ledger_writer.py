@@ -1,7 +1,7 @@
-"""The ledger beside the event loop: entries of all that goes on at once are written together.
+"""Write ledger entries outside the event loop, many in one transaction.
 
-A thread writes, one bundle at a time: an entry is safe only when the disk says so, and calls to the server go on
-meanwhile. What comes while a bundle is being written is the next bundle.
+A thread writes one bundle at a time, because an entry is safe only when the disk says so. Calls to the server go on
+meanwhile. Entries that arrive while a bundle is written form the next bundle.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
-from replaytool.model.reset_plan import Outcome
+from replaytool.model.reset_plan import ItemOutcome
 from replaytool.store.ledger import Ledger
 
 _TOGETHER = 0.05
-"""A transaction costs much more than an entry: for so long others may join, unless enough are there before."""
+"""Seconds to wait for more entries, since a transaction costs much more than an entry."""
 _IDLE = 0.5
 _HOLD = 4.0
 _GAP = 0.03
-"""After some seconds of holding the file it is let go for so long, for whoever waits to read."""
+"""Seconds for which the file is released now and then, so that others can read it."""
 
 
-class Journal:
-    """Writes entries; each is safe when `write` returns."""
+class LedgerWriter:
+    """Writes entries. Each is on disk when `write_entry` returns."""
 
     def __init__(self, ledger: Ledger, plan_id: str, enough: int = 1) -> None:
         self._ledger = ledger
         self._plan_id = plan_id
         self._enough = enough
         self._full = asyncio.Event()
-        self._waiting: list[tuple[Outcome, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[ItemOutcome, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._held_since: float | None = None
         self._thread = ThreadPoolExecutor(1, "replaytool-ledger")
 
-    async def __aenter__(self) -> Journal:
+    async def __aenter__(self) -> LedgerWriter:
         return self
 
     async def __aexit__(
@@ -45,10 +45,10 @@ class Journal:
     ) -> None:
         if self._writing is not None:
             await asyncio.shield(self._writing)
-        self._release()
+        self._release_ledger()
         self._thread.shutdown()
 
-    async def write(self, entry: Outcome) -> None:
+    async def write_entry(self, entry: ItemOutcome) -> None:
         """Return when the entry would survive the end of this process."""
         loop = asyncio.get_running_loop()
         written: asyncio.Future[None] = loop.create_future()
@@ -56,59 +56,59 @@ class Journal:
         if len(self._waiting) >= self._enough:
             self._full.set()
         if self._writing is None:
-            self._writing = loop.create_task(self._write_all())
+            self._writing = loop.create_task(self._write_bundles())
         await written
 
-    async def _write_all(self) -> None:
-        """Bundle by bundle, until nothing waits."""
+    async def _write_bundles(self) -> None:
+        """Write bundles until no entry waits."""
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                await self._gathered()
+                await self._wait_for_bundle()
                 bundle, self._waiting = self._waiting, []
                 self._full.clear()
                 self._held_since = self._held_since or time.monotonic()
-                failure = await loop.run_in_executor(self._thread, self._written, [entry for entry, _ in bundle])
+                failure = await loop.run_in_executor(self._thread, self._write_bundle, [entry for entry, _ in bundle])
                 for _, written in bundle:
-                    _tell(written, failure)
+                    _resolve_future(written, failure)
         finally:
             self._writing = None
-            self._await_more(loop)
+            self._schedule_release(loop)
 
-    def _written(self, entries: list[Outcome]) -> Exception | None:
+    def _write_bundle(self, entries: list[ItemOutcome]) -> Exception | None:
         try:
-            self._ledger.write(self._plan_id, entries)
+            self._ledger.write_entries(self._plan_id, entries)
         except Exception as error:
             return error
         return None
 
-    async def _gathered(self) -> None:
+    async def _wait_for_bundle(self) -> None:
         """Return when a bundle is worth writing."""
         if self._held_since is not None and time.monotonic() - self._held_since > _HOLD:
-            self._release()
+            self._release_ledger()
             await asyncio.sleep(_GAP)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TOGETHER):
                 await self._full.wait()
 
-    def _await_more(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _schedule_release(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._idle is not None:
             self._idle.cancel()
         self._idle = loop.call_later(_IDLE, self._release_if_idle)
 
     def _release_if_idle(self) -> None:
         if self._writing is None:
-            self._release()
+            self._release_ledger()
 
-    def _release(self) -> None:
-        """Only ever between two bundles."""
+    def _release_ledger(self) -> None:
+        """Release the file. Call it only between two bundles."""
         if self._idle is not None:
             self._idle.cancel()
         self._held_since = None
-        self._ledger.release()
+        self._ledger.release_file()
 
 
-def _tell(written: asyncio.Future[None], failure: Exception | None) -> None:
+def _resolve_future(written: asyncio.Future[None], failure: Exception | None) -> None:
     if written.done():
         return
     if failure is None:

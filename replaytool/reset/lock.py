@@ -1,4 +1,4 @@
-"""Who may apply a plan: one process at a time, and whoever comes second is told who it is."""
+"""A lock on a plan: one process applies it at a time, and the second one is told who that is."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from replaytool.text import visible
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the lock; the system lets go of it when the process ends, however it ends."""
+def hold_apply_lock(path: Path) -> Iterator[None]:
+    """Hold the lock. The operating system releases it when the process ends."""
     try:
         handle: BinaryIO = path.open("a+b")
     except OSError as error:
         raise ReplaytoolError(f"cannot write {path}: {error.strerror}", "the ledger stands beside the plan") from error
     with handle:
-        if not _locked(handle):
+        if not _try_lock(handle):
             raise ReplaytoolError(
-                f"this plan is being applied already: {_holder(path)}",
+                f"this plan is being applied already: {_describe_lock_holder(path)}",
                 "`replaytool reset status` tells how far it is; what it leaves can be applied afterwards",
                 FINDINGS,
             )
@@ -37,7 +37,7 @@ def held(path: Path) -> Iterator[None]:
         yield
 
 
-def _holder(path: Path) -> str:
+def _describe_lock_holder(path: Path) -> str:
     try:
         found = json.loads(path.read_bytes())
         return visible(f"process {found['process']} on {found['host']}, since {found['since']}")
@@ -48,9 +48,9 @@ def _holder(path: Path) -> str:
 if sys.platform == "win32":
     import msvcrt
 
-    def _locked(handle: BinaryIO) -> bool:
+    def _try_lock(handle: BinaryIO) -> bool:
         try:
-            handle.seek(1 << 20)  # behind the text, which others read
+            handle.seek(1 << 20)  # after the text, which others read
             msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
@@ -59,7 +59,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _locked(handle: BinaryIO) -> bool:
+    def _try_lock(handle: BinaryIO) -> bool:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,4 +1,4 @@
-"""Which workflows a plan is about, and all that is loaded of them."""
+"""Which workflows a plan is about, and their loaded runs."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from replaytool.model.history import Event
 from replaytool.store import Store
 
 _AT_ONCE = 400
-# These say nothing that a reset depends on, and need not be parsed.
+# A reset depends on nothing in these events, so they are not parsed.
 _SILENT = ("WorkflowTaskScheduled", "WorkflowTaskStarted", "WorkflowTaskTimedOut", "TimerStarted", "TimerFired")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What a person chose."""
+class RunSelection:
+    """What the user selected."""
 
     build: str | None = None
     where: str | None = None
     ids: tuple[str, ...] | None = None
-    """Workflow ids, run ids or run keys; None where none were given."""
+    """Workflow ids, run ids or run keys; None if none were given."""
     skip: tuple[str, ...] = ()
     namespace: str | None = None
     only: frozenset[str] | None = None
-    """Keys of the runs that something else than the store has found; None where nothing was asked."""
+    """Run keys that a replay has found; None if none was asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The runs of the workflows that were chosen."""
+class SelectedRuns:
+    """The runs of the selected workflows."""
 
     namespace: str | None
     records: tuple[RunFacts, ...]
     matched: frozenset[str]
-    """Keys of the runs that fulfil the choice themselves; the others are there because of their workflow."""
+    """Keys of the runs that match the selection. The other runs belong to the same workflows."""
     named: frozenset[str]
     """Keys of runs that were named by run id or key."""
     unknown: tuple[str, ...]
-    """Ids for which nothing is loaded."""
+    """Ids that no loaded run has."""
     nameless: tuple[Any, ...]
-    """Rows of runs that fulfil the choice, and whose record does not say which workflow they are of."""
+    """Rows of matching runs whose record does not name their workflow."""
 
 
-def chosen(store: Store, choice: Choice) -> Chosen:
-    """All runs of all workflows of which one run fulfils the choice."""
-    rows = _matching(store, choice)
-    unknown = _unknown(rows, choice.ids or ())
+def select_runs(store: Store, choice: RunSelection) -> SelectedRuns:
+    """Return all runs of each workflow that has a matching run."""
+    rows = _find_matching_rows(store, choice)
+    unknown = _ids_without_row(rows, choice.ids or ())
     known = [row for row in rows if row["workflow_id"] and row["run_id"]]
     nameless = tuple(row for row in rows if not (row["workflow_id"] and row["run_id"]))
-    whole = _whole_workflows(store, known)
-    return Chosen(
-        namespace=choice.namespace or _only_namespace(known),
-        records=tuple(_records(store, whole)),
+    whole = _add_other_runs(store, known)
+    return SelectedRuns(
+        namespace=choice.namespace or _single_namespace(known),
+        records=tuple(_read_records(store, whole)),
         matched=frozenset(row["run_key"] for row in known),
         named=frozenset(row["run_key"] for row in known if {row["run_key"], row["run_id"]} & set(choice.ids or ())),
         unknown=unknown,
@@ -64,12 +64,12 @@ def chosen(store: Store, choice: Choice) -> Chosen:
     )
 
 
-def not_loaded(store: Store, ids: Sequence[str]) -> tuple[str, ...]:
-    """Which of these are the id of nothing that is loaded."""
-    return _unknown(_matching(store, Choice(ids=tuple(ids))), ids)
+def find_unknown_ids(store: Store, ids: Sequence[str]) -> tuple[str, ...]:
+    """Return which of these ids no loaded run has."""
+    return _ids_without_row(_find_matching_rows(store, RunSelection(ids=tuple(ids))), ids)
 
 
-def _matching(store: Store, choice: Choice) -> list[dict[str, Any]]:
+def _find_matching_rows(store: Store, choice: RunSelection) -> list[dict[str, Any]]:
     conditions, parameters = ["engine = 'temporal'"], []
     if choice.build is not None:
         conditions.append("run_key IN (SELECT run_key FROM events WHERE build_id = ?)")
@@ -87,15 +87,15 @@ def _matching(store: Store, choice: Choice) -> list[dict[str, Any]]:
         parameters.append(sorted(choice.only))  # type: ignore[arg-type]
     if choice.where:
         conditions.append(f"({choice.where}\n)")
-    return [row.values for row in store.runs(" AND ".join(conditions), parameters)]
+    return [row.values for row in store.list_runs(" AND ".join(conditions), parameters)]
 
 
-def _unknown(rows: Sequence[dict[str, Any]], ids: Sequence[str]) -> tuple[str, ...]:
+def _ids_without_row(rows: Sequence[dict[str, Any]], ids: Sequence[str]) -> tuple[str, ...]:
     found = {row[name] for row in rows for name in ("run_key", "workflow_id", "run_id")}
     return tuple(one for one in dict.fromkeys(ids) if one not in found)
 
 
-def _only_namespace(rows: Sequence[dict[str, Any]]) -> str | None:
+def _single_namespace(rows: Sequence[dict[str, Any]]) -> str | None:
     found = sorted({row["namespace"] for row in rows if row["namespace"]})
     if len(found) > 1:
         raise ReplaytoolError(
@@ -104,42 +104,44 @@ def _only_namespace(rows: Sequence[dict[str, Any]]) -> str | None:
     return found[0] if found else None
 
 
-def _whole_workflows(store: Store, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every run of these workflows: what was continued as new or reset decides which of them is the base."""
+def _add_other_runs(store: Store, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return every run of these workflows: continue-as-new and resets decide which of them is the base."""
     ids = sorted({row["workflow_id"] for row in rows})
     spaces = {row["namespace"] for row in rows} | {None}
-    found = store.runs("engine = 'temporal' AND run_id IS NOT NULL AND list_contains(?, workflow_id)", [ids])
+    found = store.list_runs("engine = 'temporal' AND run_id IS NOT NULL AND list_contains(?, workflow_id)", [ids])
     return [row.values for row in found if row.namespace in spaces]
 
 
-def _records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[RunFacts]:
+def _read_records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[RunFacts]:
     by_key = {row["run_key"]: row for row in rows}
-    problems = _problems(store)
+    problems = _problem_codes_by_run(store)
     silent = ", ".join(f"'{name}'" for name in _SILENT)
     ordered = sorted(by_key)
     for keys in (ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)):
-        found = store.query(
+        found = store.query_rows(
             "SELECT run_key, event_id, event_type, strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, build_id, "
             f"CASE WHEN event_type NOT IN ({silent}) THEN CAST(raw AS VARCHAR) ELSE '{{}}' END AS raw "
             "FROM events WHERE run_key IN (SELECT unnest(?)) ORDER BY run_key, event_id",
             [keys],
         )
         for key, events in groupby(found, lambda one: str(one["run_key"])):
-            yield read_run_facts(by_key[key], map(_event, events), problems.get(key, ()))
+            yield read_run_facts(by_key[key], map(_event_from_row, events), problems.get(key, ()))
 
 
-def _event(row: dict[str, Any]) -> Event:
+def _event_from_row(row: dict[str, Any]) -> Event:
     return Event(row["event_id"], row["event_type"], row["at"], row["build_id"], row["raw"].encode())
 
 
-def _problems(store: Store) -> dict[str, tuple[str, ...]]:
-    found = store.query("SELECT run_key, list(DISTINCT code ORDER BY code) AS codes FROM problems GROUP BY run_key")
+def _problem_codes_by_run(store: Store) -> dict[str, tuple[str, ...]]:
+    found = store.query_rows(
+        "SELECT run_key, list(DISTINCT code ORDER BY code) AS codes FROM problems GROUP BY run_key"
+    )
     return {row["run_key"]: tuple(row["codes"]) for row in found}
 
 
-def known_children(store: Store, workflow_ids: Sequence[str]) -> dict[str, tuple[str | None, str]]:
-    """Run id and status of the newest loaded run of each workflow id."""
-    found = store.query(
+def find_loaded_children(store: Store, workflow_ids: Sequence[str]) -> dict[str, tuple[str | None, str]]:
+    """Return run id and status of the newest loaded run of each workflow id."""
+    found = store.query_rows(
         "SELECT workflow_id, arg_max(run_id, started_at) AS run_id, arg_max(status, started_at) AS status FROM runs "
         "WHERE list_contains(?, workflow_id) GROUP BY workflow_id",
         [list(workflow_ids)],
@@ -147,8 +149,8 @@ def known_children(store: Store, workflow_ids: Sequence[str]) -> dict[str, tuple
     return {row["workflow_id"]: (row["run_id"], row["status"]) for row in found}
 
 
-def nothing_chosen() -> ReplaytoolError:
-    """What to say where no run fulfils the choice."""
+def nothing_selected_error() -> ReplaytoolError:
+    """Return the error for a selection without runs."""
     return ReplaytoolError(
         "no loaded run fulfils the choice",
         "`replaytool builds` and `replaytool runs` list what is loaded; `replaytool pull` fetches more",

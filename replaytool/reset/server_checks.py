@@ -1,4 +1,4 @@
-"""What a server adds to a plan: its own reset points, what has happened since, and who waits for the workflows."""
+"""What a server adds to a plan: its own reset points, later events, and the workers that poll."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from replaytool.engines.temporal.reset.run_facts import RunFacts
 from replaytool.engines.temporal.reset.server_calls import ResetClient, RunDescription, ServerPoint
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.errors import ReplaytoolError
-from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning, Point, ResetPlan
-from replaytool.reset.apply import bad_pollers
-from replaytool.reset.planner import Draft, finished, with_children
+from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning, ResetPlan, ResetPoint
+from replaytool.reset.apply import find_bad_pollers
+from replaytool.reset.planner import PlanDraft, add_known_children, finish_plan
 
 _AT_ONCE = 20
 _MOST_POINTS = 20
@@ -24,19 +24,23 @@ _SOON = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ServerAnswers:
     """The server's answers about one item."""
 
     base: RunDescription | None
     current: RunDescription | None
 
 
-def planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft], Draft] = lambda made: made) -> ResetPlan:
-    """The plan with the server's answers in it; what is foreseen hangs on how the children stand there."""
-    return asyncio.run(_planned(made, options, foresee))
+def plan_with_server(
+    made: PlanDraft, options: ServerOptions, foresee: Callable[[PlanDraft], PlanDraft] = lambda made: made
+) -> ResetPlan:
+    """Return the plan with the server's answers. The simulation runs after them, as it depends on the children."""
+    return asyncio.run(_plan_with_server(made, options, foresee))
 
 
-async def _planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft], Draft]) -> ResetPlan:
+async def _plan_with_server(
+    made: PlanDraft, options: ServerOptions, foresee: Callable[[PlanDraft], PlanDraft]
+) -> ResetPlan:
     server = await ResetClient.connect_to_server(options)
     namespace = server.target.namespace
     if made.namespace not in (None, namespace):
@@ -45,15 +49,15 @@ async def _planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft
             f"give --namespace {made.namespace}",
         )
     made = replace(made, namespace=namespace)
-    answers = await _asked(server, made)
-    made = await asyncio.to_thread(foresee, with_children(made, await _children(server, made)))
+    answers = await _ask_about_items(server, made)
+    made = await asyncio.to_thread(foresee, add_known_children(made, await _ask_about_children(server, made)))
     retention = await server.fetch_retention()
-    plan = finished(
+    plan = finish_plan(
         made,
-        lambda case: [*_warned(case, answers[case.base.run_key], retention)],
-        lambda case: shown(case, answers[case.base.run_key]),
+        lambda case: [*_server_warnings(case, answers[case.base.run_key], retention)],
+        lambda case: server_facts_of(case, answers[case.base.run_key]),
     )
-    alive = await bad_pollers(server, plan, plan.items)
+    alive = await find_bad_pollers(server, plan, plan.items)
     if not alive:
         return plan
     queues = sorted({one.task_queue for one in alive})
@@ -62,49 +66,49 @@ async def _planned(made: Draft, options: ServerOptions, foresee: Callable[[Draft
         "within the last minute: stop them, or they may take the reset runs"
     )
     warning = PlanWarning("bad-poller-alive", WARN, text)
-    return finished(
+    return finish_plan(
         made,
         lambda case: [
-            *_warned(case, answers[case.base.run_key], retention),
+            *_server_warnings(case, answers[case.base.run_key], retention),
             *([warning] if case.base.task_queue in queues else []),
         ],
-        lambda case: shown(case, answers[case.base.run_key]),
+        lambda case: server_facts_of(case, answers[case.base.run_key]),
         [warning],
     )
 
 
-async def _asked(server: ResetClient, made: Draft) -> dict[str, Asked]:
-    async def ask(case: HazardCase) -> tuple[str, Asked]:
+async def _ask_about_items(server: ResetClient, made: PlanDraft) -> dict[str, ServerAnswers]:
+    async def describe_item(case: HazardCase) -> tuple[str, ServerAnswers]:
         workflow_id, run_id = case.base.workflow_id or "", case.base.run_id or ""
         base = await server.describe_run(workflow_id, run_id)
-        return case.base.run_key, Asked(base, await server.describe_run(workflow_id))
+        return case.base.run_key, ServerAnswers(base, await server.describe_run(workflow_id))
 
-    return dict(await _gathered(ask, made.cases))
+    return dict(await _ask_concurrently(describe_item, made.cases))
 
 
-async def _children(server: ResetClient, made: Draft) -> dict[str, tuple[str | None, str]]:
-    """How the children stand now that would be started again; what the server has forgotten stays as it is loaded."""
+async def _ask_about_children(server: ResetClient, made: PlanDraft) -> dict[str, tuple[str | None, str]]:
+    """Return the state of the children that would start again. Deleted children keep their loaded state."""
 
-    async def ask(workflow_id: str) -> tuple[str, RunDescription | None]:
+    async def describe_child(workflow_id: str) -> tuple[str, RunDescription | None]:
         return workflow_id, await server.describe_run(workflow_id)
 
     ids = sorted({child.workflow_id for case in made.cases for child in case.effects.children_again})
-    found = {name: (one.run_id, one.status) for name, one in await _gathered(ask, ids) if one}
+    found = {name: (one.run_id, one.status) for name, one in await _ask_concurrently(describe_child, ids) if one}
     known = dict(made.cases[0].children) if made.cases else {}
     return known | found
 
 
-async def _gathered(ask: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+async def _ask_concurrently(ask: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(item: Any) -> Any:
+    async def ask_when_free(item: Any) -> Any:
         async with gate:
             return await ask(item)
 
-    return list(await asyncio.gather(*(one(item) for item in items)))
+    return list(await asyncio.gather(*(ask_when_free(item) for item in items)))
 
 
-def _warned(case: HazardCase, asked: Asked, retention: timedelta | None) -> Iterable[PlanWarning]:
+def _server_warnings(case: HazardCase, asked: ServerAnswers, retention: timedelta | None) -> Iterable[PlanWarning]:
     if asked.base is None or asked.current is None:
         yield PlanWarning("gone", BLOCK, "the server does not have this run any longer: it is past its retention")
         return
@@ -116,10 +120,10 @@ def _warned(case: HazardCase, asked: Asked, retention: timedelta | None) -> Iter
     elif asked.current.events > newest.last_event_id:
         more = asked.current.events - newest.last_event_id
         yield PlanWarning("grown", WARN, f"{more} events have come since it was loaded: pull it and plan again")
-    yield from _ending(asked.base, retention)
+    yield from _warn_of_retention(asked.base, retention)
 
 
-def _ending(base: RunDescription, retention: timedelta | None) -> Iterable[PlanWarning]:
+def _warn_of_retention(base: RunDescription, retention: timedelta | None) -> Iterable[PlanWarning]:
     if retention is None or base.closed_at is None:
         return
     left = base.closed_at + retention - datetime.now(UTC).replace(tzinfo=None)
@@ -129,8 +133,8 @@ def _ending(base: RunDescription, retention: timedelta | None) -> Iterable[PlanW
         yield PlanWarning("retention", level, f"the server deletes its base run in about {hours:.0f} hours")
 
 
-def shown(case: HazardCase, asked: Asked) -> dict[str, Any]:
-    """What the server says, beside what the history says, and why these differ."""
+def server_facts_of(case: HazardCase, asked: ServerAnswers) -> dict[str, Any]:
+    """Return the server's reset point and why it differs from the plan's."""
     points = asked.current.points if asked.current else ()
     mine = case.point.build_id if case.rule.kind != "build" else case.rule.value
     theirs = next((one for one in points if one.build_id == mine), None)
@@ -140,16 +144,16 @@ def shown(case: HazardCase, asked: Asked) -> dict[str, Any]:
         "point": None
         if theirs is None
         else {"build_id": theirs.build_id, "run_id": theirs.run_id, "event_id": theirs.event_id},
-        "differs": difference(case, theirs, len(points)),
+        "differs": explain_server_point(case, theirs, len(points)),
     }
 
 
-def difference(case: HazardCase, theirs: ServerPoint | None, count: int) -> str | None:
-    """Why the server would go somewhere else, or nowhere."""
+def explain_server_point(case: HazardCase, theirs: ServerPoint | None, count: int) -> str | None:
+    """Return why the server would reset to another event, or to none."""
     if case.rule.kind != "build":
         return "the server knows points by build only"
     if theirs is None:
-        return _missing(case, count)
+        return _explain_missing_point(case, count)
     if (theirs.run_id, theirs.event_id) == (case.base.run_id, case.point.event_id):
         return None if theirs.resettable else "the server refuses it: something was pending then; by event id it goes"
     if case.rule.ordinal > 1:
@@ -160,7 +164,7 @@ def difference(case: HazardCase, theirs: ServerPoint | None, count: int) -> str 
     return f"the server has run {theirs.run_id}, event {theirs.event_id}"
 
 
-def _missing(case: HazardCase, count: int) -> str:
+def _explain_missing_point(case: HazardCase, count: int) -> str:
     tasks = [task for task, _ in list_build_entries(case.base) if task.build_id == case.rule.value]
     if not tasks:
         return "the server does not look at which build ran an activity"
@@ -169,22 +173,24 @@ def _missing(case: HazardCase, count: int) -> str:
     return "the server does not have this point any longer"
 
 
-def server_points(record: RunFacts, options: ServerOptions) -> list[Point]:
-    """The server's own points of this run, each with what sets it apart."""
-    return asyncio.run(_server_points(record, options))
+def list_server_points(record: RunFacts, options: ServerOptions) -> list[ResetPoint]:
+    """Return the server's own reset points of this run, each with a comment."""
+    return asyncio.run(_list_server_points(record, options))
 
 
-async def _server_points(record: RunFacts, options: ServerOptions) -> list[Point]:
+async def _list_server_points(record: RunFacts, options: ServerOptions) -> list[ResetPoint]:
     server = await ResetClient.connect_to_server(options)
     found = await server.describe_run(record.workflow_id or "", record.run_id or "")
     ours = {(task.build_id, task.event_id) for task, ordinal in list_build_entries(record) if ordinal == 1}
     return [
-        Point(one.event_id, one.build_id, _about(one, (one.build_id, one.event_id) in ours, record.run_id))
+        ResetPoint(
+            one.event_id, one.build_id, _describe_server_point(one, (one.build_id, one.event_id) in ours, record.run_id)
+        )
         for one in (found.points if found else ())
     ]
 
 
-def _about(point: ServerPoint, is_ours: bool, run_id: str | None) -> str:
+def _describe_server_point(point: ServerPoint, is_ours: bool, run_id: str | None) -> str:
     if point.run_id != run_id:
         return f"in earlier run {point.run_id}, expires {point.expires_at}"
     text = "the same as the history's" if is_ours else "not the first task of this build in the history"

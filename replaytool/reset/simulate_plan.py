@@ -1,4 +1,4 @@
-"""What becomes of the workflows of a plan with the right code, each of them simulated in a child of the pool."""
+"""Simulate the workflows of a plan with the right code, each in a child process."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from replaytool.engines import CodeSpec, Options
 from replaytool.engines.temporal.reset.hazards import HazardCase
 from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, SimulationRequest
 from replaytool.model.reset_plan import ResetPlan
-from replaytool.reset.planner import Draft
+from replaytool.reset.planner import PlanDraft
 from replaytool.store import RunRow, Store
-from replaytool.store.read_histories import Histories
+from replaytool.store.read_histories import HistoryReader
 from replaytool.workers.pool import JobAnswers, WorkerLimits, WorkItem, run_job
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """With which code, and how."""
+class PlanSimulationRequest:
+    """With which code to simulate, and how."""
 
     spec: CodeSpec
     options: Options = field(default_factory=Options)
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     queries: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    """What the resets will be told not to bring back."""
+    """What the resets will not re-apply."""
 
 
 Progress = Callable[[str], None]
 
 
-def with_outlook(
+def simulate_draft(
     store: Store,
-    made: Draft,
-    wanted: Wanted,
+    made: PlanDraft,
+    wanted: PlanSimulationRequest,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
-) -> Draft:
-    """The draft with what becomes of each of its cases; of those that were through when somebody set `stop`."""
-    asks = {case.base.run_key: _asked(case, wanted) for case in made.cases}
+) -> PlanDraft:
+    """Return the draft with a simulation of each case; after `stop`, of those that were finished."""
+    asks = {case.base.run_key: _question_of_case(case, wanted) for case in made.cases}
     chains = {case.base.run_key: (case.base.run_key, *(run.run_key for run in case.later)) for case in made.cases}
     done = simulate_all(store, asks, chains, wanted, progress, stop)
     code: dict[str, object] = {
@@ -53,17 +53,19 @@ def with_outlook(
     return replace(made, outlook=done.found, code=code)
 
 
-def _asked(case: HazardCase, wanted: Wanted) -> SimulationRequest:
+def _question_of_case(case: HazardCase, wanted: PlanSimulationRequest) -> SimulationRequest:
     statuses = {workflow_id: status for workflow_id, (_, status) in case.children.items()}
     return SimulationRequest(
         case.point.event_id, True, wanted.queries, wanted.exclude, statuses, tuple(sorted(case.bad))
     )
 
 
-def of_plan(store: Store, plan: ResetPlan, wanted: Wanted, progress: Progress | None = None) -> dict[str, Simulation]:
-    """The same for a plan that was written already, by the ids of its items; what is not loaded is left out."""
+def simulate_plan(
+    store: Store, plan: ResetPlan, wanted: PlanSimulationRequest, progress: Progress | None = None
+) -> dict[str, Simulation]:
+    """Simulate a plan that was written before; return results by item id. Runs that are not loaded are left out."""
     ids = sorted({run_id for item in plan.items for run_id in (item.run_id, *item.undone_runs)})
-    keys = {row.run_id: row.run_key for row in store.runs("list_contains(?, run_id)", [ids])}
+    keys = {row.run_id: row.run_key for row in store.list_runs("list_contains(?, run_id)", [ids])}
     items = [item for item in plan.items if all(one in keys for one in (item.run_id, *item.undone_runs))]
     chains = {item.id: tuple(keys[one] for one in (item.run_id, *item.undone_runs)) for item in items}
     bad = tuple(sorted(plan.bad_builds()))
@@ -85,28 +87,30 @@ def simulate_all(
     store: Store,
     asks: Mapping[str, SimulationRequest],
     chains: Mapping[str, Sequence[str]],
-    wanted: Wanted,
+    wanted: PlanSimulationRequest,
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> JobAnswers[Simulation]:
-    """Simulate each of them, with the runs that it is made from by their keys."""
+    """Simulate each question over the runs of its chain."""
     keys = sorted({key for chain in chains.values() for key in chain})
-    rows = {row.run_key: row for row in store.runs("run_key IN (SELECT unnest(?))", [keys])}
-    histories = Histories(store, {key: row.history_bytes for key, row in rows.items()})
-    works = [_work(store, name, ask, [rows[key] for key in chains[name]], histories) for name, ask in asks.items()]
+    rows = {row.run_key: row for row in store.list_runs("run_key IN (SELECT unnest(?))", [keys])}
+    histories = HistoryReader(store, {key: row.history_bytes for key, row in rows.items()})
+    works = [_make_work(store, name, ask, [rows[key] for key in chains[name]], histories) for name, ask in asks.items()]
 
-    def told(key: str, _: Simulation) -> None:
+    def report_progress(key: str, _: Simulation) -> None:
         if progress:
             progress(key)
 
-    return run_job(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=told, stop=stop)
+    return run_job(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=report_progress, stop=stop)
 
 
-def _work(store: Store, name: str, ask: SimulationRequest, rows: Sequence[RunRow], histories: Histories) -> WorkItem:
-    base, *later = [store.run(row, with_events=False) for row in rows]
+def _make_work(
+    store: Store, name: str, ask: SimulationRequest, rows: Sequence[RunRow], histories: HistoryReader
+) -> WorkItem:
+    base, *later = [store.read_run(row, with_events=False) for row in rows]
 
-    def history() -> bytes:
-        return b"[" + b",".join(histories.take(row.run_key) for row in rows) + b"]"
+    def read_history() -> bytes:
+        return b"[" + b",".join(histories.take_history(row.run_key) for row in rows) + b"]"
 
     argument = {"ask": msgspec.to_builtins(ask), "later": msgspec.to_builtins(later)}
-    return WorkItem(name, base, sum(row.history_bytes for row in rows), history, argument)
+    return WorkItem(name, base, sum(row.history_bytes for row in rows), read_history, argument)

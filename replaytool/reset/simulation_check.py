@@ -1,4 +1,4 @@
-"""What came of a workflow, beside what the plan had simulated: queries, state, what ran again."""
+"""Compare a workflow with what the plan simulated: queries, state, re-executed activities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.model.history import Payload, Run
 from replaytool.model.reset_plan import ResetItem
 from replaytool.replay.inspect_state.json_state import to_plain_json
-from replaytool.reset.simulate_plan import Wanted
+from replaytool.reset.simulate_plan import PlanSimulationRequest
 from replaytool.workers.pool import run_job, work_from_run
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 _SENT = {"workflow_execution_signaled_event_attributes", "workflow_execution_update_accepted_event_attributes"}
 
 
-def incomparable(
+def why_incomparable(
     item: ResetItem, events: Sequence[HistoryEvent], later: Sequence[HistoryEvent], *, grown: bool
 ) -> str | None:
-    """Why what came of it cannot be what was simulated; None where it has to be. `later` is another run behind it."""
+    """Return why the result need not equal the simulation; None if it must. `later` is another run after it."""
     found = item.simulation
     if found is None:
         return "nothing was simulated"
@@ -32,12 +32,12 @@ def incomparable(
         return f"the simulation went only as far as the record does: {found['stopped']}"
     if grown:
         return "more had been sent until the reset than when it was planned"
-    count = _sent_since(events, item.point.event_id) + sum(one.WhichOneof("attributes") in _SENT for one in later)
+    count = _count_sent_since(events, item.point.event_id) + sum(one.WhichOneof("attributes") in _SENT for one in later)
     return f"{count} signals and updates were sent since" if count else None
 
 
-def _sent_since(events: Sequence[HistoryEvent], point: int) -> int:
-    """What came after the part that the reset brought back; what that part admits is accepted later."""
+def _count_sent_since(events: Sequence[HistoryEvent], point: int) -> int:
+    """Count what was sent after the re-applied part. An update that this part admits is not counted."""
     is_back, admitted, count = True, set(), 0
     for event in events:
         kind = event.WhichOneof("attributes") or ""
@@ -53,18 +53,18 @@ def _sent_since(events: Sequence[HistoryEvent], point: int) -> int:
     return count
 
 
-def ran_otherwise(item: ResetItem, ran: Mapping[str, int]) -> Iterator[str]:
-    """Where other activities ran again than were simulated."""
+def compare_activities(item: ResetItem, ran: Mapping[str, int]) -> Iterator[str]:
+    """Yield where re-executed activities differ from the simulated ones."""
     expected = (item.simulation or {})["again"]
     for name in sorted({*expected, *ran}):
         if expected.get(name, 0) != ran.get(name, 0):
             yield f"activity {name} ran again {ran.get(name, 0)} times, and not {expected.get(name, 0)} as simulated"
 
 
-async def answered_otherwise(
+async def compare_query_answers(
     server: ResetClient, item: ResetItem, decoder: PayloadDecoder
 ) -> tuple[list[str], list[str]]:
-    """Differences between answers to queries and the simulated ones, and notes on what could not be asked."""
+    """Return differences between query answers and the simulated ones, and notes on queries without an answer."""
     differences: list[str] = []
     notes: list[str] = []
     found = item.simulation or {}
@@ -73,25 +73,29 @@ async def answered_otherwise(
         if trouble is not None:
             notes.append(f"query {name} was not answered: {trouble}")
             continue
-        answer = _value(payload, decoder)
+        answer = _decode_answer(payload, decoder)
         if answer != expected:
             text = f"query {name} answers {answer!r}, and not {expected!r} as simulated"
             (notes if found["varies"] else differences).append(text)
     return differences, notes
 
 
-def _value(payload: Payload | None, decoder: PayloadDecoder) -> Any:
+def _decode_answer(payload: Payload | None, decoder: PayloadDecoder) -> Any:
     return to_plain_json(decoder.decode_values([payload])[0]) if payload is not None else None
 
 
-def held_otherwise(runs: Mapping[str, Run], items: Mapping[str, ResetItem], wanted: Wanted) -> dict[str, list[str]]:
-    """Differences between the states of the server's runs and the simulated ones, by the items' ids."""
+def compare_final_states(
+    runs: Mapping[str, Run], items: Mapping[str, ResetItem], wanted: PlanSimulationRequest
+) -> dict[str, list[str]]:
+    """Return differences between final states and the simulated ones, by item id."""
     works = [work_from_run(item_id, run) for item_id, run in runs.items()]
     done = run_job(JOB, works, wanted.spec, wanted.options, wanted.limits)
-    return {key: list(_differing(items[key], one.state, one.trouble)) for key, one in done.found.items()}
+    return {
+        key: list(_describe_state_differences(items[key], one.state, one.trouble)) for key, one in done.found.items()
+    }
 
 
-def _differing(item: ResetItem, state: dict[str, Any] | None, trouble: str | None) -> Iterator[str]:
+def _describe_state_differences(item: ResetItem, state: dict[str, Any] | None, trouble: str | None) -> Iterator[str]:
     found = item.simulation or {}
     expected, varies = found["state"] or {}, set(found["varies"])
     if trouble is not None or state is None:

@@ -1,4 +1,4 @@
-"""Points and workflows that only replaying finds: where the state changed, how far code follows, what holds at last."""
+"""Find points and workflows by replaying: where the state changed, how far code follows, what is true at the end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from replaytool.errors import ReplaytoolError
 from replaytool.replay.code.builds import CodeMap
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.store import Store
-from replaytool.store.read_histories import Histories
+from replaytool.store.read_histories import HistoryReader
 from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
 
 NO_CODE = "give --workflows MODULE-OR-PATH, or --code BUILD=MODULE-OR-PATH for each build"
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
-    """With which code of which build, and how."""
+class StateSearch:
+    """With which code of which build to replay, and how."""
 
     code: CodeMap
     options: Options = field(default_factory=Options)
@@ -29,23 +29,23 @@ class Looking:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What was found of the runs by their keys."""
+class StatePoints:
+    """What was found, by run key."""
 
     points: Mapping[str, int]
-    """The completed workflow task that is meant."""
+    """The completed workflow task to reset to."""
     troubles: Mapping[str, str]
-    """Why there is none where that is nobody's choice."""
+    """Why there is none, if something went wrong."""
 
 
-def changes(store: Store, records: Sequence[RunFacts], text: str, looking: Looking) -> Seen:
-    """The first task of each run after which the expression holds, as the code of each task's build sees it."""
+def find_state_changes(store: Store, records: Sequence[RunFacts], text: str, looking: StateSearch) -> StatePoints:
+    """Find the first task of each run after which the expression is true, with the code of each task's build."""
     parse_expression(text)
     points: dict[str, int] = {}
     troubles: dict[str, str] = {}
-    by_run = _by_build(store, records, {"where": text}, looking)
+    by_run = _replay_by_build(store, records, {"where": text}, looking)
     for one in records:
-        held = _held(one, by_run.get(one.run_key, {}))
+        held = _values_after_tasks(one, by_run.get(one.run_key, {}))
         before = False
         for task, holds in held:
             if holds and not before:
@@ -56,28 +56,28 @@ def changes(store: Store, records: Sequence[RunFacts], text: str, looking: Looki
             trouble = next((stand.trouble or stand.unsure for stand in by_run.get(one.run_key, {}).values()), "")
             if trouble:
                 troubles[one.run_key] = trouble
-    return Seen(points, troubles)
+    return StatePoints(points, troubles)
 
 
-def holding(store: Store, records: Sequence[RunFacts], text: str, looking: Looking) -> frozenset[str]:
-    """The keys of the runs at whose end the expression holds, as the code of the last task's build sees it."""
+def find_runs_where_true(store: Store, records: Sequence[RunFacts], text: str, looking: StateSearch) -> frozenset[str]:
+    """Return the keys of the runs at whose end the expression is true, with the code of the last task's build."""
     parse_expression(text)
-    by_run = _by_build(store, records, {"where": text}, looking)
-    held = {one.run_key: _held(one, by_run.get(one.run_key, {})) for one in records}
+    by_run = _replay_by_build(store, records, {"where": text}, looking)
+    held = {one.run_key: _values_after_tasks(one, by_run.get(one.run_key, {})) for one in records}
     return frozenset(key for key, found in held.items() if found and found[-1][1])
 
 
-def clean(store: Store, records: Sequence[RunFacts], looking: Looking) -> Seen:
-    """The latest task of each run up to which the new code follows the record."""
+def find_clean_prefixes(store: Store, records: Sequence[RunFacts], looking: StateSearch) -> StatePoints:
+    """Find the last task of each run up to which the new code follows the record."""
     if looking.code.default is None:
         raise ReplaytoolError("no new code was named", "give --workflows MODULE-OR-PATH")
-    found = _stands(store, [one.run_key for one in records], looking.code.default, {"clean": True}, looking)
+    found = _replay_runs(store, [one.run_key for one in records], looking.code.default, {"clean": True}, looking)
     points = {key: one.clean for key, one in found.items() if one.clean is not None}
-    return Seen(points, {key: one.trouble for key, one in found.items() if one.trouble})
+    return StatePoints(points, {key: one.trouble for key, one in found.items() if one.trouble})
 
 
-def _held(record: RunFacts, stands: Mapping[str | None, WorkflowState]) -> list[tuple[int, bool]]:
-    """Whether it holds after each task, by the code of the build that completed it."""
+def _values_after_tasks(record: RunFacts, stands: Mapping[str | None, WorkflowState]) -> list[tuple[int, bool]]:
+    """Return whether it is true after each task, with the code of the build that completed it."""
     answers = {build: dict(stand.holds) for build, stand in stands.items()}
     held: list[tuple[int, bool]] = []
     for task in record.tasks:
@@ -87,8 +87,8 @@ def _held(record: RunFacts, stands: Mapping[str | None, WorkflowState]) -> list[
     return held
 
 
-def _by_build(
-    store: Store, records: Sequence[RunFacts], argument: dict[str, object], looking: Looking
+def _replay_by_build(
+    store: Store, records: Sequence[RunFacts], argument: dict[str, object], looking: StateSearch
 ) -> dict[str, dict[str | None, WorkflowState]]:
     code = looking.code
     found: dict[str, dict[str | None, WorkflowState]] = {one.run_key: {} for one in records}
@@ -96,32 +96,34 @@ def _by_build(
     if code.default is not None:
         specs.append((None, code.default))
     for build, spec in specs:
-        keys = [one.run_key for one in records if _is_asked(one, build, code)]
-        for key, stand in _stands(store, keys, spec, argument, looking).items():
+        keys = [one.run_key for one in records if _is_replayed_by(one, build, code)]
+        for key, stand in _replay_runs(store, keys, spec, argument, looking).items():
             found[key][build] = stand
     return found
 
 
-def _is_asked(record: RunFacts, build: str | None, code: CodeMap) -> bool:
+def _is_replayed_by(record: RunFacts, build: str | None, code: CodeMap) -> bool:
     builds = {task.build_id for task in record.tasks}
     return build in builds if build is not None else not builds <= set(code.builds)
 
 
-def _stands(
-    store: Store, keys: Iterable[str], spec: CodeSpec, argument: dict[str, object], looking: Looking
+def _replay_runs(
+    store: Store, keys: Iterable[str], spec: CodeSpec, argument: dict[str, object], looking: StateSearch
 ) -> dict[str, WorkflowState]:
     wanted = list(keys)
     if not wanted:
         return {}
-    rows = {row.run_key: row for row in store.runs("run_key IN (SELECT unnest(?))", [wanted])}
-    histories = Histories(store, {key: row.history_bytes for key, row in rows.items()})
+    rows = {row.run_key: row for row in store.list_runs("run_key IN (SELECT unnest(?))", [wanted])}
+    histories = HistoryReader(store, {key: row.history_bytes for key, row in rows.items()})
 
-    def work(key: str) -> WorkItem:
+    def make_work(key: str) -> WorkItem:
         row = rows[key]
-        return WorkItem(key, store.run(row, with_events=False), row.history_bytes, lambda: histories.take(key))
+        return WorkItem(
+            key, store.read_run(row, with_events=False), row.history_bytes, lambda: histories.take_history(key)
+        )
 
-    def told(key: str, _: WorkflowState) -> None:
+    def report_progress(key: str, _: WorkflowState) -> None:
         if looking.progress:
             looking.progress(key)
 
-    return run_job(JOB, map(work, wanted), spec, looking.options, looking.limits, argument, told).found
+    return run_job(JOB, map(make_work, wanted), spec, looking.options, looking.limits, argument, report_progress).found

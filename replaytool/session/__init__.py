@@ -24,14 +24,14 @@ from replaytool.replay.code.builds import CodeMap
 from replaytool.session.checks import Checks
 from replaytool.session.corpora import Corpora
 from replaytool.session.resets import Resets
-from replaytool.sources import Source, open_output, open_sources, probe_output
+from replaytool.sources import HistorySource, open_output, open_sources, probe_output
 from replaytool.store import RunRow, Store, is_store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from replaytool.engines.temporal.server.pull import Known, PullOptions, PullProgress
-    from replaytool.model.verdict import Report
+    from replaytool.model.verdict import CheckReport
 
 __all__ = ["CodeMap", "EventLine", "Session", "open_output", "probe_output"]
 
@@ -66,7 +66,7 @@ class Session:
         return self.load_sources(open_sources(paths, stdin), observer, decode=decode)
 
     def load_sources(
-        self, sources: Iterator[Source], observer: ingest.Observer, *, decode: bool = False
+        self, sources: Iterator[HistorySource], observer: ingest.Observer, *, decode: bool = False
     ) -> ingest.Report:
         """Load whatever these sources hold."""
         decoder = payloads.build_payload_decoder(self.settings) if decode else payloads.PayloadDecoder()
@@ -85,34 +85,34 @@ class Session:
     def _known(self) -> Known:
         """How many events of a run the store has. A run id that was read off a file's name proves nothing."""
         sql = "SELECT workflow_id, run_id, event_count FROM runs WHERE run_id_from <> 'file name'"
-        rows = self.store.query(sql) if self.settings.store.is_file() else []
+        rows = self.store.query_rows(sql) if self.settings.store.is_file() else []
         counts = {(row["workflow_id"], row["run_id"]): row["event_count"] for row in rows}
         return lambda workflow_id, run_id: counts.get((workflow_id, run_id))
 
     def runs(self, condition: str, parameters: Sequence[object], limit: int | None) -> list[RunRow]:
         """Runs that fulfil a condition over the `runs` view."""
-        return self.store.runs(condition, parameters, limit)
+        return self.store.list_runs(condition, parameters, limit)
 
     def find(self, text: str) -> RunRow:
         """The run that a person means."""
-        return self.store.find(text)
+        return self.store.find_run(text)
 
     def problems(self, run_key: str) -> list[dict[str, Any]]:
         """What is odd about a run."""
-        return self.store.query(
+        return self.store.query_rows(
             "SELECT code, message, event_id FROM problems WHERE run_key = ? ORDER BY event_id NULLS FIRST", [run_key]
         )
 
     def event_lines(self, run_key: str) -> Iterator[EventLine]:
         """The events of a run as lines of a list."""
         decoder = payloads.build_payload_decoder(self.settings)
-        for event, name, found in deeds.name_events(self.store.events(run_key)):
+        for event, name, found in deeds.name_events(self.store.read_events(run_key)):
             value = _value(decoder.make_readable(found))
             yield EventLine(event.event_id, event.event_time, event.event_type, name, event.build_id, value)
 
     def event(self, run_key: str, event_id: int) -> dict[str, Any]:
         """One event whole, its payloads decoded."""
-        found = self.store.events(run_key, event_id)
+        found = self.store.read_events(run_key, event_id)
         if not found:
             last = self.find(run_key).event_count
             raise ReplaytoolError(f"run {run_key} has no event {event_id}", f"its events are 1 to {last}")
@@ -123,18 +123,18 @@ class Session:
         """Two runs aligned by what they did."""
         decoder = payloads.build_payload_decoder(self.settings)
         rows = (self.find(left), self.find(right))
-        sides = [deeds.label_events(self.store.events(row.run_key), decoder) for row in rows]
+        sides = [deeds.label_events(self.store.read_events(row.run_key), decoder) for row in rows]
         return *rows, list(compare.align_runs(*sides))
 
     def builds(self) -> list[dict[str, Any]]:
         """Who ran what, and when."""
-        return self.store.query("SELECT * FROM builds ORDER BY first_seen, build_id")
+        return self.store.query_rows("SELECT * FROM builds ORDER BY first_seen, build_id")
 
     def sql(self, query: str, *, allow_files: bool) -> AbstractContextManager[pa.RecordBatchReader]:
         """The result of a person's own query."""
         if not query.strip(" ;\n\t"):
             raise ReplaytoolError("the query is empty", 'for example "SELECT * FROM runs"')
-        return self.store.foreign_query(query, allow_files=allow_files)
+        return self.store.run_user_query(query, allow_files=allow_files)
 
     def check(
         self,
@@ -146,7 +146,7 @@ class Session:
         base: str | None = None,
         *,
         only_impacted: bool = False,
-    ) -> tuple[Report, ingest.Report | None]:
+    ) -> tuple[CheckReport, ingest.Report | None]:
         """Check what the sources hold, in memory; or what a store holds, and keep the verdicts there."""
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
@@ -170,17 +170,17 @@ class Session:
     def walk(self, text: str, code: CodeMap, progress: walk.Tell | None = None) -> walk.TimeTravel:
         """The replayed side of a run; see `replaytool.model.debug_state`. Close it, or use it in a `with` statement."""
         row = self.find(text)
-        history = self.store.histories([row.run_key])[row.run_key]
-        return walk.TimeTravel(self.store.run(row), history, code, progress)
+        history = self.store.read_histories([row.run_key])[row.run_key]
+        return walk.TimeTravel(self.store.read_run(row), history, code, progress)
 
     def pdb(self, text: str, code: CodeMap, event_id: int) -> str:
         """Stop in pdb, here in this process, where the task of an event begins to run; how it ended."""
-        return walk.stop_in_pdb(self.store.run(self.find(text)), code, event_id)
+        return walk.stop_in_pdb(self.store.read_run(self.find(text)), code, event_id)
 
     def history(self, text: str) -> tuple[RunRow, list[Event]]:
         """A run with all its events."""
         row = self.find(text)
-        return row, self.store.events(row.run_key)
+        return row, self.store.read_events(row.run_key)
 
 
 def _checked(
@@ -190,8 +190,8 @@ def _checked(
     progress: check.Progress,
     base: str | None,
     only_impacted: bool,
-) -> Report:
-    rows = store.runs(condition)
+) -> CheckReport:
+    rows = store.list_runs(condition)
     if base is not None and only_impacted:
         return impacted.check_impacted(base, store, rows, plan, progress)
     report = check.check_runs(store, rows, plan, progress)

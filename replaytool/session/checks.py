@@ -14,7 +14,7 @@ from replaytool.check.causes import cause_id, find_causes
 from replaytool.config import Settings
 from replaytool.engines import CodeSpec, Options
 from replaytool.errors import ReplaytoolError
-from replaytool.model.verdict import Cause, Checked, Report, Subject, Verdict, verdict_from_json
+from replaytool.model.verdict import Cause, CheckedRun, CheckReport, Subject, Verdict, verdict_from_json
 from replaytool.replay.compare.drift import check_policy
 from replaytool.store import Store
 
@@ -24,7 +24,7 @@ class Finding:
     """One cause with all runs that it went wrong for."""
 
     cause: Cause
-    runs: tuple[Checked, ...]
+    runs: tuple[CheckedRun, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Checks:
 
     def found(self) -> Found:
         """The causes of all that went wrong in the last check of each run."""
-        rows = self._store.newest_verdicts()
+        rows = self._store.read_newest_verdicts()
         checked = [_checked(row) for row in rows]
-        runs: dict[str, list[Checked]] = defaultdict(list)
+        runs: dict[str, list[CheckedRun]] = defaultdict(list)
         for one in checked:
             runs[cause_id(one)].append(one)
         findings = tuple(Finding(cause, tuple(runs[cause.id])) for cause in find_causes(checked))
@@ -62,12 +62,12 @@ class Checks:
 
     def verdict(self, run_key: str) -> Verdict | None:
         """What the last check said about this run, as it is now."""
-        rows = self._store.newest_verdicts(run_key)
+        rows = self._store.read_newest_verdicts(run_key)
         return _checked(rows[0]).verdict if rows else None
 
     def run(
         self, run_keys: Sequence[str], workflows: Sequence[str], progress: check.Progress, stop: threading.Event
-    ) -> Report:
+    ) -> CheckReport:
         """Replay these runs in children, and keep what comes of it; `stop` ends it with what is known by then."""
         if not workflows:
             raise ReplaytoolError(
@@ -76,11 +76,11 @@ class Checks:
         folder = str(self._settings.folder) if tuple(workflows) == self.code else ""
         spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
         plan = check.CheckPlan(spec, Options(policy=check_policy(self._settings.drift)))
-        rows = self._store.runs("run_key IN (SELECT unnest(?))", [list(run_keys)])
+        rows = self._store.list_runs("run_key IN (SELECT unnest(?))", [list(run_keys)])
         return check.check_runs(self._store, rows, plan, progress, stop)
 
 
-def _checked(row: Mapping[str, Any]) -> Checked:
+def _checked(row: Mapping[str, Any]) -> CheckedRun:
     names = ("run_key", "source", "workflow_id", "run_id", "workflow_type")
     subject = Subject(**{name: row[name] for name in names}, events=row["event_count"])
-    return Checked(subject, verdict_from_json(row["detail"]))
+    return CheckedRun(subject, verdict_from_json(row["detail"]))

@@ -61,13 +61,13 @@ class Corpora:
 
     def coverage(self, store: Store, condition: str, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
         """What the histories reach of the code."""
-        return measure_coverage(gather_features(store, store.runs(condition), plan, progress))
+        return measure_coverage(gather_features(store, store.list_runs(condition), plan, progress))
 
     def select(
         self, store: Store, condition: str, plan: CheckPlan | None, most: int | None, folder: str, progress: Progress
     ) -> Chosen:
         """Choose the fewest histories that cover as much as all of them, and write them into a folder."""
-        corpus = gather_features(store, store.runs(condition), plan, progress)
+        corpus = gather_features(store, store.list_runs(condition), plan, progress)
         sizes = {key: row.history_bytes for key, row in corpus.rows.items()}
         chosen = select_histories(corpus.things, sizes, most)
         names = {one.key: _written(store, corpus.rows[one.key], folder) for one in chosen.chosen}
@@ -77,7 +77,7 @@ class Corpora:
         self, store: Store, condition: str, plan: CheckPlan, given: Mapping[str, Any], folder: str, progress: Progress
     ) -> list[Cleaned]:
         """Replace what users said, and write those histories that are accepted into a folder."""
-        rows = store.runs(condition)
+        rows = store.list_runs(condition)
         works = make_work_items(store, rows)
         done = run_job(SCRUB, works, plan.spec, plan.options, plan.limits, dict(given), lambda key, _: progress(key))
         return [_cleaned(row, done.found[row.run_key], folder) for row in rows if row.run_key in done.found]
@@ -101,5 +101,5 @@ def _place(folder: str, row: RunRow) -> str:
 def _written(store: Store, row: RunRow, folder: str) -> str:
     path = _place(folder, row)
     with open_output(path) as stream:
-        stream.write(export_json(store.events(row.run_key)))
+        stream.write(export_json(store.read_events(row.run_key)))
     return path

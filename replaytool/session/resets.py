@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from replaytool.config import Settings
 from replaytool.errors import ReplaytoolError
-from replaytool.model.reset_plan import ResetPlan, dumps
+from replaytool.model.reset_plan import ResetPlan, plan_to_text
 from replaytool.store import Store
 
 if TYPE_CHECKING:
-    from replaytool.reset.apply import Applied as Applied
-    from replaytool.reset.apply import Ready
-    from replaytool.reset.apply import Tally as Tally
-    from replaytool.reset.planner import Draft
+    from replaytool.reset.apply import ApplyPreview
+    from replaytool.reset.apply import ApplyProgress as ApplyProgress
+    from replaytool.reset.apply import ApplyResult as ApplyResult
+    from replaytool.reset.planner import PlanDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Resets:
 
     def builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
         """The builds that took part in these runs, in how many of them, and when; the newest first."""
-        return self._store.query(
+        return self._store.query_rows(
             "SELECT run_build.build_id, count(DISTINCT run.id) AS runs, min(run_build.first_seen) AS first_seen, "
             "max(run_build.last_seen) AS last_seen, any_value(builds.is_hash) AS is_hash "
             "FROM run_build JOIN run ON run.id = run_build.run JOIN builds USING (build_id) "
@@ -74,18 +74,18 @@ class Resets:
 
     def plan(self, wanted: Wanted) -> ResetPlan:
         """What such a reset would do; no server is asked."""
-        from replaytool.reset.planner import finished
+        from replaytool.reset.planner import finish_plan
 
-        return finished(self._draft(wanted))
+        return finish_plan(self._draft(wanted))
 
-    def _draft(self, wanted: Wanted) -> Draft:
+    def _draft(self, wanted: Wanted) -> PlanDraft:
         from replaytool.engines.temporal.reset.points import ResetRule
-        from replaytool.reset.planner import Request, draft
-        from replaytool.reset.selection import Choice
+        from replaytool.reset.planner import PlanRequest, draft_plan
+        from replaytool.reset.selection import RunSelection
 
         rule = ResetRule("build", wanted.build) if wanted.build is not None else ResetRule("event", str(wanted.event))
-        choice = Choice(wanted.build, None, wanted.run_keys, wanted.skip)
-        return draft(self._store, Request(rule, choice, wanted.include, self._settings.prices))
+        choice = RunSelection(wanted.build, None, wanted.run_keys, wanted.skip)
+        return draft_plan(self._store, PlanRequest(rule, choice, wanted.include, self._settings.prices))
 
     def simulated(
         self, wanted: Wanted, workflows: Sequence[str], progress: Callable[[str], None], stop: threading.Event
@@ -93,44 +93,46 @@ class Resets:
         """The same plan, with the verdict of what is kept under this code, and what becomes of each workflow."""
         from replaytool.engines import CodeSpec
         from replaytool.reset import simulate_plan as outlook
-        from replaytool.reset.planner import finished
+        from replaytool.reset.planner import finish_plan
 
         if not workflows:
             raise ReplaytoolError("no workflow code was named", "write a module or a path")
         folder = str(self._settings.folder) if tuple(workflows) == self._settings.workflows else ""
         spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
-        made = outlook.with_outlook(self._store, self._draft(wanted), outlook.Wanted(spec), progress, stop)
-        return finished(made)
+        made = outlook.simulate_draft(
+            self._store, self._draft(wanted), outlook.PlanSimulationRequest(spec), progress, stop
+        )
+        return finish_plan(made)
 
     def write(self, plan: ResetPlan, path: Path) -> None:
         """The plan as a file; one that is there already may have a ledger, and stays."""
         try:
             with path.open("x", encoding="ascii") as file:
-                file.write(dumps(plan))
+                file.write(plan_to_text(plan))
         except FileExistsError:
             raise ReplaytoolError(f"there is a file {path} already", "choose another name") from None
         except OSError as error:
             raise ReplaytoolError(f"cannot write {path}: {error.strerror}", "choose another place") from error
 
-    def tally(self) -> Tally:
+    def tally(self) -> ApplyProgress:
         """What an apply counts while it runs, for whoever watches."""
-        from replaytool.reset.apply import Tally
+        from replaytool.reset.apply import ApplyProgress
 
-        return Tally()
+        return ApplyProgress()
 
     def apply(
-        self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: Tally, stop: threading.Event
-    ) -> Applied | None:
+        self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: ApplyProgress, stop: threading.Event
+    ) -> ApplyResult | None:
         """Apply a plan that was written, or go on with it; nothing where the person said no."""
         from replaytool.engines.temporal.server.options import ServerOptions
-        from replaytool.reset.apply import Settings as How
-        from replaytool.reset.apply import apply
+        from replaytool.reset.apply import ApplySettings as How
+        from replaytool.reset.apply import apply_plan
 
         options = ServerOptions(address=target.address or None, namespace=target.namespace or None)
-        return apply(path, plan, How(server=options), lambda ready: confirm(_question(ready)), tally, stop)
+        return apply_plan(path, plan, How(server=options), lambda ready: confirm(_question(ready)), tally, stop)
 
 
-def _question(ready: Ready) -> Question:
+def _question(ready: ApplyPreview) -> Question:
     target = ready.server.target
     warnings = (f"{one.identity} polls {one.task_queue} with the bad build {one.build_id}" for one in ready.pollers)
     left = len(ready.items) - ready.done_before

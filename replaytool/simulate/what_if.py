@@ -41,7 +41,7 @@ class WhatIfAnswer:
 
 def simulate_what_if(store: Store, row: RunRow, question: WhatIfQuestion) -> WhatIfAnswer:
     """Simulate the question in a worker process."""
-    run = store.run(row)
+    run = store.read_run(row)
     point = _find_start_task(run.events, question)
     later = _continued_runs(store, row)
     runs = [replace(run, events=apply_edits(run.events, question.edits, point)), *later]
@@ -74,9 +74,9 @@ def _continued_runs(store: Store, row: RunRow) -> list[Run]:
     found: list[Run] = []
     run_id = row.run_id
     while run_id is not None:
-        rows = store.runs("continued_run_id = ? AND run_id <> ?", [run_id, run_id], 1)
+        rows = store.list_runs("continued_run_id = ? AND run_id <> ?", [run_id, run_id], 1)
         if not rows or len(found) >= 100:
             break
-        found.append(store.run(rows[0]))
+        found.append(store.read_run(rows[0]))
         run_id = rows[0].run_id
     return found

@@ -1,10 +1,10 @@
-"""Where histories come from: every source is a name, a way to open it, and what is known about it beforehand.
+"""Where histories come from: files, folders, standard input, buckets. Compression is found by content.
 
-To add a place, write one module here with a function that takes what a person typed and returns an
-iterator of `Source`, and give its scheme a row in `SCHEMES`. The function checks what it can before it
-returns, so that a typing error in the last argument is found before the first file is loaded. It raises
-ReplaytoolError for what a person must correct; trouble with one file among many belongs to that
-file's `open()`, which raises OSError. Bytes go through `compressed.unwrapped`.
+To add a place, write one module with a function that takes the user's argument and returns an iterator of
+`HistorySource`, and give its scheme a row in `SCHEMES`. The function checks what it can before it returns, so that a
+typing error in the last argument is found before the first file is loaded. It raises ReplaytoolError for what the user
+must fix; a fault of one file among many is an OSError of its `open()`. Bytes go through
+`compressed.unwrap_stream`. A source never looks at what the bytes mean: that is a format's work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from replaytool.errors import ReplaytoolError
 from replaytool.sources import local
 from replaytool.sources import object_store as objects
-from replaytool.sources.base import BrokenStream, Source, Unavailable
+from replaytool.sources.base import BrokenStream, HistorySource, SourceUnavailable
 from replaytool.sources.file_names import hints_from_name
 from replaytool.sources.output import open_output, probe_output
 from replaytool.text import visible
@@ -25,39 +25,39 @@ from replaytool.text import visible
 __all__ = [
     "SCHEMES",
     "BrokenStream",
-    "Source",
-    "Unavailable",
+    "HistorySource",
+    "SourceUnavailable",
     "hints_from_name",
     "open_output",
     "open_sources",
     "probe_output",
 ]
 
-Opener = Callable[[str], Iterator[Source]]
+Opener = Callable[[str], Iterator[HistorySource]]
 
 SCHEMES: dict[str, Opener] = {
     "abfs": objects.open_objects,
     "abfss": objects.open_objects,
     "az": objects.open_objects,
-    "file": local.open_uri,
+    "file": local.open_file_uri,
     "gs": objects.open_objects,
     "s3": objects.open_objects,
 }
 
-# Two letters at least: C:// is a drive.
+# At least two letters: C:// is a drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
-def open_sources(arguments: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[Source]:
-    """Everything that the arguments name, in order; each of them is checked before the first is read."""
+def open_sources(arguments: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[HistorySource]:
+    """Return all sources that the arguments name, in order. Every argument is checked before the first is read."""
     if list(arguments).count("-") > 1:
         raise ReplaytoolError("standard input is named twice", "it can be read once: give - once")
-    return itertools.chain.from_iterable([_opened(argument, stdin) for argument in arguments])
+    return itertools.chain.from_iterable([_open_argument(argument, stdin) for argument in arguments])
 
 
-def _opened(argument: str, stdin: BinaryIO | None) -> Iterator[Source]:
+def _open_argument(argument: str, stdin: BinaryIO | None) -> Iterator[HistorySource]:
     if argument == "-":
-        return iter([local.standard_input(stdin)])
+        return iter([local.open_standard_input(stdin)])
     scheme = _SCHEME.match(argument)
     if scheme is None:
         return local.open_paths(argument)

@@ -1,4 +1,4 @@
-"""What a source is: the contract between the places that histories come from and the rest."""
+"""The contract between the places that histories come from and the rest."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from replaytool.model.history import Hints
+from replaytool.model.history import RunHints
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One file's worth of bytes. It is opened late and once: a folder may hold more than memory does."""
+class HistorySource:
+    """The bytes of one file. It is opened late and only once: a folder may hold more than memory does."""
 
     name: str
     open: Callable[[], BinaryIO]
-    hints: Hints = field(default_factory=Hints)
+    hints: RunHints = field(default_factory=RunHints)
 
 
-class Unavailable(OSError):
-    """One source that cannot be had, for a reason that is not the file system's; the hint says what to do."""
+class SourceUnavailable(OSError):
+    """A source that cannot be read for a reason outside the file system. The hint says what to do."""
 
     def __init__(self, reason: str, hint: str) -> None:
         super().__init__(reason)
         self.hint = hint
 
 
-class BrokenStream(Unavailable):
-    """Compressed bytes that end too early or were damaged: what was read so far cannot be trusted."""
+class BrokenStream(SourceUnavailable):
+    """Compressed bytes that are damaged or end too early. What was read so far cannot be trusted."""

@@ -1,4 +1,4 @@
-"""Compression is found by content and undone as a stream: a small file can unpack to more than memory."""
+"""Find compression by content and unpack it as a stream: a small file can unpack to more than memory."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import BinaryIO, Protocol
 from replaytool.sources.base import BrokenStream
 
 HEAD_SIZE = 128 * 1024
-"""How much of the content can be peeked at before the first read."""
+"""How many bytes can be peeked at before the first read."""
 
-_LAYERS = 2  # an upload that packed what was packed already is common; more than that is somebody's trap
+_LAYERS = 2  # People upload files that were packed twice; more layers than that are an attack
 
 
 _AGAIN = "copy or download the file again"
 
 
-class Readable(Protocol):
-    """The least that a raw stream must do: objects in a bucket do little more."""
+class RawReader(Protocol):
+    """The least that a raw stream must do. An object in a bucket does little more."""
 
     def read(self, size: int = -1, /) -> bytes | None:
-        """At most `size` bytes; none at the end."""
+        """Return at most `size` bytes; none at the end."""
         ...
 
     def close(self) -> None:
-        """Let go of what is underneath."""
+        """Close the underlying stream."""
         ...
 
 
-class _Filled(io.RawIOBase):
-    """Reads until the buffer is full: a pipe answers in small pieces, and a head must be a whole head."""
+class _FullReader(io.RawIOBase):
+    """Read until the buffer is full: a pipe answers in small pieces, and a format needs the whole head."""
 
-    def __init__(self, inner: Readable, *, closes: bool = True, head: bytes = b"") -> None:
+    def __init__(self, inner: RawReader, *, closes: bool = True, head: bytes = b"") -> None:
         self._inner = inner
         self._closes = closes
         self._head = head
-        """What was read of it already."""
+        """Bytes that were read before."""
 
     def readable(self) -> bool:
         return True
@@ -46,14 +46,14 @@ class _Filled(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         filled = 0
         while filled < len(buffer):
-            piece = self._piece(len(buffer) - filled)
+            piece = self._read_piece(len(buffer) - filled)
             if not piece:
                 break
             buffer[filled : filled + len(piece)] = piece
             filled += len(piece)
         return filled
 
-    def _piece(self, size: int) -> bytes:
+    def _read_piece(self, size: int) -> bytes:
         if self._head:
             piece, self._head = self._head[:size], self._head[size:]
             return piece
@@ -65,17 +65,17 @@ class _Filled(io.RawIOBase):
         super().close()
 
 
-class _Unpacked(_Filled):
-    """The same, with the many exceptions of decompressors turned into one that says what happened."""
+class _UnpackedReader(_FullReader):
+    """Turn the many exceptions of decompressors into one that says what happened."""
 
-    def __init__(self, packed: BinaryIO, unpacker: Readable, what: str) -> None:
+    def __init__(self, packed: BinaryIO, unpacker: RawReader, what: str) -> None:
         super().__init__(unpacker)
         self._packed = packed
         self._what = what
 
-    def _piece(self, size: int) -> bytes:
+    def _read_piece(self, size: int) -> bytes:
         try:
-            return super()._piece(size)
+            return super()._read_piece(size)
         except BrokenStream:
             raise
         except EOFError as error:
@@ -88,18 +88,18 @@ class _Unpacked(_Filled):
         self._packed.close()
 
 
-def unwrapped(stream: Readable, *, closes: bool = True) -> BinaryIO:
-    """The stream's content without its compression; a short one is read to its end at once."""
+def unwrap_stream(stream: RawReader, *, closes: bool = True) -> BinaryIO:
+    """Return the unpacked content. A short stream is read to its end at once."""
     content: BinaryIO | None = None
     try:
-        head = _head(stream)
-        if len(head) < HEAD_SIZE and _unpacker(head[:4]) is None:
+        head = _read_head(stream)
+        if len(head) < HEAD_SIZE and _find_unpacker(head[:4]) is None:
             if closes:
                 stream.close()
             return io.BytesIO(head)
-        content = reader = io.BufferedReader(_Filled(stream, closes=closes, head=head), HEAD_SIZE)
+        content = reader = io.BufferedReader(_FullReader(stream, closes=closes, head=head), HEAD_SIZE)
         for _ in range(_LAYERS):
-            unpack = _unpacker(reader.peek(4)[:4])
+            unpack = _find_unpacker(reader.peek(4)[:4])
             if unpack is None:
                 break
             content = reader = io.BufferedReader(unpack(reader), HEAD_SIZE)
@@ -112,8 +112,8 @@ def unwrapped(stream: Readable, *, closes: bool = True) -> BinaryIO:
         raise
 
 
-def _head(stream: Readable) -> bytes:
-    """As much as is looked at before anything is handed out; less than that is all there is."""
+def _read_head(stream: RawReader) -> bytes:
+    """Read the head; if it is shorter than `HEAD_SIZE`, the stream is at its end."""
     head = stream.read(HEAD_SIZE) or b""
     while head and len(head) < HEAD_SIZE:
         piece = stream.read(HEAD_SIZE - len(head))
@@ -123,28 +123,28 @@ def _head(stream: Readable) -> bytes:
     return head
 
 
-def _unpacker(magic: bytes) -> Callable[[BinaryIO], _Unpacked] | None:
+def _find_unpacker(magic: bytes) -> Callable[[BinaryIO], _UnpackedReader] | None:
     if magic.startswith(b"\x1f\x8b\x08"):
-        return _gunzip
-    return _unzstd if magic == b"\x28\xb5\x2f\xfd" else None
+        return _unpack_gzip
+    return _unpack_zstd if magic == b"\x28\xb5\x2f\xfd" else None
 
 
-def _gunzip(packed: BinaryIO) -> _Unpacked:
-    return _Unpacked(packed, gzip.GzipFile(fileobj=packed, mode="rb"), "gzip")
+def _unpack_gzip(packed: BinaryIO) -> _UnpackedReader:
+    return _UnpackedReader(packed, gzip.GzipFile(fileobj=packed, mode="rb"), "gzip")
 
 
-def _unzstd(packed: BinaryIO) -> _Unpacked:
+def _unpack_zstd(packed: BinaryIO) -> _UnpackedReader:
     import pyarrow
 
     if not pyarrow.Codec.is_available("zstd"):
         raise BrokenStream(
             "the content is packed with zstd, which this build of pyarrow cannot read", "unpack it first"
         )
-    return _Unpacked(packed, _Zstd(packed), "zstd")
+    return _UnpackedReader(packed, _Zstd(packed), "zstd")
 
 
 class _Zstd:
-    """Arrow's exceptions are its own; here they become those of the standard library's decompressors."""
+    """Raise the standard library's exceptions in place of Arrow's own."""
 
     def __init__(self, packed: BinaryIO) -> None:
         import pyarrow

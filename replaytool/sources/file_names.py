@@ -1,4 +1,4 @@
-"""What a name gives away: the run that a file belongs to, and whether a pattern means it."""
+"""Run ids in file names, and path patterns."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import fnmatch
 import re
 from collections.abc import Sequence
 
-from replaytool.model.history import Hints
+from replaytool.model.history import RunHints
 
 _UUID = re.compile(
     r"(?<![0-9a-z])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-9a-z])", re.IGNORECASE
 )
 
 
-def hints_from_name(name: str) -> Hints:
-    """What people wrote into a file's name, for when the file itself is silent: names lie more often.
+def hints_from_name(name: str) -> RunHints:
+    """Return what a file's name says. It is used only if the file itself says nothing, since names are often wrong.
 
     >>> hints_from_name("runs/order-7_0191c1a2-7d4e-7bd2-9a3f-1f2e3d4c5b6a.json").run_id
     '0191c1a2-7d4e-7bd2-9a3f-1f2e3d4c5b6a'
@@ -24,16 +24,16 @@ def hints_from_name(name: str) -> Hints:
     folder = folders.rstrip("/").rpartition("/")[2]
     if not found and _UUID.fullmatch(folder):
         found = {folder.lower()}
-    return Hints(name=name, run_id=found.pop() if len(found) == 1 else None)
+    return RunHints(name=name, run_id=found.pop() if len(found) == 1 else None)
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a shell would take this for a pattern."""
+    """Return whether a shell would take this for a pattern."""
     return any(char in text for char in "*?[")
 
 
 def split_pattern(parts: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The folder to start from, and what is to be matched below it.
+    """Return the folder to start from, and the pattern below it.
 
     >>> split_pattern(["runs", "2026-*", "x.json"])
     (['runs'], ['2026-*', 'x.json'])
@@ -42,42 +42,44 @@ def split_pattern(parts: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(parts[:at]), list(parts[at:])
 
 
-class Pattern:
-    """A path pattern, followed one folder at a time, so that a walk can leave out what cannot match.
+class PathPattern:
+    """A path pattern that is followed one folder at a time, so that a walk can skip what cannot match.
 
-    A state is the set of positions in the pattern that a path may have reached. Keeping all of them
-    costs little; going back to try again takes for ever on `**/**/**/x`. Whatever lies in a folder that
-    the pattern means is meant too, so the empty pattern is a whole folder. Hidden names must be asked for.
+    A state is the set of positions in the pattern that a path may have reached. Keeping all of them is cheap;
+    backtracking would take exponential time on `**/**/**/x`. Everything below a matched folder matches too, so the
+    empty pattern matches a whole folder. Hidden names match only if the pattern names them.
     """
 
     def __init__(self, parts: Sequence[str]) -> None:
         self._parts = tuple(parts)
 
     @property
-    def start(self) -> frozenset[int]:
-        """Where a path stands before its first part."""
+    def start_state(self) -> frozenset[int]:
+        """Return the state of a path before its first part."""
         return self._past_stars({0})
 
-    def is_match(self, state: frozenset[int]) -> bool:
-        """Whether a path that got here is meant."""
+    def is_match_state(self, state: frozenset[int]) -> bool:
+        """Return whether a path in this state matches."""
         return len(self._parts) in state
 
-    def step(self, state: frozenset[int], name: str) -> frozenset[int]:
-        """Where the path stands one part later: nowhere, if neither it nor anything below it can match."""
-        return self._past_stars({after for at in state for after in self._moves(at, name)})
+    def step_into(self, state: frozenset[int], name: str) -> frozenset[int]:
+        """Return the state one part later. It is empty if neither the path nor anything below it can match."""
+        return self._past_stars({after for at in state for after in self._next_positions(at, name)})
 
-    def matches(self, parts: Sequence[str]) -> bool:
-        """Whether the pattern means this path.
+    def matches_path(self, parts: Sequence[str]) -> bool:
+        """Return whether the pattern matches this path.
 
-        >>> Pattern(["**", "*.json"]).matches(["a", "b", "c.json"]), Pattern(["*"]).matches([".git", "x"])
-        (True, False)
+        >>> PathPattern(["**", "*.json"]).matches_path(["a", "b", "c.json"])
+        True
+        >>> PathPattern(["*"]).matches_path([".git", "x"])
+        False
         """
-        state = self.start
+        state = self.start_state
         for part in parts:
-            state = self.step(state, part)
-        return self.is_match(state)
+            state = self.step_into(state, part)
+        return self.is_match_state(state)
 
-    def _moves(self, at: int, name: str) -> set[int]:
+    def _next_positions(self, at: int, name: str) -> set[int]:
         hidden = name.startswith(".")
         if at == len(self._parts) or self._parts[at] == "**":
             return set() if hidden else {at}

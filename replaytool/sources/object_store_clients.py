@@ -1,4 +1,4 @@
-"""How to get at an object store: what its address and the usual variables say, and what goes wrong."""
+"""Connect to an object store by its address and the usual environment variables; explain what goes wrong."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from replaytool.text import visible
 Result = TypeVar("Result")
 
 PATIENCE = 60.0
-"""Seconds for one request with all of its retries; some clients behind pyarrow would wait for minutes."""
+"""Seconds for one request with all its retries. Some clients inside pyarrow would wait for minutes."""
 
-# In a key, ? is a letter or a pattern; only what looks like options is taken for options.
+# ? may be part of a key or of a pattern, so only what looks like options is taken as options.
 _OPTIONS = re.compile(r"\?(\w+=[^&?/]*(?:&\w+=[^&?]*)*)$")
 _S3_OPTIONS = {"endpoint_override", "region", "scheme"}
 
@@ -31,8 +31,8 @@ _CREDENTIALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """What a person typed, taken apart. A password in it goes to the store and nowhere else."""
+class ObjectAddress:
+    """The parts of an address. A password in it goes to the store and nowhere else."""
 
     scheme: str
     authority: str = field(repr=False)
@@ -40,79 +40,83 @@ class Address:
     options: Mapping[str, str] = field(repr=False)
 
     @property
-    def host(self) -> str:
-        """The authority without its secrets."""
+    def host_name(self) -> str:
+        """Return the authority without its secrets."""
         return self.authority.rpartition("@")[2]
 
     def __str__(self) -> str:
-        return visible(f"{self.scheme}://{self.host}/{self.key}")
+        return visible(f"{self.scheme}://{self.host_name}/{self.key}")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ObjectPlace:
     """A file system, and a path in it that begins with the bucket."""
 
-    address: Address
+    address: ObjectAddress
     filesystem: Any
     path: str
 
-    def name(self, path: str) -> str:
-        """How an object is called in tables and messages."""
+    def object_name(self, path: str) -> str:
+        """Return an object's name for tables and messages."""
         return f"{self.address.scheme}://{path}"
 
 
-def parsed(uri: str) -> Address:
-    """The parts of s3://bucket/key?option=value. The key is taken as it stands: % is a letter."""
+def parse_address(uri: str) -> ObjectAddress:
+    """Return the parts of s3://bucket/key?option=value. The key is taken literally: % is not an escape."""
     scheme, rest = uri.split("://", 1)
     options = _OPTIONS.search(rest)
     if options is not None:
         rest = rest[: options.start()]
     authority, _, key = rest.partition("/")
-    address = Address(
+    address = ObjectAddress(
         scheme.lower(),
         authority,
         key,
         dict(urllib.parse.parse_qsl(options[1])) if options is not None else {},
     )
-    if not address.host:
+    if not address.host_name:
         raise ReplaytoolError(f"{visible(uri)} names no bucket", f"write {address.scheme}://BUCKET/PREFIX")
     return address
 
 
-def connect(uri: str) -> Place:
-    """The file system behind an address; nothing but a bucket's region is asked for yet."""
-    address = parsed(uri)
-    return bounded(address, lambda: _connected(address))
+def connect_object_store(uri: str) -> ObjectPlace:
+    """Return the file system of an address. No request is made, except for a bucket's region."""
+    address = parse_address(uri)
+    return call_with_timeout(address, lambda: _connect_by_scheme(address))
 
 
-def bounded(address: Address, call: Callable[[], Result]) -> Result:
-    """The call's result, with an end to waiting and with Ctrl-C working, neither of which C++ grants."""
+def call_with_timeout(address: ObjectAddress, call: Callable[[], Result]) -> Result:
+    """Return the call's result. The call has a time limit and Ctrl-C works, neither of which C++ offers."""
     outcome: list[Result] = []
     errors: list[BaseException] = []
-    thread = threading.Thread(target=_note, args=(call, outcome, errors), daemon=True)
+    thread = threading.Thread(target=_keep_outcome, args=(call, outcome, errors), daemon=True)
     thread.start()
     thread.join(PATIENCE)
     if outcome:
         return outcome[0]
-    raise explained(address, errors[0] if errors else TimeoutError(f"no answer within {PATIENCE:.0f} seconds"))
+    raise explain_object_error(
+        address, errors[0] if errors else TimeoutError(f"no answer within {PATIENCE:.0f} seconds")
+    )
 
 
-def _note(call: Callable[[], Result], outcome: list[Result], errors: list[BaseException]) -> None:
+def _keep_outcome(call: Callable[[], Result], outcome: list[Result], errors: list[BaseException]) -> None:
     try:
         outcome.append(call())
     except BaseException as error:
         errors.append(error)
 
 
-def explained(address: Address, error: BaseException) -> BaseException:
-    """An object store's exception as something that a person can act on; any other is a fault and stays."""
+def explain_object_error(address: ObjectAddress, error: BaseException) -> BaseException:
+    """Turn an object store's exception into one that the user can act on. Any other exception is returned as it is."""
     if not isinstance(error, OSError) and not type(error).__module__.startswith("pyarrow"):
         return error
     text = _without_secrets(address, str(error))
-    credentials = _CREDENTIALS[_family(address)]
+    credentials = _CREDENTIALS[_credentials_family(address)]
     for pattern, message, hint in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
-            return ReplaytoolError(message.format(address, where=_where(address)), f"{hint or credentials} ({text})")
+            return ReplaytoolError(
+                message.format(address, where=_describe_endpoint(address)), f"{hint or credentials} ({text})"
+            )
     return ReplaytoolError(f"{address} cannot be used: {text}", credentials)
 
 
@@ -132,17 +136,20 @@ _CAUSES = [
 ]
 
 
-def _where(address: Address) -> str:
+def _describe_endpoint(address: ObjectAddress) -> str:
     if address.scheme == "s3":
         return _s3_endpoint(address)[1] or "Amazon S3"
-    return address.options.get("endpoint_override") or {"gs": "Google Cloud Storage", "az": "Azure"}[_family(address)]
+    return (
+        address.options.get("endpoint_override")
+        or {"gs": "Google Cloud Storage", "az": "Azure"}[_credentials_family(address)]
+    )
 
 
-def _family(address: Address) -> str:
+def _credentials_family(address: ObjectAddress) -> str:
     return address.scheme if address.scheme in _CREDENTIALS else "az"
 
 
-def _without_secrets(address: Address, text: str) -> str:
+def _without_secrets(address: ObjectAddress, text: str) -> str:
     userinfo = address.authority.rpartition("@")[0]
     names = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"]
     secrets = [
@@ -152,21 +159,21 @@ def _without_secrets(address: Address, text: str) -> str:
     ]
     secrets += [value for name, value in address.options.items() if re.search("key|token|secret", name)]
     for secret in secrets:
-        # A container's name stands where another scheme has a user, and short words occur in others.
+        # In other schemes a container's name stands in the user's place, and short words occur in normal text.
         if len(secret) > 5:
             text = text.replace(secret, "***")
     return visible(" ".join(text.split()))[:600]
 
 
-def _connected(address: Address) -> Place:
+def _connect_by_scheme(address: ObjectAddress) -> ObjectPlace:
     if address.scheme == "s3":
-        return Place(address, _s3(address), f"{address.host}/{address.key}".rstrip("/"))
-    if _family(address) == "az" and "." not in address.authority and "@" not in address.authority:
-        return Place(address, _azure(), f"{address.host}/{address.key}".rstrip("/"))
-    return _by_uri(address)
+        return ObjectPlace(address, _connect_s3(address), f"{address.host_name}/{address.key}".rstrip("/"))
+    if _credentials_family(address) == "az" and "." not in address.authority and "@" not in address.authority:
+        return ObjectPlace(address, _connect_azure(), f"{address.host_name}/{address.key}".rstrip("/"))
+    return _connect_by_uri(address)
 
 
-def _s3(address: Address) -> Any:
+def _connect_s3(address: ObjectAddress) -> Any:
     from pyarrow import fs
 
     unknown = set(address.options) - _S3_OPTIONS
@@ -188,27 +195,27 @@ def _s3(address: Address) -> Any:
     )
 
 
-def _s3_endpoint(address: Address) -> tuple[str, str]:
+def _s3_endpoint(address: ObjectAddress) -> tuple[str, str]:
     given = address.options.get("endpoint_override", "")
     url = given or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     scheme, separator, host = url.rpartition("://")
     return address.options.get("scheme") or (scheme if separator else "https"), host.rstrip("/")
 
 
-def _s3_region(address: Address, endpoint: str) -> str | None:
+def _s3_region(address: ObjectAddress, endpoint: str) -> str | None:
     from pyarrow import fs
 
     named = address.options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if named or endpoint:
         return named or "us-east-1"
     try:
-        region: str = fs.resolve_s3_region(address.host)
+        region: str = fs.resolve_s3_region(address.host_name)
     except OSError:
-        return None  # the request itself will say what is wrong
+        return None  # the request itself will report what is wrong
     return region
 
 
-def _azure() -> Any:
+def _connect_azure() -> Any:
     from pyarrow import fs
 
     return fs.AzureFileSystem(
@@ -218,7 +225,7 @@ def _azure() -> Any:
     )
 
 
-def _by_uri(address: Address) -> Place:
+def _connect_by_uri(address: ObjectAddress) -> ObjectPlace:
     from pyarrow import fs
 
     scheme = "abfs" if address.scheme == "az" else address.scheme
@@ -228,4 +235,4 @@ def _by_uri(address: Address) -> Place:
     query = "?" + urllib.parse.urlencode(options) if options else ""
     key = urllib.parse.quote(address.key.rstrip("/"))
     filesystem, path = fs.FileSystem.from_uri(f"{scheme}://{address.authority}/{key}{query}")
-    return Place(address, filesystem, path)
+    return ObjectPlace(address, filesystem, path)

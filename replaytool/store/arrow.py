@@ -1,4 +1,4 @@
-"""Runs as Arrow tables: the one way in which events enter the database, because it is the fast one."""
+"""Runs as Arrow tables, which is the fastest way into DuckDB."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ RUN_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run with its names in this store."""
+    """A run with its id and key in this store."""
 
     id: int
     run_key: str
     source: str
     run: Run
     size: int
-    """Bytes of its events; counting them takes a while."""
+    """Bytes of its events. Counted once, since counting takes time."""
 
 
 def run_table(stored: Sequence[StoredRun]) -> pa.Table:
-    """One row for each run; times are text here and are cast where they enter the table."""
+    """Return one row for each run. Times are text here and are cast when they are inserted."""
     runs = [one.run for one in stored]
-    builds = [_builds(run) for run in runs]
+    builds = [_list_task_builds(run) for run in runs]
     made: dict[str, list[Any]] = {
         "id": [one.id for one in stored],
         "run_key": [one.run_key for one in stored],
@@ -73,12 +73,12 @@ def run_table(stored: Sequence[StoredRun]) -> pa.Table:
     )
 
 
-def _builds(run: Run) -> list[str]:
+def _list_task_builds(run: Run) -> list[str]:
     return [event.build_id for event in run.events if event.build_id and event.event_type == "WorkflowTaskCompleted"]
 
 
 def event_tables(stored: Sequence[StoredRun]) -> Iterator[pa.Table]:
-    """One row for each event of all these runs, in tables of a few megabytes: fresh memory is what costs most here."""
+    """Yield one row for each event, in tables of a few megabytes: allocating fresh memory costs most here."""
     owners: list[int] = []
     events: list[Event] = []
     size = 0
@@ -100,29 +100,29 @@ def _event_table(owners: list[int], events: list[Event]) -> pa.Table:
         {
             "run": pa.array(owners, pa.int32()),
             "event_id": pa.array([event.event_id for event in events], pa.int32()),
-            "event_type": _names([event.event_type for event in events]),
+            "event_type": _encode_names([event.event_type for event in events]),
             "event_time": pa.array([event.event_time for event in events], pa.string()),
             "build_id": pa.array([event.build_id for event in events], pa.string()),
-            "raw": _texts([event.raw for event in events]),
+            "raw": _encode_raw_events([event.raw for event in events]),
         }
     )
 
 
-def _names(names: Sequence[str]) -> pa.Array:
-    """Few different texts, each kept once. Arrow's own way to find them takes an import that lasts longer."""
+def _encode_names(names: Sequence[str]) -> pa.Array:
+    """Encode a few different texts as a dictionary. Arrow's own way needs an import that takes longer than this."""
     places: dict[str, int] = {}
     indices = [places.setdefault(name, len(places)) for name in names]
     return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(list(places), pa.string()))
 
 
-def _texts(raws: Sequence[bytes]) -> pa.Array:
-    """Events as text, without looking at them again: they were made by an encoder of JSON."""
+def _encode_raw_events(raws: Sequence[bytes]) -> pa.Array:
+    """Encode events as text without checking them: our own JSON encoder made them."""
     offsets = array("q", accumulate(map(len, raws), initial=0))
     return pa.LargeStringArray.from_buffers(len(raws), pa.py_buffer(offsets), pa.py_buffer(b"".join(raws)))
 
 
 def build_table(stored: Sequence[StoredRun]) -> pa.Table:
-    """One row for each build in each run: what it did there, and when first and last."""
+    """Return one row for each build in each run: its tasks, its activities, its first and last event."""
     rows = [row for one in stored for row in _build_rows(one)]
     return pa.Table.from_pylist(rows, schema=_BUILD_SCHEMA)
 
@@ -141,18 +141,18 @@ def _build_rows(stored: StoredRun) -> Iterable[dict[str, Any]]:
             row["activities"] += 1
         elif event.event_type == "WorkflowTaskCompleted":
             row["tasks"] += 1
-            row["deployment_name"] = row["deployment_name"] or _deployment(event.raw)
+            row["deployment_name"] = row["deployment_name"] or _deployment_name_of(event.raw)
     return rows.values()
 
 
-def _deployment(raw: bytes) -> str | None:
+def _deployment_name_of(raw: bytes) -> str | None:
     if b"eploymentName" not in raw:
         return None
     return read_deployment_name(json.loads(raw).get("workflowTaskCompletedEventAttributes"))
 
 
 def problem_table(stored: Sequence[StoredRun]) -> pa.Table:
-    """One row for each problem of each run."""
+    """Return one row for each problem of each run."""
     rows = [
         {"run": one.id, "code": problem.code, "message": problem.message, "event_id": problem.event_id}
         for one in stored

@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all, also when whoever makes it is killed in its first moment."""
+"""Create a file that is there whole or not at all, even if the process is killed while it writes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[Path]:
-    """Where to make the file: it gets its name when the block ends, unless somebody else was faster."""
+def create_atomically(path: Path) -> Iterator[Path]:
+    """Yield the path to write. The file gets its name when the block ends, unless another process was faster."""
     unfinished = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
     try:
         yield unfinished
-        _name(unfinished, path)
+        _give_final_name(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _name(unfinished: Path, path: Path) -> None:
+def _give_final_name(unfinished: Path, path: Path) -> None:
     try:
         with suppress(FileExistsError):
             os.link(unfinished, path)

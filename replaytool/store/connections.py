@@ -1,7 +1,7 @@
-"""Connections to one DuckDB file: opened late, held briefly, and never at the cost of a traceback.
+"""Connections to one DuckDB file. They are opened late, held briefly, and fail with a clear error.
 
-DuckDB lets in one writing process or many reading ones. So a writer opens the file for each burst and closes it
-again, and whoever finds it taken waits a while before saying so.
+DuckDB allows one writing process or many reading ones. So a writer opens the file for each transaction and closes it
+again, and a process that finds the file locked waits a while before it gives up.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import TypeVar
 import duckdb
 
 from replaytool.errors import ReplaytoolError
-from replaytool.store.atomic_file import appearing
+from replaytool.store.atomic_file import create_atomically
 
 FORMAT_VERSION = 1
 _STORAGE = "v1.5.0"  # so that a DuckDB of the last year opens the file too
 _WAIT_TO_READ = 10.0
 _WAIT_TO_WRITE = 60.0
 _ROWS_TOGETHER = 60 * 1024
-"""Half of what is usual: a burst of full groups goes into the file as it comes, where a shorter one is copied first."""
+"""Half of the default: full row groups are written directly, and shorter ones are copied first."""
 _LOCKED = ("Could not set lock", "different configuration", "Unique file handle conflict")
 
 Connection = duckdb.DuckDBPyConnection
@@ -32,32 +32,32 @@ Opened = TypeVar("Opened")
 _WRITER: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": _STORAGE,
     "memory_limit": "192MB",
-    "threads": 1,  # a burst is too short for a second one to pay
+    "threads": 1,  # a transaction is too short to gain from a second thread
     "preserve_insertion_order": False,
-    "wal_autocheckpoint": "1KB",  # a burst goes into the tables at once, and not first into the log
+    "wal_autocheckpoint": "1KB",  # a transaction goes into the tables at once, not first into the log
 }
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Connection]:
-    """A read-only connection to a store that is there and of a version that is understood."""
+def connect_read_only(path: Path) -> Iterator[Connection]:
+    """Open a store of a known version for reading."""
     if not path.is_file():
         raise ReplaytoolError(
             f"there is no store at {path}",
             "make one with `replaytool load PATH…`, or name another with --store",
         )
-    connection = _patiently(lambda: duckdb.connect(str(path), read_only=True), path, _WAIT_TO_READ)
+    connection = _retry_while_locked(lambda: duckdb.connect(str(path), read_only=True), path, _WAIT_TO_READ)
     try:
         _check_version(connection, path)
-        with translated(path):
+        with translate_store_errors(path):
             yield connection
     finally:
         connection.close()
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Connection]:
-    """A connection that may write; the store is made if it is not there."""
+def connect_for_writing(path: Path) -> Iterator[Connection]:
+    """Open a store for writing; create it if it does not exist."""
     if not path.parent.is_dir():
         raise ReplaytoolError(
             f"cannot make the store {path}: there is no folder {path.parent}", "make the folder first"
@@ -65,18 +65,18 @@ def writing(path: Path) -> Iterator[Connection]:
     connection = duckdb.connect(config=_WRITER | {"temp_directory": f"{path}.tmp"})
     try:
         if not path.exists():
-            with appearing(path) as unfinished, translated(path):
-                _make(connection, unfinished)
-        _patiently(lambda: _attach(connection, path), path, _WAIT_TO_WRITE)
-        _prepare(connection, path)
-        with translated(path):
+            with create_atomically(path) as unfinished, translate_store_errors(path):
+                _make_store_file(connection, unfinished)
+        _retry_while_locked(lambda: _attach_store(connection, path), path, _WAIT_TO_WRITE)
+        _prepare_store(connection, path)
+        with translate_store_errors(path):
             yield connection
     finally:
-        _close(connection, path)
+        _close_store(connection, path)
 
 
 def is_store(path: Path) -> bool:
-    """Whether this is a DuckDB file, told by content as everything is."""
+    """Return whether this is a DuckDB file, by its content."""
     try:
         with path.open("rb") as file:
             return file.read(12)[8:12] == b"DUCK"
@@ -84,55 +84,55 @@ def is_store(path: Path) -> bool:
         return False
 
 
-def in_memory() -> Connection:
-    """A store that leaves nothing behind."""
+def connect_in_memory() -> Connection:
+    """Create a store in memory."""
     connection = duckdb.connect(":memory:")
-    _create(connection)
+    _create_schema(connection)
     return connection
 
 
-def _make(connection: Connection, unfinished: Path) -> None:
-    """Detached at the end, so that all of it is in the file before the file gets its name."""
-    _attach(connection, unfinished)
-    _create(connection)
+def _make_store_file(connection: Connection, unfinished: Path) -> None:
+    """Create the tables and detach, so that the file is complete before it gets its name."""
+    _attach_store(connection, unfinished)
+    _create_schema(connection)
     connection.execute("USE memory")
     connection.execute("DETACH store")
 
 
-def _attach(connection: Connection, path: Path) -> None:
-    """The file as the one that is written: only so can it be said how long its groups of rows are."""
+def _attach_store(connection: Connection, path: Path) -> None:
+    """Attach the file: only ATTACH accepts a row group size."""
     name = str(path).replace("'", "''")
     connection.execute(f"ATTACH '{name}' AS store (ROW_GROUP_SIZE {_ROWS_TOGETHER})")
     connection.execute("USE store")
 
 
-def _close(connection: Connection, path: Path) -> None:
-    """Closing writes what is still in the log, so it can fail as any write can."""
-    with translated(path):
+def _close_store(connection: Connection, path: Path) -> None:
+    """Close the connection. Closing writes the rest of the log, so it can fail like any write."""
+    with translate_store_errors(path):
         connection.close()
 
 
-def _patiently(opened: Callable[[], Opened], path: Path, patience: float) -> Opened:
+def _retry_while_locked(opened: Callable[[], Opened], path: Path, patience: float) -> Opened:
     deadline = time.monotonic() + patience
     pause = 0.01
     while True:
         try:
             return opened()
         except duckdb.Error as error:
-            if not _is_locked(error) or time.monotonic() > deadline:
-                raise _explained(error, path) from error
+            if not _is_lock_error(error) or time.monotonic() > deadline:
+                raise _explain_store_error(error, path) from error
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
 
 
-def _is_locked(error: duckdb.Error) -> bool:
-    """By another process; or by another thread of this one, which has it open to read or to write."""
+def _is_lock_error(error: duckdb.Error) -> bool:
+    """Return whether another process, or another thread of this one, has the file open."""
     return any(words in str(error) for words in _LOCKED)
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """DuckDB's errors about the file, as something that a person can act on."""
+def translate_store_errors(path: Path) -> Iterator[None]:
+    """Turn DuckDB's errors about the file into ones that the user can act on."""
     try:
         yield
     except (
@@ -142,12 +142,12 @@ def translated(path: Path) -> Iterator[None]:
         duckdb.OutOfMemoryException,
         duckdb.TransactionException,
     ) as error:
-        raise _explained(error, path) from error
+        raise _explain_store_error(error, path) from error
 
 
-def _explained(error: duckdb.Error, path: Path) -> ReplaytoolError:
+def _explain_store_error(error: duckdb.Error, path: Path) -> ReplaytoolError:
     text = str(error).splitlines()[0]
-    if _is_locked(error):
+    if _is_lock_error(error):
         holder = re.search(r"PID (\d+)", str(error))
         who = f"process {holder[1]}" if holder else "another process"
         return ReplaytoolError(f"the store {path} is in use by {who}", "wait for it to end, or use another --store")
@@ -163,18 +163,19 @@ def _explained(error: duckdb.Error, path: Path) -> ReplaytoolError:
     return ReplaytoolError(f"the store {path} failed: {text}", "if it is damaged, load the histories into a new one")
 
 
-def _prepare(connection: Connection, path: Path) -> None:
+def _prepare_store(connection: Connection, path: Path) -> None:
     try:
         _check_version(connection, path)
     except ReplaytoolError:
-        with translated(path):
+        with translate_store_errors(path):
             if connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall():
                 raise
-            _create(connection)
+            _create_schema(connection)
 
 
-def _create(connection: Connection) -> None:
-    connection.execute("PRAGMA disable_optimizer")  # looks for long at each of many statements that are but names
+def _create_schema(connection: Connection) -> None:
+    # The optimizer takes long over these many statements, which only name things.
+    connection.execute("PRAGMA disable_optimizer")
     connection.begin()
     for name in ("schema", "views", "comments"):
         connection.execute((resources.files(__package__) / f"{name}.sql").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""The ledger of a reset plan: a DuckDB file beside it, in which each step is written before and after it is taken.
+"""The ledger of a reset plan: a DuckDB file beside it with an entry before and after each step.
 
-Nothing in it is changed or removed: an item's newest entry says where it stands. Whoever applies the plan keeps the
-file open and lets go of it every few seconds, so that others can look meanwhile.
+Entries are never changed or removed; an item's newest entry gives its state. Whoever applies the plan keeps the file
+open and releases it every few seconds, so that others can read it meanwhile.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import duckdb
 
 from replaytool.errors import ReplaytoolError
-from replaytool.model.reset_plan import Outcome, ResetPlan
-from replaytool.store.atomic_file import appearing
+from replaytool.model.reset_plan import ItemOutcome, ResetPlan
+from replaytool.store.atomic_file import create_atomically
 
 _PATIENCE = 20.0
 _PAUSE = 0.005
@@ -45,8 +45,8 @@ INSERT INTO entry (plan_id, {_COLUMNS}, written_at) SELECT ?, {_LISTS}, unnest(C
 """One statement is one transaction, and costs nearly the same for many entries as for one."""
 
 
-def beside(plan: Path) -> Path:
-    """Where the ledger of this plan is."""
+def ledger_path_of(plan: Path) -> Path:
+    """Return the path of this plan's ledger."""
     return plan.with_name(f"{plan.name.removesuffix('.json')}.ledger.duckdb")
 
 
@@ -57,93 +57,99 @@ class Ledger:
         self.path = path
         self._connection: duckdb.DuckDBPyConnection | None = None
 
-    def open(self) -> None:
-        """Hold the file for writing; it is made if it is not there."""
+    def open_for_writing(self) -> None:
+        """Open the file for writing; create it if it does not exist."""
         if self._connection is None:
             if not self.path.exists():
-                _make(self.path)
-            self._connection = _connected(self.path, read_only=False)
+                _make_ledger_file(self.path)
+            self._connection = _connect_patiently(self.path, read_only=False)
 
-    def release(self) -> None:
-        """Let go of the file; the next entry takes hold of it again."""
+    def release_file(self) -> None:
+        """Close the file. The next entry opens it again."""
         if self._connection is not None:
-            with _explained(self.path):
+            with _translate_ledger_errors(self.path):
                 self._connection.close()
             self._connection = None
 
-    def begin(self, plan: ResetPlan, address: str, options: Mapping[str, Any]) -> None:
-        """Say that the plan is being applied, where and how."""
-        row = [plan.id, plan.sha256, plan.namespace, address, json.dumps(options), datetime.now(UTC).isoformat()]
-        with self._writing() as connection:
+    def record_apply(self, plan: ResetPlan, address: str, options: Mapping[str, Any]) -> None:
+        """Record that the plan is being applied, where and how."""
+        row = [plan.plan_id, plan.sha256, plan.namespace, address, json.dumps(options), datetime.now(UTC).isoformat()]
+        with self._connection_for_writing() as connection:
             connection.execute(
                 "INSERT INTO applied VALUES (?, ?, ?, ?, ?, CAST(CAST(? AS TIMESTAMPTZ) AS TIMESTAMP))", row
             )
 
-    def write(self, plan_id: str, entries: Sequence[Outcome]) -> None:
-        """Take in entries; when this returns they survive anything."""
+    def write_entries(self, plan_id: str, entries: Sequence[ItemOutcome]) -> None:
+        """Write entries. They are on disk when this returns."""
         columns = [[getattr(one, name) for one in entries] for name in (*_COLUMNS.split(", "), "at")]
-        with self._writing() as connection:
+        with self._connection_for_writing() as connection:
             connection.execute(_INSERT, [plan_id, *columns])
 
-    def outcomes(self, plan_id: str) -> dict[str, Outcome]:
-        """The newest entry of each item."""
+    def read_outcomes(self, plan_id: str) -> dict[str, ItemOutcome]:
+        """Return the newest entry of each item."""
         sql = f"SELECT {_COLUMNS}, strftime(written_at, '%Y-%m-%dT%H:%M:%S.%fZ') FROM items WHERE plan_id = ?"
-        return {row[0]: Outcome(*row) for row in self._read(sql, [plan_id])}
+        return {row[0]: ItemOutcome(*row) for row in self._query_entries(sql, [plan_id])}
 
-    def options(self, plan_id: str) -> dict[str, Any] | None:
-        """How the plan was applied the last time; none where it never was."""
-        rows = self._read("SELECT options FROM applied WHERE plan_id = ? ORDER BY written_at DESC LIMIT 1", [plan_id])
+    def read_apply_options(self, plan_id: str) -> dict[str, Any] | None:
+        """Return the options of the last apply; None if there was none."""
+        rows = self._query_entries(
+            "SELECT options FROM applied WHERE plan_id = ? ORDER BY written_at DESC LIMIT 1", [plan_id]
+        )
         found: dict[str, Any] | None = json.loads(rows[0][0]) if rows else None
         return found
 
-    def _read(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def _query_entries(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         if self._connection is not None:
-            with _explained(self.path):
+            with _translate_ledger_errors(self.path):
                 return self._connection.execute(sql, list(parameters)).fetchall()
         if not self.path.is_file():
             return []
-        connection = _connected(self.path, read_only=True)
+        connection = _connect_patiently(self.path, read_only=True)
         try:
-            with _explained(self.path):
+            with _translate_ledger_errors(self.path):
                 return connection.execute(sql, list(parameters)).fetchall()
         finally:
             connection.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        self.open()
+    def _connection_for_writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.open_for_writing()
         assert self._connection is not None
-        with _explained(self.path):
+        with _translate_ledger_errors(self.path):
             yield self._connection
 
 
-def _make(path: Path) -> None:
-    """Whoever is killed here must not leave a file in which nobody finds the tables."""
-    with appearing(path) as unfinished, _explained(path), duckdb.connect(str(unfinished)) as connection:
+def _make_ledger_file(path: Path) -> None:
+    """Create the tables atomically: a process killed here must not leave a file without tables."""
+    with (
+        create_atomically(path) as unfinished,
+        _translate_ledger_errors(path),
+        duckdb.connect(str(unfinished)) as connection,
+    ):
         connection.execute(_SCHEMA)
 
 
-def _connected(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """Whoever reads or writes holds the file briefly: ask often, so as not to miss the moment."""
+def _connect_patiently(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Connect, retrying often: others hold the file only briefly."""
     end = time.monotonic() + _PATIENCE
     while True:
         try:
             return duckdb.connect(str(path), read_only=read_only, config={"threads": 1})
         except duckdb.Error as error:
             if "Could not set lock" not in str(error) or time.monotonic() > end:
-                raise _error(path, error) from error
+                raise _explain_ledger_error(path, error) from error
         time.sleep(_PAUSE)
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _translate_ledger_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise _error(path, error) from error
+        raise _explain_ledger_error(path, error) from error
 
 
-def _error(path: Path, error: duckdb.Error) -> ReplaytoolError:
+def _explain_ledger_error(path: Path, error: duckdb.Error) -> ReplaytoolError:
     text = str(error).splitlines()[0]
     hint = "check its folder, mode and disk; without its ledger a plan is not applied"
     if "does not exist" in text or "Catalog Error" in text:

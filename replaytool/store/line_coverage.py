@@ -1,4 +1,4 @@
-"""Which lines each run came by, kept by run and by code. The table is made when something is first kept in it."""
+"""The lines that each run reached, by run and by code. The table is created when the first row is stored."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ CREATE TABLE IF NOT EXISTS reach (
 _SCHEMA = pa.schema([(name, pa.large_string()) for name in ("run_key", "code_fingerprint", "detail")])
 
 
-def save(connection: Connection, fingerprint: str, found: Mapping[str, str]) -> None:
-    """Keep them, each under its run's key."""
+def save_line_coverage(connection: Connection, fingerprint: str, found: Mapping[str, str]) -> None:
+    """Store the lines, each under its run's key."""
     connection.execute(_TABLE)
     rows = [{"run_key": key, "code_fingerprint": fingerprint, "detail": detail} for key, detail in found.items()]
     connection.register("incoming", pa.Table.from_pylist(rows, schema=_SCHEMA))
@@ -33,8 +33,8 @@ def save(connection: Connection, fingerprint: str, found: Mapping[str, str]) -> 
     connection.unregister("incoming")
 
 
-def known(connection: Connection, fingerprint: str, run_keys: Iterable[str]) -> dict[str, str]:
-    """What is known about these runs, as they are now, under this code."""
+def read_line_coverage(connection: Connection, fingerprint: str, run_keys: Iterable[str]) -> dict[str, str]:
+    """Return what is stored about these runs, as they are now, with this code."""
     if not connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reach'").fetchall():
         return {}
     rows = connection.execute(

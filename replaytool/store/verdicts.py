@@ -1,4 +1,4 @@
-"""What checks found, kept by run and by code: an unchanged run is not replayed against unchanged code again."""
+"""Verdicts by run and by code: an unchanged run is not replayed again with unchanged code."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ _SCHEMA = pa.schema(
 )
 
 
-def save(connection: Connection, fingerprint: str, found: Mapping[str, Mapping[str, Any]]) -> None:
-    """Keep verdicts, each under its run's key, in the form of the JSON report."""
-    rows = pa.Table.from_pylist([_row(key, fingerprint, verdict) for key, verdict in found.items()], schema=_SCHEMA)
+def save_verdicts(connection: Connection, fingerprint: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Store verdicts by run key, in the form of the JSON report."""
+    rows = pa.Table.from_pylist(
+        [_verdict_row(key, fingerprint, verdict) for key, verdict in found.items()], schema=_SCHEMA
+    )
     connection.register("incoming", rows)
     connection.execute(
         "DELETE FROM verdict WHERE code_fingerprint = ? AND run_key IN (SELECT run_key FROM incoming)", [fingerprint]
@@ -35,7 +37,7 @@ def save(connection: Connection, fingerprint: str, found: Mapping[str, Mapping[s
     connection.unregister("incoming")
 
 
-def _row(run_key: str, fingerprint: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _verdict_row(run_key: str, fingerprint: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
     place = verdict.get("divergence") or verdict.get("failure") or {}
     return {
         "run_key": run_key,
@@ -54,8 +56,8 @@ QUALIFY row_number() OVER (PARTITION BY verdict.run_key ORDER BY verdict.checked
 """
 
 
-def newest(connection: Connection, run_key: str | None = None) -> list[dict[str, Any]]:
-    """What the last check said about each run as it is now, or about one of them."""
+def read_newest_verdicts(connection: Connection, run_key: str | None = None) -> list[dict[str, Any]]:
+    """Return the last check's verdict on each run as it is now, or on one run."""
     condition = "" if run_key is None else "WHERE run_key = ?"
     result = connection.execute(f"FROM ({_NEWEST}) {condition} ORDER BY run_key", [] if run_key is None else [run_key])
     names = [column[0] for column in result.description or []]
@@ -63,8 +65,8 @@ def newest(connection: Connection, run_key: str | None = None) -> list[dict[str,
     return [row | {"detail": json.loads(row["detail"])} for row in rows]
 
 
-def known(connection: Connection, fingerprint: str, run_keys: Iterable[str]) -> dict[str, Any]:
-    """The verdicts on these runs, as they are now, under this code."""
+def read_verdicts(connection: Connection, fingerprint: str, run_keys: Iterable[str]) -> dict[str, Any]:
+    """Return the stored verdicts on these runs, as they are now, with this code."""
     rows = connection.execute(
         "SELECT verdict.run_key, detail FROM verdict JOIN run "
         "ON run.run_key = verdict.run_key AND run.sha256 = verdict.run_sha256 "

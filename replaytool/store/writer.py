@@ -1,4 +1,4 @@
-"""Taking runs in: each run once, the longest record of it, and nothing of another run under its name."""
+"""Add runs to the store: each run once, with its longest record."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ NEW, GROWN, SAME, SHORTER = "new", "grown", "same", "shorter"
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddedRun:
     """What became of one run that was to be added."""
 
     run_key: str
     outcome: str
 
 
-def add(connection: Connection, found: Sequence[tuple[str, Run]]) -> list[Added]:
-    """Take in these runs; the caller holds the transaction."""
-    keys = [run_key(run) for _, run in found]
-    known = _Known(connection, keys)
-    added = [known.place(source, run, key) for (source, run), key in zip(found, keys, strict=True)]
+def add_runs(connection: Connection, found: Sequence[tuple[str, Run]]) -> list[AddedRun]:
+    """Add these runs. The caller holds the transaction."""
+    keys = [make_run_key(run) for _, run in found]
+    known = _RunMerger(connection, keys)
+    added = [known.place_run(source, run, key) for (source, run), key in zip(found, keys, strict=True)]
     known.drop_superseded()
     stored = list(known.fresh.values())
-    _insert(connection, "run", run_table(stored))
+    _insert_table(connection, "run", run_table(stored))
     for events in event_tables(stored):
-        _insert(connection, "event", events)
-    _insert(connection, "problem", problem_table(stored))
-    _insert(connection, "run_build", build_table(stored))
+        _insert_table(connection, "event", events)
+    _insert_table(connection, "problem", problem_table(stored))
+    _insert_table(connection, "run_build", build_table(stored))
     return added
 
 
-def run_key(run: Run) -> str:
-    """A short name that the same run gets wherever it is loaded from."""
+def make_run_key(run: Run) -> str:
+    """Return a short name that the same run gets wherever it is loaded from."""
     identity = run.run_id or f"{run.workflow_id or ''}\n{_first_event_digest(run)}"
     return hashlib.sha256(f"{run.engine}\n{identity}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
@@ -49,8 +49,8 @@ def _first_event_digest(run: Run) -> str:
     return hashlib.sha256(run.events[0].raw).hexdigest()
 
 
-class _Known:
-    """The runs that are in the store already under these keys, and those that join them now."""
+class _RunMerger:
+    """Runs that are in the store under these keys, and those that join them now."""
 
     def __init__(self, connection: Connection, keys: Sequence[str]) -> None:
         self.connection = connection
@@ -66,43 +66,43 @@ class _Known:
             ).fetchall()
         }
 
-    def place(self, source: str, run: Run, key: str) -> Added:
-        """Decide what this run is to the ones with its key: itself again, its past, its future, or another one."""
+    def place_run(self, source: str, run: Run, key: str) -> AddedRun:
+        """Decide how this run relates to those with its key: the same, shorter, longer, or another one."""
         for candidate in (key, f"{key}-{run.sha256[:6]}"):
-            outcome = self._compared(candidate, run)
+            outcome = self._compare_with_key(candidate, run)
             if outcome is None:
                 run = replace(run, problems=(*run.problems, _SAME_IDS)) if candidate == key else run
                 continue
             if outcome in (NEW, GROWN):
-                self._take(candidate, source, run)
-            return Added(candidate, outcome)
-        return Added(candidate, SAME)
+                self._take_run(candidate, source, run)
+            return AddedRun(candidate, outcome)
+        return AddedRun(candidate, SAME)
 
-    def _compared(self, key: str, run: Run) -> str | None:
-        """NEW, SAME, GROWN or SHORTER; None where the same ids stand over another content."""
+    def _compare_with_key(self, key: str, run: Run) -> str | None:
+        """Return NEW, SAME, GROWN or SHORTER; None if the same ids have other content."""
         if key in self.fresh:
-            return _relation(self.fresh[key].run.events, run.events)
+            return _compare_events(self.fresh[key].run.events, run.events)
         if key not in self.old:
             return NEW
         old_id, sha256, count = self.old[key]
         if sha256 == run.sha256 and count == len(run.events):
             return SAME
-        return _relation(self._events(old_id), run.events)
+        return _compare_events(self._read_stored_events(old_id), run.events)
 
-    def _take(self, key: str, source: str, run: Run) -> None:
+    def _take_run(self, key: str, source: str, run: Run) -> None:
         if key in self.old and key not in self.fresh:
             self.superseded.append(self.old[key][0])
         self.fresh[key] = StoredRun(self.next_id, key, source, run, run.history_bytes)
         self.next_id += 1
 
-    def _events(self, run: int) -> list[Event]:
+    def _read_stored_events(self, run: int) -> list[Event]:
         rows = self.connection.execute(
             "SELECT event_id, event_type, build_id, raw FROM event WHERE run = ? ORDER BY event_id", [run]
         ).fetchall()
         return [Event(event_id, kind, None, build, raw.encode()) for event_id, kind, build, raw in rows]
 
     def drop_superseded(self) -> None:
-        """Remove the shorter records that longer ones replace."""
+        """Delete the shorter records that longer ones replace."""
         for table, column in (("event", "run"), ("problem", "run"), ("run_build", "run"), ("run", "id")):
             if self.superseded:
                 self.connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?))", [self.superseded])
@@ -111,26 +111,26 @@ class _Known:
 _SAME_IDS = Problem("same-ids", "another history with the same ids and other content is loaded too")
 
 
-def _relation(old: Sequence[Event], new: Sequence[Event]) -> str | None:
+def _compare_events(old: Sequence[Event], new: Sequence[Event]) -> str | None:
     for before, after in zip(old, new, strict=False):
-        if before.raw != after.raw and _essence(before.raw) != _essence(after.raw):
+        if before.raw != after.raw and _without_spelling(before.raw) != _without_spelling(after.raw):
             return None
     if len(old) == len(new):
         return SAME
     return GROWN if len(new) > len(old) else SHORTER
 
 
-def _essence(raw: bytes) -> object:
-    """What an event says, without what tools spell differently: defaults written out, numbers as text."""
-    return _pruned(msgspec.json.decode(raw))
+def _without_spelling(raw: bytes) -> object:
+    """Return an event without what tools write differently: explicit defaults, numbers as text."""
+    return _prune_defaults(msgspec.json.decode(raw))
 
 
-def _pruned(value: object) -> object:
+def _prune_defaults(value: object) -> object:
     if isinstance(value, dict):
-        items = ((key, _pruned(item)) for key, item in value.items())
+        items = ((key, _prune_defaults(item)) for key, item in value.items())
         return {key: item for key, item in items if item not in (None, {}, [], "", "0", "0s")}
     if isinstance(value, list):
-        return [_pruned(item) for item in value]
+        return [_prune_defaults(item) for item in value]
     if isinstance(value, bool):
         return value or None
     if isinstance(value, int | float):
@@ -138,13 +138,13 @@ def _pruned(value: object) -> object:
     return None if isinstance(value, str) and value.endswith("_UNSPECIFIED") else value
 
 
-def _insert(connection: Connection, table: str, rows: pa.Table) -> None:
+def _insert_table(connection: Connection, table: str, rows: pa.Table) -> None:
     columns = [_CASTS.get(name, name) for name in rows.column_names]
     # DuckDB finds `rows` by its name here. A registered table would stay in memory until the transaction ends.
     connection.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(columns)} FROM rows")
 
 
-# Times arrive as text, and what is no time is none: the event itself still has it.
+# Times arrive as text. One that cannot be read becomes NULL; the event itself keeps it.
 _CASTS = {
     name: f"TRY_CAST({name} AS TIMESTAMP) AS {name}"
     for name in ("started_at", "closed_at", "event_time", "first_seen", "last_seen")

@@ -16,7 +16,7 @@ from replaytool.debug.time_travel import TimeTravel
 from replaytool.engines import CodeSpec
 from replaytool.engines.temporal.replay.recorded_commands import history_to_json
 from replaytool.errors import ReplaytoolError
-from replaytool.model.debug_state import Moment
+from replaytool.model.debug_state import ReplayedState
 from replaytool.model.history import Run
 from replaytool.replay.code.builds import CodeMap
 from tests.support.histories import bent, events, recorded
@@ -75,7 +75,7 @@ def walker() -> Iterator[DebugClient]:
 
 
 def points(walker: DebugClient) -> object:
-    moment, trouble = walker.ask_question(StateAt(24), Moment)
+    moment, trouble = walker.ask_question(StateAt(24), ReplayedState)
     assert trouble is None
     assert moment is not None
     return moment.state["points"].scalar

@@ -15,7 +15,7 @@ from replaytool.check import base_branch as gate
 from replaytool.check import check_runs as check
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.engines import CodeSpec
-from replaytool.model.verdict import Checked, Report
+from replaytool.model.verdict import CheckedRun, CheckReport
 from replaytool.sources import open_sources
 from replaytool.store import Store
 from replaytool.workers.pool import WorkerLimits
@@ -74,7 +74,7 @@ class Project:
         self.store = Store(folder / "runs.duckdb")
         files = [str(one) for case in self.cases for one in sorted((FIXTURES / case).glob("history*.json"))]
         ingest.load(self.store, open_sources(files))
-        self.rows = self.store.runs("true")
+        self.rows = self.store.list_runs("true")
         self.plan = check.CheckPlan(CodeSpec(("app",), folder=str(folder)), limits=WorkerLimits(jobs=2, timeout=60.0))
 
     def edits(self, count: int, seed: int = 1) -> list[Edit]:
@@ -118,7 +118,7 @@ def _by_hand(text: str) -> Iterator[tuple[str, str]]:
     yield "a new import", "import fractions\n" + text
 
 
-def _differences(whole: Report, narrow: Report) -> Iterator[str]:
+def _differences(whole: CheckReport, narrow: CheckReport) -> Iterator[str]:
     if [one.subject for one in whole.runs] != [one.subject for one in narrow.runs]:
         yield "not the same runs"
     for one, other in zip(whole.runs, narrow.runs, strict=False):
@@ -128,7 +128,7 @@ def _differences(whole: Report, narrow: Report) -> Iterator[str]:
         yield f"causes: {_causes(whole)} and {_causes(narrow)}"
 
 
-def _said(one: Checked) -> tuple[Any, ...]:
+def _said(one: CheckedRun) -> tuple[Any, ...]:
     verdict = one.verdict
     drift = tuple((found.event_id, found.path, str(found.recorded), str(found.produced)) for found in verdict.drift)
     following = tuple((found.kind, found.name) for found in verdict.next)
@@ -136,7 +136,7 @@ def _said(one: Checked) -> tuple[Any, ...]:
     return (verdict.verdict, verdict.event_id, failure, drift, verdict.stuck, following, one.base, one.known)
 
 
-def _causes(report: Report) -> list[tuple[Any, ...]]:
+def _causes(report: CheckReport) -> list[tuple[Any, ...]]:
     return sorted((one.fingerprint, one.runs, one.known) for one in report.causes)
 
 

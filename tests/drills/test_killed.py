@@ -59,8 +59,8 @@ def _loader(store: Path, folder: Path, batch: int) -> subprocess.Popen[bytes]:
 
 
 def _assert_whole(store: Store) -> int:
-    runs = store.query("SELECT id, event_count FROM run")
-    found = store.query(
+    runs = store.query_rows("SELECT id, event_count FROM run")
+    found = store.query_rows(
         "SELECT run, count(*) AS n, count(DISTINCT event_id) AS ids, min(event_id) AS low, max(event_id) AS high "
         "FROM event GROUP BY run"
     )
@@ -95,7 +95,7 @@ def _drill_killing(folder: Path, files: int, times: int, batch: int) -> None:
     assert _loader(path, histories, batch).wait() == 0
     assert _assert_whole(Store(path)) == files
     sql = "SELECT sha256, source, event_count FROM runs ORDER BY ALL"
-    assert Store(path).query(sql) == whole.query(sql)
+    assert Store(path).query_rows(sql) == whole.query_rows(sql)
     report = ingest.load(Store(path), open_sources([str(histories)]))
     assert dict(report.outcomes) == {"same": files}
     assert len(set(loaded)) > 1, f"never killed half way: {loaded}"
@@ -137,4 +137,4 @@ def test_two_readers_and_a_loader_for_long(tmp_path: Path) -> None:
 
 def test_a_store_that_is_taken_says_so(tmp_path: Path) -> None:
     with pytest.raises(ReplaytoolError, match="no store"):
-        Store(tmp_path / "none.duckdb").query("SELECT 1")
+        Store(tmp_path / "none.duckdb").query_rows("SELECT 1")

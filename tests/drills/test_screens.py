@@ -83,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("pictures")
     session = recordings.store(found / "riders.duckdb", *sorted(LOYALTY.glob("history-rider-0[1-5].json")))
     empty = recordings.store(found / "empty.duckdb", recordings.generated(found / "a.json", 1))
-    with empty.store.writing() as writer:
+    with empty.store.open_writer() as writer:
         for table in ("run", "event", "problem", "run_build"):
             writer._connection.execute(f"DELETE FROM {table}")
     for name in CODE.values():

@@ -16,7 +16,7 @@ from replaytool.formats import Unreadable
 from replaytool.formats.temporal.export import export_binary, export_json
 from replaytool.ingest import BadFile
 from replaytool.model.history import Run
-from replaytool.sources import Source
+from replaytool.sources import HistorySource
 from replaytool.store import Store
 from tests.drills.spoiled_histories import mutated, samples
 
@@ -51,9 +51,9 @@ def _drill(numbers: range, folder: Path) -> None:
         (folder / f"{start}.duckdb").unlink()
 
 
-def _timed(number: int, content: bytes) -> Source:
+def _timed(number: int, content: bytes) -> HistorySource:
     """The source, after its content was read once by itself: a case that takes long is found by its number."""
-    source = Source(f"case {number}", lambda: io.BytesIO(content))
+    source = HistorySource(f"case {number}", lambda: io.BytesIO(content))
     began = time.perf_counter()
     try:
         runs: list[Run] = list(ingest.read(source))
@@ -67,10 +67,10 @@ def _timed(number: int, content: bytes) -> Source:
 
 def _assert_readable(store: Store, keys: set[str]) -> None:
     for view in _VIEWS:
-        store.query(f"SELECT * FROM {view}")
-    assert store.query("SELECT count(*) AS n FROM runs")[0]["n"] == len(keys)
-    for row in store.runs():
-        events = store.events(row.run_key)
+        store.query_rows(f"SELECT * FROM {view}")
+    assert store.query_rows("SELECT count(*) AS n FROM runs")[0]["n"] == len(keys)
+    for row in store.list_runs():
+        events = store.read_events(row.run_key)
         assert len(events) == row.event_count
         json.loads(export_json(events))
         try:

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from replaytool.formats import detect_format
-from replaytool.model.history import Hints, Run
+from replaytool.model.history import Run, RunHints
 
 RUN_ID = "0191c1a2-7d4e-7bd2-9a3f-1f2e3d4c5b6a"
 OTHER_RUN_ID = "0191c1a2-7d4e-7bd2-9a3f-000000000000"
@@ -104,14 +104,14 @@ def events(run_id: str = RUN_ID, workflow_id: str = "order-7") -> list[dict[str,
     return found
 
 
-def read(content: object, hints: Hints | None = None) -> list[Run]:
+def read(content: object, hints: RunHints | None = None) -> list[Run]:
     """The runs in bytes, in text, or in the JSON of a value."""
     if not isinstance(content, bytes):
         content = (content if isinstance(content, str) else json.dumps(content)).encode()
-    return list(detect_format(content[: 64 * 1024]).read_runs(io.BytesIO(content), hints or Hints()))
+    return list(detect_format(content[: 64 * 1024]).read_runs(io.BytesIO(content), hints or RunHints()))
 
 
-def one(content: object, hints: Hints | None = None) -> Run:
+def one(content: object, hints: RunHints | None = None) -> Run:
     (run,) = read(content, hints)
     return run
 

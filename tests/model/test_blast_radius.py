@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from replaytool.check.causes import find_causes
 from replaytool.engines.temporal.events.deployment import find_pinned_build
-from replaytool.model.blast_radius import Stand, blast_radius
-from replaytool.model.verdict import Checked, CodeInfo, Failure, Report, Subject, Verdict
+from replaytool.model.blast_radius import RunImpact, measure_blast_radius
+from replaytool.model.verdict import CheckedRun, CheckReport, CodeInfo, Failure, Subject, Verdict
 from tests.conftest import Call
 from tests.support.paths import FIXTURES
 
@@ -11,9 +11,9 @@ PINNED = FIXTURES / "versioning_pinned"
 
 
 def test_the_sentence_counts_runs_open_ones_and_causes() -> None:
-    broken = [Stand("Order", "a timer", number < 298, True, False) for number in range(312)]
-    fine = [Stand("Order", "a timer", True, False, False)] * 3868
-    radius = blast_radius([*broken, *fine, Stand("Order", "", False, True, True)], 1)
+    broken = [RunImpact("Order", "a timer", number < 298, True, False) for number in range(312)]
+    fine = [RunImpact("Order", "a timer", True, False, False)] * 3868
+    radius = measure_blast_radius([*broken, *fine, RunImpact("Order", "", False, True, True)], 1)
     assert radius.sentence() == (
         "this change breaks 312 of 4,180 runs (298 still open), 1 cause; 1 run pinned to another build counted apart"
     )
@@ -22,10 +22,10 @@ def test_the_sentence_counts_runs_open_ones_and_causes() -> None:
 
 
 def test_groups_with_most_broken_runs_come_first() -> None:
-    stands = [Stand("A", "x", True, False, False)] * 5 + [Stand("B", "y", True, True, False)]
-    radius = blast_radius(stands, 1)
+    stands = [RunImpact("A", "x", True, False, False)] * 5 + [RunImpact("B", "y", True, True, False)]
+    radius = measure_blast_radius(stands, 1)
     assert [share.name for share in radius.by_type] == ["B", "A"]
-    assert blast_radius([], 0).sentence() == "this change breaks none of 0 runs"
+    assert measure_blast_radius([], 0).sentence() == "this change breaks none of 0 runs"
 
 
 def test_who_is_pinned() -> None:
@@ -39,25 +39,26 @@ def test_who_is_pinned() -> None:
 
 def test_a_pinned_run_is_counted_apart_and_fails_nothing_until_it_is_asked_in() -> None:
     broken = Verdict("failed", "x", failure=Failure(3, "E", "m"))
-    runs = [Checked(Subject("k", status="Running", pinned_to="v1"), broken), Checked(Subject("l"), Verdict("ok"))]
-    apart = Report(CodeInfo(), runs)
-    assert not any(apart.fails(one) for one in runs)
-    assert (apart.blast_radius().pinned, apart.blast_radius().runs) == (1, 1)
-    asked = Report(CodeInfo(), runs, include_pinned=True)
-    assert [asked.fails(one) for one in runs] == [True, False]
-    assert (asked.blast_radius().pinned, asked.blast_radius().broken_open) == (0, 1)
+    runs = [CheckedRun(Subject("k", status="Running", pinned_to="v1"), broken), CheckedRun(Subject("l"), Verdict("ok"))]
+    apart = CheckReport(CodeInfo(), runs)
+    assert not any(apart.is_failing(one) for one in runs)
+    assert (apart.count_blast_radius().pinned, apart.count_blast_radius().runs) == (1, 1)
+    asked = CheckReport(CodeInfo(), runs, include_pinned=True)
+    assert [asked.is_failing(one) for one in runs] == [True, False]
+    assert (asked.count_blast_radius().pinned, asked.count_blast_radius().broken_open) == (0, 1)
 
 
 def test_only_what_breaks_is_a_cause() -> None:
     broken = Verdict("failed", "x", failure=Failure(3, "E", "m"))
     told = (("a", "A", None, False), ("b", "B", "v1", False), ("c", "C", None, True), ("d", "D", "v1", True))
     runs = [
-        Checked(Subject(key, workflow_type=kind, pinned_to=pin), broken, known=known) for key, kind, pin, known in told
+        CheckedRun(Subject(key, workflow_type=kind, pinned_to=pin), broken, known=known)
+        for key, kind, pin, known in told
     ]
-    runs.append(Checked(Subject("e"), Verdict("unverified", "no code")))
-    sentence = Report(CodeInfo(), runs, find_causes(runs)).blast_radius().sentence()
+    runs.append(CheckedRun(Subject("e"), Verdict("unverified", "no code")))
+    sentence = CheckReport(CodeInfo(), runs, find_causes(runs)).count_blast_radius().sentence()
     assert sentence.startswith("this change breaks 1 of 3 runs, 1 cause;")
-    assert Report(CodeInfo(), runs, find_causes(runs), include_pinned=True).blast_radius().causes == 2
+    assert CheckReport(CodeInfo(), runs, find_causes(runs), include_pinned=True).count_blast_radius().causes == 2
 
 
 def test_pins_and_waits_are_read_from_real_histories(call: Call) -> None:

@@ -11,24 +11,24 @@ import pytest
 
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_plan import (
-    ChildAgain,
     PlanWarning,
-    Point,
+    RepeatedChild,
     ResetItem,
     ResetPlan,
-    Skipped,
-    dumps,
-    item_id,
-    loads,
-    read,
-    sealed,
-    totals,
+    ResetPoint,
+    SkippedWorkflow,
+    make_item_id,
+    plan_from_text,
+    plan_to_text,
+    read_plan,
+    seal_plan,
+    sum_totals,
 )
 
 
 def item(name: str = "rider-1", **changes: Any) -> ResetItem:
     made = ResetItem(
-        id=item_id("default", name, "run-1", 16),
+        id=make_item_id("default", name, "run-1", 16),
         workflow_id=name,
         run_id="run-1",
         run_key="abcdef",
@@ -38,7 +38,7 @@ def item(name: str = "rider-1", **changes: Any) -> ResetItem:
         events=53,
         current_run_id="run-1",
         current_events=53,
-        point=Point(16, "v2", "first task by build v2", 1, "2026-01-01T00:00:00Z"),
+        point=ResetPoint(16, "v2", "first task by build v2", 1, "2026-01-01T00:00:00Z"),
         undone_events=38,
         undone_runs=[],
         reapplied={"signals": 3, "updates": 1, "options": 0, "children": 0},
@@ -46,7 +46,7 @@ def item(name: str = "rider-1", **changes: Any) -> ResetItem:
         repeats_local={},
         pending_activities={},
         updates_may_change=["adjust (1)"],
-        children_again=[ChildAgain("gift", "Gift", False, "Completed")],
+        children_again=[RepeatedChild("gift", "Gift", False, "Completed")],
         warnings=[PlanWarning("update-results", "warn", "1 update")],
         included=True,
     )
@@ -55,29 +55,29 @@ def item(name: str = "rider-1", **changes: Any) -> ResetItem:
 
 def plan(*items: ResetItem) -> ResetPlan:
     found = list(items or (item(),))
-    return sealed(
+    return seal_plan(
         ResetPlan(
             namespace="default",
             rule={"build": "v2"},
             created_at="2026-01-01T00:00:00Z",
-            totals=totals(found),
+            totals=sum_totals(found),
             items=found,
-            skipped=[Skipped("rider-2", None, "no task by build v2")],
+            skipped=[SkippedWorkflow("rider-2", None, "no task by build v2")],
         )
     )
 
 
 def test_a_plan_is_read_as_it_was_written() -> None:
     made = plan(item(), item("rider-\x1b[31m\u202e", included=False))
-    text = dumps(made)
-    assert loads(text) == made
-    assert dumps(loads(text)) == text
+    text = plan_to_text(made)
+    assert plan_from_text(text) == made
+    assert plan_to_text(plan_from_text(text)) == text
     assert text.isascii()
     assert "\x1b" not in text
 
 
 def test_the_json_is_the_contract() -> None:
-    found = json.loads(dumps(plan()))
+    found = json.loads(plan_to_text(plan()))
     assert list(found) == [
         "schema", "tool", "namespace", "rule", "created_at", "code", "sha256", "totals", "warnings", "skipped", "items",
     ]  # fmt: skip
@@ -102,12 +102,12 @@ def test_sums_are_over_what_is_taken() -> None:
 
 
 def test_layout_may_change_and_content_may_not(tmp_path: Path) -> None:
-    found = json.loads(dumps(plan()))
-    assert loads(json.dumps(found, indent=4)) == plan()
+    found = json.loads(plan_to_text(plan()))
+    assert plan_from_text(json.dumps(found, indent=4)) == plan()
     found["items"][0]["point"]["event_id"] = 4
     (tmp_path / "plan.json").write_text(json.dumps(found))
     with pytest.raises(ReplaytoolError, match="was edited"):
-        read(tmp_path / "plan.json")
+        read_plan(tmp_path / "plan.json")
 
 
 @pytest.mark.parametrize(
@@ -122,19 +122,28 @@ def test_layout_may_change_and_content_may_not(tmp_path: Path) -> None:
 )
 def test_what_is_no_plan_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ReplaytoolError, match=reason):
-        loads(text)
+        plan_from_text(text)
 
 
 def test_a_file_that_is_not_there_is_said() -> None:
     with pytest.raises(ReplaytoolError, match="cannot read the plan"):
-        read(Path("nowhere.json"))
+        read_plan(Path("nowhere.json"))
 
 
 def test_the_same_reset_has_the_same_id_and_another_has_another() -> None:
-    assert item_id("default", "a", "r", 4) == item_id("default", "a", "r", 4)
-    assert len({item_id("default", "a", "r", 4), item_id("default", "a", "r", 5), item_id(None, "a", "r", 4)}) == 3
+    assert make_item_id("default", "a", "r", 4) == make_item_id("default", "a", "r", 4)
+    assert (
+        len(
+            {
+                make_item_id("default", "a", "r", 4),
+                make_item_id("default", "a", "r", 5),
+                make_item_id(None, "a", "r", 4),
+            }
+        )
+        == 3
+    )
 
 
 def test_the_token_names_plan_and_item() -> None:
     made = plan()
-    assert made.token(made.items[0]) == f"replaytool:{made.sha256[:12]}:{made.items[0].id}"
+    assert made.reset_token(made.items[0]) == f"replaytool:{made.sha256[:12]}:{made.items[0].id}"

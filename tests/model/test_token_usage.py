@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from replaytool.model.token_usage import Usage, added, table, usages
+from replaytool.model.token_usage import TokenUsage, add_usage_tables, find_token_usage, tabulate_usage
 
 CHAT = {
     "object": "chat.completion",
@@ -147,13 +147,17 @@ LITELLM = {
 )  # fmt: skip
 def test_every_shape_says_the_same(result: dict[str, Any], model: str) -> None:
     """Each of them is written by another library about the same call."""
-    assert usages(result, ["a prompt", {"model_name": "asked", "modelId": "other"}]) == [Usage(model, 100, 20, 60)]
+    assert find_token_usage(result, ["a prompt", {"model_name": "asked", "modelId": "other"}]) == [
+        TokenUsage(model, 100, 20, 60)
+    ]
 
 
 def test_a_stream_says_it_once_and_a_list_as_often_as_it_has_it() -> None:
     begun = {"type": "response.created", "response": RESPONSE | {"usage": None}}
-    assert usages([begun, {"type": "response.completed", "response": RESPONSE}]) == [Usage("gpt", 100, 20, 60)]
-    assert usages({"messages": [LANGCHAIN, LANGCHAIN]}) == [Usage("gpt", 100, 20, 60)] * 2
+    assert find_token_usage([begun, {"type": "response.completed", "response": RESPONSE}]) == [
+        TokenUsage("gpt", 100, 20, 60)
+    ]
+    assert find_token_usage({"messages": [LANGCHAIN, LANGCHAIN]}) == [TokenUsage("gpt", 100, 20, 60)] * 2
 
 
 @pytest.mark.parametrize(
@@ -170,34 +174,43 @@ def test_a_stream_says_it_once_and_a_list_as_often_as_it_has_it() -> None:
     ],
 )
 def test_what_is_no_call_of_a_model_says_nothing(result: Any) -> None:
-    assert usages(result) == []
+    assert find_token_usage(result) == []
 
 
 def test_a_bottomless_result_ends() -> None:
     deep: Any = CHAT
     for _ in range(100_000):
         deep = [deep]
-    assert usages(deep) == []
+    assert find_token_usage(deep) == []
 
 
 def test_cost_is_by_the_users_prices_alone() -> None:
-    spent = [("ask", Usage("gpt", 1000, 100, 400)), ("ask", Usage("gpt", 1000, 100)), ("ask", Usage(None, 7, 1))]
+    spent = [
+        ("ask", TokenUsage("gpt", 1000, 100, 400)),
+        ("ask", TokenUsage("gpt", 1000, 100)),
+        ("ask", TokenUsage(None, 7, 1)),
+    ]
     bare = {"gpt": {"input": 2.0, "output": 10.0}}
-    found = table(spent, bare)
+    found = tabulate_usage(spent, bare)
     assert found["ask"]["gpt"] == {"calls": 2, "input": 2000, "output": 200, "cached": 400, "cost": 0.006}
     assert found["ask"]["unknown"] == {"calls": 1, "input": 7, "output": 1, "cached": 0, "cost": None}
-    assert table(spent, {"gpt": bare["gpt"] | {"cached": 1.0}})["ask"]["gpt"]["cost"] == 0.0056
-    assert table(spent, {})["ask"]["gpt"]["cost"] is None
+    assert tabulate_usage(spent, {"gpt": bare["gpt"] | {"cached": 1.0}})["ask"]["gpt"]["cost"] == 0.0056
+    assert tabulate_usage(spent, {})["ask"]["gpt"]["cost"] is None
     assert (
-        table([("embed", Usage("small", 1, 0))], {"small": {"input": 0.02, "output": 0}})["embed"]["small"]["cost"] > 0
+        tabulate_usage([("embed", TokenUsage("small", 1, 0))], {"small": {"input": 0.02, "output": 0}})["embed"][
+            "small"
+        ]["cost"]
+        > 0
     )
 
 
 def test_sums_keep_what_nobody_knows() -> None:
-    priced = table([("ask", Usage("gpt", 1000, 100))], {"gpt": {"input": 2.0, "output": 10.0}})
-    other = table([("ask", Usage("new", 1, 1)), ("plan", Usage("gpt", 1, 1))], {})
-    found = added([priced, other, priced])
+    priced = tabulate_usage([("ask", TokenUsage("gpt", 1000, 100))], {"gpt": {"input": 2.0, "output": 10.0}})
+    other = tabulate_usage([("ask", TokenUsage("new", 1, 1)), ("plan", TokenUsage("gpt", 1, 1))], {})
+    found = add_usage_tables([priced, other, priced])
     assert found["ask"]["gpt"] == {"calls": 2, "input": 2000, "output": 200, "cached": 0, "cost": 0.006}
     assert (found["ask"]["new"]["cost"], found["plan"]["gpt"]["cost"]) == (None, None)
-    assert added([priced, table([("ask", Usage("gpt", 1, 1))], {})])["ask"]["gpt"]["cost"] is None
+    assert (
+        add_usage_tables([priced, tabulate_usage([("ask", TokenUsage("gpt", 1, 1))], {})])["ask"]["gpt"]["cost"] is None
+    )
     assert priced["ask"]["gpt"]["calls"] == 1

@@ -8,31 +8,31 @@ from replaytool.model.verdict import (
     WORDS,
     CallSite,
     Cause,
-    Checked,
+    CheckedRun,
+    CheckReport,
     CodeInfo,
     Command,
     Divergence,
     Drift,
-    Expected,
+    ExpectedEvent,
     Failure,
     Hazard,
-    Match,
-    Report,
-    Step,
+    MatchedPair,
+    ReplayStep,
     Subject,
     Verdict,
-    as_json,
+    to_report_json,
     verdict_from_json,
 )
 
 SITE = CallSite("wf.py", 29, "Loyalty.run", (CallSite("wf.py", 12, "Loyalty.score"),))
-EXPECTED = Expected(11, "ActivityTaskScheduled", "activity", "charge", {"input": [3]})
+EXPECTED = ExpectedEvent(11, "ActivityTaskScheduled", "activity", "charge", {"input": [3]})
 ACTUAL = Command("timer", "1", {"startToFireTimeout": "10s"}, SITE)
 DIVERGED = Verdict(
     "diverged",
     reason="expected activity charge",
     confirmed_by="sdk",
-    divergence=Divergence(11, EXPECTED, ACTUAL, (), SITE, 9, (Match(EXPECTED, ACTUAL),), "guard it"),
+    divergence=Divergence(11, EXPECTED, ACTUAL, (), SITE, 9, (MatchedPair(EXPECTED, ACTUAL),), "guard it"),
     drift=(Drift(5, "input[0].km", 3, {"km": 4}, SITE),),
     hazards=(Hazard("socket.connect", SITE, "localhost:80", True),),
     next=(ACTUAL,),
@@ -43,19 +43,19 @@ DIVERGED = Verdict(
 
 
 def test_verdict_survives_json() -> None:
-    assert verdict_from_json(json.loads(json.dumps(as_json(DIVERGED)))) == DIVERGED
+    assert verdict_from_json(json.loads(json.dumps(to_report_json(DIVERGED)))) == DIVERGED
 
 
 def test_what_stands_beside_a_verdict_is_passed_over() -> None:
-    row = as_json(Checked(Subject("k", workflow_id="w"), DIVERGED))
+    row = to_report_json(CheckedRun(Subject("k", workflow_id="w"), DIVERGED))
     assert row["run_key"] == "k"
     assert verdict_from_json(row) == DIVERGED
 
 
 def test_json_of_a_report_has_the_promised_keys() -> None:
     cause = Cause("c1", "diverged", 2, "message", SITE, "k")
-    runs = [Checked(Subject("k", events=5), DIVERGED), Checked(Subject("l", events=2), Verdict("ok"))]
-    plain = as_json(Report(CodeInfo(("wf",), "f"), runs, [cause], 1.5), "0.1.0")
+    runs = [CheckedRun(Subject("k", events=5), DIVERGED), CheckedRun(Subject("l", events=2), Verdict("ok"))]
+    plain = to_report_json(CheckReport(CodeInfo(("wf",), "f"), runs, [cause], 1.5), "0.1.0")
     assert plain["schema"] == 1
     assert plain["tool"] == {"name": "replaytool", "version": "0.1.0"}
     assert plain["summary"] == {
@@ -72,8 +72,8 @@ def test_json_of_a_report_has_the_promised_keys() -> None:
 
 
 def test_steps_and_strange_values_do_not_stop_the_json() -> None:
-    odd = Verdict("drift", drift=(Drift(1, "input", {1: b"x"}, object()),), steps=(Step(3),))
-    plain = json.loads(json.dumps(as_json(odd)))
+    odd = Verdict("drift", drift=(Drift(1, "input", {1: b"x"}, object()),), steps=(ReplayStep(3),))
+    plain = json.loads(json.dumps(to_report_json(odd)))
     assert "steps" not in plain
     assert plain["drift"][0]["recorded"] == {"1": "eA=="}
 
@@ -81,4 +81,4 @@ def test_steps_and_strange_values_do_not_stop_the_json() -> None:
 def test_the_line_to_look_at_is_the_most_serious_one() -> None:
     assert DIVERGED.call_site == SITE
     assert Verdict("ok").call_site is None
-    assert set(WORDS) == set(Report(CodeInfo(), []).summary()) - {"runs", "seconds", "events"}
+    assert set(WORDS) == set(CheckReport(CodeInfo(), []).count_verdicts()) - {"runs", "seconds", "events"}

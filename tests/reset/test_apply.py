@@ -18,10 +18,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from replaytool.engines.temporal.reset.server_calls import AnswerLost, ResetClient, ResetSettings
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.errors import ReplaytoolError
-from replaytool.model.reset_plan import ResetPlan, dumps, read, sealed
+from replaytool.model.reset_plan import ResetPlan, plan_to_text, read_plan, seal_plan
 from replaytool.reset import cli_commands as official
-from replaytool.reset.apply import check_age
-from replaytool.store.ledger import Ledger, beside
+from replaytool.reset.apply import refuse_outdated_plan
+from replaytool.store.ledger import Ledger, ledger_path_of
 from tests.reset.support.riders import replaytool, until
 from tests.reset.support.scene import Scene, run
 from tests.support.dev_server import DevServer, dev_server
@@ -51,13 +51,13 @@ async def planned(scene: Scene, number: int = 1, **plan: Any) -> AsyncIterator[R
 
 
 def states(scene: Scene, plan: ResetPlan) -> list[str]:
-    return sorted(one.state for one in Ledger(beside(scene.plan_file)).outcomes(plan.id).values())
+    return sorted(one.state for one in Ledger(ledger_path_of(scene.plan_file)).read_outcomes(plan.plan_id).values())
 
 
 async def forks(scene: Scene) -> int:
     """How many runs were made by resets."""
     store = await scene.pull("after.duckdb")
-    (row,) = store.query("SELECT count(*) AS n FROM runs WHERE reset_from_run_id IS NOT NULL")
+    (row,) = store.query_rows("SELECT count(*) AS n FROM runs WHERE reset_from_run_id IS NOT NULL")
     return int(row["n"])
 
 
@@ -67,7 +67,7 @@ def test_the_same_command_again_resets_nothing(server: DevServer, tmp_path: Path
             assert (await scene.apply(plan, canary=1, allow=frozenset({"v3"}))).is_clean
             again = await scene.apply(plan)
             assert (again.tally.before, again.is_clean) == (3, True)
-            beside(scene.plan_file).unlink()
+            ledger_path_of(scene.plan_file).unlink()
             without_ledger = await scene.apply(plan)
             assert {one.message for one in without_ledger.outcomes} == {"found by its token"}
             assert await forks(scene) == 3
@@ -105,8 +105,8 @@ def test_failures_break_the_circuit(server: DevServer, tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         async with planned(scene, 6) as plan:
             wrong = [replace(item, point=replace(item.point, event_id=2)) for item in plan.items]
-            bad = sealed(replace(plan, items=wrong))
-            scene.plan_file.write_text(dumps(bad))
+            bad = seal_plan(replace(plan, items=wrong))
+            scene.plan_file.write_text(plan_to_text(bad))
             applied = await scene.apply(bad, concurrency=1, max_failures=2)
             assert applied.stopped is not None
             assert "--max-failures" in applied.stopped
@@ -190,8 +190,8 @@ def test_what_cannot_work_is_one_clear_error_and_leaves_the_ledger_alone(server:
                 with pytest.raises(ReplaytoolError, match=words):
                     await scene.apply(plan, server=options)
             assert states(scene, plan) == []
-            elsewhere = sealed(replace(plan, namespace="elsewhere"))
-            scene.plan_file.write_text(dumps(elsewhere))
+            elsewhere = seal_plan(replace(plan, namespace="elsewhere"))
+            scene.plan_file.write_text(plan_to_text(elsewhere))
             with pytest.raises(ReplaytoolError, match="plan is for namespace elsewhere"):
                 await scene.apply(elsewhere)
             assert states(scene, elsewhere) == []
@@ -221,7 +221,7 @@ def test_the_official_commands_do_the_same(server: DevServer, tmp_path: Path) ->
     async def scenario(scene: Scene) -> None:
         async with planned(scene) as plan:
             how = ResetSettings("it's $HOME; why not", ("signals", "updates"))
-            words = official.command(plan, plan.items[0], how)
+            words = official.format_reset_command(plan, plan.items[0], how)
             await asyncio.to_thread(server.cli, *words[1:])
 
             async def is_verified() -> bool:
@@ -238,9 +238,11 @@ def test_a_plan_that_is_older_than_its_histories_is_refused(server: DevServer, t
         async with planned(scene, offline=True) as plan:
             await scene.do(scene.handles[0], "step:b")
             store = await scene.pull()
-            known = {row["run_key"]: row["event_count"] for row in store.query("SELECT run_key, event_count FROM runs")}
+            known = {
+                row["run_key"]: row["event_count"] for row in store.query_rows("SELECT run_key, event_count FROM runs")
+            }
             with pytest.raises(ReplaytoolError, match="older than the histories"):
-                check_age(plan, known)
+                refuse_outdated_plan(plan, known)
             command = ("--store", "runs.duckdb", "reset", "apply", "plan.json", "--address", server.address, "--yes")
             done = await asyncio.to_thread(replaytool, tmp_path, *command)
             assert (done.returncode, "older than the histories" in done.stderr) == (1, True)
@@ -272,7 +274,9 @@ def test_the_command_line_from_end_to_end(server: DevServer, tmp_path: Path) -> 
             rows = (tmp_path / "out.csv").read_text().splitlines()
             assert rows[0].startswith("workflow_id,run_id,event_id,state")
             assert len(rows) == 3
-            points = await call("points", read(scene.plan_file).items[0].run_key, "--address", server.address, "--json")
+            points = await call(
+                "points", read_plan(scene.plan_file).items[0].run_key, "--address", server.address, "--json"
+            )
             known = {row["known_by"] for row in json.loads(points.stdout)}
             assert known == {"history", "server"}
 

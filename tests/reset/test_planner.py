@@ -24,12 +24,12 @@ from replaytool.engines.temporal.reset.run_facts import (
 from replaytool.engines.temporal.reset.server_calls import ServerPoint
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
-from replaytool.model.reset_plan import ResetItem, ResetPlan, dumps, loads
-from replaytool.model.token_usage import Usage
+from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_from_text, plan_to_text
+from replaytool.model.token_usage import TokenUsage
 from replaytool.render.reset import tell_plan
-from replaytool.reset.planner import Request, draft, finished
-from replaytool.reset.selection import Choice
-from replaytool.reset.server_checks import difference
+from replaytool.reset.planner import PlanRequest, draft_plan, finish_plan
+from replaytool.reset.selection import RunSelection
+from replaytool.reset.server_checks import explain_server_point
 from replaytool.sources import open_sources
 from replaytool.store import Store
 from tests.support.paths import FIXTURES
@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def planned(store: Store, rule: ResetRule, *ids: str, **choice: object) -> ResetPlan:
     build = rule.value if rule.kind == "build" else None
-    return finished(draft(store, Request(rule, Choice(build=build, ids=ids or None, **choice))))  # type: ignore[arg-type]
+    return finish_plan(draft_plan(store, PlanRequest(rule, RunSelection(build=build, ids=ids or None, **choice))))  # type: ignore[arg-type]
 
 
 def only(plan: ResetPlan) -> ResetItem:
@@ -58,7 +58,7 @@ def test_riders_of_the_bad_build_are_planned_and_no_others(store: Store) -> None
     assert [item.workflow_id[-2:] for item in plan.items] == ["02", "03", "04", "05", "06", "08", "09"]
     assert plan.totals["blocked"] == 0
     assert plan.rule == {"build": "v2"}
-    assert "simulation" in dumps(plan)
+    assert "simulation" in plan_to_text(plan)
 
 
 def test_the_run_before_the_continue_as_new_is_the_base(store: Store) -> None:
@@ -83,14 +83,14 @@ def test_a_build_that_came_back_has_two_points(store: Store) -> None:
 
 
 def test_an_override_to_the_bad_build_blocks_unless_named(store: Store) -> None:
-    request = Request(ResetRule("build", "v2"), Choice(build="v2", ids=("walk-override",)))
-    assert only(finished(draft(store, request))).blocks() == {"override-to-bad-build"}
-    named = Request(request.rule, request.choice, frozenset({"walk-override"}))
-    assert only(finished(draft(store, named))).included
+    request = PlanRequest(ResetRule("build", "v2"), RunSelection(build="v2", ids=("walk-override",)))
+    assert only(finish_plan(draft_plan(store, request))).blocks() == {"override-to-bad-build"}
+    named = PlanRequest(request.rule, request.choice, frozenset({"walk-override"}))
+    assert only(finish_plan(draft_plan(store, named))).included
 
 
 def test_a_hash_cannot_be_chosen(store: Store) -> None:
-    (row,) = store.query("SELECT first_build FROM runs WHERE workflow_id = 'walk-build_id_default'")
+    (row,) = store.query_rows("SELECT first_build FROM runs WHERE workflow_id = 'walk-build_id_default'")
     with pytest.raises(ReplaytoolError, match="set by nobody") as raised:
         planned(store, ResetRule("build", row["first_build"]))
     assert "--time" in raised.value.hint
@@ -102,7 +102,7 @@ def test_every_point_is_a_completed_task(store: Store, kind: str) -> None:
     assert len(plan.items) > 50
     completed = {
         (row["run_key"], row["event_id"])
-        for row in store.query("SELECT run_key, event_id FROM events WHERE event_type = 'WorkflowTaskCompleted'")
+        for row in store.query_rows("SELECT run_key, event_id FROM events WHERE event_type = 'WorkflowTaskCompleted'")
     }
     assert {(item.run_key, item.point.event_id) for item in plan.items} <= completed
     assert all(item.undone_events > 0 for item in plan.items)
@@ -183,9 +183,9 @@ def test_what_ends_behind_the_point_is_done_again() -> None:
 
 
 def test_what_agents_spent_is_told_by_model(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    request = Request(ResetRule("first_task"), Choice(ids=("agent-openai-7", "agent-anthropic-7")))
+    request = PlanRequest(ResetRule("first_task"), RunSelection(ids=("agent-openai-7", "agent-anthropic-7")))
     prices = {"gpt-4o-mini-2024-07-18": {"input": 0.5, "output": 2.0}}
-    plan = finished(draft(store, replace(request, prices=prices)))
+    plan = finish_plan(draft_plan(store, replace(request, prices=prices)))
     claude, gpt = (item.repeats_usage for item in plan.items)
     assert gpt == {
         "chat_completion": {
@@ -198,14 +198,14 @@ def test_what_agents_spent_is_told_by_model(store: Store, capsys: pytest.Capture
         }
     }
     assert plan.totals["repeats_usage"] == gpt | claude
-    assert loads(dumps(plan)) == plan
+    assert plan_from_text(plan_to_text(plan)) == plan
     tell_plan(plan, None)
     told = capsys.readouterr().out
     assert "gpt-4o-mini-2024-07-18: 2 calls, 158 tokens in (0 of them cached), 28 out; cost 0.000135" in told
     assert (
         "with model claude-3-5-haiku-20241022: 2 calls, 1,152 tokens in (320 of them cached), 67 out; cost n/a" in told
     )
-    late = finished(draft(store, replace(request, rule=ResetRule("event", "17"))))
+    late = finish_plan(draft_plan(store, replace(request, rule=ResetRule("event", "17"))))
     assert [one["calls"] for one in late.totals["repeats_usage"]["chat_completion"].values()] == [1]
     assert "repeats_usage" not in planned(store, ResetRule("build", "v2"), "loyalty-rider-02").totals
 
@@ -220,8 +220,8 @@ def event(number: int, kind: str, **said: Any) -> Event:
     return Event(number, kind, None, None, json.dumps({"eventId": str(number), name: said}).encode())
 
 
-@pytest.mark.parametrize(("encoding", "spent"), [("json/plain", [Usage("gpt", 5, 2)]), ("binary/encrypted", [])])
-def test_the_input_names_the_model_that_the_result_does_not(encoding: str, spent: list[Usage]) -> None:
+@pytest.mark.parametrize(("encoding", "spent"), [("json/plain", [TokenUsage("gpt", 5, 2)]), ("binary/encrypted", [])])
+def test_the_input_names_the_model_that_the_result_does_not(encoding: str, spent: list[TokenUsage]) -> None:
     result = payloads({"output": [], "usage": {"requests": 1, "input_tokens": 5, "output_tokens": 2}}, encoding)
     row = dict.fromkeys(
         ("workflow_id", "run_id", "task_queue", "namespace", "first_run_id", "continued_run_id", "parent_workflow_id")
@@ -240,9 +240,13 @@ def test_the_input_names_the_model_that_the_result_does_not(encoding: str, spent
 
 
 def test_why_the_server_has_another_point(store: Store) -> None:
-    (case,) = draft(store, Request(ResetRule("build", "v2"), Choice(build="v2", ids=("loyalty-rider-02",)))).cases
+    (case,) = draft_plan(
+        store, PlanRequest(ResetRule("build", "v2"), RunSelection(build="v2", ids=("loyalty-rider-02",)))
+    ).cases
     same = ServerPoint("v2", case.base.run_id or "", case.point.event_id, True, None)
-    assert difference(case, same, 2) is None
-    assert "pending" in (difference(case, ServerPoint(same.build_id, same.run_id, same.event_id, False, None), 2) or "")
-    assert "newest 20" in (difference(case, None, 20) or "")
-    assert "any longer" in (difference(case, None, 3) or "")
+    assert explain_server_point(case, same, 2) is None
+    assert "pending" in (
+        explain_server_point(case, ServerPoint(same.build_id, same.run_id, same.event_id, False, None), 2) or ""
+    )
+    assert "newest 20" in (explain_server_point(case, None, 20) or "")
+    assert "any longer" in (explain_server_point(case, None, 3) or "")

@@ -11,9 +11,9 @@ import pytest
 from replaytool import ingest
 from replaytool.engines import CodeSpec
 from replaytool.engines.temporal.reset.points import ResetRule
-from replaytool.model.reset_plan import ResetItem, ResetPlan, dumps, loads
+from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_from_text, plan_to_text
 from replaytool.reset import planner
-from replaytool.reset.simulate_plan import Wanted, of_plan, with_outlook
+from replaytool.reset.simulate_plan import PlanSimulationRequest, simulate_draft, simulate_plan
 from replaytool.sources import open_sources
 from replaytool.store import Store
 from replaytool.workers.pool import WorkerLimits
@@ -31,9 +31,9 @@ def store() -> Store:
 
 
 def planned(store: Store, *code: str, limits: WorkerLimits | None = None, **more: Any) -> ResetPlan:
-    made = planner.draft(store, planner.Request(ResetRule("build", "v2")))
-    wanted = Wanted(CodeSpec(code), limits=limits or WorkerLimits(jobs=1), **more)
-    return planner.finished(with_outlook(store, made, wanted))
+    made = planner.draft_plan(store, planner.PlanRequest(ResetRule("build", "v2")))
+    wanted = PlanSimulationRequest(CodeSpec(code), limits=limits or WorkerLimits(jobs=1), **more)
+    return planner.finish_plan(simulate_draft(store, made, wanted))
 
 
 def codes(item: ResetItem) -> set[str]:
@@ -42,7 +42,7 @@ def codes(item: ResetItem) -> set[str]:
 
 def test_a_plan_with_code_tells_the_state_of_each_workflow(store: Store) -> None:
     plan = planned(store, str(BUILDS / "v3.py"), queries=("standing",))
-    assert loads(dumps(plan)) == plan
+    assert plan_from_text(plan_to_text(plan)) == plan
     found = {item.workflow_id: item for item in plan.items}
     rider = found["loyalty-rider-02"]
     assert rider.prefix_verdict == "ok"
@@ -58,8 +58,9 @@ def test_a_plan_with_code_tells_the_state_of_each_workflow(store: Store) -> None
     assert all(item.included for item in plan.items)
     again = planned(store, str(BUILDS / "v3.py"), queries=("standing",))
     assert again.items == plan.items
-    assert {one.state["points"] for one in of_plan(store, plan, Wanted(CodeSpec((str(BUILDS / "v2.py"),)))).values()
-            if one.state} == {0}  # fmt: skip
+    bad_build = PlanSimulationRequest(CodeSpec((str(BUILDS / "v2.py"),)))
+    states = [one.state for one in simulate_plan(store, plan, bad_build).values()]
+    assert {state["points"] for state in states if state} == {0}
 
 
 def test_code_that_does_not_follow_what_is_kept_blocks(store: Store, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow
 import pytest
 
 from replaytool.sources import BrokenStream, open_sources
-from replaytool.sources.compressed import unwrapped
+from replaytool.sources.compressed import unwrap_stream
 
 DATA = json.dumps({"events": list(range(100_000))}).encode()
 
@@ -24,7 +24,7 @@ def zstd(data: bytes) -> bytes:
 
 
 def read(data: bytes) -> bytes:
-    with unwrapped(io.BytesIO(data)) as stream:
+    with unwrap_stream(io.BytesIO(data)) as stream:
         return stream.read()
 
 
@@ -43,7 +43,7 @@ def read(data: bytes) -> bytes:
 )
 def test_content_comes_out_as_it_went_in(packed: bytes) -> None:
     assert read(packed) == DATA
-    with unwrapped(io.BytesIO(packed)) as stream:
+    with unwrap_stream(io.BytesIO(packed)) as stream:
         assert stream.peek(65536)[:65536] == DATA[:65536]  # type: ignore[attr-defined]
         assert b"".join(iter(lambda: stream.read(777), b"")) == DATA
 

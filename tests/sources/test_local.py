@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from replaytool.errors import ReplaytoolError
-from replaytool.sources import Source, hints_from_name, open_sources
+from replaytool.sources import HistorySource, hints_from_name, open_sources
 
 RUN = "0191c1a2-7d4e-7bd2-9a3f-1f2e3d4c5b6a"
 OTHER = "3f2b1a00-0000-4000-8000-00000000000a"
@@ -29,7 +29,7 @@ def names(*arguments: object) -> list[str]:
     return [source.name for source in open_sources([str(argument) for argument in arguments])]
 
 
-def content(source: Source) -> bytes:
+def content(source: HistorySource) -> bytes:
     with source.open() as stream:
         return stream.read()
 

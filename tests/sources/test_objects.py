@@ -13,7 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from replaytool.errors import ReplaytoolError
-from replaytool.sources import Source, open_output, open_sources
+from replaytool.sources import HistorySource, open_output, open_sources
 from replaytool.sources import object_store_clients as buckets
 
 KEYS = ["runs/a.json", "runs/b.json.gz", "runs/deep/c.json", "runs/.hidden/d.json", "other/e.txt"]
@@ -47,7 +47,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.delete()
 
 
-def content(source: Source) -> bytes:
+def content(source: HistorySource) -> bytes:
     with source.open() as stream:
         return stream.read()
 

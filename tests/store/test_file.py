@@ -23,8 +23,8 @@ from tests.store.test_loading import VIEWS
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "store.duckdb")
-    with store.writing() as writer:
-        writer.add([("a source", one({"events": events()}))])
+    with store.open_writer() as writer:
+        writer.add_runs([("a source", one({"events": events()}))])
     return store
 
 
@@ -35,8 +35,8 @@ def _path(store: Store) -> Path:
 
 def test_a_store_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ReplaytoolError, match="there is no store at"):
-        Store(tmp_path / "none.duckdb").runs()
-    with pytest.raises(ReplaytoolError, match="there is no folder"), Store(tmp_path / "no" / "s.duckdb").writing():
+        Store(tmp_path / "none.duckdb").list_runs()
+    with pytest.raises(ReplaytoolError, match="there is no folder"), Store(tmp_path / "no" / "s.duckdb").open_writer():
         pass
 
 
@@ -44,12 +44,12 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no store " * 1000)
     with pytest.raises(ReplaytoolError, match="is no store that this DuckDB can read"):
-        Store(text).runs()
+        Store(text).list_runs()
     assert text.read_text().startswith("no store")
     foreign = tmp_path / "foreign.duckdb"
     with duckdb.connect(str(foreign)) as connection:
         connection.execute("CREATE TABLE mine (a INTEGER)")
-    for access in (lambda: Store(foreign).runs(), lambda: Store(foreign).writing().__enter__()):
+    for access in (lambda: Store(foreign).list_runs(), lambda: Store(foreign).open_writer().__enter__()):
         with pytest.raises(ReplaytoolError, match="no store of replaytool"):
             access()
 
@@ -58,7 +58,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_other_versions_are_refused(store: Store, version: str, hint: str) -> None:
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("UPDATE meta SET value = ? WHERE key = 'format_version'", [version])
-    for access in (lambda: store.runs(), lambda: store.writing().__enter__()):
+    for access in (lambda: store.list_runs(), lambda: store.open_writer().__enter__()):
         with pytest.raises(ReplaytoolError, match=f"of format {version}") as caught:
             access()
         assert hint in caught.value.hint
@@ -88,29 +88,29 @@ def test_a_store_that_is_in_use_is_waited_for(store: Store, monkeypatch: pytest.
     held = _holder(_path(store), role)
     with held:
         began = time.monotonic()
-        with pytest.raises(ReplaytoolError, match=f"in use by process {held.pid}"), store.writing():
+        with pytest.raises(ReplaytoolError, match=f"in use by process {held.pid}"), store.open_writer():
             pass
         assert time.monotonic() - began >= 0.3
         if role == "reader":
-            assert len(store.runs()) == 1
+            assert len(store.list_runs()) == 1
         monkeypatch.setattr(db, "_WAIT_TO_WRITE", 30.0)
         assert held.stdin is not None
         threading.Timer(0.3, held.stdin.close).start()
-        with store.writing() as writer:
-            writer.add([("b", one({"events": events(OTHER_RUN_ID)}))])
-    assert len(store.runs()) == 2
+        with store.open_writer() as writer:
+            writer.add_runs([("b", one({"events": events(OTHER_RUN_ID)}))])
+    assert len(store.list_runs()) == 2
 
 
 def test_another_thread_of_this_process_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_WAIT_TO_READ", "_WAIT_TO_WRITE"):
         monkeypatch.setattr(db, name, 0.05)
-    with store.writing() as writer:
-        writer.add([("b", one({"events": events(OTHER_RUN_ID)}))])
+    with store.open_writer() as writer:
+        writer.add_runs([("b", one({"events": events(OTHER_RUN_ID)}))])
         with pytest.raises(ReplaytoolError, match="in use by another process"):
-            store.runs()
-        with pytest.raises(ReplaytoolError, match="in use by another process"), store.writing():
+            store.list_runs()
+        with pytest.raises(ReplaytoolError, match="in use by another process"), store.open_writer():
             pass
-    assert len(store.runs()) == 2
+    assert len(store.list_runs()) == 2
     assert [path.name for path in _path(store).parent.iterdir()] == ["store.duckdb"]
 
 
@@ -146,7 +146,7 @@ def test_foreign_queries_reach_nothing_but_the_store(tmp_path: Path, store: Stor
         if query.startswith(("DROP", "CREATE", "DELETE")):
             pytest.skip("a store in memory is the caller's own")
         store = Store(None)
-    with pytest.raises(ReplaytoolError) as caught, store.foreign_query(query.format(folder=tmp_path)) as batches:
+    with pytest.raises(ReplaytoolError) as caught, store.run_user_query(query.format(folder=tmp_path)) as batches:
         batches.read_all()
     assert caught.value.hint
     if "{folder}" in query:
@@ -155,18 +155,18 @@ def test_foreign_queries_reach_nothing_but_the_store(tmp_path: Path, store: Stor
 
 
 def test_files_can_be_allowed(tmp_path: Path, store: Store) -> None:
-    with store.foreign_query(f"COPY runs TO '{tmp_path}/out.csv'", allow_files=True) as batches:
+    with store.run_user_query(f"COPY runs TO '{tmp_path}/out.csv'", allow_files=True) as batches:
         batches.read_all()  # a count, or nothing: that is each DuckDB's own affair
-    with store.foreign_query(f"SELECT * FROM '{tmp_path}/out.csv'", allow_files=True) as batches:
+    with store.run_user_query(f"SELECT * FROM '{tmp_path}/out.csv'", allow_files=True) as batches:
         assert batches.read_all().num_rows == 1
 
 
 def test_foreign_queries_answer(store: Store) -> None:
-    with store.foreign_query("SELECT event_id, raw ->> '$.eventType' AS kind FROM events ORDER BY ALL") as batches:
+    with store.run_user_query("SELECT event_id, raw ->> '$.eventType' AS kind FROM events ORDER BY ALL") as batches:
         rows = batches.read_all().to_pylist()
     assert rows[0] == {"event_id": 1, "kind": "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED"}
     for view in VIEWS:
-        with store.foreign_query(f"SELECT * FROM {view}") as batches:
+        with store.run_user_query(f"SELECT * FROM {view}") as batches:
             batches.read_all()
 
 
@@ -203,12 +203,12 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, store: Store) -> 
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert "the disk is full" in done.stdout, done.stdout + done.stderr
     assert not done.stderr
-    rows = store.runs()
+    rows = store.list_runs()
     assert 1 <= len(rows) < 301
-    assert all(len(store.events(row.run_key)) == row.event_count for row in rows)
-    with store.writing() as writer:
-        writer.add([("later", one({"events": events(OTHER_RUN_ID)}))])
-    assert len(store.runs()) == len(rows) + 1
+    assert all(len(store.read_events(row.run_key)) == row.event_count for row in rows)
+    with store.open_writer() as writer:
+        writer.add_runs([("later", one({"events": events(OTHER_RUN_ID)}))])
+    assert len(store.list_runs()) == len(rows) + 1
 
 
 _ANSWERS = """

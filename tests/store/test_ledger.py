@@ -42,9 +42,9 @@ def test_a_writer_that_is_killed_leaves_all_it_said_it_wrote(moment: float, tmp_
         process.kill()
         said = process.stdout.read().split()
     ledger = Ledger(path)
-    assert len(ledger.outcomes("plan")) in (len(said), len(said) + 1)
-    ledger.open()
-    ledger.release()
+    assert len(ledger.read_outcomes("plan")) in (len(said), len(said) + 1)
+    ledger.open_for_writing()
+    ledger.release_file()
 
 
 def _await_file(path: Path, process: subprocess.Popen[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import replaytool.engines
 from replaytool.engines import Code, Options
 from replaytool.formats import detect_format
-from replaytool.model.history import Hints, Run
+from replaytool.model.history import Run, RunHints
 from replaytool.model.verdict import Verdict
 from tests.support.paths import FIXTURES
 
@@ -22,7 +22,7 @@ def expectations(case: str) -> dict[str, Any]:
 
 def run_of(data: bytes, workflow_id: str = "w", run_id: str | None = None, name: str = "") -> Run:
     """The run in a file's content."""
-    hints = Hints(name=name, workflow_id=workflow_id, run_id=run_id)
+    hints = RunHints(name=name, workflow_id=workflow_id, run_id=run_id)
     return next(iter(detect_format(data[:65536]).read_runs(io.BytesIO(data), hints)))
 
 

@@ -202,5 +202,5 @@ def test_from_the_start_to_a_written_plan_in_a_real_terminal(tmp_path: Path) -> 
         terminal.press("C-q")
     finally:
         terminal.close()
-    (item,) = plan.read(tmp_path / "reset-v2.json").items
+    (item,) = plan.read_plan(tmp_path / "reset-v2.json").items
     assert (item.workflow_id, item.point.event_id) == ("loyalty-rider-02", 28)

@@ -59,7 +59,7 @@ def test_marked_runs_go_back_to_before_a_build(drive: Drive, riders: Path) -> No
         assert "written to reset-v2.json" in at.text
 
     drive(walk, store=riders)
-    written = plan.read(riders.parent / "reset-v2.json")
+    written = plan.read_plan(riders.parent / "reset-v2.json")
     assert written.rule == {"build": "v2"}
     (riders.parent / "reset-v2.json").unlink()
 
@@ -86,7 +86,7 @@ def test_a_plan_is_simulated_with_the_right_code(drive: Drive, riders: Path) -> 
 
     drive(walk, store=riders)
     (written,) = riders.parent.glob("reset-v2*.json")
-    assert plan.read(written).items[0].prefix_verdict == "ok"
+    assert plan.read_plan(written).items[0].prefix_verdict == "ok"
     written.unlink()
 
 
@@ -191,13 +191,13 @@ def test_a_plan_is_applied_when_its_number_is_typed(
         async with scene.build("v3"):
             assert store.path is not None
             await asyncio.to_thread(drive, walk, (140, 40), store.path)
-            made = plan.read(tmp_path / "reset-v2.json")
-            scene.plan_file.write_text(plan.dumps(made))
+            made = plan.read_plan(tmp_path / "reset-v2.json")
+            scene.plan_file.write_text(plan.plan_to_text(made))
             shutil.copy(tmp_path / "reset-v2.ledger.duckdb", tmp_path / "plan.ledger.duckdb")
             found = await scene.verify(made)
             assert [one.state for one in found] == ["done", "done"]
             after = await scene.pull("after.duckdb")
-            (row,) = after.query("SELECT count(*) AS n FROM runs WHERE reset_from_run_id IS NOT NULL")
+            (row,) = after.query_rows("SELECT count(*) AS n FROM runs WHERE reset_from_run_id IS NOT NULL")
             assert row["n"] == 2
 
     run(scenario, "tuireset", server, tmp_path)

@@ -194,7 +194,7 @@ def test_a_store_without_runs_and_no_store_at_all(drive: Drive, tmp_path: Path) 
         assert "the store has no runs yet" in at.text
 
     drive(absent, store=tmp_path / "gone.duckdb")
-    with session.store.writing() as writer:
+    with session.store.open_writer() as writer:
         for table in ("run", "event", "problem", "run_build"):
             writer._connection.execute(f"DELETE FROM {table}")
     drive(nothing, store=tmp_path / "empty.duckdb")

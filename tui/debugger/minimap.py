@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from replaytool.debug.timeline import BuildSegment
-from replaytool.model.debug_state import Part
+from replaytool.model.debug_state import BuildSplit
 from replaytool.tui.styled_lines import Line, cell, line
 from replaytool.tui.widgets.line_list import Painter, padded
 
@@ -32,14 +32,14 @@ class Scrub(Painter, can_focus=False):
         self._bad: Sequence[int] = ()
         self._segments: Sequence[BuildSegment] = ()
         self._first = 1
-        self._parts: Sequence[Part] = ()
+        self._parts: Sequence[BuildSplit] = ()
 
     def load(self, count: int, bad: Sequence[int], segments: Sequence[BuildSegment], first: int) -> None:
         """A run of so many events; `bad` are the places of failures."""
         self.count, self._bad, self._segments, self._first = count, bad, segments, first
         self.refresh()
 
-    def part_at(self, parts: Sequence[Part]) -> None:
+    def part_at(self, parts: Sequence[BuildSplit]) -> None:
         """Where the states that two builds make of one history part, and what another build made of it."""
         self._parts = parts
         self.refresh()

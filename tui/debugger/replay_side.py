@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import work
 
-from replaytool.model.debug_state import Blame, Moment, Part, Progress, Trouble, Watched
+from replaytool.model.debug_state import Blame, BuildSplit, ReplayedState, ReplayProgress, Trouble, WatchResult
 from replaytool.tui.debugger import source_pane
 from replaytool.tui.debugger.breakpoints import Breakpoint, in_file, is_same_file
 from replaytool.tui.debugger.event_list import EventList
@@ -50,15 +50,15 @@ class Replaying(Base):
     source: SourcePane
     variables: VariablesPane
     walk: TimeTravel | None = None
-    moment: Moment | None = None
-    parts: Sequence[Part] = ()
+    moment: ReplayedState | None = None
+    parts: Sequence[BuildSplit] = ()
     trouble: Trouble | None = None
     """What ended the replay before the record did."""
 
     def __init__(self) -> None:
         super().__init__()
         self.watches = Watches(())
-        self._progress: dict[str, tuple[Progress, float]] = {}
+        self._progress: dict[str, tuple[ReplayProgress, float]] = {}
         self._frame = 0
         self._halt = threading.Event()
         self._closings: list[threading.Thread] = []
@@ -120,7 +120,7 @@ class Replaying(Base):
         self.source.tell(*why)
         self.variables.show([replayed_panes.Row(one) for one in why])
 
-    def _told(self, progress: Progress) -> None:
+    def _told(self, progress: ReplayProgress) -> None:
         """Called on the threads of the walk."""
         self._progress[progress.code] = (progress, time.monotonic())
 
@@ -360,7 +360,7 @@ class Replaying(Base):
             await away(thread.join, _LONGEST_CLOSING)
 
 
-def _beginnings(found: Watched) -> set[int]:
+def _beginnings(found: WatchResult) -> set[int]:
     """The steps at which it holds and did not hold before."""
     held, stops = False, set()
     for step in found.steps:

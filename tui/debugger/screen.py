@@ -395,7 +395,7 @@ class Debugger(Replaying):
     async def action_copy(self) -> None:
         """What the cursor is on: a variable, a line of code, else the event, whole."""
         if self.focused is self.variables and self.variables.value is not None:
-            self.copy(self.variables.value.plain(), self.variables.path)
+            self.copy(self.variables.value.to_plain_data(), self.variables.path)
         elif self.focused is self.source and self.source.count:
             self.copy(f"{self.source.file}:{self.source.line_number}", "the place")
         elif self.opened is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from pygments.lexers import PythonLexer
 from pygments.token import Token
 
-from replaytool.model.debug_state import Moment
+from replaytool.model.debug_state import ReplayedState
 from replaytool.text import visible
 from replaytool.tui.styled_lines import Line, line
 from replaytool.tui.widgets.line_list import Listing
@@ -42,7 +42,7 @@ def coloured(text: str) -> list[Line]:
     return [tuple(row) for row in rows[:-1]]
 
 
-def places(moment: Moment) -> list[tuple[str, int, str]]:
+def places(moment: ReplayedState) -> list[tuple[str, int, str]]:
     """File, line and sign of all that stands at a line, what is to be looked at first in front."""
     asks = [moment.command.call_site] if moment.command and moment.command.call_site else []
     found = [(site.file, site.line, ASKS) for site in asks]

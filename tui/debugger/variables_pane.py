@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from replaytool.model.debug_state import Value
+from replaytool.model.debug_state import StateValue
 from replaytool.tui.styled_lines import Line, line
 from replaytool.tui.text.replayed import Row
 from replaytool.tui.widgets.line_list import Listing
@@ -46,7 +46,7 @@ class VariablesPane(Listing):
         return self._rows[self.cursor].path if 0 <= self.cursor < len(self._rows) else ""
 
     @property
-    def value(self) -> Value | None:
+    def value(self) -> StateValue | None:
         """The value there."""
         return self._rows[self.cursor].value if 0 <= self.cursor < len(self._rows) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from replaytool.model.debug_state import Seen, Watched
+from replaytool.model.debug_state import ExpressionValue, WatchResult
 from replaytool.tui.styled_lines import Line, cell, line
 from replaytool.tui.text.replayed import trouble
 
@@ -15,7 +15,7 @@ class Watches:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = tuple(dict.fromkeys(texts))
-        self._known: dict[str, Watched] = {}
+        self._known: dict[str, WatchResult] = {}
         self._refused: dict[str, str] = {}
 
     def use(self, texts: Sequence[str]) -> list[str]:
@@ -23,7 +23,7 @@ class Watches:
         self.texts = tuple(dict.fromkeys(texts))
         return [text for text in self.texts if text not in self._known]
 
-    def know(self, found: Watched) -> None:
+    def know(self, found: WatchResult) -> None:
         """What it was at every step."""
         self._known[found.expression] = found
         self._refused.pop(found.expression, None)
@@ -45,7 +45,7 @@ class Watches:
         found = self._known.get(text)
         if found is None:
             return [line(name, ("  …", "dim"))]
-        changes = list(found.changes)
+        changes = list(found.changed_steps)
         index = bisect_right(changes, event_id, key=lambda step: step.event_id) - 1
         rows = [line(name, ("  no task had completed yet", "dim"))]
         if index >= 0:
@@ -55,5 +55,5 @@ class Watches:
         return [*rows, trouble(found.trouble)] if found.trouble else rows
 
 
-def _value(step: Seen) -> str:
+def _value(step: ExpressionValue) -> str:
     return cell(step.value.text, 160) if step.value is not None else f"✗ {cell(step.error, 160)}"

@@ -16,21 +16,21 @@ from textual.timer import Timer
 from textual.widgets import Input, Label, ProgressBar
 
 from replaytool.errors import ReplaytoolError
-from replaytool.model.reset_plan import Outcome, ResetPlan
+from replaytool.model.reset_plan import ItemOutcome, ResetPlan
 from replaytool.session.resets import Question, Target
 from replaytool.tui.dialogs.prompts import Dialog
 from replaytool.tui.session_worker import away
 from replaytool.tui.styled_lines import cell
 
 if TYPE_CHECKING:
-    from replaytool.session.resets import Applied
+    from replaytool.session.resets import ApplyResult
     from replaytool.tui.app import ReplayApp
 
 _TICK = 0.1
 _FORM = ("file", "address", "namespace")
 
 
-class Applying(Dialog[tuple[Path, Sequence[Outcome]]]):
+class Applying(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
     """A form, a question, a bar. Closing it before the question changes nothing; afterwards it stops what runs."""
 
     def __init__(self, reset_plan: ResetPlan, name: str, *, is_written: bool) -> None:
@@ -40,7 +40,7 @@ class Applying(Dialog[tuple[Path, Sequence[Outcome]]]):
         self._answers: SimpleQueue[bool] = SimpleQueue()
         self._timer: Timer | None = None
         self._question: Question | None = None
-        self._done: Applied | None = None
+        self._done: ApplyResult | None = None
 
     def compose(self) -> ComposeResult:
         """One field below the other; what is not asked yet is hidden."""

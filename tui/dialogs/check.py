@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from replaytool.model.verdict import WORDS, Report, Verdict
+from replaytool.model.verdict import WORDS, CheckReport, Verdict
 from replaytool.tui.dialogs.code import WithCode
 from replaytool.tui.text.verdict import signed
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from replaytool.tui.session_worker import Desk
 
 
-class Checking(WithCode[Report]):
+class Checking(WithCode[CheckReport]):
     """Checks runs, with the count of each verdict."""
 
     VERB = "Check"
@@ -26,7 +26,7 @@ class Checking(WithCode[Report]):
         self._keys = run_keys
         self._counts: Counter[str] = Counter()
 
-    def do(self, desk: Desk, names: list[str]) -> Report:
+    def do(self, desk: Desk, names: list[str]) -> CheckReport:
         """Replay them in children."""
         self._counts.clear()
         return desk.check(self._keys, names, self._seen, self.stop)
@@ -67,8 +67,8 @@ class Simulating(WithCode["ResetPlan"]):
         return f"{self.done():,} of {self._count:,}" if self._done else ""
 
 
-def summary(report: Report) -> str:
+def summary(report: CheckReport) -> str:
     """What came of it, in a line."""
-    counts = report.summary()
+    counts = report.count_verdicts()
     said = ", ".join(f"{counts[word]:,} {signed(word)}" for word in WORDS if counts[word]) or "nothing to check"
     return f"{said}, {report.seconds:.2f} s" if report.complete else f"stopped: {said} so far"

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
 
-from replaytool.model.verdict import WORDS, Checked, as_json
+from replaytool.model.verdict import WORDS, CheckedRun, to_report_json
 from replaytool.tui import keys
 from replaytool.tui.screens.base import Base
 from replaytool.tui.styled_lines import Line, cell, line
@@ -90,13 +90,13 @@ class Causes(Base):
             self._explain(self.affected.current)
 
     @work(exclusive=True, group="explain")
-    async def _explain(self, one: Checked) -> None:
+    async def _explain(self, one: CheckedRun) -> None:
         site = one.verdict.call_site
         source = await self.ask(self.home.desk.source, site.file, wrong=lambda *why: None) if site else ()
         self.pane.show(verdict_panes.whole(one.verdict, source or ()))
 
     @property
-    def _one(self) -> Checked | None:
+    def _one(self) -> CheckedRun | None:
         """The run that is meant: the first of the cause unless another was chosen."""
         return self.affected.current if self.grid.count else None
 
@@ -135,7 +135,7 @@ class Causes(Base):
     def action_copy(self) -> None:
         """The verdict."""
         if self._one is not None:
-            self.copy(as_json(self._one), "the verdict")
+            self.copy(to_report_json(self._one), "the verdict")
 
 
 def _nothing(found: Found) -> tuple[Line, ...]:

@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from replaytool.model.reset_plan import Outcome, ResetItem, ResetPlan
+from replaytool.model.reset_plan import ItemOutcome, ResetItem, ResetPlan
 from replaytool.session.resets import Wanted
 from replaytool.tui import keys
 from replaytool.tui.dialogs.apply_reset import Applying
@@ -39,7 +39,7 @@ class Reset(Base):
         self.wanted = wanted
         self.plan: ResetPlan | None = None
         self.written: Path | None = None
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, ItemOutcome] = {}
 
     def body(self) -> ComposeResult:
         """The workflows, and all about one of them."""
@@ -188,7 +188,7 @@ class Reset(Base):
             name = str(self.written) if self.written else self._file_name()
             self.app.push_screen(Applying(self.plan, name, is_written=self.written is not None), self._applied)
 
-    def _applied(self, done: tuple[Path, Sequence[Outcome]] | None) -> None:
+    def _applied(self, done: tuple[Path, Sequence[ItemOutcome]] | None) -> None:
         if done is not None:
             self.written = done[0]
             self.outcomes |= {one.item_id: one for one in done[1]}

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from replaytool.model.debug_state import (
     Blame,
-    ChangeAt,
-    Difference,
-    Found,
-    Frame,
-    Issued,
-    Item,
-    Moment,
-    Part,
+    BuildSplit,
+    CoroutineFrame,
+    ExpressionHit,
+    IssuedCommand,
+    PathChange,
+    ReplayedState,
+    StateDifference,
+    StateValue,
     Trouble,
-    Value,
+    ValueItem,
 )
-from replaytool.model.debug_state import Line as CodeLine
+from replaytool.model.debug_state import SourceLine as CodeLine
 from replaytool.tui.styled_lines import Line, cell, file_name, line
 from replaytool.tui.text.verdict import excerpt, place
 
@@ -36,11 +36,11 @@ class Row:
     path: str = ""
     asks: str = ""
     """The same for an expression, which names the main coroutine's variables without it."""
-    value: Value | None = None
+    value: StateValue | None = None
     is_changed: bool = False
 
 
-def variables(moment: Moment, changed: Sequence[ChangeAt]) -> list[Row]:
+def variables(moment: ReplayedState, changed: Sequence[PathChange]) -> list[Row]:
     """Attributes of the workflow first, then the variables of whatever waits."""
     if not moment.task and not moment.state.items:
         return [Row(line(("no task has completed yet: there is no state", "dim")))]
@@ -59,7 +59,7 @@ def variables(moment: Moment, changed: Sequence[ChangeAt]) -> list[Row]:
     return rows
 
 
-def labelled(frames: Sequence[Frame]) -> Iterator[tuple[str, Frame, CodeLine]]:
+def labelled(frames: Sequence[CoroutineFrame]) -> Iterator[tuple[str, CoroutineFrame, CodeLine]]:
     """Each line of each waiting coroutine, under the name by which a path begins."""
     seen: dict[str, int] = {}
     for frame in frames:
@@ -69,12 +69,12 @@ def labelled(frames: Sequence[Frame]) -> Iterator[tuple[str, Frame, CodeLine]]:
             yield (f"{name}#{seen[name]}" if seen[name] > 1 else name), frame, code
 
 
-def _heading(frame: Frame, code: CodeLine) -> Line:
+def _heading(frame: CoroutineFrame, code: CodeLine) -> Line:
     who = "main" if frame.kind == "main" else f"{frame.kind} {cell(frame.name, 60)}"
     return line((f"{cell(code.function, 60)}", "strong"), (f"  {who}, {file_name(code.file)}:{code.line}", "dim"))
 
 
-def _rows(item: Item, path: str, asks: str, depth: int, was: Mapping[str, ChangeAt]) -> Iterator[Row]:
+def _rows(item: ValueItem, path: str, asks: str, depth: int, was: Mapping[str, PathChange]) -> Iterator[Row]:
     value, change = item.value, was.get(path)
     inside = change is None and any(one.startswith((f"{path}.", f"{path}[")) for one in was)
     mark = ("~ ", "warn") if change or inside else ("  ", "")
@@ -95,7 +95,7 @@ def _rows(item: Item, path: str, asks: str, depth: int, was: Mapping[str, Change
         yield Row(line(("  " * depth, ""), ("… more of it", "dim")))
 
 
-def changes(found: Difference) -> list[Line]:
+def changes(found: StateDifference) -> list[Line]:
     """What the code made of the way from the stop before."""
     rows = [_change(one) for one in (*found.state, *found.variables)]
     if found.trouble is not None:
@@ -103,12 +103,12 @@ def changes(found: Difference) -> list[Line]:
     return rows
 
 
-def _change(one: ChangeAt) -> Line:
+def _change(one: PathChange) -> Line:
     before, after = (cell(value.text, 80) if value else "nothing" for value in (one.before, one.after))
     return line(("~ ", "warn"), (cell(one.path, 80), "key"), f"  {before} → {after}")
 
 
-def asked(moment: Moment) -> Iterator[Line]:
+def asked(moment: ReplayedState) -> Iterator[Line]:
     """What the code asked for in the newest task, and what it would ask for where the record ends."""
     for title, found in (("Asked for in this task", moment.commands), ("Would ask for next", moment.next)):
         if found:
@@ -118,7 +118,7 @@ def asked(moment: Moment) -> Iterator[Line]:
         yield line(("the code sees this event in the task that completes at ", "dim"), str(moment.pending_until))
 
 
-def _issued(one: Issued) -> Line:
+def _issued(one: IssuedCommand) -> Line:
     where = f"  event {one.event_id}" if one.event_id is not None else "  no event records it"
     site = f"  {place(one.call_site)}" if one.call_site else ""
     sign = ("↗ ", "good") if one.event_id is not None else ("… ", "warn")
@@ -134,12 +134,12 @@ def trouble(found: Trouble) -> Line:
     return line((f"✗ {found.kind}{at}: ", "bad"), cell(found.message, 400), (site, "dim"))
 
 
-def part(one: Part) -> Line:
+def part(one: BuildSplit) -> Line:
     """Where the builds' states part, in a sentence."""
     return line((f"◆ at event {one.parted_at} ", "warn"), cell(one.words, 300))
 
 
-def found_in_words(one: Found) -> str:
+def found_in_words(one: ExpressionHit) -> str:
     """What the debugger says when it has travelled there."""
     if one.event_id is None:
         return f"{one.expression} holds nowhere" + (f": {one.error}" if one.error else "")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from replaytool.model.reset_plan import BLOCK, WARN, Outcome, PlanWarning, ResetItem, ResetPlan
+from replaytool.model.reset_plan import BLOCK, WARN, ItemOutcome, PlanWarning, ResetItem, ResetPlan
 from replaytool.tui.styled_lines import Line, cell, line, tree
 
 _LEVELS = {BLOCK: ("✗ blocks ", "bad"), WARN: ("! warns  ", "warn")}
@@ -45,7 +45,7 @@ def worst(item: ResetItem) -> str:
     return " ".join(f"{'✗' if one.level == BLOCK else '!' if one.level == WARN else '·'}{one.code}" for one in order)
 
 
-def outcome(found: Outcome | None) -> str:
+def outcome(found: ItemOutcome | None) -> str:
     """What an apply did about the item."""
     return f"{_SIGNS.get(found.state, '·')} {found.state}" if found else ""
 
@@ -60,12 +60,12 @@ def simulated(item: ResetItem) -> str:
     return f"~ {found['assumed']} assumed" if found.get("assumed") else "✔ exact"
 
 
-def item(one: ResetItem, done: Outcome | None) -> list[Line]:
+def item(one: ResetItem, done: ItemOutcome | None) -> list[Line]:
     """All that is known about one reset."""
     return [*_outcome(done), *_point(one), *_effects(one), *_warnings(one.warnings), *_new_code(one), *_server(one)]
 
 
-def _outcome(done: Outcome | None) -> Iterator[Line]:
+def _outcome(done: ItemOutcome | None) -> Iterator[Line]:
     if done is not None:
         good = done.state == "done"
         yield line((f"{outcome(done)}  ", "good" if good else "bad"), cell(done.message, 400))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from replaytool.model.verdict import CallSite, Command, Divergence, Drift, Expected, Failure, Verdict
+from replaytool.model.verdict import CallSite, Command, Divergence, Drift, ExpectedEvent, Failure, Verdict
 from replaytool.tui.styled_lines import Line, cell, file_name, line, tree
 
 SIGNS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
@@ -148,7 +148,7 @@ def _at(site: CallSite | None) -> tuple[str, str]:
     return (f"  {place(site)}" if site else "", "dim")
 
 
-def _named(found: Expected | Command) -> str:
+def _named(found: ExpectedEvent | Command) -> str:
     """Timers and the like are numbered in turn; how long they are says more."""
     lasts = found.fields.get("startToFireTimeout")
     name = cell(lasts, 40) if found.kind == "timer" and lasts else cell(found.name, 80)

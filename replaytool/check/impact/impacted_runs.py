@@ -28,7 +28,15 @@ from replaytool.check.impact.decide import BaseReplays, find_affected_runs
 from replaytool.check.impact.module_graph import CodeVersion, read_version
 from replaytool.engines.temporal.events.deployment import load_subjects
 from replaytool.errors import ReplaytoolError
-from replaytool.model.verdict import Base, Checked, CodeInfo, Report, Verdict, as_json, verdict_from_json
+from replaytool.model.verdict import (
+    BaseCode,
+    CheckedRun,
+    CheckReport,
+    CodeInfo,
+    Verdict,
+    to_report_json,
+    verdict_from_json,
+)
 from replaytool.replay.code.git_worktrees import Worktrees
 from replaytool.replay.line_coverage import ReplayCoverage
 from replaytool.store import RunRow, Store
@@ -41,10 +49,10 @@ _log = logging.getLogger(__name__)
 
 def check_impacted(
     ref: str, store: Store, rows: Sequence[RunRow], plan: CheckPlan, progress: Progress | None = None
-) -> Report:
+) -> CheckReport:
     """Return the report on all runs against the merge base with `ref`, with as few replays as possible."""
     shard = None if plan.shard is None else replace(plan.shard, all_runs=len(rows))
-    rows = [row for row in rows if shard is None or shard.has(row.run_key)]
+    rows = [row for row in rows if shard is None or shard.contains_run(row.run_key)]
     plan = replace(plan, shard=None)
     report = _replay_affected_runs(ref, store, rows, plan, progress)
     return replace(report, shard=shard)
@@ -52,7 +60,7 @@ def check_impacted(
 
 def _replay_affected_runs(
     ref: str, store: Store, rows: Sequence[RunRow], plan: CheckPlan, progress: Progress | None
-) -> Report:
+) -> CheckReport:
     with Worktrees(find_repository_folder(plan.spec)) as trees:
         commit = trees.find_merge_base(ref)
         spec = drop_missing_files(trees.check_out_code(plan.spec, commit, ref).spec)
@@ -61,9 +69,9 @@ def _replay_affected_runs(
         try:
             done = _replay_base(store, rows, replace(plan, spec=spec), trees_of, progress)
         except ReplaytoolError as error:
-            return replace(check_runs(store, rows, plan, progress), base=Base(ref, commit, error.message))
+            return replace(check_runs(store, rows, plan, progress), base=BaseCode(ref, commit, error.message))
         if not done.complete:
-            return Report(done.info, (), complete=False, base=Base(ref, commit))
+            return CheckReport(done.info, (), complete=False, base=BaseCode(ref, commit))
         info = load_code_info(plan.spec)
         after = read_version(info, trees.root, plan.spec)
         types = {row.run_key: row.workflow_type for row in rows}
@@ -72,10 +80,12 @@ def _replay_affected_runs(
         _log.info("replay needed: %s: %s", key, reason)
     report = check_runs(store, [row for row in rows if row.run_key in reasons], plan, progress)
     report = replace(report, code=info)
-    return _add_skipped_runs(report, store, rows, done, Base(ref, commit, left_out=len(rows) - len(reasons)))
+    return _add_skipped_runs(report, store, rows, done, BaseCode(ref, commit, left_out=len(rows) - len(reasons)))
 
 
-def _add_skipped_runs(report: Report, store: Store, rows: Sequence[RunRow], done: _BaseResults, base: Base) -> Report:
+def _add_skipped_runs(
+    report: CheckReport, store: Store, rows: Sequence[RunRow], done: _BaseResults, base: BaseCode
+) -> CheckReport:
     """Add the runs that were not replayed; their verdict is the one at the base."""
     replayed = {one.subject.run_key: one for one in report.runs}
     note = f"not replayed: no code that this run reaches has changed since {base.commit[:12]}"
@@ -83,9 +93,9 @@ def _add_skipped_runs(report: Report, store: Store, rows: Sequence[RunRow], done
     for key, subject in load_subjects(store, rows).items():
         if key in replayed or report.complete:
             verdict = done.runs[key].verdict
-            before[key] = Checked(subject, verdict)
+            before[key] = CheckedRun(subject, verdict)
             left = replace(verdict, notes=(*verdict.notes, note))
-            runs.append(replayed.get(key) or Checked(subject, left))
+            runs.append(replayed.get(key) or CheckedRun(subject, left))
     report = replace(report, runs=runs, causes=causes_with_charts(store, runs), base=base)
     return mark_known_findings(report, before)
 
@@ -99,7 +109,7 @@ class _BaseTree:
 
     def move_to_checkout(self, verdict: Verdict) -> Verdict:
         """Return the verdict with paths of the user's checkout: the base's checkout is removed soon."""
-        text = json.dumps(as_json(verdict))
+        text = json.dumps(to_report_json(verdict))
         cwd = Path.cwd()
         if cwd.is_relative_to(self.here):
             inside = self.there / cwd.relative_to(self.here)
@@ -162,10 +172,10 @@ def _relative_coverage(reach: ReplayCoverage, place: Callable[[str], str]) -> Re
 
 def _load_coverage(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> dict[str, CoveredVerdict]:
     keys = [row.run_key for row in rows]
-    verdicts = store.verdicts(fingerprint, keys)
+    verdicts = store.read_verdicts(fingerprint, keys)
     return {
         key: CoveredVerdict(verdict_from_json(verdicts[key]), msgspec.json.decode(reach, type=ReplayCoverage))
-        for key, reach in store.reaches(fingerprint, keys).items()
+        for key, reach in store.read_line_coverage(fingerprint, keys).items()
         if key in verdicts
     }
 
@@ -173,9 +183,9 @@ def _load_coverage(store: Store, fingerprint: str, rows: Sequence[RunRow]) -> di
 def _save_coverage(store: Store, fingerprint: str, found: Mapping[str, CoveredVerdict]) -> None:
     """Save verdicts and coverage; a failure to save only costs time at the next check."""
     try:
-        with store.writing() as writer:
-            writer.save_verdicts(fingerprint, {key: as_json(one.verdict) for key, one in found.items()})
+        with store.open_writer() as writer:
+            writer.save_verdicts(fingerprint, {key: to_report_json(one.verdict) for key, one in found.items()})
             reaches = {key: msgspec.json.encode(one.reach).decode() for key, one in found.items()}
-            writer.save_reaches(fingerprint, reaches)
+            writer.save_line_coverage(fingerprint, reaches)
     except ReplaytoolError as error:
         _log.warning("cannot save the results of the base: %s; %s", error.message, error.hint)

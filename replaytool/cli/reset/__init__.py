@@ -24,8 +24,8 @@ from replaytool.text import counted, visible
 
 if TYPE_CHECKING:
     from replaytool.model.reset_plan import ResetPlan
-    from replaytool.reset.apply import Ready
-    from replaytool.reset.verify import Verified
+    from replaytool.reset.apply import ApplyPreview
+    from replaytool.reset.verify import VerifiedItem
 
 INTERRUPTED = 130
 _PLAN = click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
@@ -74,23 +74,23 @@ def apply_command(
     Example:
       replaytool reset apply plan.json --address localhost:7233 --canary 3 --allow v3
     """
-    from replaytool.model.reset_plan import read
-    from replaytool.reset.apply import Settings, Tally, apply, check_age
+    from replaytool.model.reset_plan import read_plan
+    from replaytool.reset.apply import ApplyProgress, ApplySettings, apply_plan, refuse_outdated_plan
 
-    plan = read(plan_file)
+    plan = read_plan(plan_file)
     how, server = taken_how(given), taken_server(given)
-    check_age(plan, _lengths(ctx, store, plan))
-    settings = Settings(server=server, how=how, **(given | {"allow": frozenset(given["allow"])}))
-    tally = Tally()
+    refuse_outdated_plan(plan, _lengths(ctx, store, plan))
+    settings = ApplySettings(server=server, how=how, **(given | {"allow": frozenset(given["allow"])}))
+    tally = ApplyProgress()
     with contextlib.ExitStack() as stack:
 
-        def confirmed(ready: Ready) -> bool:
+        def confirmed(ready: ApplyPreview) -> bool:
             agreed = yes or _asked(ready)
             if agreed:
                 stack.enter_context(reset_telling.watching(tally))
             return agreed
 
-        applied = apply(plan_file, plan, settings, confirmed, tally)
+        applied = apply_plan(plan_file, plan, settings, confirmed, tally)
     if applied is None:
         raise ReplaytoolError("nothing was reset", "the number was not typed", FINDINGS)
     reset_telling.tell_applied(applied, as_json=as_json)
@@ -105,10 +105,10 @@ def _lengths(ctx: click.Context, store: str | None, plan: ResetPlan) -> dict[str
         return {}
     keys = [item.run_key for item in plan.items]
     sql = "SELECT run_key, event_count FROM runs WHERE list_contains(?, run_key)"
-    return {row["run_key"]: row["event_count"] for row in opened.store.query(sql, [keys])}
+    return {row["run_key"]: row["event_count"] for row in opened.store.query_rows(sql, [keys])}
 
 
-def _asked(ready: Ready) -> bool:
+def _asked(ready: ApplyPreview) -> bool:
     """Whether the person types the number of workflows."""
     left = len(ready.items) - ready.done_before
     target = ready.server.target
@@ -136,17 +136,17 @@ def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None
     Example:
       replaytool reset status plan.json
     """
-    from replaytool.model.reset_plan import Outcome, read
-    from replaytool.store.ledger import Ledger, beside
+    from replaytool.model.reset_plan import ItemOutcome, read_plan
+    from replaytool.store.ledger import Ledger, ledger_path_of
 
-    plan = read(plan_file)
-    known = Ledger(beside(plan_file)).outcomes(plan.id)
+    plan = read_plan(plan_file)
+    known = Ledger(ledger_path_of(plan_file)).read_outcomes(plan.plan_id)
     listed = [item for item in plan.items if item.included or item.id in known]
     found = [
-        known.get(item.id, Outcome(item.id, item.workflow_id, item.run_id, item.point.event_id, "to do"))
+        known.get(item.id, ItemOutcome(item.id, item.workflow_id, item.run_id, item.point.event_id, "to do"))
         for item in listed
     ]
-    names = tuple(one.name for one in fields(Outcome))
+    names = tuple(one.name for one in fields(ItemOutcome))
     reset_telling.tell_rows(names, [[getattr(one, name) for name in names] for one in found], csv_file, as_json=as_json)
     if not as_json:
         states = sorted({one.state for one in found})
@@ -175,14 +175,14 @@ def verify_command(
       replaytool reset verify plan.json --address localhost:7233 --workflows app/
     """
     from replaytool.engines.temporal.events import payloads
-    from replaytool.model.reset_plan import read
-    from replaytool.reset.verify import verify
+    from replaytool.model.reset_plan import read_plan
+    from replaytool.reset.verify import verify_plan
 
-    plan = read(plan_file)
+    plan = read_plan(plan_file)
     server = taken_server(given)
     settings = session(ctx, **{name: given[name] for name in ("replayer", "converter")}).settings
     wanted = reset_simulate.wanted(settings, given | {"queries": ()}, ()) if plan.code is not None else None
-    found = verify(
+    found = verify_plan(
         plan_file, plan, server, frozenset(allow), decoder=payloads.build_payload_decoder(settings), wanted=wanted
     )
     rows = [_verified_row(one) for one in found]
@@ -195,7 +195,7 @@ def verify_command(
         ctx.exit(FINDINGS)
 
 
-def _verified_row(one: Verified) -> dict[str, Any]:
+def _verified_row(one: VerifiedItem) -> dict[str, Any]:
     return {
         "workflow_id": one.item.workflow_id,
         "run_id": one.item.run_id,
@@ -227,13 +227,13 @@ def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | 
     """
     from replaytool.engines.temporal.reset.points import list_reset_points
     from replaytool.engines.temporal.reset.run_facts import read_run_facts
-    from replaytool.reset.server_checks import server_points
+    from replaytool.reset.server_checks import list_server_points
 
     opened = session(ctx, store=store)
     row, events = opened.history(run)
     made = read_run_facts(row.values, events)
     server = taken_server(given)
-    theirs = server_points(made, server) if server.address is not None else []
+    theirs = list_server_points(made, server) if server.address is not None else []
     names = ("event_id", "build_id", "ordinal", "at", "rule", "known_by")
     rows = [(one.event_id, one.build_id, one.ordinal, one.at, one.rule, "history") for one in list_reset_points(made)]
     rows += [(one.event_id, one.build_id, None, None, one.rule, "server") for one in theirs]

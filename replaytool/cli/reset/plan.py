@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from replaytool.engines.temporal.reset.server_calls import ResetSettings
     from replaytool.engines.temporal.server.options import ServerOptions
     from replaytool.model.reset_plan import ResetPlan
-    from replaytool.reset.planner import Draft
+    from replaytool.reset.planner import PlanDraft
 
 
 @click.command("plan")
@@ -72,26 +72,28 @@ def command(ctx: click.Context, /, **given: Any) -> None:
       replaytool reset plan --before-activity charge_card --ids affected.txt --emit-cli
       replaytool reset plan --state-changed "points == 0 and trips" --code v2=old/wf.py --workflows app/wf.py
     """
-    from replaytool.model.reset_plan import dumps
+    from replaytool.model.reset_plan import plan_to_text
     from replaytool.reset import planner
-    from replaytool.reset.selection import Choice
+    from replaytool.reset.selection import RunSelection
 
     how, server = taken_how(given), taken_server(given)
     rule = _rule(given)
     build = rule.value if rule.kind == "build" else None
-    choice = Choice(build, given["where"], _ids(given["ids_file"]), given["skip"], server.namespace)
+    choice = RunSelection(build, given["where"], _ids(given["ids_file"]), given["skip"], server.namespace)
     work = session(ctx, **{name: given[name] for name in code.SESSION})
     rule, choice = reset_looking.looked(work, given, rule, choice)
-    made = planner.draft(work.store, planner.Request(rule, choice, frozenset(given["include"]), work.settings.prices))
+    made = planner.draft_plan(
+        work.store, planner.PlanRequest(rule, choice, frozenset(given["include"]), work.settings.prices)
+    )
     plan = _finished(made, server, _foresee(work, given, how.exclude))
     _tell_unknown(work, plan, given)
     if given["output"]:
         from replaytool.session import open_output
 
         with open_output(given["output"]) as stream:
-            stream.write(dumps(plan).encode("ascii"))
+            stream.write(plan_to_text(plan).encode("ascii"))
     if given["as_json"]:
-        click.echo(dumps(plan), nl=False)
+        click.echo(plan_to_text(plan), nl=False)
     elif given["emit_cli"]:
         _emit(plan, how, server.address)
     else:
@@ -102,25 +104,27 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
 def _tell_unknown(work: Any, plan: ResetPlan, given: dict[str, Any]) -> None:
     """A slip in an id must be seen: what was not to be reset would be."""
-    from replaytool.reset.selection import not_loaded
+    from replaytool.reset.selection import find_unknown_ids
 
-    for one in not_loaded(work.store, given["skip"]) if given["skip"] else ():
+    for one in find_unknown_ids(work.store, given["skip"]) if given["skip"] else ():
         options.say(visible(f"--skip {one}: nothing is loaded under this id"))
     for one in dict.fromkeys(given["include"]):
         if one not in {item.workflow_id for item in plan.items}:
             options.say(visible(f"--include {one}: the plan has no workflow of this id"))
 
 
-def _finished(made: Draft, server: ServerOptions, foresee: Callable[[Draft], Draft]) -> ResetPlan:
+def _finished(made: PlanDraft, server: ServerOptions, foresee: Callable[[PlanDraft], PlanDraft]) -> ResetPlan:
     from replaytool.reset import planner
     from replaytool.reset import server_checks as online
 
-    return planner.finished(foresee(made)) if server.address is None else online.planned(made, server, foresee)
+    return (
+        planner.finish_plan(foresee(made)) if server.address is None else online.plan_with_server(made, server, foresee)
+    )
 
 
-def _foresee(work: Any, given: dict[str, Any], exclude: tuple[str, ...]) -> Callable[[Draft], Draft]:
+def _foresee(work: Any, given: dict[str, Any], exclude: tuple[str, ...]) -> Callable[[PlanDraft], PlanDraft]:
     """Simulate a draft's cases, where code is named."""
-    from replaytool.reset.simulate_plan import with_outlook
+    from replaytool.reset.simulate_plan import simulate_draft
 
     wanted = reset_simulate.wanted(work.settings, given, exclude)
     if wanted is None:
@@ -128,9 +132,9 @@ def _foresee(work: Any, given: dict[str, Any], exclude: tuple[str, ...]) -> Call
             raise ReplaytoolError("--query is about simulating, and no workflow code was named", "give --workflows")
         return lambda made: made
 
-    def foresee(made: Draft) -> Draft:
+    def foresee(made: PlanDraft) -> PlanDraft:
         with code.progress("simulating") as (_, told):
-            return with_outlook(work.store, made, wanted, told)
+            return simulate_draft(work.store, made, wanted, told)
 
     return foresee
 
@@ -179,8 +183,10 @@ def _ids(file: Any) -> tuple[str, ...] | None:
 
 
 def _emit(plan: ResetPlan, how: ResetSettings, address: str | None) -> None:
-    from replaytool.reset.cli_commands import commands
+    from replaytool.reset.cli_commands import list_reset_commands
 
-    click.echo(f"# plan {plan.id}: run each of these once; a second call resets again, and loses what came between")
-    for line in commands(plan, how, address):
+    click.echo(
+        f"# plan {plan.plan_id}: run each of these once; a second call resets again, and loses what came between"
+    )
+    for line in list_reset_commands(plan, how, address):
         click.echo(line)

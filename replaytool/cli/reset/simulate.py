@@ -17,8 +17,9 @@ from replaytool.text import counted
 if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.engines.temporal.simulate.simulation import Simulation
-    from replaytool.model.reset_plan import ResetItem
-    from replaytool.reset.simulate_plan import Wanted
+    from replaytool.model.reset_plan import ResetItem, ResetPlan
+    from replaytool.reset.simulate_plan import PlanSimulationRequest
+    from replaytool.session import Session
 
 
 @click.command("simulate")
@@ -44,7 +45,7 @@ def command(
       replaytool reset simulate plan.json --workflows app/ --query standing
       replaytool reset simulate loyalty-rider-08 --build v2 --workflows app/
     """
-    from replaytool.reset.simulate_plan import of_plan
+    from replaytool.reset.simulate_plan import simulate_plan
 
     work = session(ctx, **{name: given[name] for name in code.SESSION})
     how = wanted(work.settings, given, tuple(part for part in exclude.split(",") if part))
@@ -53,7 +54,7 @@ def command(
         return
     plan = _plan(work, target, event, build)
     with code.progress("simulating") as (_, told):
-        found = of_plan(work.store, plan, how, told)
+        found = simulate_plan(work.store, plan, how, told)
     rows = [_row(item, found[item.id]) for item in plan.items if item.id in found]
     missing = len(plan.items) - len(rows)
     names = tuple(rows[0]) if rows else ("workflow_id",)
@@ -66,14 +67,14 @@ def command(
         ctx.exit(FINDINGS)
 
 
-def wanted(settings: Settings, given: dict[str, Any], exclude: tuple[str, ...]) -> Wanted | None:
+def wanted(settings: Settings, given: dict[str, Any], exclude: tuple[str, ...]) -> PlanSimulationRequest | None:
     """How to simulate; None where no code is named anywhere."""
-    from replaytool.reset.simulate_plan import Wanted
+    from replaytool.reset.simulate_plan import PlanSimulationRequest
 
     plan = code.plan(settings, given)
     if plan is None:
         return None
-    return Wanted(plan.spec, plan.options, plan.limits, tuple(given["queries"]), exclude)
+    return PlanSimulationRequest(plan.spec, plan.options, plan.limits, tuple(given["queries"]), exclude)
 
 
 def is_finding(one: Simulation) -> bool:
@@ -81,21 +82,23 @@ def is_finding(one: Simulation) -> bool:
     return bool(one.stopped) or one.status == "Failed" or one.prefix_verdict not in ("ok", "drift")
 
 
-def _plan(work: Any, target: str, event: int | None, build: str | None) -> Any:
+def _plan(work: Session, target: str, event: int | None, build: str | None) -> ResetPlan:
     from replaytool.engines.temporal.reset.points import ResetRule
-    from replaytool.model.reset_plan import read
+    from replaytool.model.reset_plan import read_plan
     from replaytool.reset import planner
-    from replaytool.reset.selection import Choice
+    from replaytool.reset.selection import RunSelection
 
     if event is None and build is None:
         if not Path(target).is_file():
             raise ReplaytoolError(f"there is no plan {target}", "for a run say where to go back to: --event or --build")
-        return read(Path(target))
+        return read_plan(Path(target))
     if event is not None and build is not None:
         raise ReplaytoolError("--event and --build exclude each other", "give one of them")
     rule = ResetRule("build", build) if build is not None else ResetRule("event", str(event))
     row = work.find(target)
-    made = planner.finished(planner.draft(work.store, planner.Request(rule, Choice(ids=(row.run_key,)))))
+    made = planner.finish_plan(
+        planner.draft_plan(work.store, planner.PlanRequest(rule, RunSelection(ids=(row.run_key,))))
+    )
     if not made.items:
         reason = made.skipped[0].reason if made.skipped else "it cannot be reset"
         raise ReplaytoolError(f"nothing to simulate: {reason}", "`replaytool reset points RUN` lists points", NOTHING)
@@ -103,7 +106,7 @@ def _plan(work: Any, target: str, event: int | None, build: str | None) -> Any:
 
 
 def _row(item: ResetItem, found: Simulation) -> dict[str, Any]:
-    from replaytool.reset.foresight import as_planned
+    from replaytool.reset.foresight import plan_fields_of
 
     head = {
         "workflow_id": item.workflow_id,
@@ -111,4 +114,4 @@ def _row(item: ResetItem, found: Simulation) -> dict[str, Any]:
         "event_id": item.point.event_id,
         "prefix_verdict": found.prefix_verdict,
     }
-    return {**head, **as_planned(found)}
+    return {**head, **plan_fields_of(found)}

@@ -17,7 +17,7 @@ from replaytool.render import RENDERERS
 from replaytool.text import visible
 
 if TYPE_CHECKING:
-    from replaytool.model.verdict import Report
+    from replaytool.model.verdict import CheckReport
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Output = tuple[str, str | None]
@@ -66,7 +66,7 @@ def probe(wanted: Sequence[Output], *, baseline: Path | None, update_baseline: b
             probe_output(target)
 
 
-def gated(report: Report, *, baseline: Path | None, update_baseline: bool) -> Report:
+def gated(report: CheckReport, *, baseline: Path | None, update_baseline: bool) -> CheckReport:
     """The report after what was accepted has been taken as known."""
     from replaytool.check import baseline as known
     from replaytool.session import open_output
@@ -114,7 +114,7 @@ def _output(text: str) -> Output:
     return name, path or None
 
 
-def publish(report: Report, wanted: Sequence[Output]) -> None:
+def publish(report: CheckReport, wanted: Sequence[Output]) -> None:
     """Write every report; under GitHub Actions tell GitHub too, beside what was asked for."""
     from replaytool.render import render
     from replaytool.session import open_output
@@ -130,7 +130,7 @@ def publish(report: Report, wanted: Sequence[Output]) -> None:
         _tell_github(report, is_told=any(name == "github" for name, _ in wanted))
 
 
-def _tell_github(report: Report, *, is_told: bool) -> None:
+def _tell_github(report: CheckReport, *, is_told: bool) -> None:
     """Annotations are read from stderr as well, so that stdout keeps the report that was asked for."""
     from replaytool.render.report import github
 
@@ -147,11 +147,11 @@ def _tell_github(report: Report, *, is_told: bool) -> None:
             options.say(f"the step's summary was not written: {error}")
 
 
-def exit_code(report: Report) -> int:
+def exit_code(report: CheckReport) -> int:
     """What the report says to a script."""
     if not report.complete:
         return INTERRUPTED
-    if any(report.fails(one) for one in report.runs):
+    if any(report.is_failing(one) for one in report.runs):
         return FINDINGS
     if not report.runs and report.shard is not None and report.shard.all_runs:
         options.say(f"nothing to check in shard {report.shard.number}/{report.shard.of}")

@@ -29,7 +29,7 @@ from replaytool.debug.process.messages import (
     StateDigests,
 )
 from replaytool.engines import Code, Options
-from replaytool.model.debug_state import Moment, Trouble
+from replaytool.model.debug_state import ReplayedState, Trouble
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.workers.worker_main import (
     WorkerSetup,
@@ -136,7 +136,7 @@ class _DebugServer:
         assert self._run_states is not None, "the first question must be Open"
         return self._run_states
 
-    def _state_at(self, what: StateAt, history: bytes) -> Moment:
+    def _state_at(self, what: StateAt, history: bytes) -> ReplayedState:
         return self._replayed_states.moment_at(what.event_id)
 
     def _evaluate_at_steps(self, what: EvaluateExpression, history: bytes) -> EvaluatedSteps:

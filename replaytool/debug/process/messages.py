@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from replaytool.model.debug_state import Seen, Trouble
+from replaytool.model.debug_state import ExpressionValue, Trouble
 from replaytool.model.history import Run
 from replaytool.model.verdict import CallSite
 
@@ -75,7 +75,7 @@ class DebugReply(msgspec.Struct, omit_defaults=True):
 class EvaluatedSteps(msgspec.Struct):
     """The answer to `Evaluate`."""
 
-    steps: list[Seen]
+    steps: list[ExpressionValue]
     trouble: Trouble | None
     """What ended the replay before the history ends."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from replaytool.model.verdict import Report
+from replaytool.model.verdict import CheckReport
 from replaytool.render.report import markdown
 from replaytool.render.report.summary import Level, Told, expected_line, told
 from replaytool.text import visible
@@ -15,17 +15,17 @@ _SUMMARY_BYTES = 900 * 1024
 """GitHub takes 1,024 KiB for a step and drops the whole of what is longer."""
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """What a step prints for GitHub to read."""
     return "".join(f"{line}\n" for line in _lines(report))
 
 
-def summary(report: Report, already: int = 0) -> str:
+def summary(report: CheckReport, already: int = 0) -> str:
     """The Markdown for $GITHUB_STEP_SUMMARY, beside so many bytes that stand there."""
     return markdown.render(report, _SUMMARY_BYTES - already)
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: CheckReport) -> Iterator[str]:
     left = dict.fromkeys(_COMMANDS, _SHOWN_BY_GITHUB)
     left["note"] -= 1
     unseen = 0
@@ -36,7 +36,7 @@ def _lines(report: Report) -> Iterator[str]:
         else:
             unseen += 1
     more = f"; {unseen} more causes are in the report" if unseen else ""
-    yield f"::notice title=replaytool::{_data(report.blast_radius().sentence() + more)}"
+    yield f"::notice title=replaytool::{_data(report.count_blast_radius().sentence() + more)}"
 
 
 def _annotation(one: Told) -> str:

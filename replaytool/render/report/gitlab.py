@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from typing import Any
 
-from replaytool.model.verdict import Report
+from replaytool.model.verdict import CheckReport
 from replaytool.render.report.summary import Told, told
 from replaytool.text import visible
 
 _SEVERITIES = {"error": "critical", "warning": "minor", "note": "info"}
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """One list. A fingerprint may be there once, and must hold no line number."""
     seen: Counter[str] = Counter()
     entries = []

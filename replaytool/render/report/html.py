@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
-from replaytool.model.blast_radius import Share
-from replaytool.model.verdict import WORDS, CallSite, Checked, Divergence, Report
+from replaytool.model.blast_radius import ImpactGroup
+from replaytool.model.verdict import WORDS, CallSite, CheckedRun, CheckReport, Divergence
 from replaytool.render.code_frame import excerpt, in_repository
 from replaytool.render.report.summary import Told, look, name, shown, sides, told
 from replaytool.render.run_chart import svg
@@ -19,7 +19,7 @@ _MOST_SHARES = 20
 _SIDES = {"-": "history", "+": "code", " ": "same", "!": "wrong"}
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """The whole page."""
     style = files("replaytool.render.report").joinpath("report.css").read_text(encoding="utf-8")
     return "\n".join(
@@ -28,7 +28,7 @@ def render(report: Report) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>replaytool: {escape(report.blast_radius().sentence())}</title>",
+            f"<title>replaytool: {escape(report.count_blast_radius().sentence())}</title>",
             f"<style>\n{style}</style>\n</head>\n<body>\n<main>",
             *_head(report),
             *(line for number, one in enumerate(told(report)) for line in _cause(one, opened=number < 3)),
@@ -44,9 +44,9 @@ def text(value: str) -> str:
     return escape(visible(value))
 
 
-def _head(report: Report) -> Iterator[str]:
-    radius, counts = report.blast_radius(), report.summary()
-    state = "bad" if any(report.fails(one) for one in report.runs) else "good"
+def _head(report: CheckReport) -> Iterator[str]:
+    radius, counts = report.count_blast_radius(), report.count_verdicts()
+    state = "bad" if any(report.is_failing(one) for one in report.runs) else "good"
     yield f'<header class="{state}"><h1>{escape(radius.sentence())}</h1>'
     cut = " · interrupted: this is what was known" if not report.complete else ""
     modules = ", ".join(text(module) for module in report.code.modules[:10]) or "no code"
@@ -65,7 +65,7 @@ def _head(report: Report) -> Iterator[str]:
         yield "</section>"
 
 
-def _shares(title: str, shares: Sequence[Share]) -> Iterator[str]:
+def _shares(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
     if not shares:
         return
     yield f"<table><thead><tr><th>{title}</th><th>runs</th><th>open</th><th>broken</th><th>still open</th></tr></thead>"
@@ -147,19 +147,19 @@ def _runs(one: Told) -> Iterator[str]:
     yield "</details>"
 
 
-def _repaired(report: Report) -> Iterator[str]:
-    if repaired := report.repaired():
+def _repaired(report: CheckReport) -> Iterator[str]:
+    if repaired := report.repaired_runs():
         yield '<details class="cause repaired">'
         yield f"<summary>The change repairs {counted(len(repaired), 'run')}</summary><ul>"
         yield from (f"<li>{_named(one)}: {one.base} before</li>" for one in repaired[:_MOST_RUNS])
         yield "</ul></details>"
 
 
-def _named(one: Checked) -> str:
+def _named(one: CheckedRun) -> str:
     return f"{text(one.subject.workflow_type)} <code>{text(name(one))}</code>"
 
 
-def _hazards(report: Report) -> Iterator[str]:
+def _hazards(report: CheckReport) -> Iterator[str]:
     found = sorted({(hazard.what, hazard.detail) for one in report.runs for hazard in one.verdict.hazards})
     if found:
         yield '<details class="cause warning"><summary>The code reached for the world outside</summary><ul>'

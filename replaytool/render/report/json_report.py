@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from replaytool import __version__
-from replaytool.model.verdict import Report, as_json
+from replaytool.model.verdict import CheckReport, to_report_json
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """One object."""
-    return json.dumps(as_json(report, __version__), indent=1) + "\n"
+    return json.dumps(to_report_json(report, __version__), indent=1) + "\n"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from replaytool import __version__
-from replaytool.model.verdict import Report, as_json
+from replaytool.model.verdict import CheckReport, to_report_json
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """One object on each line; `record` says of what."""
-    return "".join(json.dumps(line) + "\n" for line in _lines(as_json(report, __version__)))
+    return "".join(json.dumps(line) + "\n" for line in _lines(to_report_json(report, __version__)))
 
 
 def _lines(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:

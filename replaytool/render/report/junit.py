@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from replaytool.check.causes import describe_finding
-from replaytool.model.verdict import Checked, Report
+from replaytool.model.verdict import CheckedRun, CheckReport
 from replaytool.render.code_frame import in_repository
 from replaytool.render.report.summary import command_line, look, name, sides
 from replaytool.text import visible
@@ -15,10 +15,10 @@ from replaytool.text import visible
 _TALLIES = ("failures", "errors", "skipped")
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """The whole document."""
     root = Element("testsuites", name="replaytool", time=f"{report.seconds:.3f}")
-    by_type: dict[str, list[Checked]] = {}
+    by_type: dict[str, list[CheckedRun]] = {}
     for one in report.runs:
         by_type.setdefault(one.subject.workflow_type, []).append(one)
     for workflow_type, runs in by_type.items():
@@ -30,18 +30,18 @@ def render(report: Report) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(root: Element, report: Report, workflow_type: str, runs: Sequence[Checked]) -> None:
+def _suite(root: Element, report: CheckReport, workflow_type: str, runs: Sequence[CheckedRun]) -> None:
     seconds = sum(one.verdict.seconds for one in runs)
     suite = SubElement(root, "testsuite", name=visible(workflow_type), tests=str(len(runs)), time=f"{seconds:.3f}")
     told = SubElement(suite, "properties")
-    SubElement(told, "property", name="blast radius", value=report.blast_radius().sentence())
+    SubElement(told, "property", name="blast radius", value=report.count_blast_radius().sentence())
     for one in runs:
         _case(suite, report, one)
     for tally, tag in zip(_TALLIES, ("failure", "error", "skipped"), strict=True):
         suite.set(tally, str(len(suite.findall(f"testcase/{tag}"))))
 
 
-def _case(suite: Element, report: Report, one: Checked) -> None:
+def _case(suite: Element, report: CheckReport, one: CheckedRun) -> None:
     subject, verdict = one.subject, one.verdict
     case = SubElement(
         suite,
@@ -63,18 +63,18 @@ def _case(suite: Element, report: Report, one: Checked) -> None:
         SubElement(case, "system-out").text = _body(one)
 
 
-def _result(report: Report, one: Checked) -> tuple[str, str]:
+def _result(report: CheckReport, one: CheckedRun) -> tuple[str, str]:
     """A run that does not fail the check, although something is wrong with it, was as good as not run."""
     said = describe_finding(one.verdict)
-    if report.fails(one):
+    if report.is_failing(one):
         return "error" if one.verdict.verdict == "crashed" else "failure", said
     if one.verdict.verdict in ("ok", "drift"):
         return "", ""
-    why = "known" if one.known else f"pinned to {one.subject.pinned_to}" if report.is_apart(one) else "allowed"
+    why = "known" if one.known else f"pinned to {one.subject.pinned_to}" if report.is_counted_apart(one) else "allowed"
     return "skipped", f"{why}: {said}"
 
 
-def _body(one: Checked) -> str:
+def _body(one: CheckedRun) -> str:
     lines = [visible(one.verdict.reason)]
     lines += [f"{mark} {line}" for mark, line in sides(one)]
     if one.verdict.divergence is not None and one.verdict.divergence.advice:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from replaytool.model.verdict import WORDS, Checked, Report
+from replaytool.model.verdict import WORDS, CheckedRun, CheckReport
 from replaytool.render.code_frame import excerpt
 from replaytool.render.report.summary import Told, look, name, sides, told
 from replaytool.text import counted, visible
@@ -22,7 +22,7 @@ _MOST_REPAIRED = 20
 _SPECIAL = re.compile(r"[^\w ,()/=-]|_")
 
 
-def render(report: Report, limit: int = _COMMENT_CHARACTERS) -> str:
+def render(report: CheckReport, limit: int = _COMMENT_CHARACTERS) -> str:
     """As many causes as the limit in bytes has room for, the worst first."""
     head, foot = "\n".join(_head(report)), "\n".join(_foot(report))
     room = limit - len(head.encode()) - len(foot.encode()) - 200
@@ -52,12 +52,12 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _head(report: Report) -> Iterator[str]:
-    radius = report.blast_radius()
-    failing = any(report.fails(one) for one in report.runs)
+def _head(report: CheckReport) -> Iterator[str]:
+    radius = report.count_blast_radius()
+    failing = any(report.is_failing(one) for one in report.runs)
     yield f"### {'❌' if failing else '✅'} replaytool: {radius.sentence()}"
     yield ""
-    counts = report.summary()
+    counts = report.count_verdicts()
     yield ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word]) or "nothing was checked"
     if report.base is not None:
         yield f"\nCompared with {code(report.base.ref)} at {code(report.base.commit[:12])}"
@@ -95,12 +95,12 @@ def _cause(one: Told) -> Iterator[str]:
     yield f"For example {_run(one.example)}; look: {code(look(one.example))}\n"
 
 
-def _run(one: Checked) -> str:
+def _run(one: CheckedRun) -> str:
     return f"{code(one.subject.workflow_type)} {code(name(one))}"
 
 
-def _foot(report: Report) -> Iterator[str]:
-    repaired = report.repaired()
+def _foot(report: CheckReport) -> Iterator[str]:
+    repaired = report.repaired_runs()
     if repaired:
         yield f"<details><summary>✅ The change repairs {counted(len(repaired), 'run')}</summary>\n"
         for one in repaired[:_MOST_REPAIRED]:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from replaytool import __version__
-from replaytool.model.verdict import CallSite, Match, Report
+from replaytool.model.verdict import CallSite, CheckReport, MatchedPair
 from replaytool.render.code_frame import in_repository
 from replaytool.render.report.summary import Told, command_line, expected_line, look, name, told
 from replaytool.text import visible
@@ -27,9 +27,9 @@ _RULES = {
 _ORDER = list(_RULES)
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """One log with one run."""
-    fails = any(report.fails(one) for one in report.runs)
+    fails = any(report.is_failing(one) for one in report.runs)
     run = {
         "tool": {"driver": {
             "name": "replaytool", "version": __version__, "semanticVersion": __version__,
@@ -39,7 +39,7 @@ def render(report: Report) -> str:
         "automationDetails": {"id": "replaytool/"},
         "invocations": [{"executionSuccessful": report.complete, "exitCode": int(fails)}],
         "results": [_result(one) for one in told(report)[:_MOST_RESULTS]],
-        "properties": {"summary": report.blast_radius().sentence()},
+        "properties": {"summary": report.count_blast_radius().sentence()},
     }  # fmt: skip
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
@@ -91,7 +91,7 @@ def _flow(one: Told) -> list[dict[str, Any]]:
     return [*steps, _step(found.call_site, f"history: {recorded}; code: {asked}")]
 
 
-def _agreed(match: Match) -> str:
+def _agreed(match: MatchedPair) -> str:
     return f"{expected_line(match.expected)}: as recorded"
 
 

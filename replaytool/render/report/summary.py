@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from replaytool.check.causes import group_findings
 from replaytool.model.history import Payload
-from replaytool.model.verdict import Cause, Checked, Command, Drift, Expected, Report, Verdict
+from replaytool.model.verdict import Cause, CheckedRun, CheckReport, Command, Drift, ExpectedEvent, Verdict
 from replaytool.render.code_frame import in_repository
 from replaytool.text import counted, shortened, visible
 
@@ -26,8 +26,8 @@ class Told:
 
     cause: Cause
     level: Level
-    runs: Sequence[Checked]
-    example: Checked
+    runs: Sequence[CheckedRun]
+    example: CheckedRun
 
     @property
     def path(self) -> str:
@@ -53,7 +53,7 @@ class Told:
         return said + (f", {self.cause.known:,} known before" if self.cause.known else "")
 
 
-def told(report: Report) -> list[Told]:
+def told(report: CheckReport) -> list[Told]:
     """What fails first, then the most frequent first."""
     pictures = {cause.id: cause.timeline for cause in report.causes}
     found = [
@@ -67,15 +67,15 @@ def _with_picture(cause: Cause, pictures: Mapping[str, Any]) -> Cause:
     return replace(cause, timeline=pictures.get(cause.id))
 
 
-def _level(report: Report, runs: Sequence[Checked]) -> Level:
-    if any(report.fails(one) for one in runs):
+def _level(report: CheckReport, runs: Sequence[CheckedRun]) -> Level:
+    if any(report.is_failing(one) for one in runs):
         return "error"
-    if all(one.known or report.is_apart(one) for one in runs) or runs[0].verdict.verdict != "drift":
+    if all(one.known or report.is_counted_apart(one) for one in runs) or runs[0].verdict.verdict != "drift":
         return "note"
     return "warning"
 
 
-def sides(one: Checked) -> Iterator[tuple[str, str]]:
+def sides(one: CheckedRun) -> Iterator[tuple[str, str]]:
     """The lines of a comparison as a diff writes them: what both have, `-` the history, `+` the code, `!` an error."""
     verdict = one.verdict
     if (found := verdict.divergence) is not None:
@@ -102,7 +102,7 @@ def _further(verdict: Verdict) -> Iterator[tuple[str, str]]:
         yield " ", f"… and {len(verdict.further) - _MOST_FURTHER} more; --format json lists all"
 
 
-def expected_line(expected: Expected) -> str:
+def expected_line(expected: ExpectedEvent) -> str:
     """What the record holds."""
     said = f"event {expected.event_id}: {expected.event_type} {expected.name}".rstrip()
     return visible(f"{said} {fields_line(expected.fields)}".rstrip())
@@ -127,18 +127,18 @@ def fields_line(fields: Mapping[str, Any]) -> str:
 def shown(value: Any) -> str:
     """A recorded or produced value, short."""
     if isinstance(value, Payload):
-        return f"{value.encoding or 'unknown'} ({len(value.data)} bytes)"
+        return f"{value.encoding_name or 'unknown'} ({len(value.data)} bytes)"
     if isinstance(value, Mapping | list | tuple):
         return shortened(json.dumps(value, default=str, ensure_ascii=False), 60)
     return shortened(str(value), 60)
 
 
-def name(one: Checked) -> str:
+def name(one: CheckedRun) -> str:
     """The run as people call it."""
     return visible(one.subject.workflow_id or one.subject.run_key)
 
 
-def look(one: Checked) -> str:
+def look(one: CheckedRun) -> str:
     """The command that shows the place in the debugger."""
     event_id = one.verdict.event_id
     return f"replaytool debug {visible(one.subject.run_key)}" + (f" --at {event_id}" if event_id is not None else "")

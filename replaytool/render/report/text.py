@@ -6,20 +6,20 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from replaytool.model.blast_radius import Share
+from replaytool.model.blast_radius import ImpactGroup
 from replaytool.model.history import Payload
 from replaytool.model.verdict import (
     UNSTABLE,
     WORDS,
-    Base,
+    BaseCode,
     Cause,
-    Checked,
+    CheckedRun,
+    CheckReport,
     Command,
     Divergence,
     Drift,
-    Expected,
+    ExpectedEvent,
     Hazard,
-    Report,
 )
 from replaytool.render.code_frame import excerpt, place
 from replaytool.render.report.summary import look
@@ -32,7 +32,7 @@ _SHOWN_FIELDS = 4
 _MOST_REPAIRED = 20
 
 
-def render(report: Report) -> str:
+def render(report: CheckReport) -> str:
     """The whole report."""
     by_key = {one.subject.run_key: one for one in report.runs}
     lines: list[str] = []
@@ -46,7 +46,7 @@ def render(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cause(cause: Cause, example: Checked | None) -> Iterator[str]:
+def _cause(cause: Cause, example: CheckedRun | None) -> Iterator[str]:
     runs = counted(cause.runs, "run")
     if cause.known == cause.runs:
         yield visible(f"· known: {cause.verdict}: {cause.message} ({runs})")
@@ -61,7 +61,7 @@ def _cause(cause: Cause, example: Checked | None) -> Iterator[str]:
         yield from ("  " + line for line in _finding(example))
 
 
-def _finding(checked: Checked) -> Iterator[str]:
+def _finding(checked: CheckedRun) -> Iterator[str]:
     verdict = checked.verdict
     if verdict.divergence is not None:
         yield from _divergence(verdict.divergence)
@@ -106,7 +106,7 @@ def _nothing(found: Divergence) -> str:
     return f"nothing; it stands at {place(found.call_site)}" if found.call_site else "nothing"
 
 
-def _expected(expected: Expected) -> str:
+def _expected(expected: ExpectedEvent) -> str:
     return visible(f"event {expected.event_id}: {expected.event_type} {expected.name}".rstrip())
 
 
@@ -122,13 +122,13 @@ def _drift(drift: Drift) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, Payload):
-        return f"{value.encoding or 'unknown'} ({len(value.data)} bytes)"
+        return f"{value.encoding_name or 'unknown'} ({len(value.data)} bytes)"
     if isinstance(value, Mapping | list):
         return shortened(json.dumps(value, default=str), 60)
     return shortened(str(value), 60)
 
 
-def _drifts(report: Report) -> Iterator[str]:
+def _drifts(report: CheckReport) -> Iterator[str]:
     """The same difference in many runs is told once."""
     found: dict[str, int] = {}
     for one in report.runs:
@@ -143,7 +143,7 @@ def _drifts(report: Report) -> Iterator[str]:
         yield f"~ … and {len(found) - _MOST_DRIFTS} more differences; --format json lists all"
 
 
-def _notes(report: Report) -> Iterator[str]:
+def _notes(report: CheckReport) -> Iterator[str]:
     """What is worth a line although the verdict is good: hazards, stuck runs, what comes next."""
     hazards: dict[tuple[str, str], int] = {}
     for one in report.runs:
@@ -159,21 +159,21 @@ def _notes(report: Report) -> Iterator[str]:
             yield f"stuck: {name} {one.verdict.stuck}" + (f": {following}" if following else "")
 
 
-def _repaired(report: Report) -> Iterator[str]:
+def _repaired(report: CheckReport) -> Iterator[str]:
     if report.base is not None and report.base.trouble:
         yield visible(
             f"! the code at {report.base.ref} could not be asked, all findings are new: {report.base.trouble}"
         )
     if report.base is not None and report.base.left_out:
         yield _left_out(report.base)
-    repaired = report.repaired()
+    repaired = report.repaired_runs()
     for one in repaired[:_MOST_REPAIRED]:
         yield visible(f"✔ repaired: {one.subject.workflow_type} {one.subject.workflow_id or one.subject.run_key}")
     if len(repaired) > _MOST_REPAIRED:
         yield f"✔ … and {len(repaired) - _MOST_REPAIRED} more"
 
 
-def _left_out(base: Base) -> str:
+def _left_out(base: BaseCode) -> str:
     runs = "1 run was" if base.left_out == 1 else f"{base.left_out:,} runs were"
     return visible(
         f"{runs} not replayed again: no line that they come by, and nothing that their code imports, has changed since "
@@ -181,9 +181,9 @@ def _left_out(base: Base) -> str:
     )
 
 
-def _radius(report: Report) -> Iterator[str]:
+def _radius(report: CheckReport) -> Iterator[str]:
     """Whom the change hits, where it hits anybody or where something was left out of that."""
-    radius = report.blast_radius()
+    radius = report.count_blast_radius()
     if radius.broken or radius.pinned or any(one.known for one in report.runs):
         yield radius.sentence()
     if radius.runs > 1:
@@ -191,7 +191,7 @@ def _radius(report: Report) -> Iterator[str]:
         yield from _shares("waits for", radius.by_wait)
 
 
-def _shares(title: str, shares: Sequence[Share]) -> Iterator[str]:
+def _shares(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
     for share in shares:
         if share.broken:
             still = f", {share.broken_open:,} still open" if share.broken_open else ""
@@ -203,8 +203,8 @@ def _hazard(hazard: Hazard) -> str:
     return visible(f"{hazard.what} {hazard.detail}".rstrip()) + refused
 
 
-def _summary(report: Report) -> str:
-    summary = report.summary()
+def _summary(report: CheckReport) -> str:
+    summary = report.count_verdicts()
     counts = ", ".join(f"{summary[word]} {word}" for word in WORDS if summary[word])
     cut = "" if report.complete else "; interrupted: this is what was known"
     size = f"{counted(int(summary['runs']), 'run')}, {counted(int(summary['events']), 'event')}"

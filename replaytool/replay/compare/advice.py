@@ -7,7 +7,7 @@ import linecache
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from replaytool.model.verdict import CallSite, Command, Expected
+from replaytool.model.verdict import CallSite, Command, ExpectedEvent
 
 _GUARD = "keep the old behaviour for runs like this one: if workflow.patched({name!r}): … else: the old code"
 
@@ -16,9 +16,9 @@ _GUARD = "keep the old behaviour for runs like this one: if workflow.patched({na
 class DivergenceScene:
     """What happened around the divergence."""
 
-    expected: Expected
+    expected: ExpectedEvent
     actual: Command | None
-    later_recorded: Sequence[Expected] = ()
+    later_recorded: Sequence[ExpectedEvent] = ()
     """What is recorded after the event."""
     later_produced: Sequence[Command] = ()
     """What the code asked for after the command, in the same task."""
@@ -136,21 +136,21 @@ _PATTERNS: tuple[Callable[[DivergenceScene], str], ...] = (
 )
 
 
-def _is_recorded_later(command: Command, events: Sequence[Expected]) -> bool:
+def _is_recorded_later(command: Command, events: Sequence[ExpectedEvent]) -> bool:
     return any(_is_same_step(command, event) for event in events)
 
 
-def _is_same_step(command: Command, event: Expected) -> bool:
+def _is_same_step(command: Command, event: ExpectedEvent) -> bool:
     """Return whether both do the same thing. IDs are ignored: they count up, so a moved step has another one."""
     return bool(event.name) and command.kind == event.kind and command.name == event.name and command.kind in _NAMED
 
 
-def _describe_step(one: Expected | Command) -> str:
+def _describe_step(one: ExpectedEvent | Command) -> str:
     kind = one.kind.replace("_", " ")
     return f"{kind} {one.name!r}" if one.name else kind
 
 
-def _patch_name(one: Expected | Command) -> str:
+def _patch_name(one: ExpectedEvent | Command) -> str:
     """Return a name for a patch; a timer is named after its kind, because its own name is a number."""
     said = f"{one.kind} {one.name}" if one.name.isdecimal() else one.name or one.kind
     return said.replace("_", "-").replace(" ", "-")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Payload
-from replaytool.model.verdict import Drift, Match
+from replaytool.model.verdict import Drift, MatchedPair
 
 Decode = Callable[[Sequence[Payload]], list[Any]]
 Level = Literal["error", "warn", "ignore"]
@@ -29,7 +29,7 @@ DEFAULT_POLICY: Mapping[str, Level] = {
 # Tracing headers hold an id that is new in each run.
 _TRACING = ("_tracer-data", "traceparent", "tracestate", "baggage", "x-datadog", "sentry-", "x-b3-", "uber-trace")
 
-Comparable = Callable[[Match], tuple[Mapping[str, Any], Mapping[str, Any]]]
+Comparable = Callable[[MatchedPair], tuple[Mapping[str, Any], Mapping[str, Any]]]
 
 
 def check_policy(given: Mapping[str, Any]) -> dict[str, Level]:
@@ -50,7 +50,7 @@ def drift_level(policy: Mapping[str, Level], kind: str, field: str) -> Level:
 
 
 def find_drift(
-    pairs: Iterable[Match],
+    pairs: Iterable[MatchedPair],
     decode: Decode,
     policy: Mapping[str, Level] = DEFAULT_POLICY,
     comparable: Comparable = lambda pair: (pair.expected.fields, pair.actual.fields),
@@ -69,7 +69,7 @@ def find_drift(
 
 
 def _compare_pair(
-    pair: Match,
+    pair: MatchedPair,
     recorded: Mapping[str, Any],
     produced: Mapping[str, Any],
     decode: Decode,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from replaytool.model.verdict import Command, Divergence, Expected, Match
+from replaytool.model.verdict import Command, Divergence, ExpectedEvent, MatchedPair
 
 _BEFORE = 5
 
@@ -17,7 +17,7 @@ _BEFORE = 5
 class Mismatch:
     """The recorded event that the code did not match, and the command that came instead."""
 
-    expected: Expected
+    expected: ExpectedEvent
     actual: Command | None
     differing: tuple[str, ...] = ()
     only_strict: bool = False
@@ -28,11 +28,11 @@ class Mismatch:
 class MatchedPairs:
     """What matched, in the order of the history."""
 
-    matched: list[Match] = field(default_factory=list)
+    matched: list[MatchedPair] = field(default_factory=list)
 
-    def add_pair(self, expected: Expected, actual: Command) -> None:
+    def add_pair(self, expected: ExpectedEvent, actual: Command) -> None:
         """Add a pair."""
-        self.matched.append(Match(expected, actual))
+        self.matched.append(MatchedPair(expected, actual))
 
     def make_divergence(self, mismatch: Mismatch, advice: str = "") -> Divergence:
         """Return the divergence: the mismatch with the last pairs before it."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from replaytool.model.verdict import UNSTABLE, WORDS, Verdict, as_json
+from replaytool.model.verdict import UNSTABLE, WORDS, Verdict, to_report_json
 
 _WORST_FIRST = ("diverged", "failed", "crashed", "unverified", "drift", "ok")
 _IDLE = ("seconds", "hazards", "notes", "engine", "confirmed_by")
@@ -37,5 +37,5 @@ def may_be_unstable(*verdicts: Verdict) -> bool:
 
 def _stable_part(verdict: Verdict) -> str:
     """Return everything that a verdict says about the code, without times and notes."""
-    plain: dict[str, Any] = as_json(verdict)
+    plain: dict[str, Any] = to_report_json(verdict)
     return repr({name: value for name, value in plain.items() if name not in _IDLE})

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from replaytool.errors import ReplaytoolError
-from replaytool.model.debug_state import Value
+from replaytool.model.debug_state import StateValue
 from replaytool.replay.inspect_state.safe_copies import Copier, read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
 
@@ -119,7 +119,7 @@ class ExpressionScope:
 class ExpressionResult:
     """The result of an expression."""
 
-    value: Value | None = None
+    value: StateValue | None = None
     holds: bool = False
     error: str = ""
     """Why there is no value: an unknown name, an exception, the time limit."""

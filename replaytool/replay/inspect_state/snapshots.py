@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from replaytool.model.debug_state import Item, Kind, Value
+from replaytool.model.debug_state import Kind, StateValue, ValueItem
 from replaytool.replay.inspect_state.safe_copies import Opaque, is_from_class_statement, read_attributes
 
 LONGEST = 2000
@@ -37,21 +37,21 @@ class Snapshots:
     def __init__(self) -> None:
         self._last: dict[int, _KnownValue] = {}
         self._now: dict[int, _KnownValue] = {}
-        self._named: dict[Hashable, Value] = {}
+        self._named: dict[Hashable, StateValue] = {}
 
     def next_step(self) -> None:
         """Start the next step; forget objects that the last step did not contain."""
         self._last, self._now = self._now, {}
 
-    def snapshot_value(self, found: Any) -> Value:
+    def snapshot_value(self, found: Any) -> StateValue:
         """Return one value."""
         return _ValueBuilder(self).build_value(found, 0)
 
-    def snapshot_names(self, whose: Hashable, type_name: str, held: Iterable[tuple[str, Any]]) -> Value:
+    def snapshot_names(self, whose: Hashable, type_name: str, held: Iterable[tuple[str, Any]]) -> StateValue:
         """Return attributes or variables as a value; `whose` is compared with its own value of the last step."""
         making = _ValueBuilder(self)
-        items = tuple([Item(name, making.build_value(one, 1)) for name, one in held])
-        value = Value(type_name, "object", None, items, len(items))
+        items = tuple([ValueItem(name, making.build_value(one, 1)) for name, one in held])
+        value = StateValue(type_name, "object", None, items, len(items))
         last = self._named.get(whose)
         if last == value:
             return last
@@ -63,7 +63,7 @@ class Snapshots:
         known = self._now.get(id(found)) or self._last.get(id(found))
         return known if known is not None and known.found is found else None
 
-    def keep_known(self, known: _KnownValue) -> Value:
+    def keep_known(self, known: _KnownValue) -> StateValue:
         """Remember what an object gave, and return the value."""
         self._now[id(known.found)] = known
         return known.value
@@ -76,7 +76,7 @@ class _KnownValue(NamedTuple):
     held: Sequence[Any]
     """Everything it held, if it is small enough to compare."""
     look: _ContainerView
-    value: Value
+    value: StateValue
     is_flat: bool
     """Whether it holds scalars only: then the same items mean that nothing has changed."""
     nodes: int
@@ -91,25 +91,25 @@ class _ValueBuilder:
         self.left = _NODES
         self.outer: list[int] = []
 
-    def build_value(self, found: Any, depth: int) -> Value:
+    def build_value(self, found: Any, depth: int) -> StateValue:
         kind = type(found)
         make = _SCALARS.get(kind)
         if make is not None:
             return make(found)  # type: ignore[no-any-return]
         self.left -= 1
         if id(found) in self.outer:
-            return Value(kind.__name__, "again")
+            return StateValue(kind.__name__, "again")
         if self.left <= 0 or depth >= _DEEP or kind is Opaque:
-            return Value(found.type_name if kind is Opaque else kind.__name__, "opaque")
+            return StateValue(found.type_name if kind is Opaque else kind.__name__, "opaque")
         self.outer.append(id(found))
         try:
             return self._build_container(found, kind, depth + 1)
         except Exception:  # of a class that will not be looked at
-            return Value(kind.__name__, "opaque")
+            return StateValue(kind.__name__, "opaque")
         finally:
             self.outer.pop()
 
-    def _build_container(self, found: Any, kind: type, depth: int) -> Value:
+    def _build_container(self, found: Any, kind: type, depth: int) -> StateValue:
         known = self.shared.find_known(found)
         held = _comparable_parts(found, kind)
         if known is not None and known.is_flat and held and _has_same_parts(known.held, held):
@@ -118,22 +118,22 @@ class _ValueBuilder:
         look = _reuse_keys(known, held) if known is not None and kind is dict and held else None
         look = look or _view_container(found, kind)
         if look is None:
-            return _value_of_described(found) if issubclass(kind, _TOLD) else Value(kind.__name__, "opaque")
+            return _value_of_described(found) if issubclass(kind, _TOLD) else StateValue(kind.__name__, "opaque")
         before = self.left
         self.left -= len(look.parts)
         items = self._build_items(look, known, depth)
-        value = Value(kind.__name__, look.kind, None, items, look.size)
+        value = StateValue(kind.__name__, look.kind, None, items, look.size)
         if known is not None and known.value == value:
             value = known.value
         is_flat = _SCALARS.keys() >= set(map(type, look.parts))
         return self.shared.keep_known(_KnownValue(found, held, look, value, is_flat, before - self.left))
 
-    def _build_items(self, look: _ContainerView, known: _KnownValue | None, depth: int) -> tuple[Item, ...]:
+    def _build_items(self, look: _ContainerView, known: _KnownValue | None, depth: int) -> tuple[ValueItem, ...]:
         """Return the items; those of the step before are reused where the same scalars have the same labels."""
         if known is None or not known.is_flat:
             return tuple(
                 [
-                    Item(label, self.build_value(part, depth))
+                    ValueItem(label, self.build_value(part, depth))
                     for label, part in zip(look.labels, look.parts, strict=True)
                 ]
             )
@@ -142,9 +142,9 @@ class _ValueBuilder:
         if known.look.labels[: len(kept)] != look.labels[: len(kept)]:
             same = map(operator.and_, same, map(operator.eq, known.look.labels, look.labels))
         for at in _false_positions(same):
-            kept[at] = Item(look.labels[at], self.build_value(look.parts[at], depth))
+            kept[at] = ValueItem(look.labels[at], self.build_value(look.parts[at], depth))
         more = range(len(kept), len(look.parts))
-        return (*kept, *[Item(look.labels[at], self.build_value(look.parts[at], depth)) for at in more])
+        return (*kept, *[ValueItem(look.labels[at], self.build_value(look.parts[at], depth)) for at in more])
 
 
 def _false_positions(found: Iterable[bool]) -> Iterator[int]:
@@ -254,29 +254,31 @@ def _key_label(key: Any) -> str:
     return repr(key)[:LONGEST] if type(key) in _SCALARS else f"<{type(key).__name__}>"
 
 
-def _value_of_text(found: str) -> Value:
-    return Value("str", "scalar", found[:LONGEST], (), len(found))
+def _value_of_text(found: str) -> StateValue:
+    return StateValue("str", "scalar", found[:LONGEST], (), len(found))
 
 
-def _value_of_bytes(found: bytes) -> Value:
-    return Value("bytes", "opaque", repr(found[:200]) + ("…" if len(found) > 200 else ""), (), len(found))
+def _value_of_bytes(found: bytes) -> StateValue:
+    return StateValue("bytes", "opaque", repr(found[:200]) + ("…" if len(found) > 200 else ""), (), len(found))
 
 
-def _value_of_int(found: int) -> Value:
+def _value_of_int(found: int) -> StateValue:
     if -_LARGEST <= found < _LARGEST:
-        return Value("int", "scalar", found)
-    return Value("int", "opaque", str(found) if found.bit_length() < 2000 else f"<int of {found.bit_length()} bits>")
+        return StateValue("int", "scalar", found)
+    return StateValue(
+        "int", "opaque", str(found) if found.bit_length() < 2000 else f"<int of {found.bit_length()} bits>"
+    )
 
 
-def _value_of_float(found: float) -> Value:
+def _value_of_float(found: float) -> StateValue:
     if found != found or found in _FLOATS:
-        return Value("float", "opaque", _FLOATS.get(found, "nan"))
-    return Value("float", "scalar", found)
+        return StateValue("float", "opaque", _FLOATS.get(found, "nan"))
+    return StateValue("float", "scalar", found)
 
 
 _SCALARS: dict[type, Any] = {
-    bool: lambda found: Value("bool", "scalar", found),
-    type(None): lambda found: Value("NoneType"),
+    bool: lambda found: StateValue("bool", "scalar", found),
+    type(None): lambda found: StateValue("NoneType"),
     int: _value_of_int,
     float: _value_of_float,
     str: _value_of_text,
@@ -300,16 +302,16 @@ _LOOKS = (
 )
 
 
-def _value_of_described(found: Any) -> Value:
+def _value_of_described(found: Any) -> StateValue:
     """Show a value as its own text, if that text comes from the standard library."""
     kind: type[Any] = type(found)
     if issubclass(kind, enum.Enum):
-        return Value(kind.__name__, "scalar", f"{kind.__name__}.{found._name_}")
+        return StateValue(kind.__name__, "scalar", f"{kind.__name__}.{found._name_}")
     if issubclass(kind, _CALLED):
-        return Value(type(found).__name__, "opaque", _callable_label(found))
+        return StateValue(type(found).__name__, "opaque", _callable_label(found))
     if kind.__str__ is not _standard_base(kind).__str__:
-        return Value(kind.__name__, "opaque")
-    return Value(kind.__name__, "scalar", str(found)[:LONGEST])
+        return StateValue(kind.__name__, "opaque")
+    return StateValue(kind.__name__, "scalar", str(found)[:LONGEST])
 
 
 def _callable_label(found: Any) -> str:

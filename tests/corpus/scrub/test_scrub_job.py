@@ -32,7 +32,7 @@ def leaves(value: Any, inside: bool = False) -> Iterator[str]:
     """Texts that users said: in payloads, also in JSON in JSON, and messages of failures."""
     if is_payload(value):
         payload = payload_from_json(value)
-        if payload.encoding == "json/plain":
+        if payload.encoding_name == "json/plain":
             yield from leaves(json.loads(payload.data), True)
     elif isinstance(value, dict):
         for key, one in value.items():

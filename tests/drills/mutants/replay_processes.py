@@ -26,8 +26,8 @@ from google.protobuf.message import Message
 
 from replaytool.engines import Code, CodeSpec, Options, load_code, replay
 from replaytool.formats import HEAD_SIZE, detect_format
-from replaytool.model.history import Hints
-from replaytool.model.verdict import as_json
+from replaytool.model.history import RunHints
+from replaytool.model.verdict import to_report_json
 from tests.support.paths import ROOT
 
 _PATIENCE = 60
@@ -169,10 +169,10 @@ async def _by_check(job: Job, code: Code, engine: str) -> dict[str, Any]:
     said = {}
     for path, workflow_id, run_id in job.histories:
         data = Path(path).read_bytes()
-        hints = Hints(name=path, workflow_id=workflow_id, run_id=run_id)
+        hints = RunHints(name=path, workflow_id=workflow_id, run_id=run_id)
         run = next(iter(detect_format(data[:HEAD_SIZE]).read_runs(BytesIO(data), hints)))
         verdict = await asyncio.to_thread(replay, run, code, Options(sandbox=job.sandbox or Options().sandbox), engine)
-        said[Path(path).name] = as_json(verdict)
+        said[Path(path).name] = to_report_json(verdict)
     return said
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from replaytool import ingest
 from replaytool.check import check_runs as check
 from replaytool.engines import CodeSpec, Options
-from replaytool.model.verdict import as_json
+from replaytool.model.verdict import to_report_json
 from replaytool.sources import open_sources
 from replaytool.store import Store
 from replaytool.workers.pool import WorkerLimits
@@ -180,8 +180,8 @@ def by_pool(job: Job, engine: str, times: int) -> Answer:
     plan = check.CheckPlan(
         CodeSpec((job.file,)), Options(sandbox=job.sandbox or Options().sandbox), limits, engine, times
     )
-    report = check.check_runs(store, store.runs("true"), plan)
-    return Answer(job.number, {Path(one.subject.source).name: as_json(one.verdict) for one in report.runs})
+    report = check.check_runs(store, store.list_runs("true"), plan)
+    return Answer(job.number, {Path(one.subject.source).name: to_report_json(one.verdict) for one in report.runs})
 
 
 # What comes out

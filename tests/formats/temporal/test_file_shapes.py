@@ -15,7 +15,7 @@ from temporalio.client import WorkflowHistory
 
 from replaytool.formats import Unreadable, detect_format
 from replaytool.formats import json_stream as json_values
-from replaytool.model.history import Hints
+from replaytool.model.history import RunHints
 from tests.formats.sample_histories import NORM, OTHER_RUN_ID, RUN_ID, codes, events, one, read
 
 
@@ -163,7 +163,7 @@ def test_a_next_page_says_that_events_are_missing(token: str) -> None:
 
 
 def test_ids_come_from_the_best_source_that_has_them() -> None:
-    named = Hints(name="x", run_id="from-name", workflow_id="named")
+    named = RunHints(name="x", run_id="from-name", workflow_id="named")
     wrapped = {"workflowId": "wrapped", "runId": "wrapped-run", "namespace": "prod", "history": {"events": events()}}
     run = one(wrapped, named)
     assert (run.workflow_id, run.run_id, run.run_id_from, run.namespace) == (
@@ -243,7 +243,7 @@ def test_long_files_with_what_strict_parsers_refuse(monkeypatch: pytest.MonkeyPa
     found[20]["strange"] = "ODD"
     text = json.dumps({"events": found}).replace('"ODD"', odd)
     for content, count in ((text, 1), (f"[{text},{text}]", 2), (f"{text}\n{text}\n", 2), (f'{{"history":{text}}}', 1)):
-        runs = list(detect_format(content.encode()).read_runs(io.BytesIO(content.encode()), Hints()))
+        runs = list(detect_format(content.encode()).read_runs(io.BytesIO(content.encode()), RunHints()))
         assert [len(run.events) for run in runs] == [600] * count
         assert "unknown-field" in codes(runs[0])
 

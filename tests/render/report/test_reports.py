@@ -15,15 +15,15 @@ from junitparser import JUnitXml
 
 from replaytool.model.verdict import (
     CallSite,
-    Checked,
+    CheckedRun,
+    CheckReport,
     CodeInfo,
     Command,
     Divergence,
     Drift,
-    Expected,
+    ExpectedEvent,
     Failure,
     Hazard,
-    Report,
     Subject,
     Verdict,
 )
@@ -56,12 +56,12 @@ class Page(html.parser.HTMLParser):
         self.attributes += attrs
 
 
-def hostile() -> Report:
+def hostile() -> CheckReport:
     """Every text that a history or code could have said is an attack."""
     site = CallSite(f"app/{EVIL}.py", 3, EVIL, (CallSite(EVIL, 4, EVIL),))
     command = Command("activity", EVIL, {EVIL: EVIL}, site)
     parted = Divergence(
-        5, Expected(5, EVIL, "activity", EVIL, {EVIL: [EVIL]}), command, (EVIL,), site, 3, (), f"help {EVIL}"
+        5, ExpectedEvent(5, EVIL, "activity", EVIL, {EVIL: [EVIL]}), command, (EVIL,), site, 3, (), f"help {EVIL}"
     )
     failure = Failure(7, EVIL, EVIL, site, EVIL)
     verdicts = (
@@ -72,12 +72,12 @@ def hostile() -> Report:
         Verdict("ok", stuck="would proceed", next=(command,)),
     )
     runs = [
-        Checked(Subject(f"{number}{EVIL}", EVIL, EVIL, EVIL, EVIL, 9, None, "Running", EVIL), verdict)
+        CheckedRun(Subject(f"{number}{EVIL}", EVIL, EVIL, EVIL, EVIL, 9, None, "Running", EVIL), verdict)
         for number, verdict in enumerate(verdicts)
     ]
     from replaytool.check.causes import find_causes
 
-    return Report(CodeInfo((EVIL,), "f"), runs, find_causes(runs))
+    return CheckReport(CodeInfo((EVIL,), "f"), runs, find_causes(runs))
 
 
 @pytest.mark.parametrize("name", RENDERERS)
@@ -168,15 +168,15 @@ def test_a_failing_check_in_every_format(failing: Path) -> None:
     assert "event 11: here they part" in page
 
 
-def many(number: int) -> Report:
+def many(number: int) -> CheckReport:
     runs = [
-        Checked(
+        CheckedRun(
             Subject(f"k{n:03}", workflow_type=f"W{chr(65 + n % 26)}{chr(65 + n // 26)}"),
             Verdict("failed", "x", failure=Failure(3, "ValueError", "é" * 2000)),
         )
         for n in range(number)
     ]
-    return Report(CodeInfo(), runs)
+    return CheckReport(CodeInfo(), runs)
 
 
 def test_no_more_annotations_than_github_shows() -> None:
@@ -196,8 +196,8 @@ def test_markdown_keeps_its_limit_and_says_what_it_left_out() -> None:
 def test_gitlab_fingerprints_are_unique() -> None:
     site = [CallSite("a.py", line, "W.run") for line in (3, 9)]
     failures = [Verdict("failed", "x", failure=Failure(3, "E", "m", one)) for one in site]
-    runs = [Checked(Subject(f"k{n}", workflow_type="W"), one) for n, one in enumerate(failures)]
-    entries = json.loads(render(Report(CodeInfo(), runs), "gitlab"))
+    runs = [CheckedRun(Subject(f"k{n}", workflow_type="W"), one) for n, one in enumerate(failures)]
+    entries = json.loads(render(CheckReport(CodeInfo(), runs), "gitlab"))
     assert len({entry["fingerprint"] for entry in entries}) == 2
 
 
@@ -226,8 +226,8 @@ def test_a_report_that_nobody_can_write_is_refused_before_the_check(call: Call, 
 def test_text_counts_one_as_one() -> None:
     hazard = Hazard("time.time", None)
     bare = Command("complete_workflow", "", {"result": 3})
-    runs = [Checked(Subject("k", events=1), Verdict("ok", stuck="would proceed", next=(bare,), hazards=(hazard,)))]
-    lines = render(Report(CodeInfo(), runs), "text").splitlines()
+    runs = [CheckedRun(Subject("k", events=1), Verdict("ok", stuck="would proceed", next=(bare,), hazards=(hazard,)))]
+    lines = render(CheckReport(CodeInfo(), runs), "text").splitlines()
     assert lines[0] == "! hazard: time.time at an unknown place (1 time)"
     assert lines[1] == "stuck: k would proceed: complete workflow result=3"
     assert lines[-1].startswith("1 run, 1 event: 1 ok")
@@ -235,8 +235,8 @@ def test_text_counts_one_as_one() -> None:
 
 def test_drift_that_was_accepted_is_told_as_known() -> None:
     drift = Verdict("drift", drift=(Drift(9, "input[0]", 1, 2),))
-    runs = [Checked(Subject("a"), drift, known=True), Checked(Subject("b"), drift)]
-    lines = render(Report(CodeInfo(), runs), "text").splitlines()
+    runs = [CheckedRun(Subject("a"), drift, known=True), CheckedRun(Subject("b"), drift)]
+    lines = render(CheckReport(CodeInfo(), runs), "text").splitlines()
     assert [line.split(":")[0] for line in lines[:2]] == ["· known", "~ drift"]
 
 

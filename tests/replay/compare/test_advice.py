@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from replaytool.check.causes import find_causes
-from replaytool.model.verdict import CallSite, Checked, Command, Divergence, Expected, Failure, Subject, Verdict
+from replaytool.model.verdict import CallSite, CheckedRun, Command, Divergence, ExpectedEvent, Failure, Subject, Verdict
 from replaytool.replay.compare.advice import DivergenceScene, advise_on_divergence, has_loop_over_set, source_of_site
 
 
-def event(name: str, kind: str = "activity", event_id: int = 11) -> Expected:
-    return Expected(event_id, "E", kind, name)
+def event(name: str, kind: str = "activity", event_id: int = 11) -> ExpectedEvent:
+    return ExpectedEvent(event_id, "E", kind, name)
 
 
 def command(name: str, kind: str = "activity") -> Command:
@@ -68,17 +68,17 @@ def test_the_source_is_that_of_the_function_and_of_those_that_wait() -> None:
 def test_equal_findings_are_one_cause_and_the_order_is_fixed() -> None:
     site = CallSite("wf.py", 3, "run")
 
-    def diverged(key: str, event_id: int) -> Checked:
+    def diverged(key: str, event_id: int) -> CheckedRun:
         found = Divergence(event_id, event("a", event_id=event_id), command("b"), call_site=site)
-        return Checked(Subject(key, workflow_type="W"), Verdict("diverged", f"event {event_id}", divergence=found))
+        return CheckedRun(Subject(key, workflow_type="W"), Verdict("diverged", f"event {event_id}", divergence=found))
 
-    failed = Checked(
+    failed = CheckedRun(
         Subject("x", workflow_type="W"), Verdict("failed", failure=Failure(1, "KeyError", "'order-17'", site))
     )
-    again = Checked(
+    again = CheckedRun(
         Subject("y", workflow_type="W"), Verdict("failed", failure=Failure(1, "KeyError", "'order-18'", site))
     )
-    fine = Checked(Subject("z"), Verdict("ok"))
+    fine = CheckedRun(Subject("z"), Verdict("ok"))
     listed = [failed, diverged("k2", 11), fine, diverged("k1", 400), again, diverged("k3", 5)]
     found = find_causes(listed)
     assert [(one.verdict, one.runs, one.example) for one in found] == [("diverged", 3, "k1"), ("failed", 2, "x")]

@@ -16,7 +16,7 @@ from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Payload, Run
-from replaytool.model.verdict import CallSite, Command, Drift, Expected, Match
+from replaytool.model.verdict import CallSite, Command, Drift, ExpectedEvent, MatchedPair
 from replaytool.replay.compare.drift import DEFAULT_POLICY, check_policy, drift_level, find_differing_paths, find_drift
 from tests.support.histories import bent, events
 
@@ -38,8 +38,8 @@ def decode(payloads: Sequence[Payload]) -> list[Any]:
     return [read_plain_value(one) for one in payloads]
 
 
-def pair(recorded: dict[str, Any], produced: dict[str, Any], kind: str = "activity") -> Match:
-    return Match(Expected(5, "E", kind, "n", recorded), Command(kind, "n", produced, SITE))
+def pair(recorded: dict[str, Any], produced: dict[str, Any], kind: str = "activity") -> MatchedPair:
+    return MatchedPair(ExpectedEvent(5, "E", kind, "n", recorded), Command(kind, "n", produced, SITE))
 
 
 def drift(recorded: dict[str, Any], produced: dict[str, Any], **policy: Any) -> tuple[Drift, ...]:

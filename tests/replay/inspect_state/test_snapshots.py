@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import msgspec
 import pytest
 
-from replaytool.model.debug_state import Value
+from replaytool.model.debug_state import StateValue
 from replaytool.replay.inspect_state.safe_copies import Copier, read_attributes
 from replaytool.replay.inspect_state.snapshots import LONGEST, Snapshots
 
@@ -77,7 +77,7 @@ class Workflow:
     pass
 
 
-def value_of(found: Any) -> Value:
+def value_of(found: Any) -> StateValue:
     return Snapshots().snapshot_value(found)
 
 
@@ -110,8 +110,8 @@ def value_of(found: Any) -> Value:
 )
 def test_values_and_what_is_no_value(found: Any, plain: Any) -> None:
     value = value_of(found)
-    assert value.plain() == plain
-    assert msgspec.json.decode(msgspec.json.encode(value), type=Value) == value
+    assert value.to_plain_data() == plain
+    assert msgspec.json.decode(msgspec.json.encode(value), type=StateValue) == value
     assert len(value.text) < 200
 
 
@@ -120,9 +120,9 @@ def test_what_holds_itself_is_shown_once() -> None:
     ring.append(ring)
     workflow: Any = Workflow()
     workflow.me = workflow
-    assert value_of(ring).plain() == [1, "<list>"]
+    assert value_of(ring).to_plain_data() == [1, "<list>"]
     assert value_of(ring)["[1]"].kind == "again"
-    assert value_of(workflow).plain() == {"me": "<Workflow>"}
+    assert value_of(workflow).to_plain_data() == {"me": "<Workflow>"}
 
 
 def test_what_is_huge_is_cut_and_says_how_large_it_was() -> None:

@@ -17,12 +17,12 @@ from replaytool import ingest
 from replaytool.engines.temporal.reset.points import ResetRule
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
-from replaytool.model.reset_plan import ResetItem, ResetPlan, dumps, read
+from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_to_text, read_plan
 from replaytool.reset import planner
 from replaytool.reset import server_checks as online
-from replaytool.reset.apply import Applied, Settings, apply
-from replaytool.reset.selection import Choice
-from replaytool.reset.verify import Verified, verify
+from replaytool.reset.apply import ApplyResult, ApplySettings, apply_plan
+from replaytool.reset.selection import RunSelection
+from replaytool.reset.verify import VerifiedItem, verify_plan
 from replaytool.store import Store
 from tests.reset.support import machine
 from tests.reset.support.riders import Handle, rest, worker
@@ -92,22 +92,26 @@ class Scene:
         """Pull, plan and write the plan."""
         store = store or await self.pull()
         rule = rule or ResetRule("build", "v2")
-        choice = Choice(build=rule.value if rule.kind == "build" else None)
+        choice = RunSelection(build=rule.value if rule.kind == "build" else None)
         named = frozenset(handle.id for handle in self.handles) if include else frozenset[str]()
-        made = planner.draft(store, planner.Request(rule, choice, named))
-        plan = planner.finished(made) if offline else await asyncio.to_thread(online.planned, made, self.options)
-        self.plan_file.write_text(dumps(plan))
-        return read(self.plan_file)
+        made = planner.draft_plan(store, planner.PlanRequest(rule, choice, named))
+        plan = (
+            planner.finish_plan(made)
+            if offline
+            else await asyncio.to_thread(online.plan_with_server, made, self.options)
+        )
+        self.plan_file.write_text(plan_to_text(plan))
+        return read_plan(self.plan_file)
 
-    async def apply(self, plan: ResetPlan, **settings: Any) -> Applied:
+    async def apply(self, plan: ResetPlan, **settings: Any) -> ApplyResult:
         """Apply without asking."""
-        given = replace(Settings(server=self.options, rps=0, settle=0.5), **settings)
-        applied = await asyncio.to_thread(apply, self.plan_file, plan, given, lambda ready: True)
+        given = replace(ApplySettings(server=self.options, rps=0, settle=0.5), **settings)
+        applied = await asyncio.to_thread(apply_plan, self.plan_file, plan, given, lambda ready: True)
         assert applied is not None
         return applied
 
-    async def verify(self, plan: ResetPlan) -> list[Verified]:
-        return await asyncio.to_thread(verify, self.plan_file, plan, self.options)
+    async def verify(self, plan: ResetPlan) -> list[VerifiedItem]:
+        return await asyncio.to_thread(verify_plan, self.plan_file, plan, self.options)
 
 
 def codes(item: ResetItem, *levels: str) -> set[str]:

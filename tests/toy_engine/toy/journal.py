@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from replaytool.formats.base import Unreadable
-from replaytool.model.history import Event, Hints, Run
+from replaytool.model.history import Event, Run, RunHints
 
 MARKER = ".toy-journals"
 STARTED, STEP, ENDED = "ProgramStarted", "StepRecorded", "ProgramEnded"
@@ -27,7 +27,7 @@ class JournalFile:
         """Return whether this is a journal."""
         return head.startswith(b'{"journal": "toy/')
 
-    def read(self, stream: BinaryIO, hints: Hints) -> Iterator[Run]:
+    def read(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
         """Yield the one run."""
         yield read_journal(stream.read(), self.name)
 

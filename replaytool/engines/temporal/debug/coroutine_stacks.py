@@ -8,7 +8,7 @@ from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, Literal
 
 from replaytool.engines.temporal.sdk.recorder import RecordingInstance
-from replaytool.model.debug_state import Frame, Line
+from replaytool.model.debug_state import CoroutineFrame, SourceLine
 from replaytool.replay import call_site as callsite
 from replaytool.replay.inspect_state.snapshots import Snapshots
 
@@ -16,7 +16,7 @@ _DEEPEST = 60
 _KINDS: dict[str, Literal["signal", "update"]] = {"signal: ": "signal", "update: ": "update"}
 
 
-def capture_frames(instance: RecordingInstance, snapshots: Snapshots) -> tuple[Frame, ...]:
+def capture_frames(instance: RecordingInstance, snapshots: Snapshots) -> tuple[CoroutineFrame, ...]:
     """Return the coroutines that wait in user code: main first, then handlers, then tasks."""
     found = []
     for number, (task, begun_at) in enumerate(instance.waiting_tasks()):
@@ -31,20 +31,22 @@ def capture_frames(instance: RecordingInstance, snapshots: Snapshots) -> tuple[F
 _ORDER = ("main", "signal", "update", "task")
 
 
-def _build_frame(instance: RecordingInstance, task: Any, lines: tuple[Line, ...], begun_at: Any) -> Frame:
+def _build_frame(
+    instance: RecordingInstance, task: Any, lines: tuple[SourceLine, ...], begun_at: Any
+) -> CoroutineFrame:
     if task is instance._primary_task:
-        return Frame("main", instance._info.workflow_type, lines)
+        return CoroutineFrame("main", instance._info.workflow_type, lines)
     called = task.get_name().partition(" (workflow: ")[0]
     for prefix, kind in _KINDS.items():
         if called.startswith(prefix):
-            return Frame(kind, called.removeprefix(prefix), lines)
-    return Frame("task", lines[-1].function, lines, begun_at)
+            return CoroutineFrame(kind, called.removeprefix(prefix), lines)
+    return CoroutineFrame("task", lines[-1].function, lines, begun_at)
 
 
-def _capture_line(frame: FrameType, whose: tuple[int, int], snapshots: Snapshots) -> Line:
+def _capture_line(frame: FrameType, whose: tuple[int, int], snapshots: Snapshots) -> SourceLine:
     code = frame.f_code
     held = snapshots.snapshot_names(whose, code.co_name, frame_variables(frame))
-    return Line(callsite.relative_path(code.co_filename), frame.f_lineno, callsite.function_name(code), held)
+    return SourceLine(callsite.relative_path(code.co_filename), frame.f_lineno, callsite.function_name(code), held)
 
 
 def frame_variables(frame: FrameType) -> Iterator[tuple[str, Any]]:

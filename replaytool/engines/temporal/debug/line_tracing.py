@@ -13,7 +13,7 @@ from typing import Any
 from replaytool.engines.temporal.debug.attribute_writes import AttributeWatcher
 from replaytool.engines.temporal.debug.coroutine_stacks import frame_variables, main_coroutine_variables
 from replaytool.engines.temporal.sdk import recorder
-from replaytool.model.debug_state import Value
+from replaytool.model.debug_state import StateValue
 from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
 from replaytool.replay.inspect_state.expressions import Expression, ExpressionScope, TaskFacts
@@ -37,7 +37,7 @@ class ExpressionTracer:
         self.changed_at: CallSite | None = None
         """The line after which the expression got its present value."""
         self._expression, self._tape, self._task, self._truth = expression, tape, task, truth
-        self._last: tuple[Value | None, bool] = (None, False)
+        self._last: tuple[StateValue | None, bool] = (None, False)
         self._at: CallSite | None = None
         self._left = _MOST
         self._before: Any = None
@@ -91,11 +91,11 @@ class ExpressionTracer:
         mine = frame.f_locals.get("self")
         return mine if type(mine) is instance._defn.cls else None
 
-    def _evaluate_now(self, workflow: Any, held: dict[str, Any]) -> tuple[Value | None, bool]:
+    def _evaluate_now(self, workflow: Any, held: dict[str, Any]) -> tuple[StateValue | None, bool]:
         outcome = self._expression.evaluate(ExpressionScope(workflow, held, None, self._task))
         return (None, outcome.holds) if self._truth else (outcome.value, False)
 
-    def _compare_value(self, now: tuple[Value | None, bool]) -> None:
+    def _compare_value(self, now: tuple[StateValue | None, bool]) -> None:
         if now != self._last:
             self._last = now
             self.changed_at = self._at

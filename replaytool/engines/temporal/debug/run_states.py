@@ -28,7 +28,14 @@ from replaytool.engines.temporal.replay.produced_commands import CommandTranslat
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.sdk import recorder
-from replaytool.model.debug_state import Frame, Issued, Moment, Seen, Trouble, Value
+from replaytool.model.debug_state import (
+    CoroutineFrame,
+    ExpressionValue,
+    IssuedCommand,
+    ReplayedState,
+    StateValue,
+    Trouble,
+)
 from replaytool.model.history import Run
 from replaytool.model.verdict import CallSite, Command
 from replaytool.replay.code.user_code import Code
@@ -55,16 +62,16 @@ class _IssuedCommand:
     command: Command
     event_id: int | None = None
 
-    def to_issued(self) -> Issued:
-        return Issued(self.command.kind, self.command.name, self.event_id, self.command.call_site)
+    def to_issued(self) -> IssuedCommand:
+        return IssuedCommand(self.command.kind, self.command.name, self.event_id, self.command.call_site)
 
 
 @dataclass(slots=True)
 class _TaskState:
     """The state after one task."""
 
-    state: Value
-    frames: tuple[Frame, ...]
+    state: StateValue
+    frames: tuple[CoroutineFrame, ...]
     asked: list[_IssuedCommand] = field(default_factory=list)
 
 
@@ -129,15 +136,15 @@ class RunStates:
             elif last is not None and self._error_at(task.event_id) is None:
                 self._left[task.event_id] = _TaskState(last.state, last.frames)
 
-    def moment_at(self, event_id: int) -> Moment:
+    def moment_at(self, event_id: int) -> ReplayedState:
         """Return the state of the run just after an event. The caller checks the builds of the tasks."""
         task = self.tasks.newest_task(event_id)
         if task is None:
-            return Moment(event_id, 0, trouble=self._error_at(event_id))
+            return ReplayedState(event_id, 0, trouble=self._error_at(event_id))
         left = self._left.get(task.event_id)
         recorded = self._by_event.get(event_id)
         is_last = event_id == self.run.events[-1].event_id
-        moment = Moment(
+        moment = ReplayedState(
             event_id,
             task.ordinal,
             task.event_id,
@@ -151,7 +158,7 @@ class RunStates:
         asked = tuple(one.to_issued() for one in left.asked)
         return msgspec.structs.replace(moment, state=left.state, frames=left.frames, commands=asked)
 
-    def state_after(self, task_event_id: int) -> Value | None:
+    def state_after(self, task_event_id: int) -> StateValue | None:
         """Return the attributes after a completed task, if the replay came that far."""
         left = self._left.get(task_event_id)
         return left.state if left else None
@@ -168,7 +175,7 @@ class RunStates:
 
     # Expressions, on the live workflow.
 
-    def evaluate_at_events(self, expression: Expression) -> list[Seen]:
+    def evaluate_at_events(self, expression: Expression) -> list[ExpressionValue]:
         """Evaluate the expression at each completed task.
 
         If it uses the event, evaluate it at every event after the first task.
@@ -180,7 +187,7 @@ class RunStates:
             for event_id, outcome in self._evaluate_at_task(expression, step.task, step.tape.instance):
                 found[event_id] = (step.task.build_id, outcome)
         filled = self._fill_silent_outcomes(found)
-        return [Seen(event_id, build, one.value, one.error, one.holds) for event_id, (build, one) in filled]
+        return [ExpressionValue(event_id, build, one.value, one.error, one.holds) for event_id, (build, one) in filled]
 
     def _evaluate_at_task(
         self, expression: Expression, task: CompletedTask, instance: recorder.RecordingInstance
@@ -321,7 +328,7 @@ class _StateRecorder:
         self._snapshots.next_step()
         workflow = instance._object
         if workflow is None:
-            return _TaskState(Value("", "object"), ())
+            return _TaskState(StateValue("", "object"), ())
         state = self._snapshots.snapshot_names("self", type(workflow).__name__, read_attributes(workflow))
         return _TaskState(state, capture_frames(instance, self._snapshots))
 

@@ -77,7 +77,7 @@ def _build_subject(row: RunRow, waits_for: str, pinned_to: str | None) -> Subjec
 
 def _load_waits(store: Store, run_keys: Sequence[str]) -> dict[str, str]:
     found: dict[str, list[str]] = {key: [] for key in run_keys}
-    for row in store.query(_WAITS, [list(run_keys)]) if run_keys else ():
+    for row in store.query_rows(_WAITS, [list(run_keys)]) if run_keys else ():
         found[row["run_key"]].append(row["what"])
     return {key: _describe_waits(whats) for key, whats in found.items()}
 
@@ -89,7 +89,7 @@ def _describe_waits(whats: Sequence[str]) -> str:
 
 
 def _load_pinned_builds(store: Store, run_keys: Sequence[str]) -> dict[str, str]:
-    rows = store.query(_VERSIONING, [list(run_keys)])
+    rows = store.query_rows(_VERSIONING, [list(run_keys)])
     builds = {
         row["run_key"]: find_pinned_build(_parse_object(row["task"]), _parse_object(row["override"])) for row in rows
     }

@@ -45,7 +45,7 @@ class PayloadDecoder:
         )
 
     def _decode_value(self, payload: Payload) -> Any:
-        if self.to_value is None or payload.encoding in _READERS:
+        if self.to_value is None or payload.encoding_name in _READERS:
             return read_plain_value(payload)
         return self.to_value(payload)
 
@@ -104,13 +104,13 @@ def payload_from_json(value: dict[str, Any]) -> Payload:
 
 def read_plain_value(payload: Payload) -> Any:
     """Return the value if the encoding is a common one, else the encoding and the size."""
-    reader = _READERS.get(payload.encoding)
+    reader = _READERS.get(payload.encoding_name)
     if reader is not None:
         try:
             return reader(payload.data)
         except (ValueError, RecursionError):
             pass
-    return {"encoding": payload.encoding, "bytes": len(payload.data)}
+    return {"encoding": payload.encoding_name, "bytes": len(payload.data)}
 
 
 def _decode_text(data: bytes) -> Any:
@@ -206,7 +206,11 @@ def _convert_payload(converter: DataConverter, payload: Payload) -> Any:
     try:
         return converter.payload_converter.from_payload(_payload_to_proto(payload))
     except Exception as error:  # user code: one unreadable value must not hide the others
-        return {"encoding": payload.encoding, "bytes": len(payload.data), "error": f"{type(error).__name__}: {error}"}
+        return {
+            "encoding": payload.encoding_name,
+            "bytes": len(payload.data),
+            "error": f"{type(error).__name__}: {error}",
+        }
 
 
 def _build_remote_codec(endpoint: str, auth: str | None) -> Codec:

@@ -106,7 +106,7 @@ class _FieldWalk:
 
     def _change_payload(self, value: dict[str, Any], label: str, key: str) -> dict[str, Any]:
         payload = payload_from_json(value)
-        if payload.encoding not in _JSON:
+        if payload.encoding_name not in _JSON:
             return self._change_bytes(value, payload, label, key)
         try:
             held = json.loads(payload.data)
@@ -123,7 +123,7 @@ class _FieldWalk:
             text = payload.data.decode()
         except UnicodeDecodeError:
             text = ""
-        if payload.encoding != "binary/plain" or not text:
+        if payload.encoding_name != "binary/plain" or not text:
             return self._report_opaque(value, payload, label, key)
         return {
             **value,
@@ -132,7 +132,7 @@ class _FieldWalk:
 
     def _report_opaque(self, value: dict[str, Any], payload: Payload, label: str, key: str) -> dict[str, Any]:
         if payload.data:
-            self.change(ScrubbableField(label, key, OpaqueValue(payload.encoding, payload.data)))
+            self.change(ScrubbableField(label, key, OpaqueValue(payload.encoding_name, payload.data)))
         return value
 
     def change_value(self, value: Any, label: str, key: str) -> Any:

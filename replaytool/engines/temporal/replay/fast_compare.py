@@ -18,7 +18,7 @@ from replaytool.engines.temporal.events.event_structs import ActivityScheduled, 
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
-from replaytool.model.verdict import Match
+from replaytool.model.verdict import MatchedPair
 from replaytool.replay.compare import drift
 
 _REMEMBERED = 4096
@@ -49,7 +49,7 @@ class FastComparer:
         if pair.waiting.command is None:
             return True
         actual = CommandTranslator().translate_command(pair.waiting.command, None)
-        match = Match(record.expected_command(tape.recorded_event(pair.place)), actual)
+        match = MatchedPair(record.expected_command(tape.recorded_event(pair.place)), actual)
         return not drift.find_drift([match], self._decode, self._policy, partial(normalize_pair, record=record))
 
     def _is_activity_equal(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.tape_matching import TapeMatcher
 from replaytool.engines.temporal.sdk.recorder import RecordedActivation
-from replaytool.model.verdict import Command, Expected, Step
+from replaytool.model.verdict import Command, ExpectedEvent, ReplayStep
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch
 
 
@@ -22,7 +22,7 @@ class Findings:
     """Commands of completed tasks that no event records."""
     next: list[Command] = field(default_factory=list)
     """Commands behind the end of the history: no event can record them yet."""
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ReplayStep] = field(default_factory=list)
     same_task: list[Command] = field(default_factory=list)
     """Commands of the mismatch's task that follow the command that did not match."""
 
@@ -40,7 +40,7 @@ def match_tape(record: RecordedHistory, activations: Iterable[RecordedActivation
         commands = _issue_commands(queue, activation, found)
         jobs = tuple(queue.translator.translate_job(job) for job in activation.jobs)
         state = activation.state
-        step = Step(activation.event_id, jobs, tuple(commands), (), activation.replaying, activation.time, state)
+        step = ReplayStep(activation.event_id, jobs, tuple(commands), (), activation.replaying, activation.time, state)
         found.steps.append(step)
     if found.mismatch is None and not _is_interrupted(found.steps, activations):
         _match_events(queue, events, place, record.last_event_id, found)
@@ -49,7 +49,7 @@ def match_tape(record: RecordedHistory, activations: Iterable[RecordedActivation
     return found
 
 
-def _match_events(queue: TapeMatcher, events: list[Expected], place: int, until: int, found: Findings) -> int:
+def _match_events(queue: TapeMatcher, events: list[ExpectedEvent], place: int, until: int, found: Findings) -> int:
     while place < len(events) and events[place].event_id <= until and found.mismatch is None:
         found.mismatch = queue.take(events[place])
         place += 1
@@ -68,7 +68,7 @@ def _issue_commands(queue: TapeMatcher, activation: RecordedActivation, found: F
     return made
 
 
-def _is_interrupted(steps: list[Step], activations: Iterable[RecordedActivation]) -> bool:
+def _is_interrupted(steps: list[ReplayStep], activations: Iterable[RecordedActivation]) -> bool:
     """Whether the code failed in a task that the history completes: later events have no commands then."""
     last = next(reversed(list(activations)), None)
     return last is not None and last.replaying and (last.failed or last.deadlocked or not last.done)
@@ -83,11 +83,11 @@ def _commands_after_mismatch(queue: TapeMatcher, mismatch: Mismatch | None) -> l
     return waiting
 
 
-def steps_with_matches(found: Findings) -> tuple[Step, ...]:
+def steps_with_matches(found: Findings) -> tuple[ReplayStep, ...]:
     """Return the steps, each with the matches of its commands."""
     by_command = {id(pair.actual): pair for pair in found.pairs.matched}
     return tuple(
-        Step(
+        ReplayStep(
             step.event_id,
             step.jobs,
             step.commands,

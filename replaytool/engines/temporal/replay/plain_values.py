@@ -28,7 +28,7 @@ def make_payload_decoder(converter: DataConverter) -> Decode:
 def _decode_by_codec(converter: DataConverter, payloads: Sequence[Payload]) -> Sequence[Payload]:
     """Decode the payloads that need the codec: produced values are not encoded yet, common encodings need none."""
     codec = converter.payload_codec
-    foreign = [index for index, one in enumerate(payloads) if one.encoding not in _COMMON]
+    foreign = [index for index, one in enumerate(payloads) if one.encoding_name not in _COMMON]
     if codec is None or not foreign:
         return payloads
     protos = [ProtoPayload(data=payloads[index].data, metadata=dict(payloads[index].metadata)) for index in foreign]
@@ -47,10 +47,10 @@ async def _await_codec(codec: Any, protos: list[ProtoPayload]) -> list[ProtoPayl
 
 
 def _convert_payload(converter: DataConverter, payload: Payload) -> Any:
-    if payload.encoding in _COMMON:
+    if payload.encoding_name in _COMMON:
         return read_plain_value(payload)
     proto = ProtoPayload(data=payload.data, metadata=dict(payload.metadata))
     try:
         return converter.payload_converter.from_payload(proto)
     except Exception:  # the user's converter may raise anything
-        return {"encoding": payload.encoding, "bytes": len(payload.data)}
+        return {"encoding": payload.encoding_name, "bytes": len(payload.data)}

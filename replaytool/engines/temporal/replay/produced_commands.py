@@ -9,7 +9,7 @@ from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.engines.temporal.replay.command_fields import SINGLE, drop_none_values, strip_failure_noise
 from replaytool.engines.temporal.replay.command_kinds import BY_KIND, BY_VARIANT, read_produced_fields
-from replaytool.model.verdict import CallSite, Command, Job
+from replaytool.model.verdict import ActivationJob, CallSite, Command
 
 _NAMED_BY = {
     "request_cancel_activity": "schedule_activity",
@@ -33,7 +33,7 @@ class CommandTranslator:
     updates: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By protocol instance: the id and the name of the update."""
 
-    def translate_job(self, job: Any) -> Job:
+    def translate_job(self, job: Any) -> ActivationJob:
         """Return an activation job as a value."""
         variant = job.WhichOneof("variant") or "unknown"
         message = getattr(job, variant, None)
@@ -44,7 +44,7 @@ class CommandTranslator:
             self.updates[message.protocol_instance_id] = (message.id, message.name)
         if variant == "resolve_activity":
             name = self.named.get(("schedule_activity", seq or 0), ("", ""))[1]
-        return Job(variant, name, drop_none_values({"seq": seq}))
+        return ActivationJob(variant, name, drop_none_values({"seq": seq}))
 
     def translate_command(self, command: WorkflowCommand, site: CallSite | None) -> Command:
         """Return a command as a value with its fields."""

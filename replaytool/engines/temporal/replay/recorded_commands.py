@@ -16,7 +16,7 @@ from replaytool.engines.temporal.events.payloads import payload_from_json
 from replaytool.engines.temporal.replay.command_fields import parse_duration
 from replaytool.engines.temporal.replay.command_kinds import BY_EVENT, CLOSING, read_recorded_fields
 from replaytool.model.history import Event, Run
-from replaytool.model.verdict import Expected
+from replaytool.model.verdict import ExpectedEvent
 
 _TASK_ENDS = {"WorkflowTaskCompleted", "WorkflowTaskFailed", "WorkflowTaskTimedOut"}
 _AFTER_STARTED = _TASK_ENDS | {"WorkflowExecutionTerminated", "WorkflowExecutionTimedOut"}
@@ -162,25 +162,25 @@ class RecordedHistory:
                 return f"event {event.event_id} comes after the end of the run, {before.event_type}"
         return ""
 
-    def recorded_commands(self) -> Iterator[Expected]:
+    def recorded_commands(self) -> Iterator[ExpectedEvent]:
         """Return the command events in order, and TimerFired events: only these name the timer's id reliably."""
         for event in self.run.events:
             if event.event_type in BY_EVENT or event.event_type == "TimerFired":
                 yield self.expected_command(event)
 
-    def expected_command(self, event: Event) -> Expected:
+    def expected_command(self, event: Event) -> ExpectedEvent:
         """Return an event as the expected side of a comparison."""
         found = event_attributes(msgspec.json.decode(event.raw))
         if event.event_type == "MarkerRecorded":
             return read_marker(event, found)
         kind = BY_EVENT.get(event.event_type)
         if kind is None:
-            return Expected(
+            return ExpectedEvent(
                 event.event_id, event.event_type, _event_type_words(event.event_type), "", _plain_fields(found)
             )
         fields = {**read_recorded_fields(kind, found), **self._related_fields(kind.kind, found)}
         name = str(fields.get(kind.name) or fields.get("name") or "")
-        return Expected(event.event_id, event.event_type, kind.kind, name, fields)
+        return ExpectedEvent(event.event_id, event.event_type, kind.kind, name, fields)
 
     def _related_fields(self, kind: str, found: dict[str, Any]) -> dict[str, Any]:
         """Return fields that another event holds about the same activity, operation or update."""
@@ -207,7 +207,7 @@ class RecordedHistory:
         return {key: value for key, value in names.items() if value}
 
 
-def read_marker(event: Event, found: dict[str, Any]) -> Expected:
+def read_marker(event: Event, found: dict[str, Any]) -> ExpectedEvent:
     """Return a marker as the expected side of a comparison: a patch, a local activity, or another SDK's marker."""
     name = str(found.get("markerName") or "")
     details = found.get("details") or {}
@@ -216,14 +216,14 @@ def read_marker(event: Event, found: dict[str, Any]) -> Expected:
             data = _read_marker_detail(details, "patch-data")
             patch = str(data["id"])
             fields = {"patchId": patch, "deprecated": bool(data.get("deprecated"))}
-            return Expected(event.event_id, event.event_type, "patch", patch, fields)
+            return ExpectedEvent(event.event_id, event.event_type, "patch", patch, fields)
         if name == _LOCAL:
             data = _read_marker_detail(details, "data")
             local = {"seq": data["seq"], "activityId": data["activity_id"], "activityType": data["activity_type"]}
-            return Expected(event.event_id, event.event_type, "local_activity", data["activity_type"], local)
+            return ExpectedEvent(event.event_id, event.event_type, "local_activity", data["activity_type"], local)
     except (KeyError, IndexError, TypeError, ValueError):
         pass
-    return Expected(event.event_id, event.event_type, "marker", name, {"markerName": name})
+    return ExpectedEvent(event.event_id, event.event_type, "marker", name, {"markerName": name})
 
 
 def _read_marker_detail(details: dict[str, Any], key: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from replaytool.engines.temporal.replay.command_fields import drop_none_values, format_duration, parse_duration
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
-from replaytool.model.verdict import Match
+from replaytool.model.verdict import MatchedPair
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.compare.drift import Level
 from replaytool.replay.options import Options
@@ -17,7 +17,7 @@ _TO_CLOSE, _TO_START = "scheduleToCloseTimeout", "scheduleToStartTimeout"
 _START_CLOSE, _HEARTBEAT = "startToCloseTimeout", "heartbeatTimeout"
 
 
-def normalize_pair(pair: Match, record: RecordedHistory) -> tuple[Fields, Fields]:
+def normalize_pair(pair: MatchedPair, record: RecordedHistory) -> tuple[Fields, Fields]:
     """Return the fields of both sides, the produced ones as the server would record them."""
     recorded, produced = pair.expected.fields, pair.actual.fields
     if pair.expected.kind in _INHERITED:

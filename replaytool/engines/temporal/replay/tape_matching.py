@@ -15,7 +15,7 @@ from typing import Any
 from replaytool.engines.temporal.replay.command_kinds import BY_KIND, TERMINAL
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, RecordedHistory
-from replaytool.model.verdict import CallSite, Command, Expected
+from replaytool.model.verdict import CallSite, Command, ExpectedEvent
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch, differing_fields
 
 _ABANDON = {"schedule_activity": 2, "start_child_workflow_execution": 0, "schedule_nexus_operation": 1}
@@ -154,7 +154,7 @@ class TapeMatcher:
             return entries[: ends[0] + 1]
         return [one for one in entries if one.command.kind not in TERMINAL] + [entries[ends[0]]]
 
-    def take(self, expected: Expected) -> Mismatch | None:
+    def take(self, expected: ExpectedEvent) -> Mismatch | None:
         """Match one event; None is good news."""
         special = _SPECIAL.get(expected.kind)
         if special is not None:
@@ -169,7 +169,7 @@ class TapeMatcher:
             self.waiting.popleft()
         return None
 
-    def _take_front(self, expected: Expected) -> Mismatch | None:
+    def _take_front(self, expected: ExpectedEvent) -> Mismatch | None:
         front = self._front()
         if front is None:
             return Mismatch(expected, None)
@@ -187,13 +187,13 @@ class TapeMatcher:
             self.pairs.add_pair(expected, actual)
         return None
 
-    def _is_checked(self, expected: Expected) -> bool:
+    def _is_checked(self, expected: ExpectedEvent) -> bool:
         """Whether the core itself would look at names and ids here; in its last stretch it does so in any case."""
         flag = _NEXUS_CHECKS if expected.kind == "nexus_operation" else _CHECKS
         closing = self.record.last_completed_task_id
         return self._flag(flag, expected.event_id) or expected.event_id > closing > 0
 
-    def _local_marker(self, expected: Expected) -> Mismatch | None:
+    def _local_marker(self, expected: ExpectedEvent) -> Mismatch | None:
         actual = self._local.get(expected.fields["seq"])
         if actual is None:
             front = self._front()
@@ -204,7 +204,7 @@ class TapeMatcher:
         self.pairs.add_pair(expected, actual)
         return None
 
-    def _patch_marker(self, expected: Expected) -> Mismatch | None:
+    def _patch_marker(self, expected: ExpectedEvent) -> Mismatch | None:
         front = self._front(past_patches=False)
         if front is not None and front.command.kind == "patch" and front.command.name == expected.name:
             self.waiting.popleft()
@@ -214,7 +214,7 @@ class TapeMatcher:
             return None
         return Mismatch(expected, front.command if front else None)
 
-    def _upsert(self, expected: Expected) -> Mismatch | None:
+    def _upsert(self, expected: ExpectedEvent) -> Mismatch | None:
         """The upsert that goes with a deprecated patch needs no command."""
         before = self.record.events_by_id.get(expected.event_id - 1)
         names = expected.fields.get("searchAttributes") or {}
@@ -230,7 +230,7 @@ class TapeMatcher:
         marker = self.record.expected_command(self.record.events_by_id[event_id])
         return marker.kind == "patch" and bool(marker.fields.get("deprecated"))
 
-    def _fired(self, expected: Expected) -> Mismatch | None:
+    def _fired(self, expected: ExpectedEvent) -> Mismatch | None:
         """A timer is known by its id only when it fires."""
         started = int(self.record.event_attributes(expected.event_id).get("startedEventId") or 0)
         actual = self._timers.get(started)
@@ -246,7 +246,7 @@ class TapeMatcher:
 
 
 _NEVER_SENT = {"schedule_local_activity", "request_cancel_local_activity", "respond_to_query"}
-_SPECIAL: dict[str, Callable[[TapeMatcher, Expected], Mismatch | None]] = {
+_SPECIAL: dict[str, Callable[[TapeMatcher, ExpectedEvent], Mismatch | None]] = {
     "local_activity": TapeMatcher._local_marker,
     "patch": TapeMatcher._patch_marker,
     "search_attributes": TapeMatcher._upsert,

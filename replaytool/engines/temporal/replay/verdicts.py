@@ -24,9 +24,9 @@ from replaytool.model.verdict import (
     Command,
     Divergence,
     Drift,
-    Expected,
+    ExpectedEvent,
     Failure,
-    Match,
+    MatchedPair,
     Verdict,
 )
 from replaytool.replay import call_site as callsite
@@ -115,7 +115,7 @@ def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:
     matched = [one.expected.event_id for one in found.pairs.matched]
     event_id = next((one.event_id for one in behind if one.event_id not in matched), case.record.last_event_id + 1)
     event = case.record.events_by_id.get(event_id)
-    nothing = Expected(event_id, "", "", "")
+    nothing = ExpectedEvent(event_id, "", "", "")
     scene = advice.DivergenceScene(nothing, extra, (), found.leftovers[1:], advice.source_of_site(extra.call_site))
     divergence = Divergence(
         event_id=event_id,
@@ -140,7 +140,7 @@ def _judge_nondeterminism(case: ReplayCase, found: Findings) -> Verdict:
         return _build_diverged_verdict(case, found, mismatch, "", confirmed=True)
     event = case.record.events_by_id.get(event_id or 0)
     if event is None:
-        where = mismatch or Mismatch(Expected(event_id or 0, "", "", ""), None)
+        where = mismatch or Mismatch(ExpectedEvent(event_id or 0, "", "", ""), None)
         return _build_diverged_verdict(case, found, where, f" (the SDK says: {case.outcome.message})")
     if mismatch is not None and mismatch.expected.event_id < event.event_id and mismatch.only_strict:
         return _build_diverged_verdict(case, found, mismatch, f" (the SDK notices at event {event_id} only)")
@@ -251,7 +251,7 @@ def _judge_odd_history(case: ReplayCase, found: Findings) -> Verdict:
     return Verdict("unverified", f"the SDK cannot replay this history: {case.outcome.message}")
 
 
-_Side = TypeVar("_Side", Command, Expected)
+_Side = TypeVar("_Side", Command, ExpectedEvent)
 
 
 def decode_fields(side: _Side, decode: drift.Decode) -> _Side:
@@ -259,8 +259,8 @@ def decode_fields(side: _Side, decode: drift.Decode) -> _Side:
     return replace(side, fields=drift.decode_payloads(side.fields, decode))
 
 
-def _decode_pair(case: ReplayCase, pair: Match) -> Match:
-    return Match(decode_fields(pair.expected, case.decode), decode_fields(pair.actual, case.decode))
+def _decode_pair(case: ReplayCase, pair: MatchedPair) -> MatchedPair:
+    return MatchedPair(decode_fields(pair.expected, case.decode), decode_fields(pair.actual, case.decode))
 
 
 def judge_unrepeated_pass(

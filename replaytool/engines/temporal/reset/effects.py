@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from replaytool.engines.temporal.reset.run_facts import NamedEvent, RunActivity, RunChild, RunFacts, RunUpdate
-from replaytool.model.token_usage import Usage
+from replaytool.model.token_usage import TokenUsage
 
 _RANDOM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?:_\d+)?")
 
@@ -28,7 +28,7 @@ class Effects:
     reapplied: dict[str, int]
     repeats: dict[str, int]
     repeats_local: dict[str, int]
-    spent: tuple[tuple[str, Usage], ...]
+    spent: tuple[tuple[str, TokenUsage], ...]
     """Tokens that re-executed activities spent, as far as results report them, with the activity type."""
     pending_activities: dict[str, int]
     failed_by_reset: tuple[str, ...]

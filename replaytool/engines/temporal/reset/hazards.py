@@ -13,7 +13,7 @@ from replaytool.engines.temporal.reset.effects import Effects, has_random_id
 from replaytool.engines.temporal.reset.points import ResetRule, list_build_entries
 from replaytool.engines.temporal.reset.run_chain import RunChain
 from replaytool.engines.temporal.reset.run_facts import RunChild, RunFacts, VersionOverride
-from replaytool.model.reset_plan import BLOCK, NOTE, WARN, Level, Point
+from replaytool.model.reset_plan import BLOCK, NOTE, WARN, Level, ResetPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class HazardCase:
     line: RunChain
     base: RunFacts
     later: tuple[RunFacts, ...]
-    point: Point
+    point: ResetPoint
     effects: Effects
     bad: frozenset[str]
     """Builds that must not get the workflow again."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from replaytool.engines.temporal.reset.run_chain import RunChain
 from replaytool.engines.temporal.reset.run_facts import RunActivity, RunFacts, RunTask
 from replaytool.errors import ReplaytoolError
-from replaytool.model.reset_plan import Point
+from replaytool.model.reset_plan import ResetPoint
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -42,7 +42,7 @@ class FoundPoint:
     """The base run, and the point in it."""
 
     base: RunFacts
-    point: Point
+    point: ResetPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def was_touched_by(record: RunFacts, build_id: str) -> bool:
     return any(task.build_id == build_id for task in record.tasks) or bool(first_activity_of_build(record, build_id))
 
 
-def list_reset_points(record: RunFacts) -> list[Point]:
+def list_reset_points(record: RunFacts) -> list[ResetPoint]:
     """Return every point by build and by activity, and the first and last task, in order of events."""
     found = [
         _build_point(task, f"{_describe_entry(ordinal)} by build {task.build_id}", ordinal)
@@ -121,15 +121,15 @@ def _describe_entry(ordinal: int) -> str:
     return "first task" if ordinal == 1 else f"entry {ordinal}"
 
 
-def _build_point(task: RunTask, rule: str, ordinal: int | None = None) -> Point:
-    return Point(task.event_id, task.build_id, rule, ordinal, task.at)
+def _build_point(task: RunTask, rule: str, ordinal: int | None = None) -> ResetPoint:
+    return ResetPoint(task.event_id, task.build_id, rule, ordinal, task.at)
 
 
 def _find_task(record: RunFacts, event_id: int) -> RunTask | None:
     return next((task for task in record.tasks if task.event_id == event_id), None)
 
 
-def _point_before_build_activity(record: RunFacts, build_id: str) -> Point | None:
+def _point_before_build_activity(record: RunFacts, build_id: str) -> ResetPoint | None:
     activity = first_activity_of_build(record, build_id)
     task = _find_task(record, activity.task_id) if activity else None
     if activity is None or task is None:
@@ -139,7 +139,7 @@ def _point_before_build_activity(record: RunFacts, build_id: str) -> Point | Non
     )
 
 
-def _point_before_activity_type(record: RunFacts, kind: str) -> Point | None:
+def _point_before_activity_type(record: RunFacts, kind: str) -> ResetPoint | None:
     activity = next((one for one in record.activities.values() if one.type == kind), None)
     task = _find_task(record, activity.task_id) if activity else None
     return _build_point(task, f"before the first {kind}") if task else None
@@ -160,7 +160,7 @@ def _find_by_build(rule: ResetRule, line: RunChain) -> FoundPoint | NoPoint:
     return NoPoint(f"build {rule.value} completed no task and executed no activity in its runs")
 
 
-def _first_point_of_build(record: RunFacts, rule: ResetRule, task: RunTask | None) -> Point | None:
+def _first_point_of_build(record: RunFacts, rule: ResetRule, task: RunTask | None) -> ResetPoint | None:
     """Return the earlier of two points: the build's first task, or the task that scheduled its first activity."""
     by_task = _build_point(task, f"first task by build {rule.value}", 1) if task else None
     by_activity = None if rule.tasks_only else _point_before_build_activity(record, rule.value)

@@ -13,7 +13,7 @@ from replaytool.engines.temporal.events.labels import Attributes, decode_attribu
 from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json, read_plain_value
 from replaytool.model.build_ids import read_deployment_name, read_pinned_version, read_versioning_behavior
 from replaytool.model.history import Event, Payload
-from replaytool.model.token_usage import Usage, usages
+from replaytool.model.token_usage import TokenUsage, find_token_usage
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class RunActivity:
     started_at: str | None = None
     asked: Any = None
     """Its recorded input, until it closes."""
-    spent: list[Usage] = field(default_factory=list)
+    spent: list[TokenUsage] = field(default_factory=list)
     """The tokens that its result reports."""
 
 
@@ -79,7 +79,7 @@ class NamedEvent:
     event_id: int
     name: str = ""
     closed: int | None = None
-    spent: list[Usage] = field(default_factory=list)
+    spent: list[TokenUsage] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -232,11 +232,11 @@ def _read_activity_closed(made: RunFacts, event: Event, found: Attributes) -> No
         activity.spent, activity.asked = _read_spent_tokens(found.get("result"), activity.asked), None
 
 
-def _read_spent_tokens(result: Any, asked: Any) -> list[Usage]:
+def _read_spent_tokens(result: Any, asked: Any) -> list[TokenUsage]:
     """Return the tokens that a result reports; an encrypted result reports none."""
     values = [read_plain_value(one) for one in _list_payloads(result) if _SAYS_USAGE in one.data]
     inputs = [read_plain_value(one) for one in _list_payloads(asked)] if values else []
-    return [one for value in values for one in usages(value, inputs)]
+    return [one for value in values for one in find_token_usage(value, inputs)]
 
 
 def _list_payloads(found: Any) -> list[Payload]:

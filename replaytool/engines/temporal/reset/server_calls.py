@@ -19,7 +19,7 @@ from replaytool.engines.temporal.server.client import (
 from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
 from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.formats.temporal.proto_files import TemporalProto
-from replaytool.model.history import Hints, Payload, Run
+from replaytool.model.history import Payload, Run, RunHints
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
@@ -145,7 +145,7 @@ class ResetClient:
         from temporalio.api.history.v1 import History
 
         content = History(events=await self.fetch_events(workflow_id, run_id)).SerializeToString()
-        hints = Hints(workflow_id, self.target.namespace, workflow_id, run_id)
+        hints = RunHints(workflow_id, self.target.namespace, workflow_id, run_id)
         return next(TemporalProto().read_runs(io.BytesIO(content), hints))
 
     async def query_workflow(self, workflow_id: str, name: str) -> tuple[Payload | None, str | None]:

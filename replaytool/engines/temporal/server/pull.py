@@ -19,8 +19,8 @@ from replaytool.engines.temporal.server.client import (
 from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
 from replaytool.engines.temporal.server.temporal_query import visibility_query
 from replaytool.errors import ReplaytoolError
-from replaytool.model.history import Hints
-from replaytool.sources.base import Source, Unavailable
+from replaytool.model.history import RunHints
+from replaytool.sources.base import HistorySource, SourceUnavailable
 from replaytool.text import visible
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class _RunFailed(Exception):
 
 def pull_histories(
     options: PullOptions, known: Known | None = None, tally: PullProgress | None = None
-) -> Iterator[Source]:
+) -> Iterator[HistorySource]:
     """Yield the histories that the options name, in the order of the server's list, each as a source.
 
     A run that cannot be fetched is a source too: its `open()` raises the reason. The event loop runs in the caller's
@@ -97,7 +97,7 @@ def _check_options(options: PullOptions) -> None:
     visibility_query(options.query, options.since)
 
 
-def _run_pull(options: PullOptions, known: Known, tally: PullProgress) -> Iterator[Source]:
+def _run_pull(options: PullOptions, known: Known, tally: PullProgress) -> Iterator[HistorySource]:
     with asyncio.Runner() as runner:
         sources = _stream_sources(options, known, tally)
         try:
@@ -108,20 +108,22 @@ def _run_pull(options: PullOptions, known: Known, tally: PullProgress) -> Iterat
             raise
 
 
-async def _close_sources(sources: AsyncGenerator[Source, None]) -> None:
+async def _close_sources(sources: AsyncGenerator[HistorySource, None]) -> None:
     await sources.aclose()
     # Cancelled calls end in threads of the SDK. These panic on stderr if Python has exited by then.
     await asyncio.sleep(0.05)
 
 
-async def _next_source(sources: AsyncIterator[Source]) -> Source | None:
+async def _next_source(sources: AsyncIterator[HistorySource]) -> HistorySource | None:
     return await anext(sources, None)
 
 
-async def _stream_sources(options: PullOptions, known: Known, tally: PullProgress) -> AsyncGenerator[Source, None]:
+async def _stream_sources(
+    options: PullOptions, known: Known, tally: PullProgress
+) -> AsyncGenerator[HistorySource, None]:
     target = resolve_target(options.server)
     puller = _Puller(await connect_client(target), target, known if options.only_new else None, tally)
-    window: deque[asyncio.Task[Source | None]] = deque()
+    window: deque[asyncio.Task[HistorySource | None]] = deque()
     try:
         async for run in puller.list_runs(options):
             window.append(asyncio.create_task(puller.fetch_source(run)))
@@ -193,7 +195,7 @@ class _Puller:
     async def _call_with_retry(self, method: Any, request: Any) -> Any:
         return await method(request, retry=True, timeout=CALL_TIMEOUT)
 
-    async def fetch_source(self, run: _ListedRun) -> Source | None:
+    async def fetch_source(self, run: _ListedRun) -> HistorySource | None:
         """Return the run's history, or None if the store has all of it."""
         from temporalio.service import RPCError
 
@@ -247,16 +249,16 @@ class _Puller:
             request.next_page_token = page.next_page_token
         return b"".join(pages) or _raise_no_events()
 
-    def _build_source(self, workflow_id: str, run_id: str, history: bytes) -> Source:
+    def _build_source(self, workflow_id: str, run_id: str, history: bytes) -> HistorySource:
         name = self._name_source(workflow_id, run_id)
-        hints = Hints(name, self.target.namespace, workflow_id, run_id, is_certain=True)
-        return Source(name, functools.partial(io.BytesIO, history), hints)
+        hints = RunHints(name, self.target.namespace, workflow_id, run_id, is_certain=True)
+        return HistorySource(name, functools.partial(io.BytesIO, history), hints)
 
-    def _build_failed_source(self, run: _ListedRun, reason: str) -> Source:
+    def _build_failed_source(self, run: _ListedRun, reason: str) -> HistorySource:
         self.tally.failed += 1
         name = self._name_source(run.workflow_id, run.run_id)
-        hints = Hints(name, self.target.namespace, run.workflow_id, run.run_id or None, is_certain=True)
-        return Source(name, functools.partial(_raise_unavailable, reason), hints)
+        hints = RunHints(name, self.target.namespace, run.workflow_id, run.run_id or None, is_certain=True)
+        return HistorySource(name, functools.partial(_raise_unavailable, reason), hints)
 
     def _name_source(self, workflow_id: str, run_id: str) -> str:
         return f"temporal://{self.target.namespace}/{workflow_id}" + (f"/{run_id}" if run_id else "")
@@ -298,4 +300,4 @@ def _concerns_all_runs(error: RPCError) -> bool:
 
 
 def _raise_unavailable(reason: str) -> BinaryIO:
-    raise Unavailable(reason, "check the ID; the server deletes runs after the retention period")
+    raise SourceUnavailable(reason, "check the ID; the server deletes runs after the retention period")

@@ -27,7 +27,7 @@ from temporalio.workflow import _QueryDefinition
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.replay.recorded_commands import history_to_json
-from replaytool.model.debug_state import Moment, Value
+from replaytool.model.debug_state import ReplayedState, StateValue
 from replaytool.model.history import Run
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.replay.inspect_state.safe_copies import read_attributes
@@ -81,7 +81,7 @@ def test_the_state_at_every_event_is_what_a_query_sees(case: str, file: str, his
         walked.record_states()
         seen = _asked(run, code)
         ids = [task.event_id for task in walked.tasks.all]
-        last: Value | None = None
+        last: StateValue | None = None
         by_task = {task: (last := seen.get(task, last)) for task in ids}
         for event in run.events:
             moment = walked.moment_at(event.event_id)
@@ -94,10 +94,10 @@ def test_the_state_at_every_event_is_what_a_query_sees(case: str, file: str, his
                 assert moment.state == by_task[ids[index - 1]], (history, event.event_id)
 
 
-def _asked(run: Run, code: Code) -> dict[int, Value]:
+def _asked(run: Run, code: Code) -> dict[int, StateValue]:
     """By the task that it belongs to, what the last activation of each task left behind, as a query saw it."""
     completed = [event.event_id for event in run.events if event.event_type == "WorkflowTaskCompleted"]
-    seen: dict[int, Value] = {}
+    seen: dict[int, StateValue] = {}
 
     class Asking(_WorkflowInstanceImpl):
         def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
@@ -108,7 +108,7 @@ def _asked(run: Run, code: Code) -> dict[int, Value]:
                 seen[completed[index]] = self._ask(act)
             return completion
 
-        def _ask(self, act: WorkflowActivation) -> Value:
+        def _ask(self, act: WorkflowActivation) -> StateValue:
             self._queries[_QUERY] = _QueryDefinition(_QUERY, _what_is_there, False, arg_types=[], ret_type=str)
             question = WorkflowActivation(
                 run_id=act.run_id, timestamp=act.timestamp, is_replaying=act.is_replaying,
@@ -117,7 +117,7 @@ def _asked(run: Run, code: Code) -> dict[int, Value]:
             )  # fmt: skip
             answer = super().activate(question).successful.commands[-1].respond_to_query
             text = PayloadConverter.default.from_payload(answer.succeeded.response, str)
-            return msgspec.json.decode(text, type=Value)
+            return msgspec.json.decode(text, type=StateValue)
 
     class Runner(UnsandboxedWorkflowRunner):
         def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
@@ -145,7 +145,7 @@ def _what_is_there() -> str:
 
 
 @cache
-def riders() -> tuple[RunStates, dict[int, Moment]]:
+def riders() -> tuple[RunStates, dict[int, ReplayedState]]:
     """A run that was walked through once, from its beginning to its end."""
     run = recorded("loyalty", "history-rider-02.json")
     walked = RunStates(run, code_of("loyalty", "builds/v1.py"), Options())
@@ -208,7 +208,7 @@ def test_code_that_parts_with_the_record_is_told_from_there_on() -> None:
     assert walked.trouble.call_site is not None
     assert walked.moment_at(first - 1).trouble is None
     assert walked.moment_at(first).trouble == walked.trouble
-    assert walked.moment_at(run.events[-1].event_id).state == Value("", "object")
+    assert walked.moment_at(run.events[-1].event_id).state == StateValue("", "object")
 
 
 def test_unchanged_parts_are_shared_between_steps() -> None:

@@ -23,7 +23,7 @@ from replaytool.engines.temporal.server import pull as temporal_server
 from replaytool.engines.temporal.server.options import ServerOptions
 from replaytool.engines.temporal.server.pull import PullOptions, PullProgress, pull_histories
 from replaytool.errors import ReplaytoolError
-from replaytool.sources import Source
+from replaytool.sources import HistorySource
 from tests.engines.temporal.server.workload import LONG, populate
 from tests.support.dev_server import DevServer, dev_server
 
@@ -34,16 +34,16 @@ def options(server: DevServer, **more: object) -> PullOptions:
     return PullOptions(ServerOptions(address=server.address), **more)  # type: ignore[arg-type]
 
 
-def history(source: Source) -> History:
+def history(source: HistorySource) -> History:
     with source.open() as stream:
         return History.FromString(stream.read())
 
 
-def ids(sources: Iterator[Source]) -> list[str]:
+def ids(sources: Iterator[HistorySource]) -> list[str]:
     return [source.hints.workflow_id or "" for source in sources]
 
 
-def shown(server: DevServer, source: Source) -> History:
+def shown(server: DevServer, source: HistorySource) -> History:
     """The same run, as the official tool tells it."""
     hints = source.hints
     command = ("workflow", "show", "-w", hints.workflow_id, "-r", hints.run_id, "--output", "json")
