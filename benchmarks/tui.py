@@ -21,9 +21,9 @@ from benchmarks import synthetic_histories as histories
 from replaytool import config, ingest
 from replaytool.session import Session
 from replaytool.tui.app import ReplayApp
-from replaytool.tui.debugger.screen import Debugger
-from replaytool.tui.screens.runs import Runs
-from replaytool.tui.widgets.table import Grid
+from replaytool.tui.debugger.screen import DebuggerScreen
+from replaytool.tui.screens.runs import RunsScreen
+from replaytool.tui.widgets.table import DataGrid
 
 _STEPS = 7_385  # of benchmarks.synthetic_histories: about 50,000 events
 _CODED = 8_300  # of benchmarks.replayable_histories: about 50,000 events
@@ -71,10 +71,10 @@ async def _long_run(folder: Path) -> list[Measured]:
     session.load([str(file)], None, ingest.Observer())
     app = ReplayApp(session)
     async with app.run_test(size=(140, 40)) as pilot:
-        await _until(lambda: isinstance(app.screen, Runs) and app.screen.query_one(Grid).count == 1)
+        await _until(lambda: isinstance(app.screen, RunsScreen) and app.screen.query_one(DataGrid).count == 1)
         started = time.perf_counter()
         app.simulate_key("enter")
-        await _until(lambda: isinstance(app.screen, Debugger) and app.screen.is_mounted and _painted(app.screen))
+        await _until(lambda: isinstance(app.screen, DebuggerScreen) and app.screen.is_mounted and _painted(app.screen))
         paint = time.perf_counter() - started
         screen: Any = app.screen
         await _until(lambda: screen.timeline is not None)
@@ -83,10 +83,10 @@ async def _long_run(folder: Path) -> list[Measured]:
         events = f"{len(screen.opened.events):,} events"
         walks = []
         for what, key, place in (("forwards", "n", 25_000), ("backwards", "N", 25_000), ("task forwards", "s", 30_000)):
-            screen.stop_at(place)
+            screen.stop_at_index(place)
             await pilot.pause(0.2)
             walks.append(Measured(f"{events}: step {what}, CPU", await _walk(pilot.press, key), 50, "ms"))
-        screen.stop_at(25_000)
+        screen.stop_at_index(25_000)
         jump = await _cpu(lambda: pilot.press("G", "enter"))
     return [
         Measured(f"{events}: first paint from the key press", paint * 1000, 500, "ms"),
@@ -106,12 +106,12 @@ async def _with_code(folder: Path) -> list[Measured]:
     (row,) = session.runs("true", [], None)
     app = ReplayApp(session, row.run_key, None, session.code_map([str(code)]))
     async with app.run_test(size=(140, 40)) as pilot:
-        await _until(lambda: isinstance(app.screen, Debugger) and app.screen.walk is not None)
+        await _until(lambda: isinstance(app.screen, DebuggerScreen) and app.screen.walk is not None)
         screen: Any = app.screen
         await _until(lambda: not any(one.group == "walk" and one.is_running for one in app.workers), 300)
         walks = []
         for what, key in (("forwards", "s"), ("backwards", "S")):
-            screen.stop_at(len(screen.opened.events) // 2)
+            screen.stop_at_index(len(screen.opened.events) // 2)
             await pilot.pause(0.3)
             cost = await _walk(pilot.press, key)
             walks.append(Measured(f"{len(screen.opened.events):,} events with code: {what}, CPU", cost, 50, "ms"))
@@ -131,7 +131,7 @@ async def _many_runs(folder: Path) -> list[Measured]:
         )  # fmt: skip
     app = ReplayApp(session)
     async with app.run_test(size=(140, 40)) as pilot:
-        await _until(lambda: isinstance(app.screen, Runs) and app.screen.query_one(Grid).count > 1)
+        await _until(lambda: isinstance(app.screen, RunsScreen) and app.screen.query_one(DataGrid).count > 1)
         screen: Any = app.screen
         seconds = []
         for _ in range(3):
@@ -140,7 +140,7 @@ async def _many_runs(folder: Path) -> list[Measured]:
             await _until(lambda before=before: screen.rows is not before)  # type: ignore[misc]
             await pilot.pause(0)
             seconds.append(time.perf_counter() - started)
-        count = screen.query_one(Grid).count
+        count = screen.query_one(DataGrid).count
         await pilot.press("g")
         down = await _walk(pilot.press, "pagedown")
     return [
@@ -149,7 +149,7 @@ async def _many_runs(folder: Path) -> list[Measured]:
     ]
 
 
-def _painted(screen: Debugger) -> bool:
+def _painted(screen: DebuggerScreen) -> bool:
     return hasattr(screen, "events") and screen.events.count > 0 and screen.events.size.height > 0
 
 

@@ -1,5 +1,6 @@
-"""The screens: what is recorded, looked at in a terminal. They ask the session, never on the loop that paints.
+"""The terminal screens: runs, debugger, causes, builds, resets, comparison, SQL.
 
-Adding a screen: a class in its own file, a row in `app.SCREENS_BY_KEY` where a key leads to it, and its keys in
-`keys.KEYS`, from which the bindings, the help and docs/tui.md are made.
+They reach data only through the session, and ask it on a thread, so that drawing never waits. To add a screen: write a
+class in its own file under screens/, add a row to `app.SCREENS_BY_KEY` if a key opens it, and add its keys to
+`keys.KEYS`. The bindings, the help and docs/tui.md are made from that table.
 """

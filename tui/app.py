@@ -1,4 +1,4 @@
-"""The app: which screens there are, how one comes from one to another, and what is remembered of it."""
+"""The Textual application: which screens exist, how one opens another, and what is saved between sessions."""
 
 from __future__ import annotations
 
@@ -17,28 +17,33 @@ from replaytool.session.resets import Wanted
 from replaytool.text import visible
 from replaytool.tui import keys
 from replaytool.tui import saved_place as place
-from replaytool.tui.debugger.breakpoints import Breakpoint, parse
-from replaytool.tui.debugger.screen import Debugger
+from replaytool.tui.debugger.breakpoints import Breakpoint, parse_breakpoint
+from replaytool.tui.debugger.screen import DebuggerScreen
 from replaytool.tui.dialogs import check as checking
-from replaytool.tui.dialogs.prompts import Choice, Page
+from replaytool.tui.dialogs.prompts import ChoiceDialog, PageDialog
 from replaytool.tui.screens import base
-from replaytool.tui.screens.builds import Builds
-from replaytool.tui.screens.causes import Causes
-from replaytool.tui.screens.reset import Reset
-from replaytool.tui.screens.runs import Runs
-from replaytool.tui.screens.sql import Sql
-from replaytool.tui.session_worker import Desk, away
+from replaytool.tui.screens.builds import BuildsScreen
+from replaytool.tui.screens.causes import CausesScreen
+from replaytool.tui.screens.reset import ResetScreen
+from replaytool.tui.screens.runs import RunsScreen
+from replaytool.tui.screens.sql import SqlScreen
+from replaytool.tui.session_worker import SessionWorker, run_in_thread
 from replaytool.tui.text import reset_plan as reset_panes
 
 if TYPE_CHECKING:
     from replaytool.model.verdict import CheckReport
     from replaytool.session import CodeMap, Session
 
-SCREENS_BY_KEY: Mapping[str, type[base.Base]] = {"runs": Runs, "builds": Builds, "sql": Sql, "causes": Causes}
+SCREENS_BY_KEY: Mapping[str, type[base.BaseScreen]] = {
+    "runs": RunsScreen,
+    "builds": BuildsScreen,
+    "sql": SqlScreen,
+    "causes": CausesScreen,
+}
 
 
 class ReplayApp(App[None]):
-    """One store on the screen."""
+    """The application for one store."""
 
     CSS_PATH = "app.tcss"
     TITLE = "replaytool"
@@ -47,7 +52,7 @@ class ReplayApp(App[None]):
         (0, "-narrow"),
         (110, "-wide"),
     ]
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("Everywhere")
+    BINDINGS: ClassVar[list[BindingType]] = keys.build_bindings("Everywhere")
 
     def __init__(
         self,
@@ -59,12 +64,14 @@ class ReplayApp(App[None]):
     ) -> None:
         super().__init__()
         self._given = code or session.code_map()
-        self.desk = Desk(session)
-        self.keymap = keys.keymap(session.settings.keys)
-        self.file = place.file_for(session.settings.store)
-        self.place = place.load(self.file)
-        given = [parse(one) for one in breakpoints]
-        self.breakpoints: Sequence[Breakpoint] = tuple(dict.fromkeys([*_parsed(self.place.breakpoints), *given]))
+        self.desk = SessionWorker(session)
+        self.keymap = keys.build_keymap(session.settings.keys)
+        self.file = place.saved_place_path(session.settings.store)
+        self.place = place.load_saved_place(self.file)
+        given = [parse_breakpoint(one) for one in breakpoints]
+        self.breakpoints: Sequence[Breakpoint] = tuple(
+            dict.fromkeys([*_parse_saved_breakpoints(self.place.breakpoints), *given])
+        )
         self.checks_made = 0
         """Screens that show verdicts and were covered meanwhile read them again."""
         self._run, self._event = run, event
@@ -73,73 +80,73 @@ class ReplayApp(App[None]):
             self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
 
     def on_mount(self) -> None:
-        """Where the person was, or where the command line says."""
+        """Open the run list, and the debugger if the last session or the command line names a run."""
         self.set_keymap(self.keymap)
         if self.place.theme in self.available_themes:
             self.theme = self.place.theme
         left_in_debugger = self.place.event is not None and self._run is None
         run, event = (self.place.run, self.place.event) if left_in_debugger else (self._run, self._event)
-        self.push_screen(Runs())
+        self.push_screen(RunsScreen())
         if run is not None:
             self.open_run(run, event)
 
     def get_key_display(self, binding: Binding) -> str:
-        """As it is printed on a keyboard, here as in the help."""
-        return keys.one(binding.key)
+        """Return the key as it is printed on a keyboard."""
+        return keys.format_single_key(binding.key)
 
     # Places
 
-    def been(self, run: str, event: int | None) -> None:
-        """The run under the cursor, and the event where it stands."""
-        self.remember(run=run, event=event)
+    def remember_position(self, run: str, event: int | None) -> None:
+        """Save the run under the cursor and the event where it stopped."""
+        self.update_saved_place(run=run, event=event)
 
-    def remember(self, **changed: Any) -> None:
-        """What comes back the next time."""
+    def update_saved_place(self, **changed: Any) -> None:
+        """Change what the next session starts with."""
         self.place = replace(self.place, **changed)
 
     def on_unmount(self) -> None:
-        """Keep it for the next time."""
+        """Write the saved place to disk."""
         written = tuple(str(one) for one in self.breakpoints)
-        place.save(self.file, replace(self.place, theme=self.theme, breakpoints=written))
+        place.write_saved_place(self.file, replace(self.place, theme=self.theme, breakpoints=written))
 
     @property
-    def code(self) -> CodeMap | str:
-        """What runs are replayed with: what was given or configured, else what was named here the last time."""
+    def workflow_code(self) -> CodeMap | str:
+        """Return the code to replay runs with: given or configured, else what the user named last."""
         return self._given or self.place.code
 
     def use_code(self, text: str) -> None:
-        """Another code, named by a person."""
+        """Use the code that the user named."""
         self._given = None
-        self.remember(code=text)
+        self.update_saved_place(code=text)
 
     # Ways
 
     def open_run(self, run: str, event: int | None = None, pane: str = "payload") -> None:
-        """The debugger at a run, with one of its panes to begin with."""
-        self.push_screen(Debugger(run, event, pane))
+        """Open the debugger at a run, with one of its panes shown first."""
+        self.push_screen(DebuggerScreen(run, event, pane))
 
-    def check(self, run_keys: Sequence[str]) -> None:
-        """Replay these runs; the screens read what came of it when they come up again."""
+    def check_runs(self, run_keys: Sequence[str]) -> None:
+        """Replay these runs; the screens reload their verdicts when they are shown again."""
 
-        def told(report: CheckReport | None) -> None:
+        def show_check_summary(report: CheckReport | None) -> None:
             if report is not None:
                 self.checks_made += 1
-                self.notify(checking.summary(report), title="Checked", markup=False, timeout=6)
+                self.notify(checking.summarize_report(report), title="Checked", markup=False, timeout=6)
 
-        self.push_screen(checking.Checking(run_keys, self.known_code), told)
+        self.push_screen(checking.CheckDialog(run_keys, self.default_check_code), show_check_summary)
 
     @property
-    def known_code(self) -> str:
-        """One code for all runs: what was named here the last time, else what the settings name."""
+    def default_check_code(self) -> str:
+        """Return one code for all runs: what the user named last, else what the settings name."""
         named = self.place.code
         several = "=" in named or "--git" in named
         return " ".join(map(shlex.quote, self.desk.session.checks.code)) if several or not named else named
 
     @work(exclusive=True, group="reset")
-    async def reset(self, run_keys: Sequence[str], event: int | None = None) -> None:
-        """Ask where these runs go back to, and show what that does."""
+    async def choose_reset_point(self, run_keys: Sequence[str], event: int | None = None) -> None:
+        """Ask for the point to which these runs are reset, then show the plan."""
         try:
-            builds = await away(self.desk.reset_builds, run_keys)
+            builds = await run_in_thread(self.desk.list_reset_builds, run_keys)
         except ReplaytoolError as error:
             self.notify(visible(error.message), severity="warning", markup=False)
             return
@@ -147,28 +154,31 @@ class ReplayApp(App[None]):
         if event is not None:
             found.append(Wanted(tuple(run_keys), event=event))
 
-        def chosen(index: int | None) -> None:
+        def open_reset_screen(index: int | None) -> None:
             if index is not None:
-                self.push_screen(Reset(found[index]))
+                self.push_screen(ResetScreen(found[index]))
 
         title = f"Reset {len(run_keys):,} runs to before" if len(run_keys) > 1 else "Reset this run to before"
         self.push_screen(
-            Choice(title, reset_panes.choices(builds, event), "no build is recorded", "Enter shows the plan"), chosen
+            ChoiceDialog(
+                title, reset_panes.format_reset_choices(builds, event), "no build is recorded", "Enter shows the plan"
+            ),
+            open_reset_screen,
         )
 
-    def plan_reset(self, wanted: Wanted) -> None:
-        """What such a reset would do."""
-        self.push_screen(Reset(wanted))
+    def open_reset_plan(self, wanted: Wanted) -> None:
+        """Show what such a reset would do."""
+        self.push_screen(ResetScreen(wanted))
 
-    def show_runs(self, text: str) -> None:
-        """The list of runs, filtered."""
+    def show_filtered_runs(self, text: str) -> None:
+        """Show the run list with a filter."""
         self.action_visit("runs")
         runs = self.screen
-        if isinstance(runs, Runs):
+        if isinstance(runs, RunsScreen):
             runs.set_filter(text)
 
     def action_visit(self, name: str) -> None:
-        """Go back to a screen that lies below, or open it."""
+        """Go back to a screen that is open below, or open it."""
         wanted = SCREENS_BY_KEY[name]
         if any(isinstance(screen, wanted) for screen in self.screen_stack):
             while not isinstance(self.screen, wanted):
@@ -176,32 +186,32 @@ class ReplayApp(App[None]):
         else:
             self.push_screen(wanted())
 
-    def back(self) -> None:
-        """To the screen below, or out."""
+    def go_back(self) -> None:
+        """Go to the screen below; from the first screen, exit."""
         below = self.screen_stack[:-1]
-        if any(isinstance(screen, base.Base) for screen in below):
+        if any(isinstance(screen, base.BaseScreen) for screen in below):
             self.pop_screen()
-            if isinstance(self.screen, Runs):
-                self.remember(event=None)
+            if isinstance(self.screen, RunsScreen):
+                self.update_saved_place(event=None)
         else:
             self.exit()
 
     async def action_back(self) -> None:
-        """As on every screen."""
-        self.back()
+        """Go back."""
+        self.go_back()
 
     def action_help(self) -> None:
-        """The keys of this screen."""
-        if isinstance(self.screen, base.Base):
-            self.push_screen(Page("Keys", base.help_lines(self.screen.help_groups(), self.keymap)))
+        """Show the keys of this screen."""
+        if isinstance(self.screen, base.BaseScreen):
+            self.push_screen(PageDialog("Keys", base.format_help_lines(self.screen.help_groups(), self.keymap)))
 
 
-def _parsed(texts: Sequence[str]) -> tuple[Breakpoint, ...]:
-    """What cannot be read any more is dropped."""
+def _parse_saved_breakpoints(texts: Sequence[str]) -> tuple[Breakpoint, ...]:
+    """Return the breakpoints that still parse."""
     found = []
     for text in texts:
         try:
-            found.append(parse(text))
+            found.append(parse_breakpoint(text))
         except ReplaytoolError:
             continue
     return tuple(found)

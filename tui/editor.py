@@ -1,4 +1,4 @@
-"""A line of code in the person's own editor."""
+"""Open a line of code in the user's editor."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _BY_COLON = ("code", "codium", "subl", "hx", "zed")
 """Editors that take FILE:LINE; all others take +LINE FILE, as vi, nano and emacs do."""
 
 
-def command(editor: str, file: str, line: int) -> list[str]:
-    """How this editor is told to open a file at a line."""
+def build_editor_command(editor: str, file: str, line: int) -> list[str]:
+    """Return the command line that opens a file at a line in this editor."""
     words = shlex.split(editor)
     if Path(words[0]).stem in _BY_COLON:
         goto = ["-g"] if Path(words[0]).stem in ("code", "codium") else []
@@ -24,7 +24,7 @@ def command(editor: str, file: str, line: int) -> list[str]:
     return [*words, f"+{line}", file]
 
 
-def edit(app: App[None], file: str, line: int) -> None:
+def open_in_editor(app: App[None], file: str, line: int) -> None:
     """Give the terminal to the editor until it ends."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
     if not editor.strip():
@@ -33,7 +33,7 @@ def edit(app: App[None], file: str, line: int) -> None:
         raise ReplaytoolError(f"there is no file {file} here", "start replaytool in the folder of the code")
     try:
         with app.suspend():
-            code = subprocess.call(command(editor, file, line))
+            code = subprocess.call(build_editor_command(editor, file, line))
     except SuspendNotSupported:
         raise ReplaytoolError("this terminal cannot be handed over", "open the file beside replaytool") from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Every key of every screen in one table: the bindings, the help and docs/tui.md are made from it.
+"""Every key of every screen in one table. The bindings, the help and docs/tui.md are made from it.
 
 Upper case goes back where lower case goes on.
 """
@@ -18,8 +18,8 @@ from replaytool.errors import ReplaytoolError
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """One thing that a person can do."""
+class KeyAction:
+    """One thing that the user can do, and its keys."""
 
     keys: str
     """As Textual names them, the first of them shown."""
@@ -29,141 +29,145 @@ class Key:
     meaning: str
 
     @property
-    def name(self) -> str:
-        """What a configuration calls it: the action, with `back` where that goes the other way."""
+    def config_name(self) -> str:
+        """Return its name in the configuration: the action, with `back` for the opposite direction."""
         action, _, argument = self.action.removeprefix("app.").partition("(")
         way = {"1": "", "-1": "back"}.get(argument.rstrip(")"), argument.strip("')"))
         return "-".join(filter(None, (*action.split("_"), way)))
 
 
-KEYS: Mapping[str, tuple[Key, ...]] = {
+KEYS: Mapping[str, tuple[KeyAction, ...]] = {
     "Everywhere": (
-        Key("question_mark,f1", "help", "Help", "what the keys do here"),
-        Key("q", "back", "Back", "back to where this screen was opened from; from the first one, leave"),
-        Key("ctrl+q", "quit", "", "leave replaytool"),
-        Key("ctrl+p", "command_palette", "", "the palette: all commands by name, themes among them"),
-        Key("tab", "app.focus_next", "", "the next pane"),
-        Key("shift+tab", "app.focus_previous", "", "the pane before"),
-        Key("f2", "app.visit('runs')", "", "the list of runs"),
-        Key("f3", "app.visit('builds')", "", "the list of builds"),
-        Key("f4", "app.visit('sql')", "", "the SQL screen"),
-        Key("f6", "app.visit('causes')", "", "what the last checks found, by cause"),
+        KeyAction("question_mark,f1", "help", "Help", "what the keys do here"),
+        KeyAction("q", "back", "Back", "back to where this screen was opened from; from the first one, leave"),
+        KeyAction("ctrl+q", "quit", "", "leave replaytool"),
+        KeyAction("ctrl+p", "command_palette", "", "the palette: all commands by name, themes among them"),
+        KeyAction("tab", "app.focus_next", "", "the next pane"),
+        KeyAction("shift+tab", "app.focus_previous", "", "the pane before"),
+        KeyAction("f2", "app.visit('runs')", "", "the list of runs"),
+        KeyAction("f3", "app.visit('builds')", "", "the list of builds"),
+        KeyAction("f4", "app.visit('sql')", "", "the SQL screen"),
+        KeyAction("f6", "app.visit('causes')", "", "what the last checks found, by cause"),
     ),
     "Lists": (
-        Key("down,j", "move(1)", "", "one line down"),
-        Key("up,k", "move(-1)", "", "one line up"),
-        Key("pagedown,ctrl+d", "page(1)", "", "a page down"),
-        Key("pageup,ctrl+u", "page(-1)", "", "a page up"),
-        Key("g,home", "edge(-1)", "", "the first line"),
-        Key("G,end", "edge(1)", "", "the last line"),
-        Key("enter", "choose", "", "open, or go there"),
+        KeyAction("down,j", "move(1)", "", "one line down"),
+        KeyAction("up,k", "move(-1)", "", "one line up"),
+        KeyAction("pagedown,ctrl+d", "page(1)", "", "a page down"),
+        KeyAction("pageup,ctrl+u", "page(-1)", "", "a page up"),
+        KeyAction("g,home", "edge(-1)", "", "the first line"),
+        KeyAction("G,end", "edge(1)", "", "the last line"),
+        KeyAction("enter", "choose", "", "open, or go there"),
     ),
     "Tables": (
-        Key("right,l", "pan(1)", "", "the columns further right, where not all fit"),
-        Key("left,h", "pan(-1)", "", "back to the left"),
+        KeyAction("right,l", "pan(1)", "", "the columns further right, where not all fit"),
+        KeyAction("left,h", "pan(-1)", "", "back to the left"),
     ),
     "Runs": (
-        Key("slash", "filter", "Filter", "go to the filter line; Enter applies it, Escape leaves it as it was"),
-        Key("space", "mark", "Mark", "mark the run, or take the mark away"),
-        Key("asterisk", "mark_all", "", "mark all listed runs, or none if all are marked"),
-        Key("d", "compare", "Compare", "compare the two marked runs"),
-        Key("c", "check", "Check", "replay the marked runs, or all that are listed, against workflow code"),
-        Key("R", "reset", "Reset", "plan a reset of the marked runs, or of this one"),
-        Key("x", "mismatch", "", "open the run where code and record part"),
-        Key("a", "app.visit('causes')", "Causes", "what the last checks found, by cause"),
-        Key("p", "problems", "", "what is odd about the run"),
-        Key("o", "sort(1)", "", "sort by the next column"),
-        Key("O", "sort(-1)", "", "sort by the column before"),
-        Key("v", "reverse", "", "turn the order round"),
-        Key("b", "app.visit('builds')", "Builds", "the list of builds"),
-        Key("s", "app.visit('sql')", "", "the SQL screen"),
-        Key("r", "reload", "", "read the store again"),
-        Key("y", "copy", "", "copy the run key"),
+        KeyAction("slash", "filter", "Filter", "go to the filter line; Enter applies it, Escape leaves it as it was"),
+        KeyAction("space", "mark", "Mark", "mark the run, or take the mark away"),
+        KeyAction("asterisk", "mark_all", "", "mark all listed runs, or none if all are marked"),
+        KeyAction("d", "compare", "Compare", "compare the two marked runs"),
+        KeyAction("c", "check", "Check", "replay the marked runs, or all that are listed, against workflow code"),
+        KeyAction("R", "reset", "Reset", "plan a reset of the marked runs, or of this one"),
+        KeyAction("x", "mismatch", "", "open the run where code and record part"),
+        KeyAction("a", "app.visit('causes')", "Causes", "what the last checks found, by cause"),
+        KeyAction("p", "problems", "", "what is odd about the run"),
+        KeyAction("o", "sort(1)", "", "sort by the next column"),
+        KeyAction("O", "sort(-1)", "", "sort by the column before"),
+        KeyAction("v", "reverse", "", "turn the order round"),
+        KeyAction("b", "app.visit('builds')", "Builds", "the list of builds"),
+        KeyAction("s", "app.visit('sql')", "", "the SQL screen"),
+        KeyAction("r", "reload", "", "read the store again"),
+        KeyAction("y", "copy", "", "copy the run key"),
     ),
     "Causes": (
-        Key("enter", "choose", "Open", "open the run, or the example of the cause, where code and record part"),
-        Key("c", "check", "Check", "replay the runs of this cause again, or all runs where there is none"),
-        Key("R", "reset", "Reset", "plan a reset of the runs of this cause"),
-        Key("e", "edit", "Edit", "open the line of code in $EDITOR"),
-        Key("r", "reload", "Reload", "read the store again"),
-        Key("y", "copy", "Copy", "copy the verdict as JSON"),
+        KeyAction("enter", "choose", "Open", "open the run, or the example of the cause, where code and record part"),
+        KeyAction("c", "check", "Check", "replay the runs of this cause again, or all runs where there is none"),
+        KeyAction("R", "reset", "Reset", "plan a reset of the runs of this cause"),
+        KeyAction("e", "edit", "Edit", "open the line of code in $EDITOR"),
+        KeyAction("r", "reload", "Reload", "read the store again"),
+        KeyAction("y", "copy", "Copy", "copy the verdict as JSON"),
     ),
     "Debugger": (
-        Key("n,right,l", "step(1)", "Next", "go to the next event"),
-        Key("N,left,h", "step(-1)", "Prev", "go to the event before"),
-        Key("s", "task(1)", "Task", "go to the end of the next workflow task"),
-        Key("S", "task(-1)", "", "go to the end of the workflow task before"),
-        Key("c", "run(1)", "Cont", "run to the next breakpoint"),
-        Key("C", "run(-1)", "", "run back to the breakpoint before"),
-        Key("R", "reset", "", "plan a reset of this run: to before a build, or to the task under the cursor"),
-        Key(
+        KeyAction("n,right,l", "step(1)", "Next", "go to the next event"),
+        KeyAction("N,left,h", "step(-1)", "Prev", "go to the event before"),
+        KeyAction("s", "task(1)", "Task", "go to the end of the next workflow task"),
+        KeyAction("S", "task(-1)", "", "go to the end of the workflow task before"),
+        KeyAction("c", "run(1)", "Cont", "run to the next breakpoint"),
+        KeyAction("C", "run(-1)", "", "run back to the breakpoint before"),
+        KeyAction("R", "reset", "", "plan a reset of this run: to before a build, or to the task under the cursor"),
+        KeyAction(
             "b",
             "toggle_breakpoint",
             "Break",
             "a breakpoint on events like this one, in the source on its line; or none",
         ),
-        Key("B", "breakpoints", "", "all breakpoints: add, delete"),
-        Key("slash", "search", "", "search types, names and payloads"),
-        Key("full_stop", "hit(1)", "", "the next hit of the search"),
-        Key("comma", "hit(-1)", "", "the hit before"),
-        Key("colon,ctrl+g", "goto", "Goto", "go to an event: its id, +30s from the start, or @name"),
-        Key("f", "find", "Find", "find the first step where an expression holds: points == 0 and trips"),
-        Key("a", "blame", "Blame", "what made the variable under the cursor what it is: event, build and line"),
-        Key("w", "watch", "Watch", "watch an expression"),
-        Key("W", "watches", "", "all watched expressions: add, delete"),
-        Key("x", "mismatch", "", "go to the first mismatch of recorded and produced"),
-        Key("right_square_bracket", "frame(1)", "", "the line of the next caller, or of another coroutine that waits"),
-        Key("left_square_bracket", "frame(-1)", "", "the line before"),
-        Key("e", "edit", "", "open the line of the source in $EDITOR"),
-        Key("o", "name_code", "", "name the workflow code to replay the run with, one for all builds or one for each"),
-        Key("escape", "give_up", "", "give up what is being computed"),
-        Key("z", "zoom", "", "the focused pane alone, or all again"),
-        Key("1", "pane('payload')", "", "the event under the cursor, whole"),
-        Key("2", "pane('pending')", "", "what the run waits for, signals, updates, memo"),
-        Key("3", "pane('difference')", "", "what is new since the stop before"),
-        Key("4", "pane('variables')", "", "attributes of the workflow, variables of what waits"),
-        Key("5", "pane('source')", "", "the code, with the lines at which coroutines wait"),
-        Key("6", "pane('watch')", "", "the watched expressions"),
-        Key("7", "pane('mismatch')", "", "what the last check said: recorded against produced"),
-        Key("y", "copy", "", "copy the event, the variable or the line that the cursor is on"),
+        KeyAction("B", "breakpoints", "", "all breakpoints: add, delete"),
+        KeyAction("slash", "search", "", "search types, names and payloads"),
+        KeyAction("full_stop", "hit(1)", "", "the next hit of the search"),
+        KeyAction("comma", "hit(-1)", "", "the hit before"),
+        KeyAction("colon,ctrl+g", "goto", "Goto", "go to an event: its id, +30s from the start, or @name"),
+        KeyAction("f", "find", "Find", "find the first step where an expression holds: points == 0 and trips"),
+        KeyAction("a", "blame", "Blame", "what made the variable under the cursor what it is: event, build and line"),
+        KeyAction("w", "watch", "Watch", "watch an expression"),
+        KeyAction("W", "watches", "", "all watched expressions: add, delete"),
+        KeyAction("x", "mismatch", "", "go to the first mismatch of recorded and produced"),
+        KeyAction(
+            "right_square_bracket", "frame(1)", "", "the line of the next caller, or of another coroutine that waits"
+        ),
+        KeyAction("left_square_bracket", "frame(-1)", "", "the line before"),
+        KeyAction("e", "edit", "", "open the line of the source in $EDITOR"),
+        KeyAction(
+            "o", "name_code", "", "name the workflow code to replay the run with, one for all builds or one for each"
+        ),
+        KeyAction("escape", "give_up", "", "give up what is being computed"),
+        KeyAction("z", "zoom", "", "the focused pane alone, or all again"),
+        KeyAction("1", "pane('payload')", "", "the event under the cursor, whole"),
+        KeyAction("2", "pane('pending')", "", "what the run waits for, signals, updates, memo"),
+        KeyAction("3", "pane('difference')", "", "what is new since the stop before"),
+        KeyAction("4", "pane('variables')", "", "attributes of the workflow, variables of what waits"),
+        KeyAction("5", "pane('source')", "", "the code, with the lines at which coroutines wait"),
+        KeyAction("6", "pane('watch')", "", "the watched expressions"),
+        KeyAction("7", "pane('mismatch')", "", "what the last check said: recorded against produced"),
+        KeyAction("y", "copy", "", "copy the event, the variable or the line that the cursor is on"),
     ),
     "Builds": (
-        Key("enter", "choose", "Its runs", "the runs that this build took part in"),
-        Key("R", "reset", "Reset", "plan a reset of its runs to before it did anything"),
-        Key("y", "copy", "Copy", "copy the build id"),
-        Key("r", "reload", "Reload", "read the store again"),
+        KeyAction("enter", "choose", "Its runs", "the runs that this build took part in"),
+        KeyAction("R", "reset", "Reset", "plan a reset of its runs to before it did anything"),
+        KeyAction("y", "copy", "Copy", "copy the build id"),
+        KeyAction("r", "reload", "Reload", "read the store again"),
     ),
     "Compare": (
-        Key("n", "difference(1)", "Next", "the next difference"),
-        Key("N", "difference(-1)", "Back", "the difference before"),
-        Key("f", "only_differing", "Only differing", "hide what is the same, or show it"),
-        Key("o", "open_side('left')", "Open left", "open the left run at this event"),
-        Key("O", "open_side('right')", "Open right", "open the right run at this event"),
-        Key("y", "copy", "Copy", "copy the pair as JSON"),
+        KeyAction("n", "difference(1)", "Next", "the next difference"),
+        KeyAction("N", "difference(-1)", "Back", "the difference before"),
+        KeyAction("f", "only_differing", "Only differing", "hide what is the same, or show it"),
+        KeyAction("o", "open_side('left')", "Open left", "open the left run at this event"),
+        KeyAction("O", "open_side('right')", "Open right", "open the right run at this event"),
+        KeyAction("y", "copy", "Copy", "copy the pair as JSON"),
     ),
     "SQL": (
-        Key("f5,ctrl+r", "execute", "Run", "run the query"),
-        Key("escape", "leave_editor", "Result", "from the query to its result"),
-        Key("slash", "edit", "", "from the result back to the query"),
-        Key("enter", "choose", "", "open the run of the row, at its event, where the row names them"),
-        Key("y", "copy", "Copy", "copy the row as JSON"),
+        KeyAction("f5,ctrl+r", "execute", "Run", "run the query"),
+        KeyAction("escape", "leave_editor", "Result", "from the query to its result"),
+        KeyAction("slash", "edit", "", "from the result back to the query"),
+        KeyAction("enter", "choose", "", "open the run of the row, at its event, where the row names them"),
+        KeyAction("y", "copy", "Copy", "copy the row as JSON"),
     ),
     "Reset": (
-        Key("enter", "choose", "Open", "open the run at the point that it goes back to"),
-        Key("s", "simulate", "Simulate", "replay what is kept and simulate what follows, with the right code"),
-        Key("w", "write", "Write", "write the plan to a file"),
-        Key("a", "apply", "Apply", "apply the plan to a server: asks where, and for the number of workflows"),
-        Key("i", "include", "", "take the workflow although a warning blocks it, or no longer"),
-        Key("x", "leave_out", "", "leave the workflow out of the plan"),
-        Key("X", "take_back", "", "take in again what was left out"),
-        Key("o", "skipped", "Left out", "the workflows that are not in the plan, and why"),
-        Key("y", "copy", "", "copy the item as JSON"),
+        KeyAction("enter", "choose", "Open", "open the run at the point that it goes back to"),
+        KeyAction("s", "simulate", "Simulate", "replay what is kept and simulate what follows, with the right code"),
+        KeyAction("w", "write", "Write", "write the plan to a file"),
+        KeyAction("a", "apply", "Apply", "apply the plan to a server: asks where, and for the number of workflows"),
+        KeyAction("i", "include", "", "take the workflow although a warning blocks it, or no longer"),
+        KeyAction("x", "leave_out", "", "leave the workflow out of the plan"),
+        KeyAction("X", "take_back", "", "take in again what was left out"),
+        KeyAction("o", "skipped", "Left out", "the workflows that are not in the plan, and why"),
+        KeyAction("y", "copy", "", "copy the item as JSON"),
     ),
     "Dialogs": (
-        Key("escape,q", "close", "Close", "close it and change nothing"),
-        Key("enter", "choose", "", "take what is chosen or written"),
-        Key("delete,d", "delete", "", "in a list of breakpoints or expressions: delete this one"),
-        Key("a", "add", "", "in a list of breakpoints or expressions: write a new one"),
+        KeyAction("escape,q", "close", "Close", "close it and change nothing"),
+        KeyAction("enter", "choose", "", "take what is chosen or written"),
+        KeyAction("delete,d", "delete", "", "in a list of breakpoints or expressions: delete this one"),
+        KeyAction("a", "add", "", "in a list of breakpoints or expressions: write a new one"),
     ),
 }
 _BOUND_BY_TEXTUAL = {"command_palette"}
@@ -173,13 +177,13 @@ _SHOWN = {
 }  # fmt: skip
 
 
-def shown(keys: str) -> str:
-    """The keys as they are printed on a keyboard."""
-    return " ".join(one(key) for key in keys.split(","))
+def format_keys(keys: str) -> str:
+    """Return the keys as they are printed on a keyboard."""
+    return " ".join(format_single_key(key) for key in keys.split(","))
 
 
-def one(key: str) -> str:
-    """A key as it is printed on a keyboard."""
+def format_single_key(key: str) -> str:
+    """Return a key as it is printed on a keyboard."""
     if key.startswith("ctrl+"):
         return "^" + key.removeprefix("ctrl+")
     if key[0] == "f" and key[1:].isdigit():
@@ -187,34 +191,38 @@ def one(key: str) -> str:
     return _SHOWN.get(key) or format_key(key)
 
 
-def bindings(group: str, *, show: bool = True) -> list[BindingType]:
-    """One binding for each key: those that share an action share an entry in the footer, and a name."""
+def build_bindings(group: str, *, show: bool = True) -> list[BindingType]:
+    """Return one binding per key; keys of the same action share a footer entry and a name."""
     found: list[BindingType] = []
     for row in KEYS[group]:
         if row.action in _BOUND_BY_TEXTUAL:
             continue
         title, shows = row.title or row.meaning, show and bool(row.title)
-        name = full_name(group, row)
+        name = qualified_name(group, row)
         found.extend(Binding(key, row.action, title, show=shows, id=name) for key in row.keys.split(","))
     return found
 
 
-def full_name(group: str, row: Key) -> str:
-    """What `[tool.replaytool.keys]` calls it: `debugger.step-back`."""
-    return f"{group.lower()}.{row.name}"
+def qualified_name(group: str, row: KeyAction) -> str:
+    """Return the name that `[tool.replaytool.keys]` uses: `debugger.step-back`."""
+    return f"{group.lower()}.{row.config_name}"
 
 
-def keymap(chosen: Mapping[str, str]) -> dict[str, str]:
-    """The keys that a person chose, by name; an unknown name and a key that would mean two things are errors."""
-    known = {full_name(group, row): row for group, rows in KEYS.items() for row in rows}
+def build_keymap(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return the configured keys by name; an unknown name or a key with two meanings is an error."""
+    known = {qualified_name(group, row): row for group, rows in KEYS.items() for row in rows}
     for name in chosen:
         if name not in known or known[name].action in _BOUND_BY_TEXTUAL:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/tui.md lists the names"
             raise ReplaytoolError(f"[tool.replaytool.keys] there is no action {name!r}", hint)
-    found = {name: ",".join(_spelled(key) for key in keys.split(",") if key.strip()) for name, keys in chosen.items()}
+    found = {
+        name: ",".join(_normalize_key(key) for key in keys.split(",") if key.strip()) for name, keys in chosen.items()
+    }
     for group, rows in KEYS.items():
-        _refuse_clashes(group, {full_name(group, row): found.get(full_name(group, row), row.keys) for row in rows})
+        _refuse_clashes(
+            group, {qualified_name(group, row): found.get(qualified_name(group, row), row.keys) for row in rows}
+        )
     return found
 
 
@@ -224,36 +232,38 @@ def _refuse_clashes(group: str, keys_by_name: Mapping[str, str]) -> None:
         for key in keys.split(","):
             if taken.setdefault(key, name) != name:
                 raise ReplaytoolError(
-                    f"[tool.replaytool.keys] {one(key)} would mean both {taken[key]} and {name}",
+                    f"[tool.replaytool.keys] {format_single_key(key)} would mean both {taken[key]} and {name}",
                     "give one of them another key",
                 )
 
 
-def _spelled(key: str) -> str:
-    """As Textual names it; a person may write the character itself."""
+def _normalize_key(key: str) -> str:
+    """Return Textual's name for a key; the user may write the character itself."""
     key = key.strip()
     (made,) = Binding.make_bindings([Binding(key, "x")])
     return made.key
 
 
-def markdown() -> str:
-    """The tables of docs/tui.md."""
+def format_key_tables() -> str:
+    """Return the key tables of docs/tui.md."""
     parts = []
     for group, rows in KEYS.items():
         parts.append(f"### {group}\n\n| key | what it does | its name |\n| --- | --- | --- |")
         for row in rows:
-            printed = " ".join(f"`{key}`" for key in shown(row.keys).split())
-            parts.append(f"| {printed} | {row.meaning} | {'' if row.action in _BOUND_BY_TEXTUAL else row.name} |")
+            printed = " ".join(f"`{key}`" for key in format_keys(row.keys).split())
+            parts.append(
+                f"| {printed} | {row.meaning} | {'' if row.action in _BOUND_BY_TEXTUAL else row.config_name} |"
+            )
         parts.append("")
     return "\n".join(parts)
 
 
-def main(page: str) -> None:
+def write_key_tables(page: str) -> None:
     """Write the tables into the page, below its mark."""
     path = Path(page)
     head, mark, _ = path.read_text(encoding="utf-8").partition("<!-- keys -->\n")
-    path.write_text(f"{head}{mark}\n{markdown()}", encoding="utf-8")
+    path.write_text(f"{head}{mark}\n{format_key_tables()}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    write_key_tables(sys.argv[1])

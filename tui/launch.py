@@ -1,4 +1,4 @@
-"""From the command line onto the screen; Textual is imported no earlier than here."""
+"""Start the screens from the command line. This is the only place where the command line imports Textual."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ if TYPE_CHECKING:
     from replaytool.session import CodeMap, Session
 
 
-def tui(
+def launch_tui(
     session: Session,
     run: str | None = None,
     event: int | None = None,
     code: CodeMap | None = None,
     breakpoints: Sequence[str] = (),
 ) -> None:
-    """Show the store until the person leaves; `code` is for the replayed side, breakpoints for this time are added."""
+    """Show the store until the user leaves.
+
+    `code` is the workflow code for the debugger's replay; `breakpoints` are added to the saved ones for this session.
+    """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ReplaytoolError("the screens need a terminal", "`replaytool debug RUN --no-tui` prints instead")
     try:

@@ -1,4 +1,4 @@
-"""Where a person was in a store, kept between sessions as JSON in the folder for such state."""
+"""What the screens restore in the next session, kept per store as JSON in the XDG state folder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _LARGEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """All that comes back when the same store is opened again."""
+class SavedPlace:
+    """Everything that is restored when the same store is opened again."""
 
     theme: str = "textual-dark"
     filter: str = ""
@@ -33,33 +33,33 @@ class Place:
     """The workflow code that runs were checked against the last time."""
 
 
-def file_for(store: Path | None) -> Path:
-    """One file for each store; the folder follows XDG_STATE_HOME."""
+def saved_place_path(store: Path | None) -> Path:
+    """Return the state file of a store; its folder follows XDG_STATE_HOME."""
     base = os.environ.get("XDG_STATE_HOME") or ""
     folder = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
     name = hashlib.sha256(str(store.absolute() if store else "").encode()).hexdigest()[:16]
     return folder / "replaytool" / "tui" / f"{name}.json"
 
 
-def load(file: Path) -> Place:
-    """The place as it was left; what cannot be read is as good as none, for nothing is lost with it."""
+def load_saved_place(file: Path) -> SavedPlace:
+    """Return the saved place; a file that cannot be read counts as absent, since nothing valuable is lost."""
     try:
         found = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < _LARGEST else {}
     except (OSError, ValueError):
-        return Place()
-    default = Place()
+        return SavedPlace()
+    default = SavedPlace()
     good: dict[str, Any] = {}
-    for one in fields(Place):
-        value = _tuple(found.get(one.name)) if isinstance(found, dict) else None
+    for one in fields(SavedPlace):
+        value = _list_to_tuple(found.get(one.name)) if isinstance(found, dict) else None
         expected = getattr(default, one.name)
         kinds = (str if one.name == "run" else int,) if expected is None else (type(expected),)
         if isinstance(value, kinds):
             good[one.name] = value
-    return Place(**good)
+    return SavedPlace(**good)
 
 
-def save(file: Path, place: Place) -> None:
-    """Keep it; a folder that cannot be written is no reason to disturb anybody."""
+def write_saved_place(file: Path, place: SavedPlace) -> None:
+    """Write the saved place; a folder that cannot be written is ignored."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_suffix(f".{os.getpid()}")
@@ -67,7 +67,7 @@ def save(file: Path, place: Place) -> None:
         beside.replace(file)
 
 
-def _tuple(value: Any) -> Any:
+def _list_to_tuple(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(item for item in value if isinstance(item, str))
     return value

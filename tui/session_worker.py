@@ -19,7 +19,7 @@ from replaytool.model.history import Event
 from replaytool.tui.debugger import source_pane
 from replaytool.tui.debugger.breakpoints import Breakpoint, is_same_file
 from replaytool.tui.screens import run_filter as filters
-from replaytool.tui.styled_lines import Line, cell, line
+from replaytool.tui.styled_lines import Line, cell_text, line
 from replaytool.tui.text import replayed as replayed_panes
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ _SAY_NOTHING_NEW = ("WorkflowTaskScheduled", "WorkflowTaskStarted", "ActivityTas
 _LARGEST_SOURCE = 2_000_000
 
 
-async def away(question: Callable[..., Answer], *arguments: Any) -> Answer:
+async def run_in_thread(question: Callable[..., Answer], *arguments: Any) -> Answer:
     """The answer, found on a thread that nobody waits for when the program ends."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Answer] = loop.create_future()
 
-    def tell(result: Answer | None, error: BaseException | None) -> None:
+    def set_answer(result: Answer | None, error: BaseException | None) -> None:
         if answer.cancelled():
             return
         if error is not None:
@@ -54,20 +54,20 @@ async def away(question: Callable[..., Answer], *arguments: Any) -> Answer:
         else:
             answer.set_result(result)  # type: ignore[arg-type]
 
-    def work() -> None:
+    def run_question() -> None:
         outcome: tuple[Answer | None, BaseException | None]
         try:
             outcome = (question(*arguments), None)
         except BaseException as error:  # whatever it is, it belongs to who asked
             outcome = (None, error)
         if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, *outcome)
+            loop.call_soon_threadsafe(set_answer, *outcome)
 
-    threading.Thread(target=work, daemon=True).start()
+    threading.Thread(target=run_question, daemon=True).start()
     return await answer
 
 
-class Rows:
+class TableRows:
     """A table as a list of rows, of which only those that are shown become Python values."""
 
     def __init__(self, table: pa.Table, *, cut: bool = False) -> None:
@@ -90,21 +90,21 @@ class Rows:
             self._chunks[number] = [dict(zip(self.names, row, strict=True)) for row in rows]
         return self._chunks[number][place]
 
-    def column(self, name: str) -> list[Any]:
+    def column_values(self, name: str) -> list[Any]:
         """All values of one column."""
         values: list[Any] = self._table.column(name).to_pylist()
         return values
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedRun:
     """One run, read."""
 
     row: dict[str, Any]
     events: Sequence[Event]
 
 
-class Desk:
+class SessionWorker:
     """The session's side of the screens; every method may take long and is called through `away`."""
 
     def __init__(self, session: Session) -> None:
@@ -113,15 +113,15 @@ class Desk:
         # find each other's lock on them.
         self._one_query = threading.Lock()
 
-    def runs(self, text: str, sort: str, descending: bool) -> Rows:
+    def list_runs(self, text: str, sort: str, descending: bool) -> TableRows:
         """The runs that fit a filter line."""
-        return self._rows(filters.query(text, sort, descending=descending), None)
+        return self._read_rows(filters.build_runs_query(text, sort, descending=descending), None)
 
-    def sql(self, query: str) -> Rows:
+    def run_sql(self, query: str) -> TableRows:
         """The first rows of a person's query."""
-        return self._rows(query, MOST_ROWS)
+        return self._read_rows(query, MOST_ROWS)
 
-    def _rows(self, query: str, most: int | None) -> Rows:
+    def _read_rows(self, query: str, most: int | None) -> TableRows:
         import pyarrow as pa
 
         with self._one_query, self.session.sql(query, allow_files=False) as reader:
@@ -132,35 +132,35 @@ class Desk:
                 if most is not None and count > most:
                     break
             table = pa.Table.from_batches(batches, schema=reader.schema)
-        return Rows(table if most is None else table.slice(0, most), cut=most is not None and count > most)
+        return TableRows(table if most is None else table.slice(0, most), cut=most is not None and count > most)
 
-    def builds(self) -> list[dict[str, Any]]:
+    def list_builds(self) -> list[dict[str, Any]]:
         """Who ran what, and when."""
         return self.session.builds()
 
-    def causes(self) -> Found:
+    def list_causes(self) -> Found:
         """What the last checks found."""
         return self.session.checks.found()
 
-    def verdict(self, run_key: str) -> Verdict | None:
+    def last_verdict(self, run_key: str) -> Verdict | None:
         """What the last check said about a run."""
         return self.session.checks.verdict(run_key)
 
-    def check(
+    def check_runs(
         self, run_keys: Sequence[str], code: Sequence[str], seen: Callable[[str, Verdict], None], stop: threading.Event
     ) -> CheckReport:
         """Replay runs against code, in children."""
         return self.session.checks.run(run_keys, code, seen, stop)
 
-    def reset_builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
+    def list_reset_builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
         """The builds that these runs can be taken back to before."""
         return self.session.resets.builds(run_keys)
 
-    def plan(self, wanted: Wanted) -> ResetPlan:
+    def plan_reset(self, wanted: Wanted) -> ResetPlan:
         """What a reset would do."""
         return self.session.resets.plan(wanted)
 
-    def simulated_plan(
+    def simulate_plan(
         self, wanted: Wanted, code: Sequence[str], seen: Callable[[str], None], stop: threading.Event
     ) -> ResetPlan:
         """The same, simulated in children."""
@@ -170,25 +170,25 @@ class Desk:
         """The plan as a file."""
         self.session.resets.write(plan, path)
 
-    def tally(self) -> ApplyProgress:
+    def new_tally(self) -> ApplyProgress:
         """What an apply counts."""
         return self.session.resets.tally()
 
-    def apply(
+    def apply_plan(
         self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: ApplyProgress, stop: threading.Event
     ) -> ApplyResult | None:
         """Reset what the plan says."""
         return self.session.resets.apply(path, plan, target, confirm, tally, stop)
 
-    def run_keys(self) -> list[str]:
+    def list_run_keys(self) -> list[str]:
         """All runs of the store."""
         return [row["run_key"] for row in self.session.store.query_rows("SELECT run_key FROM runs ORDER BY run_key")]
 
-    def runs_of(self, build: str) -> list[str]:
+    def list_runs_of_build(self, build: str) -> list[str]:
         """The runs that a build took part in."""
-        return self.runs(filters.word("build", build), "started_at", False).column("run_key")
+        return self.list_runs(filters.format_filter_word("build", build), "started_at", False).column_values("run_key")
 
-    def source(self, file: str) -> list[str]:
+    def read_source(self, file: str) -> list[str]:
         """The lines of a file of code; none where it cannot be read."""
         path = Path(file)
         try:
@@ -197,31 +197,31 @@ class Desk:
         except OSError:
             return []
 
-    def problems(self, run_key: str) -> list[dict[str, Any]]:
+    def list_problems(self, run_key: str) -> list[dict[str, Any]]:
         """What is odd about a run."""
         return self.session.problems(run_key)
 
-    def diff(self, left: str, right: str) -> tuple[Any, Any, list[AlignedPair]]:
+    def compare_runs(self, left: str, right: str) -> tuple[Any, Any, list[AlignedPair]]:
         """Two runs aligned."""
         return self.session.diff(left, right)
 
-    def open(self, run: str) -> Opened:
+    def open_run(self, run: str) -> OpenedRun:
         """A run with its events, which are not looked into yet."""
         row, events = self.session.history(run)
         if not events:
             raise ReplaytoolError(f"run {row.run_key} has no events", "load its history again")
-        return Opened(row.values, events)
+        return OpenedRun(row.values, events)
 
-    def timeline(self, events: Sequence[Event]) -> timeline.RunTimeline:
+    def read_timeline(self, events: Sequence[Event]) -> timeline.RunTimeline:
         """All that the record says about each event."""
-        return timeline.read_timeline(events, self._decoder().make_readable)
+        return timeline.read_timeline(events, self._payload_decoder().make_readable)
 
-    def walk(self, run_key: str, code: CodeMap | str, tell: Callable[[ReplayProgress], None]) -> TimeTravel:
+    def open_time_travel(self, run_key: str, code: CodeMap | str, tell: Callable[[ReplayProgress], None]) -> TimeTravel:
         """The replayed side of a run: children replay it, and answer questions."""
-        named = self.code_map(code) if isinstance(code, str) else code
+        named = self.parse_code_map(code) if isinstance(code, str) else code
         return self.session.walk(run_key, named, tell)
 
-    def code_map(self, text: str) -> CodeMap:
+    def parse_code_map(self, text: str) -> CodeMap:
         """The code that a person named: modules and paths, BUILD=MODULE-OR-PATH, or --git."""
         try:
             words = shlex.split(text)
@@ -234,17 +234,17 @@ class Desk:
             raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
         return found
 
-    def moment(self, walk: TimeTravel, before: int, at: int) -> tuple[ReplayedState, StateDifference]:
+    def read_moment(self, walk: TimeTravel, before: int, at: int) -> tuple[ReplayedState, StateDifference]:
         """The state at an event, and what has changed on the way there."""
         return walk.state_at(at), walk.difference_between(before, at)
 
-    def code_lines(self, walk: TimeTravel, build: str | None, file: str) -> tuple[list[Line], Line]:
+    def read_code_lines(self, walk: TimeTravel, build: str | None, file: str) -> tuple[list[Line], Line]:
         """A file of the code for showing, or a word about why not."""
         found = walk.read_source(build, file)
-        notice = replayed_panes.trouble(found.trouble) if found.trouble else line(("the file is empty", "dim"))
-        return source_pane.coloured(found.text) if found.trouble is None else [], notice
+        notice = replayed_panes.format_trouble(found.trouble) if found.trouble else line(("the file is empty", "dim"))
+        return source_pane.highlight_python(found.text) if found.trouble is None else [], notice
 
-    def stop_at_line(
+    def find_line_stop(
         self, walk: TimeTravel, events: Sequence[Event], span: range, lines: Sequence[Breakpoint], halt: threading.Event
     ) -> int | None:
         """The first event of the span at which code waits, or asks for something, at one of these lines."""
@@ -252,39 +252,41 @@ class Desk:
             if halt.is_set():
                 return None
             if not events[index].event_type.startswith(_SAY_NOTHING_NEW):
-                found = source_pane.places(walk.state_at(events[index].event_id))
+                found = source_pane.find_code_positions(walk.state_at(events[index].event_id))
                 if any(one.line == at and is_same_file(one.file, file) for one in lines for file, at, _ in found):
                     return index
         return None
 
-    def whole(self, event: Event) -> dict[str, Any]:
+    def decode_event(self, event: Event) -> dict[str, Any]:
         """An event with its payloads decoded."""
-        found: dict[str, Any] = self._decoder().make_readable(msgspec.json.decode(event.raw))
+        found: dict[str, Any] = self._payload_decoder().make_readable(msgspec.json.decode(event.raw))
         return found
 
-    def previews(self, events: Iterable[Event]) -> dict[int, str]:
+    def preview_events(self, events: Iterable[Event]) -> dict[int, str]:
         """What each event carried, on one line."""
-        decoder = self._decoder()
-        return {event.event_id: preview(decoder.make_readable(msgspec.json.decode(event.raw))) for event in events}
+        decoder = self._payload_decoder()
+        return {
+            event.event_id: preview_event(decoder.make_readable(msgspec.json.decode(event.raw))) for event in events
+        }
 
-    def search(self, events: Sequence[Event], names: Sequence[str], wanted: str) -> list[int]:
+    def search_events(self, events: Sequence[Event], names: Sequence[str], wanted: str) -> list[int]:
         """Where a text stands in the types, names or payloads of the events."""
-        wanted, decoder = wanted.lower(), self._decoder()
+        wanted, decoder = wanted.lower(), self._payload_decoder()
         return [
             index
             for index, (event, name) in enumerate(zip(events, names, strict=True))
             if wanted in f"{event.event_type} {name} {event.build_id or ''}".lower()
-            or wanted in _all_text(decoder.make_readable(msgspec.json.decode(event.raw)))
+            or wanted in _searchable_text(decoder.make_readable(msgspec.json.decode(event.raw)))
         ]
 
-    def _decoder(self) -> payloads.PayloadDecoder:
+    def _payload_decoder(self) -> payloads.PayloadDecoder:
         return payloads.build_payload_decoder(self.session.settings)
 
 
 _CARRIED = ("failure", "lastFailure", "input", "result", "acceptedRequest", "outcome", "startToFireTimeout", "details")
 
 
-def preview(event: dict[str, Any]) -> str:
+def preview_event(event: dict[str, Any]) -> str:
     """What an event carried, as short as it can be said."""
     found: Any = next((value for key, value in event.items() if key.endswith("EventAttributes")), {})
     key = next((key for key in _CARRIED if isinstance(found, dict) and found.get(key) is not None), None)
@@ -292,7 +294,7 @@ def preview(event: dict[str, Any]) -> str:
         return ""
     value = found[key]
     if key in ("failure", "lastFailure") and isinstance(value, dict):
-        return cell(": ".join(_messages(value)), 120)
+        return cell_text(": ".join(_failure_messages(value)), 120)
     if key == "acceptedRequest" and isinstance(value, dict):
         value = (value.get("input") or {}).get("args")
     if key == "outcome" and isinstance(value, dict):
@@ -300,15 +302,17 @@ def preview(event: dict[str, Any]) -> str:
     if isinstance(value, dict) and set(value) == {"payloads"}:
         value = value["payloads"]
     if isinstance(value, list):
-        return ", ".join(cell(one, 120) if isinstance(one, dict | list) else _quoted(one) for one in value[:9])[:400]
-    return cell(value, 120)
+        return ", ".join(
+            cell_text(one, 120) if isinstance(one, dict | list) else _quote_text(one) for one in value[:9]
+        )[:400]
+    return cell_text(value, 120)
 
 
-def _quoted(value: Any) -> str:
-    return f'"{cell(value, 118)}"' if isinstance(value, str) else cell(value, 120) or "null"
+def _quote_text(value: Any) -> str:
+    return f'"{cell_text(value, 118)}"' if isinstance(value, str) else cell_text(value, 120) or "null"
 
 
-def _messages(failure: dict[str, Any]) -> Iterator[str]:
+def _failure_messages(failure: dict[str, Any]) -> Iterator[str]:
     inner: Any = failure
     for _ in range(20):
         if not isinstance(inner, dict):
@@ -318,5 +322,5 @@ def _messages(failure: dict[str, Any]) -> Iterator[str]:
         inner = inner.get("cause")
 
 
-def _all_text(value: Any) -> str:
+def _searchable_text(value: Any) -> str:
     return msgspec.json.encode(value, enc_hook=str).decode("utf-8", "replace").lower()

@@ -1,4 +1,4 @@
-"""Text for the screens: lines of pieces, each with a role and never markup: no payload can be taken for style."""
+"""Lines of text made of (text, role) pieces. There is no markup, so no payload can be taken for style."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _LONGEST_WORD = 20
 
 
 def line(*pieces: str | tuple[str, str]) -> Line:
-    """A line of plain pieces and pieces with a role."""
+    """Return a line of plain pieces and pieces with a role."""
     return tuple((piece, "") if isinstance(piece, str) else piece for piece in pieces)
 
 
-def plain(lines: Iterable[Line]) -> str:
-    """The lines without their roles."""
+def plain_text(lines: Iterable[Line]) -> str:
+    """Return the lines without their roles."""
     return "\n".join("".join(text for text, _ in pieces) for pieces in lines)
 
 
-def cell(value: Any, widest: int = 200) -> str:
-    """One value on one line, with nothing in it that a terminal would obey."""
+def cell_text(value: Any, widest: int = 200) -> str:
+    """Return a value on one line, cut to a width, without terminal control characters."""
     if value is None:
         return ""
     if isinstance(value, datetime.datetime):
@@ -49,18 +49,18 @@ def cell(value: Any, widest: int = 200) -> str:
     return visible(shortened(text, widest))
 
 
-def file_name(file: str) -> str:
-    """A file of code in a title: as it is where that is short, else its end, which tells files apart."""
+def short_file_name(file: str) -> str:
+    """Return a file path for a title: unchanged if short, else its last two parts."""
     if len(file) <= _LONGEST_FILE:
-        return cell(file)
-    return "…/" + cell("/".join(file.split("/")[-2:]), 60)
+        return cell_text(file)
+    return "…/" + cell_text("/".join(file.split("/")[-2:]), 60)
 
 
 def _short_json(value: Any, widest: int) -> str:
-    """Only as much of a huge value as is going to be shown."""
+    """Encode only as much of a large value as will be shown."""
     parts: list[str] = []
     length = 0
-    for part in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(_clipped(value, widest)):
+    for part in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(_clip_value(value, widest)):
         parts.append(part)
         length += len(part)
         if length > widest:
@@ -68,49 +68,49 @@ def _short_json(value: Any, widest: int) -> str:
     return "".join(parts)
 
 
-def _clipped(value: Any, widest: int, depth: int = 0) -> Any:
+def _clip_value(value: Any, widest: int, depth: int = 0) -> Any:
     if isinstance(value, str):
         return value[: widest + 1]
     if depth > _DEEPEST:
         return "…"
     if isinstance(value, dict):
         pairs = zip(range(widest), value.items(), strict=False)
-        return {str(key)[: widest + 1]: _clipped(item, widest, depth + 1) for _, (key, item) in pairs}
+        return {str(key)[: widest + 1]: _clip_value(item, widest, depth + 1) for _, (key, item) in pairs}
     if isinstance(value, list | tuple):
-        return [_clipped(item, widest, depth + 1) for item in value[:widest]]
+        return [_clip_value(item, widest, depth + 1) for item in value[:widest]]
     return value
 
 
-def tree(value: Any, most: int = _MOST_LINES) -> list[Line]:
-    """A recorded value for reading: one line for each leaf, long texts cut, with a word on how much is missing."""
+def tree_lines(value: Any, most: int = _MOST_LINES) -> list[Line]:
+    """Return a recorded value as a tree: one line per leaf, long texts cut, with a note about what is missing."""
     found: list[Line] = []
-    for one in _branches("", value, 0):
+    for one in _tree_branches("", value, 0):
         if len(found) == most:
             return [*found, line(("… more lines; y copies the whole", "dim"))]
         found.append(one)
     return found
 
 
-def _branches(label: str, value: Any, depth: int) -> Iterator[Line]:
+def _tree_branches(label: str, value: Any, depth: int) -> Iterator[Line]:
     head: Line = (("  " * depth, ""), (label, "key")) if label else (("  " * depth, ""),)
     if depth > _DEEPEST:
         yield (*head, ("…", "dim"))
     elif isinstance(value, dict) and value:
         yield from [head] if label else []
         for key, item in value.items():
-            yield from _branches(f"{visible(shortened(str(key), 200))}: ", item, depth + bool(label))
+            yield from _tree_branches(f"{visible(shortened(str(key), 200))}: ", item, depth + bool(label))
     elif isinstance(value, list) and value:
         yield from [head] if label else []
         for index, item in enumerate(value):
-            yield from _branches(f"[{index}] ", item, depth + bool(label))
+            yield from _tree_branches(f"[{index}] ", item, depth + bool(label))
     elif isinstance(value, str):
-        yield from _text(head, value, depth)
+        yield from _text_lines(head, value, depth)
     else:
-        yield (*head, (_scalar(value), ""))
+        yield (*head, (_format_scalar(value), ""))
 
 
-def _text(head: Line, value: str, depth: int) -> Iterator[Line]:
-    """A text of several lines, such as a stack trace, is shown as such."""
+def _text_lines(head: Line, value: str, depth: int) -> Iterator[Line]:
+    """Show a text of several lines, such as a stack trace, line by line."""
     cut, missing = value[:_LONGEST_TEXT], len(value) - _LONGEST_TEXT
     if "\n" in cut.strip("\n"):
         yield head
@@ -122,29 +122,29 @@ def _text(head: Line, value: str, depth: int) -> Iterator[Line]:
         yield (("  " * (depth + 1), ""), (f"… {missing:,} more characters; y copies the whole", "dim"))
 
 
-def _scalar(value: Any) -> str:
+def _format_scalar(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return visible(shortened(json.dumps(value, default=str), 200))
 
 
-def folded(lines: Iterable[Line], width: int) -> list[Line]:
-    """The lines broken to a width; what continues is indented, so that it is not taken for a new line."""
+def fold_lines(lines: Iterable[Line], width: int) -> list[Line]:
+    """Break the lines to a width; continuation lines are indented, so that they do not look like new lines."""
     found: list[Line] = []
     for pieces in lines:
         if sum(cell_len(text) for text, _ in pieces) <= width or width < 8:
             found.append(pieces)
         else:
-            found.extend(_broken(pieces, width))
+            found.extend(_break_line(pieces, width))
     return found
 
 
-def _broken(pieces: Line, width: int) -> Iterator[Line]:
+def _break_line(pieces: Line, width: int) -> Iterator[Line]:
     row: list[tuple[str, str]] = []
     room = width
     for text, role in pieces:
         while text:
-            head = _to_a_space(fitting(text, room), text)
+            head = _cut_at_space(fit_text(text, room), text)
             if head:
                 row.append((head, role))
                 room -= cell_len(head)
@@ -155,16 +155,16 @@ def _broken(pieces: Line, width: int) -> Iterator[Line]:
     yield tuple(row)
 
 
-def _to_a_space(head: str, text: str) -> str:
-    """Words stay whole where a space is near."""
+def _cut_at_space(head: str, text: str) -> str:
+    """Keep words whole if a space is near."""
     if len(head) == len(text):
         return head
     at = head.rfind(" ", max(len(head) - _LONGEST_WORD, 1))
     return head[: at + 1] if at > 0 and head[:at].strip() else head
 
 
-def fitting(text: str, room: int) -> str:
-    """As much of the beginning as fits into so many cells."""
+def fit_text(text: str, room: int) -> str:
+    """Return as much of the beginning as fits into a number of cells."""
     head = text[: max(room, 0)]
     if head.isascii():
         return head

@@ -100,7 +100,7 @@ def command(
     else:
         from replaytool.tui import launch
 
-        launch.tui(work, work.find(run).run_key, at, code, breaks)
+        launch.launch_tui(work, work.find(run).run_key, at, code, breaks)
 
 
 _SETTINGS = ("store", "converter", "codec_endpoint", "codec_auth", "replayer")

@@ -31,4 +31,4 @@ def command(
     from replaytool.tui import launch
 
     work = session(ctx, **settings)
-    launch.tui(work, code=work.code_map(workflows, options.by_build(builds), git=git))
+    launch.launch_tui(work, code=work.code_map(workflows, options.by_build(builds), git=git))

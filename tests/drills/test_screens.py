@@ -156,7 +156,7 @@ def test_a_long_hostile_history_is_walked_through(drive: Drive, tmp_path: Path) 
         assert len(at.screen._hits) > 1_000
         await at.press("full_stop", "full_stop", "comma", "y", "question_mark", "escape")
         long = next(n for n, event in enumerate(events) if len(event.raw) > 1_000_000)
-        at.screen.stop_at(long)
+        at.screen.stop_at_index(long)
         await at.settle()
         await at.press("1", "pagedown", "G", "z", "z", "y")
         harmless(at)

@@ -19,7 +19,7 @@ from replaytool.session import Session
 from replaytool.tui.app import ReplayApp
 from replaytool.tui.debugger import replay_side as replaying
 from replaytool.tui.debugger import screen as debugger
-from replaytool.tui.widgets.line_list import Pane
+from replaytool.tui.widgets.line_list import TextPane
 from tests.tui import recorded_stores as recordings
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
@@ -86,7 +86,7 @@ class Driver:
                 return before
 
     def pane(self, name: str) -> str:
-        return self.app.screen.query_one(f"#{name}", Pane).text
+        return self.app.screen.query_one(f"#{name}", TextPane).plain_text
 
     @property
     def said(self) -> list[str]:

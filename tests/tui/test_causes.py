@@ -43,7 +43,7 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         await at.press("f6")
         assert "no run was checked yet" in at.text
         await check(at, "bad.py")
-        assert at.name == "Causes"
+        assert at.name == "CausesScreen"
         assert any("3 ✗ diverged" in text for text in at.said)
         (finding,) = at.screen.grid.rows
         assert (finding.cause.runs, finding.cause.message) == (
@@ -56,10 +56,10 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         assert "+ timer 5s" in shown
         assert "await workflow.sleep(5)" in shown
         await at.press("tab", "j")
-        run = at.screen.affected.current.subject
+        run = at.screen.affected.current_row.subject
         await at.press("y", "enter")
         assert json.loads(at.app.clipboard)["run_key"] == run.run_key
-        assert at.name == "Debugger"
+        assert at.name == "DebuggerScreen"
         assert at.screen.opened.row["run_key"] == run.run_key
         first = at.screen.opened.events[at.stop - 1]
         assert first.event_type == "ActivityTaskScheduled"
@@ -74,19 +74,19 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         await at.settle()
         assert at.screen.grid.count == 1
         await at.press("x")
-        assert at.name == "Debugger"
+        assert at.name == "DebuggerScreen"
         await at.press("q")
         at.screen.set_filter("")
         await at.settle()
         await check(at, "good.py")
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
         assert "✗ diverged" not in at.text
         assert (at.text.count("✔ ok"), at.text.count("~ drift")) == (2, 1)
         await at.press("g", "x")
         assert any("✔ ok" in text for text in at.said)
         await at.press("a", "e", "R", "enter", "y")
         assert any("no line of code" in text for text in at.said)
-        assert at.name == "Causes"
+        assert at.name == "CausesScreen"
         await at.press("c", "escape", "r")
         assert "every run that was checked follows its code" in at.text
 
@@ -96,13 +96,13 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
 def test_code_that_cannot_be_loaded_says_so_and_may_be_named_again(drive: Drive, riders: Path) -> None:
     async def walk(at: Driver) -> None:
         await check(at, "nowhere.py")
-        assert at.name == "Checking"
+        assert at.name == "CheckDialog"
         assert "nowhere.py" in at.screen.query_one("#wrong").content.plain
         await at.press("escape")
         await check(at, "")
         assert "no workflow code was named" in at.screen.query_one("#wrong").content.plain
         await at.press("escape")
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
 
     drive(walk, store=riders)
 
@@ -119,7 +119,7 @@ def test_code_that_hangs_is_stopped_by_a_key(drive: Drive, riders: Path) -> None
         await at.pilot._wait_for_screen()
         at.app.simulate_key("escape")
         await at.settle()
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
         assert any(text.startswith("stopped") for text in at.said)
 
     drive(walk, store=riders)

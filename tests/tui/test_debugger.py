@@ -151,7 +151,7 @@ def test_panes_zoom_focus_and_copy(drive: Drive) -> None:
         await at.press("tab")
         assert at.screen.focused.id == "pending"
         await at.press("shift+tab", "q")
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
 
     drive(walk, run="order-2")
 
@@ -171,7 +171,7 @@ def test_narrow_screens_show_one_pane_below_the_list(drive: Drive) -> None:
 def test_builds_stand_along_the_bar_and_a_click_travels(drive: Drive) -> None:
     async def walk(at: Driver) -> None:
         assert "┃v2" in at.text
-        await at.pilot.click("#scrub", offset=(100, 0))
+        await at.pilot.click("#minimap", offset=(100, 0))
         await at.settle()
         assert at.stop > 20
         assert "build v2" in at.text.splitlines()[0]
@@ -200,7 +200,7 @@ def test_a_run_that_is_not_there_says_so(drive: Drive) -> None:
         for key in ("n", "N", "s", "S", "c", "b", "slash", "colon", "y", "z", "1", "enter", "full_stop"):
             await at.press(key)
         await at.press("q")
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
 
     drive(walk, run="nobody")
 

@@ -19,7 +19,7 @@ def test_the_configuration_names_keys_in_tables_or_dotted(tmp_path: Path) -> Non
     )
     found = config.load({}, tmp_path, {}).keys
     assert found == {"runs.mark": "m,space", "debugger.step": "+", "lists.move-back": "p"}
-    assert keys.keymap(found)["debugger.step"] == "plus"
+    assert keys.build_keymap(found)["debugger.step"] == "plus"
     (tmp_path / "pyproject.toml").write_text("[tool.replaytool]\nkeys = 5\n")
     with pytest.raises(ReplaytoolError, match="must be a table"):
         config.load({}, tmp_path, {})
@@ -35,14 +35,14 @@ def test_the_configuration_names_keys_in_tables_or_dotted(tmp_path: Path) -> Non
 )
 def test_what_cannot_be_chosen_is_refused(chosen: dict[str, str], words: str) -> None:
     with pytest.raises(ReplaytoolError, match=words):
-        keys.keymap(chosen)
+        keys.build_keymap(chosen)
 
 
 def test_every_action_has_a_name_of_its_own() -> None:
     for group, rows in keys.KEYS.items():
-        names = [row.name for row in rows]
+        names = [row.config_name for row in rows]
         assert len(set(names)) == len(names), group
-        assert keys.keymap({}) == {}
+        assert keys.build_keymap({}) == {}
 
 
 def test_chosen_keys_replace_the_others_and_the_help_knows(drive: Drive) -> None:

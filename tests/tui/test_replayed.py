@@ -44,7 +44,7 @@ def rider(drive: Drive, riders: Path) -> Rider:
 
 
 def variables(at: Driver) -> str:
-    return str(at.screen.variables.text)
+    return str(at.screen.variables.plain_text)
 
 
 def test_the_first_corrupted_task_and_the_line_in_under_ten_presses(rider: Rider) -> None:
@@ -56,14 +56,14 @@ def test_the_first_corrupted_task_and_the_line_in_under_ten_presses(rider: Rider
         assert at.stop == 28
         assert any("from event 28 under build v2, and not yet at 24" in text for text in at.said)
         assert "~ points 0  was 70" in variables(at)
-        assert at.screen.variables.path == "points"
+        assert at.screen.variables.variable_path == "points"
         await at.press("a")
-        told = at.screen.query_one("#answer").text
+        told = at.screen.query_one("#answer").plain_text
         for words in ("points  70 → 0", "event  28", "build  v2", f"v2.py:{line_of(POINTS)}", POINTS):
             assert words in told, words
         assert len(pressed) < 10
         await at.press("enter")
-        assert (at.name, at.stop) == ("Debugger", 28)
+        assert (at.name, at.stop) == ("DebuggerScreen", 28)
 
     rider(walk)
 
@@ -83,7 +83,7 @@ def test_the_same_where_builds_are_commits_of_a_repository(drive: Drive, riders:
         await at.press("enter", "f")
         await at.write("points == 0 and trips")
         await at.press("enter", "a")
-        told = at.screen.query_one("#answer").text
+        told = at.screen.query_one("#answer").plain_text
         for words in ("points  70 → 0", "event  28", "build  v2", f"loyalty.py:{line_of(POINTS)}", POINTS):
             assert words in told, words
 
@@ -96,14 +96,14 @@ def test_source_shows_the_file_of_the_build_and_what_waits_in_it(rider: Rider) -
         source = at.screen.source
         waits = line_of("await workflow.wait_condition", "v1")
         assert f"v1.py:{waits}" in source.border_title
-        assert "▶" in "".join(text for text, _ in source.row(waits - 1))
+        assert "▶" in "".join(text for text, _ in source.format_row(waits - 1))
         assert "code per build" in at.screen.walk.header
         await at.press("colon")
         await at.write("9")
         await at.press("enter")
         asks = line_of("scored = await", "v1")
         assert source.border_title.endswith(f"v1.py:{asks}")
-        assert "↗" in "".join(text for text, _ in source.row(asks - 1))
+        assert "↗" in "".join(text for text, _ in source.format_row(asks - 1))
         await at.press("right_square_bracket", "right_square_bracket")
         assert source.border_title.endswith(f"v1.py:{line_of('await self.score', 'v1')}")
         await at.press("left_square_bracket")
@@ -171,7 +171,7 @@ def test_breakpoints_on_lines_and_expressions(rider: Rider) -> None:
         await at.write("if points == 0 and trips")
         await at.press("enter", "escape", "c")
         assert at.stop == 28
-        assert "●" in "".join(text for text, _ in at.screen.events.row(27))
+        assert "●" in "".join(text for text, _ in at.screen.events.format_row(27))
         await at.press("C")
         assert any("no breakpoint before" in text for text in at.said)
         await at.press("B", "d", "a")
@@ -184,7 +184,7 @@ def test_breakpoints_on_lines_and_expressions(rider: Rider) -> None:
         assert list(at.app.breakpoints) == []
         await at.press("b")
         assert [str(one).endswith(f"v2.py:{mails}") for one in at.app.breakpoints] == [True]
-        assert "●" in "".join(text for text, _ in at.screen.source.row(mails - 1))
+        assert "●" in "".join(text for text, _ in at.screen.source.format_row(mails - 1))
         at.screen.events.focus()
         await at.press("g", "enter", "c")
         assert at.stop == first
@@ -231,7 +231,7 @@ def test_code_that_fails_dies_or_diverges_shows_as_such(rider: Rider, tmp_path: 
         await at.press("f")
         await at.write("points == 0 and trips")
         await at.press("enter", "q")
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
 
     rider(walk, code=str(tmp_path / "odd.py"))
 
@@ -244,7 +244,7 @@ def test_code_that_cannot_be_loaded_says_so(rider: Rider, tmp_path: Path) -> Non
         await at.press("n", "s", "f")
         await at.write("points")
         await at.press("enter", "q")
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
 
     rider(walk, code=str(tmp_path / "broken.py"))
 
@@ -254,8 +254,8 @@ def test_the_editor_is_told_file_and_line(rider: Rider, tmp_path: Path, monkeypa
 
     from replaytool.tui import editor
 
-    assert editor.command("vi", "a.py", 3) == ["vi", "+3", "a.py"]
-    assert editor.command("code --wait", "a.py", 3) == ["code", "--wait", "-g", "a.py:3"]
+    assert editor.build_editor_command("vi", "a.py", 3) == ["vi", "+3", "a.py"]
+    assert editor.build_editor_command("code --wait", "a.py", 3) == ["code", "--wait", "-g", "a.py:3"]
     script = tmp_path / "edit"
     script.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\n')
     script.chmod(script.stat().st_mode | stat.S_IEXEC)

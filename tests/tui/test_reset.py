@@ -37,7 +37,7 @@ def test_marked_runs_go_back_to_before_a_build(drive: Drive, riders: Path) -> No
         await at.press("asterisk", "R")
         assert "build v2" in at.text
         await at.press("j", "enter")
-        assert at.name == "Reset"
+        assert at.name == "ResetScreen"
         assert points(at)["loyalty-rider-02"] == 28
         for words in ("2 signals", "3 score_trip, 1 send_mail", "33 events", "first task by build v2"):
             assert words in at.pane("effects"), words
@@ -45,9 +45,9 @@ def test_marked_runs_go_back_to_before_a_build(drive: Drive, riders: Path) -> No
         await at.press("y")
         assert json.loads(at.app.clipboard)["point"]["event_id"] == 28
         await at.press("enter")
-        assert (at.name, at.stop) == ("Debugger", 28)
+        assert (at.name, at.stop) == ("DebuggerScreen", 28)
         await at.press("q", "o")
-        assert at.name == "Page"
+        assert at.name == "PageDialog"
         await at.press("escape", "x")
         assert "loyalty-rider-02" not in points(at)
         await at.press("o")
@@ -69,10 +69,10 @@ def test_a_plan_is_simulated_with_the_right_code(drive: Drive, riders: Path) -> 
         at.screen.set_filter("build:v2 rider-02")
         await at.settle()
         await at.press("R", "j", "enter", "s")
-        assert at.name == "Simulating"
+        assert at.name == "SimulateDialog"
         await at.write(str(FIXTURES / "loyalty" / "builds" / "v3.py"))
         await at.press("enter")
-        assert at.name == "Reset"
+        assert at.name == "ResetScreen"
         assert "simulated" in at.text.splitlines()[0]
         (item,) = at.screen.plan.items
         assert item.prefix_verdict == "ok"
@@ -93,7 +93,7 @@ def test_a_plan_is_simulated_with_the_right_code(drive: Drive, riders: Path) -> 
 def test_a_run_goes_back_to_the_task_under_the_cursor(drive: Drive, riders: Path) -> None:
     async def walk(at: Driver) -> None:
         await at.press("R", "G", "enter")
-        assert at.name == "Reset"
+        assert at.name == "ResetScreen"
         assert points(at) == {"loyalty-rider-02": 28}
         assert "before event 30" in at.text
         (riders.parent / "taken.json").write_text("")
@@ -111,7 +111,7 @@ def test_builds_lead_to_a_reset_and_hashes_are_refused(drive: Drive, riders: Pat
 
     async def walk(at: Driver) -> None:
         await at.press("b", "j", "R")
-        assert at.name == "Reset"
+        assert at.name == "ResetScreen"
         assert "before build v2" in at.text
 
     async def refused(at: Driver) -> None:
@@ -120,7 +120,7 @@ def test_builds_lead_to_a_reset_and_hashes_are_refused(drive: Drive, riders: Pat
         for key in ("w", "a", "i", "x", "X", "o", "y", "enter"):
             await at.press(key)
         await at.press("q")
-        assert at.name == "Builds"
+        assert at.name == "BuildsScreen"
 
     drive(walk, store=riders)
     drive(refused, store=tmp_path / "hash.duckdb")
@@ -131,14 +131,14 @@ def test_a_server_that_does_not_answer_leaves_the_form_open(drive: Drive, riders
 
     async def walk(at: Driver) -> None:
         await at.press("b", "j", "R", "a")
-        assert at.name == "Applying"
+        assert at.name == "ApplyDialog"
         await at.write("127.0.0.1:1")
         await at.press("enter")
         wrong = at.screen.query_one("#wrong").content.plain
         assert "127.0.0.1:1" in wrong
         assert at.screen.query_one("#address").disabled is False
         await at.press("escape")
-        assert at.name == "Reset"
+        assert at.name == "ResetScreen"
         assert "written to" in at.text
 
     drive(walk, store=riders.parent / "other.duckdb")

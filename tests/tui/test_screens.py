@@ -77,10 +77,10 @@ def test_runs_are_marked_and_compared(drive: Drive) -> None:
         assert len(at.screen.marks) == 2
         assert at.text.count("●") == 2
         await at.press("d")
-        assert at.name == "Compare"
+        assert at.name == "CompareScreen"
         lines = at.text
         assert "~" in lines
-        assert "25" in at.screen.query_one("#changes").text
+        assert "25" in at.screen.query_one("#changes").plain_text
         first = at.screen.grid.cursor
         await at.press("n")
         assert at.screen.grid.cursor > first
@@ -92,7 +92,7 @@ def test_runs_are_marked_and_compared(drive: Drive) -> None:
         await at.press("f", "y", "right", "left")
         assert json.loads(at.app.clipboard)["mark"] == "~"
         await at.press("O")
-        assert (at.name, at.screen.opened.row["workflow_id"]) == ("Debugger", "order-2")
+        assert (at.name, at.screen.opened.row["workflow_id"]) == ("DebuggerScreen", "order-2")
         await at.press("q", "o")
         assert at.screen.opened.row["workflow_id"] == "order-1"
         await at.press("q", "G", "o")
@@ -110,7 +110,7 @@ def test_problems_lead_to_their_events(drive: Drive, tmp_path: Path) -> None:
         await at.press("p")
         assert "hash-build-id" in at.text
         await at.press("enter")
-        assert at.name == "Debugger"
+        assert at.name == "DebuggerScreen"
 
     drive(walk, store=tmp_path / "odd.duckdb")
 
@@ -118,11 +118,11 @@ def test_problems_lead_to_their_events(drive: Drive, tmp_path: Path) -> None:
 def test_builds_lead_to_their_runs(drive: Drive) -> None:
     async def walk(at: Driver) -> None:
         await at.press("b")
-        assert at.name == "Builds"
+        assert at.name == "BuildsScreen"
         assert "━" in at.text
         await at.press("y", "r", "j", "k", "enter")
         assert at.app.clipboard == "v1"
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
         assert at.screen.query_one("#filter").value == "build:v1"
         assert len(listed(at)) == 3
 
@@ -136,7 +136,7 @@ def test_sql_shows_results_and_errors_and_reads_only(drive: Drive) -> None:
 
     async def walk(at: Driver) -> None:
         await at.press("s")
-        assert at.name == "Sql"
+        assert at.name == "SqlScreen"
         await at.press("ctrl+r")
         assert "3 rows" in at.text or "2 rows" in at.text
         await at.press("slash")
@@ -165,7 +165,7 @@ def test_sql_shows_results_and_errors_and_reads_only(drive: Drive) -> None:
 
 def test_help_palette_and_the_ways_between_screens(drive: Drive) -> None:
     async def walk(at: Driver) -> None:
-        for key, name in (("f3", "Builds"), ("f4", "Sql"), ("f2", "Runs"), ("f4", "Sql")):
+        for key, name in (("f3", "BuildsScreen"), ("f4", "SqlScreen"), ("f2", "RunsScreen"), ("f4", "SqlScreen")):
             await at.press(key)
             assert at.name == name
         await at.press("escape", "f1")
@@ -206,12 +206,12 @@ def test_a_pane_that_was_out_of_sight_shows_what_came_meanwhile_from_its_top(dri
         pane = at.screen.panes["payload"]
         pane.scroll_to(y=3, animate=False, force=True)
         await at.press("2")
-        at.screen.stop_at(4)
+        at.screen.stop_at_index(4)
         await at.settle()
         await at.press("1")
         assert pane.scroll_y == 0
-        assert pane.text.splitlines()[0].startswith("5 ")
-        assert pane.text.splitlines()[0] in at.text
+        assert pane.plain_text.splitlines()[0].startswith("5 ")
+        assert pane.plain_text.splitlines()[0] in at.text
 
     drive(walk, (80, 24))
 
@@ -223,22 +223,22 @@ def test_the_place_comes_back(drive: Drive, state: Path) -> None:
 
     async def back(at: Driver) -> None:
         assert at.app.theme == "nord"
-        assert (at.name, at.stop) == ("Debugger", 10)
+        assert (at.name, at.stop) == ("DebuggerScreen", 10)
         assert at.screen.opened.row["workflow_id"] == "order-2"
         assert len(at.app.breakpoints) == 2
         await at.press("q")
         assert listed(at) == ["order-3", "order-2", "order-1"]
-        assert at.screen.grid.current["workflow_id"] == "order-2"
+        assert at.screen.grid.current_row["workflow_id"] == "order-2"
 
     async def list_again(at: Driver) -> None:
-        assert at.name == "Runs"
+        assert at.name == "RunsScreen"
 
     drive(leave)
     drive(back)
     drive(list_again)
     (file,) = state.rglob("*.json")
     file.write_text('{"theme": 5, "filter": [], "event": "x", "breakpoints": ["a b c", 3]}')
-    assert place.load(file) == place.Place(breakpoints=("a b c",))
+    assert place.load_saved_place(file) == place.SavedPlace(breakpoints=("a b c",))
     file.write_bytes(b"\xff{")
     drive(list_again)
 
@@ -263,7 +263,7 @@ def test_without_colour_nothing_is_coloured_and_the_cursor_is_seen(
         styles = [segment.style for strip in strips for segment in strip if segment.style]
         colours = [colour for style in styles for colour in (style.color, style.bgcolor) if colour]
         assert all(colour.is_default for colour in colours)
-        assert at.screen.grid.role("cursor").reverse
+        assert at.screen.grid.role_style("cursor").reverse
 
     drive(walk)
 
@@ -274,7 +274,7 @@ def test_every_role_can_be_read_in_every_theme(drive: Drive, theme: str) -> None
         at.app.theme = theme
         await at.settle()
         for name in ("", *ROLES):
-            assert _contrast(at.screen.grid.role(name)) > 2.3, name
+            assert _contrast(at.screen.grid.role_style(name)) > 2.3, name
 
     drive(walk)
 
@@ -323,9 +323,9 @@ def test_every_key_of_the_table_has_an_action(drive: Drive) -> None:
     from replaytool.tui.widgets import table as grid
 
     owners = {
-        "Everywhere": ReplayApp, "Lists": painter.Painter, "Tables": grid.Grid, "Runs": runs.Runs,
-        "Debugger": debugger.Debugger, "Causes": causes.Causes, "Builds": builds.Builds,
-        "Reset": resets.Reset, "Compare": compare.Compare, "SQL": sql.Sql, "Dialogs": dialogs.Dialog,
+        "Everywhere": ReplayApp, "Lists": painter.LineView, "Tables": grid.DataGrid, "Runs": runs.RunsScreen,
+        "Debugger": debugger.DebuggerScreen, "Causes": causes.CausesScreen, "Builds": builds.BuildsScreen,
+        "Reset": resets.ResetScreen, "Compare": compare.CompareScreen, "SQL": sql.SqlScreen, "Dialogs": dialogs.Dialog,
     }  # fmt: skip
     assert owners.keys() == keys.KEYS.keys()
     for group, rows in keys.KEYS.items():
@@ -333,9 +333,9 @@ def test_every_key_of_the_table_has_an_action(drive: Drive) -> None:
             action = row.action.partition("(")[0].removeprefix("app.")
             found = hasattr(owners[group], f"action_{action}") or hasattr(ReplayApp, f"action_{action}")
             assert found or action == "choose", (group, row)
-    assert all(issubclass(screen, base.Base) for screen in SCREENS_BY_KEY.values())
+    assert all(issubclass(screen, base.BaseScreen) for screen in SCREENS_BY_KEY.values())
 
 
 def test_the_page_lists_the_keys() -> None:
     page = (ROOT / "docs" / "tui.md").read_text(encoding="utf-8")
-    assert keys.markdown() in page, "run: python -m replaytool.tui.keys docs/tui.md"
+    assert keys.format_key_tables() in page, "run: python -m replaytool.tui.keys docs/tui.md"

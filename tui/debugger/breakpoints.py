@@ -1,4 +1,4 @@
-"""Where running stops: on failures, on types of events, on names, on lines of code, on what an expression says."""
+"""Breakpoints: on failures, event types, names, lines of code, and expressions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SITE = re.compile(r"(\S+\.py):(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Breakpoint:
-    """One condition; `failure` alone means anything that went wrong."""
+    """One condition; `failure` alone means any failure."""
 
     event_type: str = ""
     name: str = ""
@@ -29,11 +29,11 @@ class Breakpoint:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the record alone tells where it stops."""
+        """Return whether the recorded history alone decides where it stops."""
         return not (self.file or self.expression)
 
-    def holds(self, event_type: str, name: str) -> bool:
-        """Whether running stops at such an event."""
+    def matches_event(self, event_type: str, name: str) -> bool:
+        """Return whether the debugger stops at such an event."""
         if not self.is_recorded:
             return False
         if self.failure:
@@ -41,7 +41,7 @@ class Breakpoint:
         return self.event_type.lower() in ("", event_type.lower()) and self.name in ("", name)
 
     def __str__(self) -> str:
-        """As a person writes it."""
+        """Return the text that `parse_breakpoint` reads."""
         if self.failure:
             return FAILURE
         if self.file:
@@ -51,8 +51,8 @@ class Breakpoint:
         return " ".join(part for part in (self.event_type, self.name and f"@{self.name}") if part)
 
 
-def parse(text: str) -> Breakpoint:
-    """The breakpoint that a person wrote."""
+def parse_breakpoint(text: str) -> Breakpoint:
+    """Return the breakpoint that the user wrote."""
     text = text.strip()
     if text.startswith("if ") and text[3:].strip():
         return Breakpoint(expression=text[3:].strip())
@@ -69,11 +69,11 @@ def parse(text: str) -> Breakpoint:
     return Breakpoint(event_type, name.strip())
 
 
-def in_file(found: Iterable[Breakpoint], file: str) -> frozenset[int]:
-    """The lines of this file that have one; a person need not write the folders."""
+def find_breakpoint_lines(found: Iterable[Breakpoint], file: str) -> frozenset[int]:
+    """Return the lines of this file that have a breakpoint; the user may leave out folders."""
     return frozenset(one.line for one in found if one.file and is_same_file(one.file, file))
 
 
 def is_same_file(written: str, file: str) -> bool:
-    """Whether a person means this file."""
+    """Return whether the file that the user wrote is this file."""
     return file == written or file.endswith(f"/{written}")

@@ -1,4 +1,4 @@
-"""The events of a run: where the run stands, where the cursor is, what stops it, and what each event carried."""
+"""The event list: the stop, the cursor, breakpoints, and what each event carried."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from textual.message import Message
 
 from replaytool.debug.timeline import is_failure_type
 from replaytool.model.history import Event
-from replaytool.tui.styled_lines import Line, cell, line
-from replaytool.tui.widgets.line_list import Listing, padded
+from replaytool.tui.styled_lines import Line, cell_text, line
+from replaytool.tui.widgets.line_list import LineList, pad_text
 
 _SIGNS = (
     ("WorkflowTask", "·"),
@@ -27,8 +27,8 @@ _SIGNS = (
 _SIGNS_BY_END = (("Scheduled", "↗"), ("Initiated", "↗"), ("Requested", "↗"), ("Completed", "↙"), ("Fired", "↙"))
 
 
-def sign(event_type: str) -> str:
-    """One character for the kind of event: what code asked for goes out, what came of it comes in."""
+def event_sign(event_type: str) -> str:
+    """Return one character for the kind of event: ↗ for what code started, ↙ for its result."""
     if is_failure_type(event_type):
         return "✗"
     for start, char in _SIGNS:
@@ -37,8 +37,8 @@ def sign(event_type: str) -> str:
     return next((char for end, char in _SIGNS_BY_END if event_type.endswith(end)), " ")
 
 
-def seconds(event: Event, start: Event) -> float | None:
-    """How long after the start of the run."""
+def seconds_since_start(event: Event, start: Event) -> float | None:
+    """Return the seconds between the first event and this one."""
     try:
         times = [datetime.fromisoformat(one.event_time or "") for one in (event, start)]
         return (times[0] - times[1]).total_seconds()
@@ -46,8 +46,8 @@ def seconds(event: Event, start: Event) -> float | None:
         return None
 
 
-def clock(passed: float | None) -> str:
-    """Time since the start, in nine characters while it is below a hundred hours."""
+def format_clock(passed: float | None) -> str:
+    """Return the time since the start in nine characters, if it is below a thousand hours."""
     if passed is None:
         return "        ?"
     whole = int(passed)
@@ -56,11 +56,11 @@ def clock(passed: float | None) -> str:
     return f"{whole // 3600:3}:{whole // 60 % 60:02}:{whole % 60:02}" if whole < 3_600_000 else f"{whole // 86400:8}d"
 
 
-class EventList(Listing):
+class RunEventList(LineList):
     """The list at the left of the debugger."""
 
     class Scrolled(Message):
-        """Other events are on the screen now."""
+        """The list was scrolled."""
 
     def __init__(self, id: str) -> None:  # noqa: A002
         super().__init__(id)
@@ -75,25 +75,25 @@ class EventList(Listing):
         """Ids of events at which an expression begins to hold that running stops for."""
         self.hits: frozenset[int] = frozenset()
 
-    def load(self, events: Sequence[Event], stop: int) -> None:
-        """The events of a run; names and previews come when they are known."""
+    def load_events(self, events: Sequence[Event], stop: int) -> None:
+        """Show the events of a run; names and previews are added when they are known."""
         self.events, self.names, self.previews, self.stop = events, (), {}, stop
-        self.fill(len(events), cursor=stop)
+        self.set_rows(len(events), cursor=stop)
 
     def is_breakpoint(self, index: int) -> bool:
-        """Whether running stops there."""
+        """Return whether the debugger stops there."""
         if self.events[index].event_id in self.stops_here:
             return True
         wanted = self.stops_at.get(self.events[index].event_type, set())
         return wanted is None or bool(wanted and self.names and self.names[index] in wanted)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Scrolling shows events whose previews may be missing."""
+        """Report scrolling: new events on the screen may need previews."""
         super().watch_scroll_y(old_value, new_value)
         self.post_message(self.Scrolled())
 
-    def row(self, index: int) -> Line:
-        """One event."""
+    def format_row(self, index: int) -> Line:
+        """Return the line of one event."""
         event = self.events[index]
         bad = is_failure_type(event.event_type)
         name = self.names[index] if self.names else ""
@@ -104,24 +104,27 @@ class EventList(Listing):
             ("➤" if index == self.stop else " ", "mark"),
             ("●" if self.is_breakpoint(index) else "/" if index in self.hits else " ", "bad"),
             f"{event.event_id:>{digits}} ",
-            (clock(seconds(event, self.events[0])) + " ", "dim"),
-            (sign(event.event_type) + " ", "bad" if bad else "good"),
-            (padded(cell(event.event_type), broad), "bad" if bad else "dim" if _is_task(event) else ""),
-            *self._about(event, name, width - broad - digits - 16),
+            (format_clock(seconds_since_start(event, self.events[0])) + " ", "dim"),
+            (event_sign(event.event_type) + " ", "bad" if bad else "good"),
+            (
+                pad_text(cell_text(event.event_type), broad),
+                "bad" if bad else "dim" if _is_workflow_task_event(event) else "",
+            ),
+            *self._describe_event(event, name, width - broad - digits - 16),
         )
 
-    def _about(self, event: Event, name: str, room: int) -> Line:
-        """What it was about: its name first, then as much of what it carried as fits."""
+    def _describe_event(self, event: Event, name: str, room: int) -> Line:
+        """Return the event's name and as much of its content as fits."""
         if room < 4:
             return ()
         if event.event_type in ("WorkflowTaskStarted", "WorkflowTaskCompleted") and event.build_id:
-            return line(" ", (padded(f"build {cell(event.build_id)}", room - 1), "dim"))
-        said, carried = cell(name, 80), self.previews.get(event.event_id, "")
+            return line(" ", (pad_text(f"build {cell_text(event.build_id)}", room - 1), "dim"))
+        said, carried = cell_text(name, 80), self.previews.get(event.event_id, "")
         if not said or not carried:
-            return line(" ", (padded(said or carried, room - 1), "key" if said else "dim"))
+            return line(" ", (pad_text(said or carried, room - 1), "key" if said else "dim"))
         left = min(len(said), max(room // 2, 16))
-        return line(" ", (padded(said, left), "key"), (" " + padded(carried, max(room - left - 2, 0)), "dim"))
+        return line(" ", (pad_text(said, left), "key"), (" " + pad_text(carried, max(room - left - 2, 0)), "dim"))
 
 
-def _is_task(event: Event) -> bool:
+def _is_workflow_task_event(event: Event) -> bool:
     return event.event_type.startswith("WorkflowTask")

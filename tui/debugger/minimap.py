@@ -1,4 +1,4 @@
-"""The whole run on two lines: where it stands, what went wrong, and which build ran which stretch."""
+"""The whole run on two lines: the stop, failures, and which build ran which part."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from textual.strip import Strip
 
 from replaytool.debug.timeline import BuildSegment
 from replaytool.model.debug_state import BuildSplit
-from replaytool.tui.styled_lines import Line, cell, line
-from replaytool.tui.widgets.line_list import Painter, padded
+from replaytool.tui.styled_lines import Line, cell_text, line
+from replaytool.tui.widgets.line_list import LineView, pad_text
 
 
-class Scrub(Painter, can_focus=False):
-    """A bar to look at and to click on."""
+class RunMinimap(LineView, can_focus=False):
+    """A bar that shows the run and can be clicked."""
 
     class Clicked(Message):
-        """Somebody wants to be at this part of the run, from 0 to 1."""
+        """The user clicked on this part of the run, from 0 to 1."""
 
         def __init__(self, part: float) -> None:
             super().__init__()
@@ -34,81 +34,83 @@ class Scrub(Painter, can_focus=False):
         self._first = 1
         self._parts: Sequence[BuildSplit] = ()
 
-    def load(self, count: int, bad: Sequence[int], segments: Sequence[BuildSegment], first: int) -> None:
-        """A run of so many events; `bad` are the places of failures."""
+    def load_run(self, count: int, bad: Sequence[int], segments: Sequence[BuildSegment], first: int) -> None:
+        """Show a run; `bad` are the indexes of failures."""
         self.count, self._bad, self._segments, self._first = count, bad, segments, first
         self.refresh()
 
-    def part_at(self, parts: Sequence[BuildSplit]) -> None:
-        """Where the states that two builds make of one history part, and what another build made of it."""
+    def mark_build_differences(self, parts: Sequence[BuildSplit]) -> None:
+        """Mark where two builds compute different states from one history."""
         self._parts = parts
         self.refresh()
 
-    def go(self, stop: int, note: str) -> None:
-        """Where the run stands, and a word about it at the right."""
+    def move_to(self, stop: int, note: str) -> None:
+        """Show the stop, with a note at the right."""
         self.stop, self.note = stop, note
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """The bar, or the builds below it."""
-        return self.strip(self._bar() if y == 0 else self._builds())
+        """Draw the bar, or the builds below it."""
+        return self.styled_strip(self._format_bar() if y == 0 else self._format_builds())
 
     def on_click(self, event: events.Click) -> None:
-        """To that part of the run."""
-        self.post_message(self.Clicked(min(max((event.x - 1) / max(self._width - 1, 1), 0.0), 1.0)))
+        """Report which part of the run was clicked."""
+        self.post_message(self.Clicked(min(max((event.x - 1) / max(self._bar_width - 1, 1), 0.0), 1.0)))
 
     @property
-    def _width(self) -> int:
+    def _bar_width(self) -> int:
         return max(self.scrollable_content_region.width - len(self.note) - 3, 10)
 
-    def _place(self, index: int) -> int:
-        return index * (self._width - 1) // max(self.count - 1, 1)
+    def _column_of_event(self, index: int) -> int:
+        return index * (self._bar_width - 1) // max(self.count - 1, 1)
 
-    def _bar(self) -> Line:
-        width, here = self._width, self._place(self.stop)
+    def _format_bar(self) -> Line:
+        width, here = self._bar_width, self._column_of_event(self.stop)
         row = ["━" if place <= here else "─" for place in range(width)]
         for segment in self._segments[1:]:
-            row[self._place(segment.first - self._first)] = "┃"
+            row[self._column_of_event(segment.first - self._first)] = "┃"
         for index in self._bad:
-            row[self._place(index)] = "✗"
+            row[self._column_of_event(index)] = "✗"
         for part in self._parts:
-            row[self._place(part.parted_at - self._first)] = "◆"
+            row[self._column_of_event(part.parted_at - self._first)] = "◆"
         row[here] = "●"
         before, after = "".join(row[:here]), "".join(row[here + 1 :])
-        return line(" ", *_marked(before, "key"), ("●", "strong"), *_marked(after, "dim"), "  ", (self.note, ""))
+        return line(
+            " ", *_mark_failures(before, "key"), ("●", "strong"), *_mark_failures(after, "dim"), "  ", (self.note, "")
+        )
 
-    def _builds(self) -> Line:
+    def _format_builds(self) -> Line:
         if not self._segments:
             return ()
         pieces: list[tuple[str, str]] = [(" ", "")]
-        starts = [self._place(segment.first - self._first) for segment in self._segments]
+        starts = [self._column_of_event(segment.first - self._first) for segment in self._segments]
         for number, (segment, start, end) in enumerate(
-            zip(self._segments, starts, [*starts[1:], self._width], strict=True)
+            zip(self._segments, starts, [*starts[1:], self._bar_width], strict=True)
         ):
             here = segment.first <= self.stop + self._first <= segment.last
-            text = ("┃" if number else "") + _called(segment.build_id) + self._turned(segment)
-            pieces.append((padded(text, end - start), "strong" if here else "dim"))
+            text = ("┃" if number else "") + _short_build_id(segment.build_id) + self._describe_changes(segment)
+            pieces.append((pad_text(text, end - start), "strong" if here else "dim"))
         return line(*pieces)
 
-    def _turned(self, segment: BuildSegment) -> str:
-        """What this build's code made of what had happened before it."""
+    def _describe_changes(self, segment: BuildSegment) -> str:
+        """Return how this build's code changed the state that it took over."""
         part = next((one for one in self._parts if segment.first <= one.event_id <= segment.last), None)
         changes = [
-            f"{cell(one.path, 20)} {cell(one.before.text, 12)} → {cell(one.after.text, 12)}"
+            f"{cell_text(one.path, 20)} {cell_text(one.before.text, 12)} → {cell_text(one.after.text, 12)}"
             for one in (part.changes if part else ())
             if one.before and one.after
         ]
         return f"  ◆ {', '.join(changes[:3])}" if changes else ""
 
 
-def _called(build_id: str | None) -> str:
-    """The SDK's own ids are hashes, of which nobody reads more than the beginning."""
-    text = cell(build_id, 60) if build_id else "no build"
+def _short_build_id(build_id: str | None) -> str:
+    """Shorten the hashes that the SDK makes."""
+    text = cell_text(build_id, 60) if build_id else "no build"
     return text[:12] if len(text) == 32 else text
 
 
-def _marked(text: str, role: str) -> list[tuple[str, str]]:
-    """The failures in their own role."""
+def _mark_failures(text: str, role: str) -> list[tuple[str, str]]:
+    """Return the text with a role of its own for each failure."""
     found: list[tuple[str, str]] = []
     for number, part in enumerate(text.split("✗")):
         found.extend([("✗", "bad")] if number else [])

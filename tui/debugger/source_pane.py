@@ -1,4 +1,4 @@
-"""The file that the code came from: what waits where, what has a breakpoint, and a cursor to set one or to edit."""
+"""The source file of the workflow: which lines wait, which have breakpoints, and a cursor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pygments.token import Token
 from replaytool.model.debug_state import ReplayedState
 from replaytool.text import visible
 from replaytool.tui.styled_lines import Line, line
-from replaytool.tui.widgets.line_list import Listing
+from replaytool.tui.widgets.line_list import LineList
 
 MAIN, OTHER, CALLER, ASKS = "▶", "▷", "│", "↗"
 _LONGEST = 500
@@ -27,8 +27,8 @@ _ROLES: tuple[tuple[Any, str], ...] = (
 )
 
 
-def coloured(text: str) -> list[Line]:
-    """The lines of a file with a role for each kind of token."""
+def highlight_python(text: str) -> list[Line]:
+    """Return the lines of a file with a role for each token."""
     rows: list[list[tuple[str, str]]] = [[]]
     cut = "\n".join(one[:_LONGEST] for one in text.splitlines()[:_MOST_LINES])
     for kind, value in PythonLexer(stripnl=False).get_tokens(cut):
@@ -42,8 +42,8 @@ def coloured(text: str) -> list[Line]:
     return [tuple(row) for row in rows[:-1]]
 
 
-def places(moment: ReplayedState) -> list[tuple[str, int, str]]:
-    """File, line and sign of all that stands at a line, what is to be looked at first in front."""
+def find_code_positions(moment: ReplayedState) -> list[tuple[str, int, str]]:
+    """Return file, line and sign of every position in the code, the most relevant first."""
     asks = [moment.command.call_site] if moment.command and moment.command.call_site else []
     found = [(site.file, site.line, ASKS) for site in asks]
     for frame in moment.frames:
@@ -53,7 +53,7 @@ def places(moment: ReplayedState) -> list[tuple[str, int, str]]:
     return found
 
 
-class SourcePane(Listing):
+class SourcePane(LineList):
     """One file with a gutter."""
 
     def __init__(self) -> None:
@@ -65,35 +65,35 @@ class SourcePane(Listing):
         self._signs: Mapping[int, str] = {}
         self._stops: frozenset[int] = frozenset()
 
-    def has(self, build: str | None, file: str) -> bool:
-        """Whether this file of this build is shown already."""
+    def has_file(self, build: str | None, file: str) -> bool:
+        """Return whether this file of this build is shown."""
         return self._key == (build, file) and self.count > 0
 
-    def load(self, build: str | None, file: str, lines: Sequence[Line], notice: Line = ()) -> None:
-        """Another file, or the same of another build."""
+    def load_file(self, build: str | None, file: str, lines: Sequence[Line], notice: Line = ()) -> None:
+        """Show another file, or the same file of another build."""
         self._key, self.file, self._lines = (build, file), file, lines
         self._signs = {}
-        self.fill(len(lines), (notice,))
+        self.set_rows(len(lines), (notice,))
 
-    def mark(self, signs: Mapping[int, str], at: int | None) -> None:
-        """What stands where, and which line to look at."""
+    def mark_lines(self, signs: Mapping[int, str], at: int | None) -> None:
+        """Set the signs in the gutter, and move the cursor to line `at`."""
         self._signs = signs
         if at is not None:
-            self.go(at - 1)
+            self.move_cursor(at - 1)
         self.refresh()
 
-    def stop_on(self, lines: frozenset[int]) -> None:
-        """Lines with a breakpoint."""
+    def set_breakpoint_lines(self, lines: frozenset[int]) -> None:
+        """Set the lines with a breakpoint."""
         self._stops = lines
         self.refresh()
 
     @property
     def line_number(self) -> int:
-        """The line under the cursor."""
+        """Return the line under the cursor."""
         return self.cursor + 1
 
-    def row(self, index: int) -> Line:
-        """One line of code."""
+    def format_row(self, index: int) -> Line:
+        """Return one line of code."""
         number = index + 1
         sign = self._signs.get(number, " ")
         return line(

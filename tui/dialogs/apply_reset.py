@@ -1,4 +1,4 @@
-"""Applying a plan: which server, the number of workflows typed by a person, and then how far it is."""
+"""Apply a plan: the user names the server and types the number of workflows, then sees the progress."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_plan import ItemOutcome, ResetPlan
 from replaytool.session.resets import Question, Target
 from replaytool.tui.dialogs.prompts import Dialog
-from replaytool.tui.session_worker import away
-from replaytool.tui.styled_lines import cell
+from replaytool.tui.session_worker import run_in_thread
+from replaytool.tui.styled_lines import cell_text
 
 if TYPE_CHECKING:
     from replaytool.session.resets import ApplyResult
@@ -30,8 +30,8 @@ _TICK = 0.1
 _FORM = ("file", "address", "namespace")
 
 
-class Applying(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
-    """A form, a question, a bar. Closing it before the question changes nothing; afterwards it stops what runs."""
+class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
+    """A form, a question, a progress bar. Closing it before the question changes nothing; later it stops the apply."""
 
     def __init__(self, reset_plan: ResetPlan, name: str, *, is_written: bool) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Applying(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
         self._done: ApplyResult | None = None
 
     def compose(self) -> ComposeResult:
-        """One field below the other; what is not asked yet is hidden."""
+        """Yield one field below the other; fields that are not needed yet are hidden."""
         with Vertical(id="dialog") as box:
             box.border_title = "Apply the plan to a server"
             yield Label(Text("Plan file: its ledger is kept beside it", "dim"))
@@ -59,115 +59,119 @@ class Applying(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
             yield Label(Text(""), id="wrong", markup=False)
 
     def on_mount(self) -> None:
-        """Only the form at first."""
-        self._shows("Enter connects; nothing is reset before you confirm it")
+        """Show the form alone."""
+        self._show_fields("Enter connects; nothing is reset before you confirm it")
         self.query_one("#address", Input).focus()
 
-    def _shows(self, subtitle: str, *visible: str) -> None:
+    def _show_fields(self, subtitle: str, *visible: str) -> None:
         self.query_one("#dialog").border_subtitle = subtitle
         for name in ("question", "number", "progress", "said", "wrong"):
             self.query_one(f"#{name}").display = name in visible
 
-    def _say(self, name: str, text: str) -> None:
+    def _set_label(self, name: str, text: str) -> None:
         self.query_one(f"#{name}", Label).update(Text(text))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Connect; or the number was typed."""
+        """Connect, or take the typed number."""
         if event.input.id == "number":
-            self._answer(event.value)
+            self._answer_question(event.value)
         elif self._timer is None and self._done is None:
-            self._run()
+            self._connect_and_apply()
 
     @work(exclusive=True, group="apply")
-    async def _run(self) -> None:
+    async def _connect_and_apply(self) -> None:
         desk = cast("ReplayApp", self.app).desk
         values = {name: self.query_one(f"#{name}", Input).value.strip() for name in _FORM}
         path, target = Path(values["file"]), Target(values["address"], values["namespace"])
-        self._timer = self.set_interval(_TICK, self._tick)
-        self._lock(True)
-        self._shows("Esc stops it", "said")
-        self._say("said", "connecting…")
+        self._timer = self.set_interval(_TICK, self._update_progress)
+        self._lock_form(True)
+        self._show_fields("Esc stops it", "said")
+        self._set_label("said", "connecting…")
         try:
             if not self._is_written:
-                await away(desk.write_plan, self._plan, path)
+                await run_in_thread(desk.write_plan, self._plan, path)
                 self._is_written = True
-            self._tally = desk.tally()
-            self._done = await away(desk.apply, path, self._plan, target, self._confirm, self._tally, self._stop)
+            self._tally = desk.new_tally()
+            self._done = await run_in_thread(
+                desk.apply_plan, path, self._plan, target, self._confirm_on_screen, self._tally, self._stop
+            )
         except ReplaytoolError as error:
-            self._again(error)
+            self._reopen_form(error)
             return
         self._timer.stop()
-        self._told()
+        self._show_result()
 
-    def _lock(self, locked: bool) -> None:
+    def _lock_form(self, locked: bool) -> None:
         for name in _FORM:
             self.query_one(f"#{name}", Input).disabled = locked or (name == "file" and self._is_written)
 
-    def _again(self, error: ReplaytoolError) -> None:
-        """It can be mended: the form is open again."""
+    def _reopen_form(self, error: ReplaytoolError) -> None:
+        """Show the error, and let the user change the form."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = None
-        self._lock(False)
-        self._shows("Enter connects", "wrong")
-        self._say("wrong", f"✗ {cell(error.message, 500)}{'; ' if error.hint else ''}{cell(error.hint, 300)}")
+        self._lock_form(False)
+        self._show_fields("Enter connects", "wrong")
+        self._set_label(
+            "wrong", f"✗ {cell_text(error.message, 500)}{'; ' if error.hint else ''}{cell_text(error.hint, 300)}"
+        )
         self.query_one("#address", Input).focus()
 
     # The question is asked by the thread that applies, which waits for the answer.
 
-    def _confirm(self, question: Question) -> bool:
-        self.app.call_from_thread(self._ask, question)
+    def _confirm_on_screen(self, question: Question) -> bool:
+        self.app.call_from_thread(self._show_question, question)
         return self._answers.get()
 
-    def _ask(self, question: Question) -> None:
+    def _show_question(self, question: Question) -> None:
         self._question = question
         before = f"{question.done_before:,} are done already. " if question.done_before else ""
-        warnings = "".join(f"\n! {cell(one, 200)}" for one in question.warnings)
-        self._say(
+        warnings = "".join(f"\n! {cell_text(one, 200)}" for one in question.warnings)
+        self._set_label(
             "question",
-            f"This resets {question.left:,} workflows in namespace {cell(question.namespace)} at "
-            f"{cell(question.address)}. {before}Type {question.left} to go on.{warnings}",
+            f"This resets {question.left:,} workflows in namespace {cell_text(question.namespace)} at "
+            f"{cell_text(question.address)}. {before}Type {question.left} to go on.{warnings}",
         )
-        self._shows("Enter resets them, Esc changes nothing", "question", "number")
+        self._show_fields("Enter resets them, Esc changes nothing", "question", "number")
         self.query_one("#number", Input).focus()
 
-    def _answer(self, typed: str) -> None:
+    def _answer_question(self, typed: str) -> None:
         question, self._question = self._question, None
         if question is None:
             return
         agreed = typed.strip() == str(question.left)
         if agreed:
             self.query_one("#progress", ProgressBar).update(total=question.left, progress=0)
-            self._shows("Esc stops after what is under way", "progress", "said")
+            self._show_fields("Esc stops after what is under way", "progress", "said")
         self._answers.put(agreed)
 
-    def _tick(self) -> None:
+    def _update_progress(self) -> None:
         if self.query_one("#progress").display:
             states = self._tally.states
             self.query_one(ProgressBar).update(progress=states.total())
             counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
             stopping = "stopping: " if self._stop.is_set() else ""
-            self._say("said", f"{stopping}{self._tally.phase}: {counts or 'the first call is under way'}")
+            self._set_label("said", f"{stopping}{self._tally.phase}: {counts or 'the first call is under way'}")
 
-    def _told(self) -> None:
+    def _show_result(self) -> None:
         done = self._done
         if done is None:
-            self._shows("Esc closes", "wrong")
-            self._say("wrong", "nothing was reset: the number was not typed")
+            self._show_fields("Esc closes", "wrong")
+            self._set_label("wrong", "nothing was reset: the number was not typed")
             return
-        self._tick()
+        self._update_progress()
         counts = (
             ", ".join(f"{count:,} {state}" for state, count in sorted(done.tally.states.items())) or "nothing to do"
         )
         before = f", {done.tally.before:,} done before" if done.tally.before else ""
-        self._shows("Esc closes", "said", *(["wrong"] if done.stopped else []))
-        self._say("said", f"{'✔' if done.is_clean else '✗'} {counts}{before}")
-        self._say("wrong", f"stopped: {cell(done.stopped, 400)}" if done.stopped else "")
+        self._show_fields("Esc closes", "said", *(["wrong"] if done.stopped else []))
+        self._set_label("said", f"{'✔' if done.is_clean else '✗'} {counts}{before}")
+        self._set_label("wrong", f"stopped: {cell_text(done.stopped, 400)}" if done.stopped else "")
 
     def action_close(self) -> None:
-        """Nothing is under way: close. A question is open: change nothing. Else stop."""
+        """Close if nothing runs; answer no to an open question; else stop the apply."""
         if self._question is not None:
-            self._answer("")
+            self._answer_question("")
         elif self._done is not None:
             self.dismiss((Path(self.query_one("#file", Input).value.strip()), self._done.outcomes))
         elif self._timer is not None and self.query_one("#wrong").display is False:
@@ -176,6 +180,6 @@ class Applying(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
             self.dismiss((Path(self.query_one("#file", Input).value.strip()), ()) if self._is_written else None)
 
     def on_unmount(self) -> None:
-        """Whoever waits for an answer gets one."""
+        """Stop the apply, and answer no to a thread that still waits for the user."""
         self._stop.set()
         self._answers.put(False)

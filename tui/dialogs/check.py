@@ -1,4 +1,4 @@
-"""Replaying runs from the screens: whether they follow the code, and what becomes of them after a reset."""
+"""Dialogs that replay runs: check them against code, or simulate them after a reset."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from replaytool.model.verdict import WORDS, CheckReport, Verdict
-from replaytool.tui.dialogs.code import WithCode
-from replaytool.tui.text.verdict import signed
+from replaytool.tui.dialogs.code import CodeDialog
+from replaytool.tui.text.verdict import format_verdict_word
 
 if TYPE_CHECKING:
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.session.resets import Wanted
-    from replaytool.tui.session_worker import Desk
+    from replaytool.tui.session_worker import SessionWorker
 
 
-class Checking(WithCode[CheckReport]):
-    """Checks runs, with the count of each verdict."""
+class CheckDialog(CodeDialog[CheckReport]):
+    """Check runs, and count the verdicts."""
 
     VERB = "Check"
 
@@ -26,25 +26,25 @@ class Checking(WithCode[CheckReport]):
         self._keys = run_keys
         self._counts: Counter[str] = Counter()
 
-    def do(self, desk: Desk, names: list[str]) -> CheckReport:
-        """Replay them in children."""
+    def do_work(self, desk: SessionWorker, names: list[str]) -> CheckReport:
+        """Replay the runs in child processes."""
         self._counts.clear()
-        return desk.check(self._keys, names, self._seen, self.stop)
+        return desk.check_runs(self._keys, names, self._count_verdict, self.stop)
 
-    def _seen(self, key: str, verdict: Verdict) -> None:
+    def _count_verdict(self, key: str, verdict: Verdict) -> None:
         self._counts[verdict.verdict] += 1
 
-    def done(self) -> int:
-        """Runs that have a verdict."""
+    def count_done(self) -> int:
+        """Return how many runs have a verdict."""
         return self._counts.total()
 
-    def said(self) -> str:
-        """How many have which."""
-        return ", ".join(f"{self._counts[word]:,} {signed(word)}" for word in WORDS if self._counts[word])
+    def describe_progress(self) -> str:
+        """Return the number of runs per verdict."""
+        return ", ".join(f"{self._counts[word]:,} {format_verdict_word(word)}" for word in WORDS if self._counts[word])
 
 
-class Simulating(WithCode["ResetPlan"]):
-    """Replays what a reset keeps, and simulates what follows."""
+class SimulateDialog(CodeDialog["ResetPlan"]):
+    """Replay what a reset keeps, and simulate what follows."""
 
     VERB = "Simulate"
 
@@ -53,22 +53,25 @@ class Simulating(WithCode["ResetPlan"]):
         self._wanted = wanted
         self._done: set[str] = set()
 
-    def do(self, desk: Desk, names: list[str]) -> ResetPlan:
-        """The plan again, with what becomes of each workflow."""
+    def do_work(self, desk: SessionWorker, names: list[str]) -> ResetPlan:
+        """Return the plan with the simulation of each workflow."""
         self._done.clear()
-        return desk.simulated_plan(self._wanted, names, self._done.add, self.stop)
+        return desk.simulate_plan(self._wanted, names, self._done.add, self.stop)
 
-    def done(self) -> int:
-        """Workflows that were simulated."""
+    def count_done(self) -> int:
+        """Return how many workflows were simulated."""
         return len(self._done)
 
-    def said(self) -> str:
-        """How many."""
-        return f"{self.done():,} of {self._count:,}" if self._done else ""
+    def describe_progress(self) -> str:
+        """Return how many workflows were simulated, as text."""
+        return f"{self.count_done():,} of {self._count:,}" if self._done else ""
 
 
-def summary(report: CheckReport) -> str:
-    """What came of it, in a line."""
+def summarize_report(report: CheckReport) -> str:
+    """Return the result of a check on one line."""
     counts = report.count_verdicts()
-    said = ", ".join(f"{counts[word]:,} {signed(word)}" for word in WORDS if counts[word]) or "nothing to check"
+    said = (
+        ", ".join(f"{counts[word]:,} {format_verdict_word(word)}" for word in WORDS if counts[word])
+        or "nothing to check"
+    )
     return f"{said}, {report.seconds:.2f} s" if report.complete else f"stopped: {said} so far"

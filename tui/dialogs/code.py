@@ -1,4 +1,4 @@
-"""Dialogs that replay with workflow code: which code, how far it is, and a way to stop it."""
+"""The base of dialogs that replay with workflow code: ask for the code, show progress, stop on Esc."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from textual.widgets import Input, Label, ProgressBar
 
 from replaytool.errors import ReplaytoolError
 from replaytool.tui.dialogs.prompts import Dialog
-from replaytool.tui.session_worker import Desk, away
-from replaytool.tui.styled_lines import cell
+from replaytool.tui.session_worker import SessionWorker, run_in_thread
+from replaytool.tui.styled_lines import cell_text
 
 if TYPE_CHECKING:
     from replaytool.tui.app import ReplayApp
@@ -26,8 +26,8 @@ _TICK = 0.1
 _CLOSED = "Enter starts, Esc closes"
 
 
-class WithCode(Dialog[Result], Generic[Result]):
-    """Asks for the code, then shows how far the work is. Closing it while it runs stops it."""
+class CodeDialog(Dialog[Result], Generic[Result]):
+    """Ask for the code, then show the progress. Closing it while it runs stops the work."""
 
     VERB: ClassVar[str] = ""
 
@@ -37,20 +37,20 @@ class WithCode(Dialog[Result], Generic[Result]):
         self.stop = threading.Event()
         self._timer: Timer | None = None
 
-    def do(self, desk: Desk, names: list[str]) -> Result:
-        """The work, on a thread of its own."""
+    def do_work(self, desk: SessionWorker, names: list[str]) -> Result:
+        """Do the work; called on a thread of its own."""
         raise NotImplementedError
 
-    def done(self) -> int:
-        """How much of it is done."""
+    def count_done(self) -> int:
+        """Return how much of the work is done."""
         raise NotImplementedError
 
-    def said(self) -> str:
-        """How far it is, in words."""
+    def describe_progress(self) -> str:
+        """Return the progress as text."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        """The code, a bar, and a line about it."""
+        """Yield the code, a progress bar and a status line."""
         with Vertical(id="dialog") as box:
             box.border_title = f"{self.VERB} {self._count:,} runs"
             box.border_subtitle = _CLOSED
@@ -61,51 +61,51 @@ class WithCode(Dialog[Result], Generic[Result]):
             yield Label(Text(""), id="wrong", markup=False)
 
     def on_mount(self) -> None:
-        """Nothing runs before Enter."""
+        """Hide the progress bar: nothing runs before Enter."""
         self.query_one("#progress").display = False
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Start."""
+        """Start the work."""
         if self._timer is None:
-            self._complain("")
-            self._run(event.value)
+            self._show_error("")
+            self._run_work(event.value)
 
     @work(exclusive=True, group="with code")
-    async def _run(self, code: str) -> None:
+    async def _run_work(self, code: str) -> None:
         home = cast("ReplayApp", self.app)
-        self._timer = self.set_interval(_TICK, self._tick)
+        self._timer = self.set_interval(_TICK, self._update_progress)
         box = self.query_one("#dialog")
         box.border_subtitle = "Esc stops it"
         self.query_one("#progress").display = True
         try:
-            result = await away(self.do, home.desk, shlex.split(code))
+            result = await run_in_thread(self.do_work, home.desk, shlex.split(code))
         except (ReplaytoolError, ValueError) as error:
             self._timer.stop()
             self._timer = None
             box.border_subtitle = _CLOSED
             hint = getattr(error, "hint", "")
-            self._complain(f"✗ {cell(str(error), 500)}{'; ' if hint else ''}{cell(hint, 300)}")
+            self._show_error(f"✗ {cell_text(str(error), 500)}{'; ' if hint else ''}{cell_text(hint, 300)}")
             return
-        home.remember(code=code)
+        home.update_saved_place(code=code)
         self.dismiss(result)
 
-    def _tick(self) -> None:
-        self.query_one(ProgressBar).update(progress=self.done())
-        loading = "stopping…" if self.stop.is_set() else self.said() or "loading the code…"
+    def _update_progress(self) -> None:
+        self.query_one(ProgressBar).update(progress=self.count_done())
+        loading = "stopping…" if self.stop.is_set() else self.describe_progress() or "loading the code…"
         self.query_one("#said", Label).update(Text(loading))
 
-    def _complain(self, text: str) -> None:
+    def _show_error(self, text: str) -> None:
         self.query_one("#progress").display = False
         self.query_one("#said", Label).update(Text(""))
         self.query_one("#wrong", Label).update(Text(text))
 
     def action_close(self) -> None:
-        """Stop what runs and keep what is known; nothing runs: close."""
+        """Stop running work and keep what is known; if nothing runs, close."""
         if self._timer is None:
             self.dismiss(None)
         else:
             self.stop.set()
 
     def on_unmount(self) -> None:
-        """Nothing is left behind."""
+        """Stop running work."""
         self.stop.set()

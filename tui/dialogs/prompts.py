@@ -1,4 +1,4 @@
-"""Small screens over the others: a line to write, a list to choose from, a page to read."""
+"""General dialogs: a line to write, a list to choose from, a page to read."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from textual.widgets import Input, Label
 
 from replaytool.errors import ReplaytoolError
 from replaytool.tui import keys
-from replaytool.tui.styled_lines import Line, cell, line, plain
-from replaytool.tui.widgets.line_list import Listing, Pane
+from replaytool.tui.styled_lines import Line, cell_text, line, plain_text
+from replaytool.tui.widgets.line_list import LineList, TextPane
 
 Result = TypeVar("Result")
 
 
 class Dialog(ModalScreen[Result], Generic[Result]):
-    """What all of them share: Escape closes."""
+    """The base of all dialogs: Escape closes it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("Dialogs", show=False)
+    BINDINGS: ClassVar[list[BindingType]] = keys.build_bindings("Dialogs", show=False)
 
     def action_close(self) -> None:
-        """Change nothing."""
+        """Close, and change nothing."""
         self.dismiss(None)
 
     def action_choose(self) -> None:
-        """Those with something to choose do it by message."""
+        """Do nothing; lists report their choice by message."""
 
     def action_delete(self) -> None:
-        """Only in lists that can shrink."""
+        """Do nothing; only some lists can delete."""
 
     def action_add(self) -> None:
-        """Only in lists that can grow."""
+        """Do nothing; only some lists can add."""
 
 
-class Prompt(Dialog[str]):
-    """One line to write; it stays open until what is written makes sense."""
+class PromptDialog(Dialog[str]):
+    """One line to write; it stays open until the text is valid."""
 
     def __init__(self, title: str, example: str, value: str = "", check: Callable[[str], object] | None = None) -> None:
         super().__init__()
         self._title, self._example, self._value, self._check = title, example, value, check
 
     def compose(self) -> ComposeResult:
-        """A title, the line, and what is wrong with it."""
+        """Yield the line and the error below it."""
         with Vertical(id="dialog") as box:
             box.border_title = self._title
             yield Input(self._value, placeholder=self._example)
             yield Label(Text(""), id="wrong", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take it, or say why not."""
+        """Return the text, or show what is wrong with it."""
         try:
             if self._check is not None:
                 self._check(event.value)
         except ReplaytoolError as error:
-            self.query_one("#wrong", Label).update(Text(f"✗ {cell(error.message)}; {cell(error.hint)}"))
+            self.query_one("#wrong", Label).update(Text(f"✗ {cell_text(error.message)}; {cell_text(error.hint)}"))
             return
         self.dismiss(event.value)
 
 
-class Page(Dialog[None]):
+class PageDialog(Dialog[None]):
     """Lines to read."""
 
     PANE = "page"
@@ -75,19 +75,19 @@ class Page(Dialog[None]):
         self._title, self._lines = title, lines
 
     def compose(self) -> ComposeResult:
-        """One pane, as high as the lines need."""
-        yield Pane(self._title, self.PANE)
+        """Yield one pane."""
+        yield TextPane(self._title, self.PANE)
 
     def on_mount(self) -> None:
-        """The keys scroll it."""
-        pane = self.query_one(Pane)
+        """Show the lines; the keys scroll them."""
+        pane = self.query_one(TextPane)
         pane.border_subtitle = self.FOOT
-        pane.show(self._lines)
+        pane.show_lines(self._lines)
         pane.focus()
 
 
-class Question(Page):
-    """Lines to read, and a place that Enter leads to."""
+class GoToDialog(PageDialog):
+    """Lines to read, and an action for Enter."""
 
     PANE = "answer"
     FOOT = "Enter goes there, Esc closes"
@@ -97,24 +97,24 @@ class Question(Page):
         self._act = act
 
     def action_choose(self) -> None:
-        """Go."""
+        """Close, then go there."""
         self.dismiss(None)
         self._act()
 
 
-class _Lines(Listing):
+class _ChoiceList(LineList):
     """Lines with a cursor."""
 
     def __init__(self) -> None:
         super().__init__("choices")
         self.lines: Sequence[Line] = ()
 
-    def row(self, index: int) -> Line:
+    def format_row(self, index: int) -> Line:
         return self.lines[index]
 
 
-class Choice(Dialog[int]):
-    """Lines of which one is chosen by its number."""
+class ChoiceDialog(Dialog[int]):
+    """A list; returns the index of the chosen line."""
 
     def __init__(
         self, title: str, lines: Sequence[Line], empty: str, subtitle: str = "Enter goes there, Esc closes"
@@ -123,36 +123,36 @@ class Choice(Dialog[int]):
         self._title, self._lines, self._empty, self._subtitle = title, lines, empty, subtitle
 
     def compose(self) -> ComposeResult:
-        """One list, and the whole of its current line."""
+        """Yield the list and the full text of its selected line."""
         with Vertical(id="choice") as box:
             box.border_title, box.border_subtitle = self._title, self._subtitle
-            yield _Lines()
+            yield _ChoiceList()
             yield Label(Text(""), id="detail", markup=False)
 
     def on_mount(self) -> None:
-        """The keys move in it."""
-        self.show(self._lines)
-        self.query_one(_Lines).focus()
+        """Show the lines."""
+        self.show_lines(self._lines)
+        self.query_one(_ChoiceList).focus()
 
-    def on_listing_moved(self, event: Listing.Moved) -> None:
-        """A long line is told in full below the list."""
-        listing = self.query_one(_Lines)
-        text = plain([listing.lines[listing.cursor]]) if listing.count else ""
+    def on_line_list_moved(self, event: LineList.Moved) -> None:
+        """Show the selected line in full below the list."""
+        listing = self.query_one(_ChoiceList)
+        text = plain_text([listing.lines[listing.cursor]]) if listing.count else ""
         self.query_one("#detail", Label).update(Text(text))
 
-    def show(self, lines: Sequence[Line], cursor: int = 0) -> None:
-        """Other lines."""
-        listing = self.query_one(_Lines)
+    def show_lines(self, lines: Sequence[Line], cursor: int = 0) -> None:
+        """Show other lines."""
+        listing = self.query_one(_ChoiceList)
         listing.lines = lines
-        listing.fill(len(lines), [line((self._empty, "dim"))], cursor)
+        listing.set_rows(len(lines), [line((self._empty, "dim"))], cursor)
 
-    def on_listing_chosen(self, event: Listing.Chosen) -> None:
-        """This one."""
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Return the index."""
         self.dismiss(event.listing.cursor)
 
 
-class Texts(Choice):
-    """Texts that a person keeps, breakpoints or expressions; the caller is told of each change at once."""
+class TextListDialog(ChoiceDialog):
+    """A list of breakpoints or expressions; `changed` is called at each change."""
 
     def __init__(
         self,
@@ -163,30 +163,30 @@ class Texts(Choice):
         check: Callable[[str], object] | None = None,
     ) -> None:
         self._found, self._changed, self._example, self._checked = list(found), changed, example, check
-        super().__init__(title, self._rows(), "none: a adds one", "a adds, d deletes, Esc closes")
+        super().__init__(title, self._format_texts(), "none: a adds one", "a adds, d deletes, Esc closes")
 
-    def _rows(self) -> list[Line]:
-        return [line(("● ", "bad"), cell(one)) for one in self._found]
+    def _format_texts(self) -> list[Line]:
+        return [line(("● ", "bad"), cell_text(one)) for one in self._found]
 
     def action_delete(self) -> None:
-        """The one under the cursor."""
-        listing = self.query_one(_Lines)
+        """Delete the selected text."""
+        listing = self.query_one(_ChoiceList)
         if self._found:
             del self._found[listing.cursor]
-            self._tell(listing.cursor)
+            self._report_change(listing.cursor)
 
     def action_add(self) -> None:
-        """A new one, written."""
-        self.app.push_screen(Prompt("A new one", self._example, check=self._checked), self._add)
+        """Ask for a new text."""
+        self.app.push_screen(PromptDialog("A new one", self._example, check=self._checked), self._add_text)
 
-    def on_listing_chosen(self, event: Listing.Chosen) -> None:
-        """There is nothing to go to."""
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Do nothing: Enter has no meaning here."""
 
-    def _add(self, text: str | None) -> None:
+    def _add_text(self, text: str | None) -> None:
         if text and text.strip() and text.strip() not in self._found:
             self._found.append(text.strip())
-            self._tell(len(self._found) - 1)
+            self._report_change(len(self._found) - 1)
 
-    def _tell(self, cursor: int) -> None:
-        self.show(self._rows(), cursor)
+    def _report_change(self, cursor: int) -> None:
+        self.show_lines(self._format_texts(), cursor)
         self._changed(tuple(self._found))

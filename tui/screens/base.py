@@ -1,4 +1,4 @@
-"""What every screen has: a line about where one is, the foot with the keys, and a way to ask without waiting."""
+"""What every screen has: a title line, a footer with the keys, and a way to ask the session without blocking."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from textual.widgets import Footer, Static
 
 from replaytool.errors import ReplaytoolError
 from replaytool.tui import editor, keys
-from replaytool.tui.session_worker import away
-from replaytool.tui.styled_lines import Line, cell
+from replaytool.tui.session_worker import run_in_thread
+from replaytool.tui.styled_lines import Line, cell_text
 from replaytool.tui.text import recorded as recorded_panes
 
 if TYPE_CHECKING:
@@ -24,51 +24,51 @@ Answer = TypeVar("Answer")
 _MOST_COPIED = 1_000_000
 
 
-class Base(Screen[None]):
-    """One screen of the app."""
+class BaseScreen(Screen[None]):
+    """One screen of the application."""
 
     GROUP = "Everywhere"
-    AUTO_FOCUS = "Listing"
+    AUTO_FOCUS = "LineList"
     _checks_seen: int | None = None
 
     @property
-    def home(self) -> ReplayApp:
-        """The app, as what it is."""
+    def replay_app(self) -> ReplayApp:
+        """Return the application with its own type."""
         return cast("ReplayApp", self.app)
 
     def compose(self) -> ComposeResult:
-        """Head, body, foot."""
+        """Yield the title line, the body and the footer."""
         yield Static(id="head", markup=False)
-        yield from self.body()
+        yield from self.compose_body()
         yield Footer(compact=True)
 
-    def body(self) -> ComposeResult:
-        """What is particular to the screen."""
+    def compose_body(self) -> ComposeResult:
+        """Yield the widgets of this screen."""
         raise NotImplementedError
 
-    def title_is(self, *parts: str, right: str = "") -> None:
-        """The line at the top; what others wrote in it is made harmless here."""
+    def show_title(self, *parts: str, right: str = "") -> None:
+        """Show the title line; control characters in recorded names are made visible."""
         text = Text(" ")
         for number, part in enumerate(filter(None, parts)):
             text.append(" · " if number else "", "dim")
-            text.append(cell(part, 60), "bold" if number == 0 else "")
+            text.append(cell_text(part, 60), "bold" if number == 0 else "")
         if right:
             text.append(f"   {right}", "dim")
         text.no_wrap, text.overflow = True, "ellipsis"
         self.query_one("#head", Static).update(text, layout=False)
 
-    async def ask(
+    async def ask_session(
         self, question: Callable[..., Answer], *arguments: Any, wrong: Callable[[Line], None] | Callable[..., None]
     ) -> Answer | None:
-        """The answer, or None after the complaint was shown where the answer would have been."""
+        """Return the answer, or None after passing the error's lines to `wrong`."""
         try:
-            return await away(question, *arguments)
+            return await run_in_thread(question, *arguments)
         except ReplaytoolError as error:
-            wrong(*recorded_panes.complaint(error))
+            wrong(*recorded_panes.format_error(error))
             return None
 
-    def copy(self, value: Any, what: str) -> None:
-        """Put it on the terminal's clipboard."""
+    def copy_value(self, value: Any, what: str) -> None:
+        """Copy a text, or a value as JSON, to the terminal's clipboard."""
         text = value if isinstance(value, str) else json.dumps(value, indent=2, default=str)
         if len(text) > _MOST_COPIED:
             self.app.notify(f"{what} is too long to copy: {len(text):,} characters", severity="warning", markup=False)
@@ -76,46 +76,48 @@ class Base(Screen[None]):
         self.app.copy_to_clipboard(text)
         self.app.notify(f"copied {what}, {len(text):,} characters", markup=False, timeout=2)
 
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """A word in the corner."""
-        self.app.notify(cell(text, 300), markup=False, severity="warning" if wrong else "information", timeout=4)
+    def show_message(self, text: str, *, wrong: bool = False) -> None:
+        """Show a short message in the corner."""
+        self.app.notify(cell_text(text, 300), markup=False, severity="warning" if wrong else "information", timeout=4)
 
-    def edit(self, file: str | None, number: int) -> None:
-        """A line of code in $EDITOR."""
+    def edit_code_line(self, file: str | None, number: int) -> None:
+        """Open a line of code in $EDITOR."""
         try:
             if file is None:
                 raise ReplaytoolError("no line of code is known here", "")
-            editor.edit(self.app, file, number)
+            editor.open_in_editor(self.app, file, number)
         except ReplaytoolError as error:
-            self.say(f"{error.message}{'; ' if error.hint else ''}{error.hint}", wrong=True)
+            self.show_message(f"{error.message}{'; ' if error.hint else ''}{error.hint}", wrong=True)
 
     def help_groups(self) -> tuple[str, ...]:
-        """Whose keys the help lists."""
+        """Return the groups of keys that the help lists."""
         return (
-            (self.GROUP, "Lists", "Tables", "Everywhere") if self.query("Grid") else (self.GROUP, "Lists", "Everywhere")
+            (self.GROUP, "Lists", "Tables", "Everywhere")
+            if self.query("DataGrid")
+            else (self.GROUP, "Lists", "Everywhere")
         )
 
     def on_screen_resume(self) -> None:
-        """Read again what a check has changed while another screen lay over this one."""
-        seen, self._checks_seen = self._checks_seen, self.home.checks_made
+        """Reload verdicts if a check ran while another screen covered this one."""
+        seen, self._checks_seen = self._checks_seen, self.replay_app.checks_made
         if seen is not None and seen != self._checks_seen:
-            self.verdicts_changed()
+            self.reload_verdicts()
 
-    def verdicts_changed(self) -> None:
-        """Only some screens show verdicts."""
+    def reload_verdicts(self) -> None:
+        """Reload verdicts; most screens show none."""
 
     def action_back(self) -> None:
-        """To the screen below, or out."""
-        self.home.back()
+        """Go to the screen below, or exit."""
+        self.replay_app.go_back()
 
 
-def help_lines(groups: tuple[str, ...], keymap: Mapping[str, str]) -> list[Line]:
-    """The keys of some groups, as the help shows them."""
+def format_help_lines(groups: tuple[str, ...], keymap: Mapping[str, str]) -> list[Line]:
+    """Return the help text for some groups of keys."""
     found: list[Line] = []
     for group in groups:
         found.append(((group, "strong"),))
         for row in keys.KEYS[group]:
-            bound = keymap.get(keys.full_name(group, row), row.keys)
-            found.append(((f"  {keys.shown(bound):<14}", "key"), (row.meaning, "")))
+            bound = keymap.get(keys.qualified_name(group, row), row.keys)
+            found.append(((f"  {keys.format_keys(bound):<14}", "key"), (row.meaning, "")))
         found.append(())
     return found[:-1]

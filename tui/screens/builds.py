@@ -1,4 +1,4 @@
-"""Who ran what, and when; from here to the runs of a build."""
+"""The builds that ran workflow tasks, and when; Enter lists the runs of a build."""
 
 from __future__ import annotations
 
@@ -11,89 +11,95 @@ from textual.binding import BindingType
 
 from replaytool.session.resets import Wanted
 from replaytool.tui import keys
-from replaytool.tui.screens.base import Base
-from replaytool.tui.screens.run_filter import word
-from replaytool.tui.styled_lines import cell, line
-from replaytool.tui.widgets.line_list import Listing
-from replaytool.tui.widgets.table import Column, Grid
+from replaytool.tui.screens.base import BaseScreen
+from replaytool.tui.screens.run_filter import format_filter_word
+from replaytool.tui.styled_lines import cell_text, line
+from replaytool.tui.widgets.line_list import LineList
+from replaytool.tui.widgets.table import DataGrid, TableColumn
 
 _BAR = 24
 
 
-class Builds(Base):
-    """One line for each build."""
+class BuildsScreen(BaseScreen):
+    """One line per build."""
 
     GROUP = "Builds"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("Builds")
+    BINDINGS: ClassVar[list[BindingType]] = keys.build_bindings("Builds")
 
-    def body(self) -> ComposeResult:
-        """One table."""
-        yield Grid("builds")
+    def compose_body(self) -> ComposeResult:
+        """Yield the table."""
+        yield DataGrid("builds")
 
     def on_mount(self) -> None:
-        """Read the store."""
-        self.grid = self.query_one(Grid)
+        """Load the builds."""
+        self.grid = self.query_one(DataGrid)
         self.action_reload()
 
     @work(exclusive=True, group="load")
     async def action_reload(self) -> None:
-        """Read it again."""
-        self.title_is("Builds", str(self.home.desk.session.settings.store), "loading…")
-        found = await self.ask(self.home.desk.builds, wrong=self.grid.tell)
+        """Load the builds again."""
+        self.show_title("Builds", str(self.replay_app.desk.session.settings.store), "loading…")
+        found = await self.ask_session(self.replay_app.desk.list_builds, wrong=self.grid.show_notice)
         if found is None:
-            self.title_is("Builds", str(self.home.desk.session.settings.store))
+            self.show_title("Builds", str(self.replay_app.desk.session.settings.store))
             return
-        self.grid.show(_columns(found), found, (line(("no run in the store says which build ran it", "strong")),))
-        self.title_is(
+        self.grid.show_rows(
+            _build_columns(found), found, (line(("no run in the store says which build ran it", "strong")),)
+        )
+        self.show_title(
             "Builds",
-            str(self.home.desk.session.settings.store),
+            str(self.replay_app.desk.session.settings.store),
             f"{len(found):,} builds",
             right="Enter lists the runs of one",
         )
 
-    def on_listing_chosen(self, event: Listing.Chosen) -> None:
-        """The runs that it took part in."""
-        self.home.show_runs(word("build", str(self.grid.current["build_id"])))
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """List the runs of the build."""
+        self.replay_app.show_filtered_runs(format_filter_word("build", str(self.grid.current_row["build_id"])))
 
     @work(exclusive=True, group="reset")
     async def action_reset(self) -> None:
-        """Its runs, to before it did anything."""
-        if self.grid.current is None:
+        """Plan a reset of the build's runs to before its first task."""
+        if self.grid.current_row is None:
             return
-        build = str(self.grid.current["build_id"])
-        found = await self.ask(self.home.desk.runs_of, build, wrong=lambda *why: self.say(why[0][-1][0], wrong=True))
+        build = str(self.grid.current_row["build_id"])
+        found = await self.ask_session(
+            self.replay_app.desk.list_runs_of_build,
+            build,
+            wrong=lambda *why: self.show_message(why[0][-1][0], wrong=True),
+        )
         if found:
-            self.home.plan_reset(Wanted(tuple(found), build=build))
+            self.replay_app.open_reset_plan(Wanted(tuple(found), build=build))
 
     def action_copy(self) -> None:
-        """The id."""
-        if self.grid.current is not None:
-            self.copy(str(self.grid.current["build_id"]), "the build id")
+        """Copy the build ID."""
+        if self.grid.current_row is not None:
+            self.copy_value(str(self.grid.current_row["build_id"]), "the build id")
 
 
-def _columns(rows: list[dict[str, Any]]) -> list[Column]:
+def _build_columns(rows: list[dict[str, Any]]) -> list[TableColumn]:
     times = [row[name] for row in rows for name in ("first_seen", "last_seen") if row[name] is not None]
     start, end = (min(times), max(times)) if times else (None, None)
     return [
-        Column("Build", _called, 34),
-        Column("Deployment", lambda row: cell(row["deployment_name"]), 20),
-        Column("Runs", lambda row: f"{row['runs']:,}", 8, right=True),
-        Column("Tasks", lambda row: f"{row['tasks']:,}", 9, right=True),
-        Column("Activities", lambda row: f"{row['activities']:,}", 10, right=True),
-        Column("First seen", lambda row: cell(row["first_seen"])[:16], 16, role="dim", firm=True),
-        Column("Last seen", lambda row: cell(row["last_seen"])[:16], 16, role="dim", firm=True),
-        Column("When", lambda row: _when(row, start, end), _BAR, role="key", firm=True),
+        TableColumn("Build", _format_build_id, 34),
+        TableColumn("Deployment", lambda row: cell_text(row["deployment_name"]), 20),
+        TableColumn("Runs", lambda row: f"{row['runs']:,}", 8, right=True),
+        TableColumn("Tasks", lambda row: f"{row['tasks']:,}", 9, right=True),
+        TableColumn("Activities", lambda row: f"{row['activities']:,}", 10, right=True),
+        TableColumn("First seen", lambda row: cell_text(row["first_seen"])[:16], 16, role="dim", firm=True),
+        TableColumn("Last seen", lambda row: cell_text(row["last_seen"])[:16], 16, role="dim", firm=True),
+        TableColumn("When", lambda row: _format_time_bar(row, start, end), _BAR, role="key", firm=True),
     ]
 
 
-def _called(row: dict[str, Any]) -> str:
-    """A hash is the SDK's own id and tells no versions apart."""
-    build = cell(row["build_id"])
+def _format_build_id(row: dict[str, Any]) -> str:
+    """Shorten a hash that the SDK made: it does not tell versions apart."""
+    build = cell_text(row["build_id"])
     return f"{build[:12]}… (SDK hash)" if row["is_hash"] else build
 
 
-def _when(row: dict[str, Any], start: datetime | None, end: datetime | None) -> str:
-    """From the first to the last time it was seen, on the time that all builds share."""
+def _format_time_bar(row: dict[str, Any], start: datetime | None, end: datetime | None) -> str:
+    """Draw the time from first to last seen on a scale that all builds share."""
     if start is None or end is None or row["first_seen"] is None:
         return ""
     whole = (end - start).total_seconds() or 1.0

@@ -1,4 +1,4 @@
-"""What went wrong when runs were replayed: one line for each cause, with its runs and what differs."""
+"""What the last checks found: one line per cause, with its runs and the mismatch."""
 
 from __future__ import annotations
 
@@ -11,134 +11,138 @@ from textual.containers import Container, Vertical
 
 from replaytool.model.verdict import WORDS, CheckedRun, to_report_json
 from replaytool.tui import keys
-from replaytool.tui.screens.base import Base
-from replaytool.tui.styled_lines import Line, cell, line
+from replaytool.tui.screens.base import BaseScreen
+from replaytool.tui.styled_lines import Line, cell_text, line
 from replaytool.tui.text import verdict as verdict_panes
-from replaytool.tui.widgets.line_list import Listing, Pane
-from replaytool.tui.widgets.table import Column, Grid
+from replaytool.tui.widgets.line_list import LineList, TextPane
+from replaytool.tui.widgets.table import DataGrid, TableColumn
 
 if TYPE_CHECKING:
     from replaytool.session.checks import Finding, Found
 
 
-def _site(found: Finding) -> str:
-    return verdict_panes.place(found.cause.call_site) if found.cause.call_site else ""
+def _format_finding_site(found: Finding) -> str:
+    return verdict_panes.format_call_site(found.cause.call_site) if found.cause.call_site else ""
 
 
 COLUMNS = (
-    Column("Verdict", lambda one: verdict_panes.signed(one.cause.verdict), 12, role="bad", firm=True),
-    Column("Runs", lambda one: f"{one.cause.runs:,}", 7, right=True, firm=True),
-    Column("Cause", lambda one: cell(one.cause.message, 300), 90),
-    Column("Code", _site, 40, role="dim"),
+    TableColumn("Verdict", lambda one: verdict_panes.format_verdict_word(one.cause.verdict), 12, role="bad", firm=True),
+    TableColumn("Runs", lambda one: f"{one.cause.runs:,}", 7, right=True, firm=True),
+    TableColumn("Cause", lambda one: cell_text(one.cause.message, 300), 90),
+    TableColumn("Code", _format_finding_site, 40, role="dim"),
 )
 RUN_COLUMNS = (
-    Column("Workflow", lambda one: cell(one.subject.workflow_id) or "-", 40, least=20),
-    Column("Event", lambda one: str(verdict_panes.event_of(one.verdict) or ""), 6, right=True, firm=True),
-    Column("Type", lambda one: cell(one.subject.workflow_type), 24),
-    Column("Run", lambda one: cell(one.subject.run_key), 12, role="dim", firm=True),
+    TableColumn("Workflow", lambda one: cell_text(one.subject.workflow_id) or "-", 40, least=20),
+    TableColumn("Event", lambda one: str(verdict_panes.event_to_show(one.verdict) or ""), 6, right=True, firm=True),
+    TableColumn("Type", lambda one: cell_text(one.subject.workflow_type), 24),
+    TableColumn("Run", lambda one: cell_text(one.subject.run_key), 12, role="dim", firm=True),
 )
 
 
-class Causes(Base):
-    """Causes above, below them the runs of the one under the cursor, and recorded against produced."""
+class CausesScreen(BaseScreen):
+    """The causes above; below, the runs of the selected cause and the mismatch of the selected run."""
 
     GROUP = "Causes"
     AUTO_FOCUS = "#causes"
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("Causes")
+    BINDINGS: ClassVar[list[BindingType]] = keys.build_bindings("Causes")
 
-    def body(self) -> ComposeResult:
-        """Two tables and a pane."""
+    def compose_body(self) -> ComposeResult:
+        """Yield two tables and a pane."""
         with Vertical(id="findings"):
-            yield Grid("causes")
+            yield DataGrid("causes")
             with Container(id="finding"):
-                yield Grid("affected")
-                yield Pane("Recorded against produced", "evidence")
+                yield DataGrid("affected")
+                yield TextPane("Recorded against produced", "evidence")
 
     def on_mount(self) -> None:
-        """Read what is known."""
-        self.grid, self.affected = self.query_one("#causes", Grid), self.query_one("#affected", Grid)
-        self.pane = self.query_one(Pane)
+        """Load the causes."""
+        self.grid, self.affected = self.query_one("#causes", DataGrid), self.query_one("#affected", DataGrid)
+        self.pane = self.query_one(TextPane)
         self.grid.border_title, self.affected.border_title = "Causes", "Runs of the cause"
-        self.affected.tell()
+        self.affected.show_notice()
         self.action_reload()
 
     @work(exclusive=True, group="load")
     async def action_reload(self) -> None:
-        """Read it again."""
-        store = str(self.home.desk.session.settings.store)
-        self.title_is("Causes", store, "loading…")
-        found = await self.ask(self.home.desk.causes, wrong=self.grid.tell)
+        """Load the causes again."""
+        store = str(self.replay_app.desk.session.settings.store)
+        self.show_title("Causes", store, "loading…")
+        found = await self.ask_session(self.replay_app.desk.list_causes, wrong=self.grid.show_notice)
         if found is None:
-            self.title_is("Causes", store)
+            self.show_title("Causes", store)
             return
         cursor = min(self.grid.cursor, max(len(found.findings) - 1, 0))
-        self.grid.show(COLUMNS, found.findings, _nothing(found), cursor)
+        self.grid.show_rows(COLUMNS, found.findings, _empty_notice(found), cursor)
         if not found.findings:
-            self.affected.tell()
-            self.pane.show([])
+            self.affected.show_notice()
+            self.pane.show_lines([])
         counts = ", ".join(f"{found.counts[word]:,} {word}" for word in WORDS if found.counts.get(word))
-        self.title_is(
+        self.show_title(
             "Causes", store, counts or "no run was checked yet",
-            right=f"checked {cell(found.at)[:16]}" if found.at else "",
+            right=f"checked {cell_text(found.at)[:16]}" if found.at else "",
         )  # fmt: skip
 
-    def on_listing_moved(self, event: Listing.Moved) -> None:
-        """The runs of the cause; what is wrong in the run."""
-        if event.listing is self.grid and self.grid.current is not None:
-            self.affected.show(RUN_COLUMNS, self.grid.current.runs)
-        if self.affected.current is not None:
-            self._explain(self.affected.current)
+    def on_line_list_moved(self, event: LineList.Moved) -> None:
+        """Show the runs of the selected cause, and what is wrong in the selected run."""
+        if event.listing is self.grid and self.grid.current_row is not None:
+            self.affected.show_rows(RUN_COLUMNS, self.grid.current_row.runs)
+        if self.affected.current_row is not None:
+            self._show_evidence(self.affected.current_row)
 
     @work(exclusive=True, group="explain")
-    async def _explain(self, one: CheckedRun) -> None:
+    async def _show_evidence(self, one: CheckedRun) -> None:
         site = one.verdict.call_site
-        source = await self.ask(self.home.desk.source, site.file, wrong=lambda *why: None) if site else ()
-        self.pane.show(verdict_panes.whole(one.verdict, source or ()))
+        source = (
+            await self.ask_session(self.replay_app.desk.read_source, site.file, wrong=lambda *why: None) if site else ()
+        )
+        self.pane.show_lines(verdict_panes.format_verdict(one.verdict, source or ()))
 
     @property
-    def _one(self) -> CheckedRun | None:
-        """The run that is meant: the first of the cause unless another was chosen."""
-        return self.affected.current if self.grid.count else None
+    def _current_run(self) -> CheckedRun | None:
+        """Return the selected run, by default the first of the cause."""
+        return self.affected.current_row if self.grid.count else None
 
-    def on_listing_chosen(self, event: Listing.Chosen) -> None:
-        """Open the run where it went wrong."""
-        if self._one is not None:
-            self.home.open_run(self._one.subject.run_key, verdict_panes.event_of(self._one.verdict), "mismatch")
+    def on_line_list_chosen(self, event: LineList.Chosen) -> None:
+        """Open the run at its mismatch."""
+        if self._current_run is not None:
+            self.replay_app.open_run(
+                self._current_run.subject.run_key, verdict_panes.event_to_show(self._current_run.verdict), "mismatch"
+            )
 
-    def verdicts_changed(self) -> None:
-        """Show them."""
+    def reload_verdicts(self) -> None:
+        """Load the causes again."""
         self.action_reload()
 
     def action_check(self) -> None:
-        """Those of the cause again, or all."""
-        if self.grid.current is not None:
-            self.home.check([one.subject.run_key for one in self.grid.current.runs])
+        """Check the runs of the cause again, or all runs if there is no cause."""
+        if self.grid.current_row is not None:
+            self.replay_app.check_runs([one.subject.run_key for one in self.grid.current_row.runs])
         else:
-            self._check_all()
+            self._check_all_runs()
 
     @work(exclusive=True, group="load")
-    async def _check_all(self) -> None:
-        keys_of_all = await self.ask(self.home.desk.run_keys, wrong=self.grid.tell)
+    async def _check_all_runs(self) -> None:
+        keys_of_all = await self.ask_session(self.replay_app.desk.list_run_keys, wrong=self.grid.show_notice)
         if keys_of_all:
-            self.home.check(keys_of_all)
+            self.replay_app.check_runs(keys_of_all)
 
     def action_reset(self) -> None:
-        """Back to before it went wrong."""
-        if self.grid.current is not None:
-            self.home.reset([one.subject.run_key for one in self.grid.current.runs])
+        """Plan a reset of the runs of the cause."""
+        if self.grid.current_row is not None:
+            self.replay_app.choose_reset_point([one.subject.run_key for one in self.grid.current_row.runs])
 
     def action_edit(self) -> None:
-        """The line that asked for it."""
-        site = self._one.verdict.call_site if self._one else None
-        self.edit(site.file if site else None, site.line if site else 0)
+        """Open the call site in $EDITOR."""
+        site = self._current_run.verdict.call_site if self._current_run else None
+        self.edit_code_line(site.file if site else None, site.line if site else 0)
 
     def action_copy(self) -> None:
-        """The verdict."""
-        if self._one is not None:
-            self.copy(to_report_json(self._one), "the verdict")
+        """Copy the verdict as JSON."""
+        if self._current_run is not None:
+            self.copy_value(to_report_json(self._current_run), "the verdict")
 
 
-def _nothing(found: Found) -> tuple[Line, ...]:
+def _empty_notice(found: Found) -> tuple[Line, ...]:
     good: dict[str, Any] = {word: count for word, count in found.counts.items() if count}
     if good:
         return (line(("✔ every run that was checked follows its code", "good")), line(("c checks again", "dim")))

@@ -36,7 +36,7 @@ _VERDICTS = (
 _ODD = "SELECT run_key AS odd, string_agg(DISTINCT code, ' ' ORDER BY code) AS codes FROM problems GROUP BY run_key"
 
 
-def condition(text: str) -> str:
+def parse_filter(text: str) -> str:
     """The line as SQL over the view `runs`."""
     parts, place = [], 0
     while match := _TOKEN.match(text, place):
@@ -47,30 +47,30 @@ def condition(text: str) -> str:
         if word is not None and word not in _WORDS:
             raise ReplaytoolError(f"there is no filter {word!r}", f"filters: {', '.join(('type', *CONDITIONS))}, where")
         value = quoted if quoted is not None else bare
-        value = _moment(value) if word in _MOMENTS else value
-        parts.append((CONDITIONS[_WORDS[word]] if word else _ANYWHERE).replace("?", _literal(value)))
+        value = _parse_time(value) if word in _MOMENTS else value
+        parts.append((CONDITIONS[_WORDS[word]] if word else _ANYWHERE).replace("?", _quote_sql(value)))
         place = match.end()
     return " AND ".join(parts) or "true"
 
 
-def query(text: str, sort: str, *, descending: bool) -> str:
+def build_runs_query(text: str, sort: str, *, descending: bool) -> str:
     """The rows that the list shows."""
     down = " DESC" if descending else ""
     return (
         "SELECT run_key, workflow_id, workflow_type, status, started_at, event_count, first_build, last_build, codes, "
         f"verdict FROM runs LEFT JOIN ({_VERDICTS}) ON judged = run_key LEFT JOIN ({_ODD}) ON odd = run_key "
-        f"WHERE {condition(text)} ORDER BY {sort}{down} NULLS LAST, workflow_id, run_key"
+        f"WHERE {parse_filter(text)} ORDER BY {sort}{down} NULLS LAST, workflow_id, run_key"
     )
 
 
-def word(name: str, value: str) -> str:
+def format_filter_word(name: str, value: str) -> str:
     """One condition as the line writes it."""
     return f'{name}:"{value}"' if re.search(r"\s", value) else f"{name}:{value}"
 
 
-def _moment(value: str) -> str:
+def _parse_time(value: str) -> str:
     return since_time(value, datetime.now(UTC)).replace(tzinfo=None).isoformat()
 
 
-def _literal(value: str) -> str:
+def _quote_sql(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""What a verdict says, for reading: recorded against produced, where the code asked for it, and what to do."""
+"""Lines about a verdict: recorded against produced, the call site, and the advice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from replaytool.model.verdict import CallSite, Command, Divergence, Drift, ExpectedEvent, Failure, Verdict
-from replaytool.tui.styled_lines import Line, cell, file_name, line, tree
+from replaytool.tui.styled_lines import Line, cell_text, line, short_file_name, tree_lines
 
 SIGNS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
 ROLES = {"ok": "good", "drift": "warn", "unverified": "warn"}
@@ -15,81 +15,88 @@ _AROUND = 3
 _NOT_RECORDED = object()
 
 
-def signed(word: str) -> str:
-    """The verdict with its sign, which does without colour."""
+def format_verdict_word(word: str) -> str:
+    """Return the verdict with its sign, which is understood without colour."""
     return f"{SIGNS.get(word, '·')} {word}"
 
 
-def role(word: str) -> str:
-    """How it looks."""
+def verdict_role(word: str) -> str:
+    """Return the role of a verdict word."""
     return ROLES.get(word, "bad")
 
 
-def place(site: CallSite) -> str:
-    """A line of code, short."""
-    return f"{file_name(site.file)}:{site.line}"
+def format_call_site(site: CallSite) -> str:
+    """Return file and line, short."""
+    return f"{short_file_name(site.file)}:{site.line}"
 
 
-def event_of(found: Verdict) -> int | None:
-    """The event to look at first."""
+def event_to_show(found: Verdict) -> int | None:
+    """Return the event to look at first."""
     at = found.divergence or found.failure or next(iter(found.drift), None)
     return at.event_id if at is not None else None
 
 
-def brief(found: Verdict) -> Line:
-    """One line: what is wrong, at which event, at which line of code."""
-    site = f"  {place(found.call_site)}" if found.call_site else ""
-    said = _brief_of(found.divergence) if found.divergence else cell(found.reason, 300)
-    at = event_of(found)
+def format_brief(found: Verdict) -> Line:
+    """Return one line: what is wrong, at which event, at which line of code."""
+    site = f"  {format_call_site(found.call_site)}" if found.call_site else ""
+    said = _describe_divergence(found.divergence) if found.divergence else cell_text(found.reason, 300)
+    at = event_to_show(found)
     where = f" at event {at}" if at is not None else ""
     said = said.removeprefix(f"event {at}").strip()
-    return line((f"{signed(found.verdict)}{where}: ", role(found.verdict)), said, (site, "dim"))
+    return line((f"{format_verdict_word(found.verdict)}{where}: ", verdict_role(found.verdict)), said, (site, "dim"))
 
 
-def _brief_of(found: Divergence) -> str:
-    recorded = _named(found.expected) if found.expected else "nothing"
-    produced = _named(found.actual) if found.actual else "nothing"
+def _describe_divergence(found: Divergence) -> str:
+    recorded = _describe_command(found.expected) if found.expected else "nothing"
+    produced = _describe_command(found.actual) if found.actual else "nothing"
     return f"recorded {recorded}, the code asks for {produced}"
 
 
-def whole(found: Verdict, source: Sequence[str] = ()) -> list[Line]:
-    """All of it; `source` has the lines of the file of the call site, where it can be read."""
-    rows = [line((signed(found.verdict), role(found.verdict)), f"  {cell(found.reason, 500)}")]
+def format_verdict(found: Verdict, source: Sequence[str] = ()) -> list[Line]:
+    """Return the whole verdict; `source` has the lines of the call site's file, if it can be read."""
+    rows = [
+        line((format_verdict_word(found.verdict), verdict_role(found.verdict)), f"  {cell_text(found.reason, 500)}")
+    ]
     if found.stuck:
         rows.append(line(("stuck  ", "key"), found.stuck))
     if found.divergence is not None:
-        rows += _divergence(found.divergence)
+        rows += _divergence_lines(found.divergence)
     if found.failure is not None:
-        rows += _failure(found.failure)
+        rows += _failure_lines(found.failure)
     if found.call_site is not None:
-        rows += _site(found.call_site, source)
+        rows += _call_site_lines(found.call_site, source)
     if found.divergence is not None:
-        rows += _fields(found.divergence)
+        rows += _field_lines(found.divergence)
     if found.failure is not None and found.failure.traceback:
-        rows += [line(), line(("Traceback", "strong")), *tree(found.failure.traceback)]
-    rows += _drifts(found.drift)
-    rows += [line((f"{cell(one.what)} ", "warn"), cell(one.detail, 200), _at(one.call_site)) for one in found.hazards]
-    rows += [line(("note  ", "key"), cell(note, 500)) for note in found.notes]
-    rows.append(_judge(found))
+        rows += [line(), line(("Traceback", "strong")), *tree_lines(found.failure.traceback)]
+    rows += _drift_lines(found.drift)
+    rows += [
+        line((f"{cell_text(one.what)} ", "warn"), cell_text(one.detail, 200), _call_site_piece(one.call_site))
+        for one in found.hazards
+    ]
+    rows += [line(("note  ", "key"), cell_text(note, 500)) for note in found.notes]
+    rows.append(_engine_line(found))
     return rows
 
 
-def _judge(found: Verdict) -> Line:
+def _engine_line(found: Verdict) -> Line:
     confirmed = f", confirmed by {found.confirmed_by}" if found.confirmed_by else ""
     return line((f"by the {found.engine} engine{confirmed}, {found.seconds:.2f} s", "dim"))
 
 
-def _divergence(found: Divergence) -> Iterator[Line]:
+def _divergence_lines(found: Divergence) -> Iterator[Line]:
     last = found.last_matched_event_id
     yield line(("event     ", "key"), str(found.event_id), (f"  the last that matched: {last or 'none'}", "dim"))
-    yield line(("recorded  ", "key"), (f"- {_named(found.expected) if found.expected else 'nothing'}", "bad"))
-    yield line(("produced  ", "key"), (f"+ {_named(found.actual) if found.actual else 'nothing'}", "good"))
+    yield line(
+        ("recorded  ", "key"), (f"- {_describe_command(found.expected) if found.expected else 'nothing'}", "bad")
+    )
+    yield line(("produced  ", "key"), (f"+ {_describe_command(found.actual) if found.actual else 'nothing'}", "good"))
     if found.advice:
-        yield line(("advice    ", "key"), cell(found.advice, 600))
+        yield line(("advice    ", "key"), cell_text(found.advice, 600))
 
 
-def _fields(found: Divergence) -> Iterator[Line]:
-    """What the two do not share."""
+def _field_lines(found: Divergence) -> Iterator[Line]:
+    """Yield the fields that differ."""
     recorded: Mapping[str, Any] = found.expected.fields if found.expected else {}
     produced: Mapping[str, Any] = found.actual.fields if found.actual else {}
     if recorded != produced:
@@ -98,58 +105,62 @@ def _fields(found: Divergence) -> Iterator[Line]:
         before, after = recorded.get(name, _NOT_RECORDED), produced.get(name, _NOT_RECORDED)
         if before == after:
             continue
-        yield line((f"  {cell(name, 60)}", "key"))
+        yield line((f"  {cell_text(name, 60)}", "key"))
         if before is not _NOT_RECORDED:
-            yield line(("    - ", "bad"), cell(before, 300) or "null")
+            yield line(("    - ", "bad"), cell_text(before, 300) or "null")
         if after is not _NOT_RECORDED:
-            yield line(("    + ", "good"), cell(after, 300) or "null")
+            yield line(("    + ", "good"), cell_text(after, 300) or "null")
 
 
-def _failure(found: Failure) -> Iterator[Line]:
+def _failure_lines(found: Failure) -> Iterator[Line]:
     yield line(("event     ", "key"), str(found.event_id))
-    yield line(("raised    ", "key"), (f"{cell(found.type, 80)}: {cell(found.message, 500)}", "bad"))
+    yield line(("raised    ", "key"), (f"{cell_text(found.type, 80)}: {cell_text(found.message, 500)}", "bad"))
 
 
-def _site(site: CallSite, source: Sequence[str]) -> Iterator[Line]:
-    yield line(("code      ", "key"), (place(site), "strong"), f"  {cell(site.function, 80)}")
-    yield from excerpt(source, site.line)
+def _call_site_lines(site: CallSite, source: Sequence[str]) -> Iterator[Line]:
+    yield line(("code      ", "key"), (format_call_site(site), "strong"), f"  {cell_text(site.function, 80)}")
+    yield from excerpt_lines(source, site.line)
     for one in site.chain:
-        yield line(("called by ", "key"), place(one), f"  {cell(one.function, 80)}")
+        yield line(("called by ", "key"), format_call_site(one), f"  {cell_text(one.function, 80)}")
 
 
-def excerpt(source: Sequence[str], number: int) -> Iterator[Line]:
-    """The line and its neighbours."""
+def excerpt_lines(source: Sequence[str], number: int) -> Iterator[Line]:
+    """Yield the line and its neighbours."""
     first = max(number - _AROUND, 1)
     for place_, text in enumerate(source[first - 1 : number + _AROUND - 1], first):
         here = place_ == number
-        yield line((f"  {'▶' if here else ' '}{place_:>5} ", "mark" if here else "dim"), (_code(text), _strong(here)))
+        yield line(
+            (f"  {'▶' if here else ' '}{place_:>5} ", "mark" if here else "dim"), (_code_text(text), _strong_role(here))
+        )
 
 
-def _strong(here: bool) -> str:
+def _strong_role(here: bool) -> str:
     return "strong" if here else ""
 
 
-def _code(text: str) -> str:
-    return cell(text.expandtabs(4), 200)
+def _code_text(text: str) -> str:
+    return cell_text(text.expandtabs(4), 200)
 
 
-def _drifts(found: Sequence[Drift]) -> Iterator[Line]:
+def _drift_lines(found: Sequence[Drift]) -> Iterator[Line]:
     if found:
         yield line((f"Differences inside matching commands: {len(found):,}", "strong"))
     for one in found[:_MOST]:
-        yield line((f"event {one.event_id} ", "dim"), (cell(one.path, 120), "key"), _at(one.call_site))
-        yield line(("    - ", "bad"), cell(one.recorded, 300) or "null")
-        yield line(("    + ", "good"), cell(one.produced, 300) or "null")
+        yield line(
+            (f"event {one.event_id} ", "dim"), (cell_text(one.path, 120), "key"), _call_site_piece(one.call_site)
+        )
+        yield line(("    - ", "bad"), cell_text(one.recorded, 300) or "null")
+        yield line(("    + ", "good"), cell_text(one.produced, 300) or "null")
     if len(found) > _MOST:
         yield line((f"… {len(found) - _MOST:,} more", "dim"))
 
 
-def _at(site: CallSite | None) -> tuple[str, str]:
-    return (f"  {place(site)}" if site else "", "dim")
+def _call_site_piece(site: CallSite | None) -> tuple[str, str]:
+    return (f"  {format_call_site(site)}" if site else "", "dim")
 
 
-def _named(found: ExpectedEvent | Command) -> str:
-    """Timers and the like are numbered in turn; how long they are says more."""
+def _describe_command(found: ExpectedEvent | Command) -> str:
+    """Return kind and name; a timer is named by its duration, since timer IDs are only numbers."""
     lasts = found.fields.get("startToFireTimeout")
-    name = cell(lasts, 40) if found.kind == "timer" and lasts else cell(found.name, 80)
+    name = cell_text(lasts, 40) if found.kind == "timer" and lasts else cell_text(found.name, 80)
     return f"{found.kind.replace('_', ' ')} {name}".strip()
