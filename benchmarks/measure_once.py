@@ -21,7 +21,7 @@ def replaytool(folder: Path, work: Path) -> dict[str, Any]:
 
     path = work / "store.duckdb"
     clock = _Clock()
-    report = ingest.load(Store(path), open_sources([str(folder)]))
+    report = ingest.load_into_store(Store(path), open_sources([str(folder)]))
     assert not report.bad, report.bad[0]
     return clock.stopped() | {"events": report.events, "store": path.stat().st_size}
 

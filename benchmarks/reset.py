@@ -55,7 +55,7 @@ def planning(folder: Path, number: int) -> dict[str, Any]:
     for seed in range(number):
         (folder / f"run-{seed}.json").write_text(histories.history(seed, SHAPE))
     store = Store(folder / "runs.duckdb")
-    ingest.load(store, open_sources([str(folder)], None))
+    ingest.load_into_store(store, open_sources([str(folder)], None))
     rows = store.query_rows("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
     started = time.perf_counter()
     plan = planner.finish_plan(planner.draft_plan(store, planner.PlanRequest(ResetRule("last_task"), RunSelection())))
@@ -71,7 +71,7 @@ def simulating(folder: Path, number: int) -> dict[str, Any]:
         text = replayable.history("Steps", 9, seed).replace('"workflowId":"bench"', f'"workflowId":"bench-{seed}"')
         (folder / f"steps-{seed}.json").write_text(text)
     store = Store(folder / "steps.duckdb")
-    ingest.load(store, open_sources([str(folder / "steps-*.json")], None))
+    ingest.load_into_store(store, open_sources([str(folder / "steps-*.json")], None))
     rows = store.query_rows("SELECT count(*) AS runs, avg(event_count) AS events FROM runs")
     wanted = PlanSimulationRequest(CodeSpec(("workflows.py",), folder=str(folder)), limits=WorkerLimits(jobs=1))
     before, started = os.times(), time.perf_counter()
@@ -171,7 +171,7 @@ def applying(folder: Path, number: int, rounds: int) -> dict[str, Any]:
     with _apart() as server:
         names = asyncio.run(_riders(server, number * len(turns)))
         store = Store(folder / "server.duckdb")
-        ingest.load(store, pull_histories(PullOptions(ServerOptions(address=server.address))))
+        ingest.load_into_store(store, pull_histories(PullOptions(ServerOptions(address=server.address))))
         whole = planner.finish_plan(
             planner.draft_plan(store, planner.PlanRequest(ResetRule("last_task"), RunSelection()))
         )

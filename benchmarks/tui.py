@@ -68,7 +68,7 @@ async def _long_run(folder: Path) -> list[Measured]:
     file = folder / "long.json"
     file.write_text(histories.history(1, histories.Shape(_STEPS)))
     session = Session(config.Settings(store=folder / "long.duckdb"))
-    session.load([str(file)], None, ingest.Observer())
+    session.load_paths([str(file)], None, ingest.LoadObserver())
     app = ReplayApp(session)
     async with app.run_test(size=(140, 40)) as pilot:
         await _until(lambda: isinstance(app.screen, RunsScreen) and app.screen.query_one(DataGrid).count == 1)
@@ -102,9 +102,9 @@ async def _with_code(folder: Path) -> list[Measured]:
     file.write_text(replayable.history("Steps", _CODED))
     code.write_text(replayable.WORKFLOWS)
     session = Session(config.Settings(store=folder / "coded.duckdb"))
-    session.load([str(file)], None, ingest.Observer())
-    (row,) = session.runs("true", [], None)
-    app = ReplayApp(session, row.run_key, None, session.code_map([str(code)]))
+    session.load_paths([str(file)], None, ingest.LoadObserver())
+    (row,) = session.list_runs("true", [], None)
+    app = ReplayApp(session, row.run_key, None, session.find_code_map([str(code)]))
     async with app.run_test(size=(140, 40)) as pilot:
         await _until(lambda: isinstance(app.screen, DebuggerScreen) and app.screen.walk is not None)
         screen: Any = app.screen
@@ -123,7 +123,7 @@ async def _many_runs(folder: Path) -> list[Measured]:
     file = folder / "one.json"
     file.write_text(histories.history(2, histories.Shape(1)))
     session = Session(config.Settings(store=store))
-    session.load([str(file)], None, ingest.Observer())
+    session.load_paths([str(file)], None, ingest.LoadObserver())
     with duckdb.connect(str(store)) as connection:
         connection.execute(
             "INSERT INTO run SELECT run.* REPLACE (n AS id, md5(CAST(n AS VARCHAR))[:12] AS run_key, 'order-' || n AS "

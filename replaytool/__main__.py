@@ -12,7 +12,7 @@ from replaytool.cli import main
 
 
 def run() -> NoReturn:
-    """Run the command and end: the SDK's core can crash in Python's teardown, and an exit code is a promise."""
+    """Run the command and end the process with its exit code, whatever the SDK's core does at exit."""
     code = 0
     try:
         main()

@@ -1,4 +1,4 @@
-"""What the user decided, in one merged view: options over environment over `[tool.replaytool]` over defaults."""
+"""Settings, merged from options, environment variables, `[tool.replaytool]` and defaults, in this order."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class Settings:
     """MODULE:ATTR of a temporalio DataConverter."""
     codec_endpoint: str | None = None
     codec_auth: str | None = field(default=None, repr=False)
-    """The value of the Authorization header that the codec server wants; never shown."""
+    """Value of the Authorization header for the codec server; never shown."""
     workflows: tuple[str, ...] = ()
-    """Where the workflow code is: modules, packages, files, folders."""
+    """Modules, packages, files and folders with workflow code."""
     builds: Mapping[str, str] = field(default_factory=dict)
-    """The code that each build had: build id to module or path."""
+    """Code of each build: build ID to module or path."""
     replayer: str | None = None
-    """MODULE:FUNCTION that returns what the SDK's Replayer is to be made with."""
+    """MODULE:FUNCTION that returns the keyword arguments for the SDK's Replayer."""
     drift: Mapping[str, str] = field(default_factory=dict)
-    """What to do about differences inside matching commands: field to error, warn or ignore."""
+    """Level of each drift field: error, warn or ignore."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Keys of the screens that are to be others: action to keys."""
+    """Key bindings of the screens: action to keys."""
     prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """What a million tokens cost, by model."""
+    """Price of a million tokens, by model."""
     folder: Path = Path()
-    """What relative names of code start from: where the project's file is, or here."""
+    """Folder that relative code paths start from: that of pyproject.toml, else the working directory."""
 
 
 _VARIABLES = {
@@ -49,23 +49,23 @@ _VARIABLES = {
 }
 
 
-def load(
+def load_settings(
     options: Mapping[str, Any], folder: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> Settings:
-    """Merge all sources; an option of None was not given."""
+    """Merge all sources of settings; an option of None was not given."""
     folder = folder or Path.cwd()
     environment = os.environ if environment is None else environment
     settings = Settings()
-    project = _project_file(folder)
+    project = _find_project_file(folder)
     if project is not None:
-        settings = replace(settings, folder=project.parent, **_from_project(project))
+        settings = replace(settings, folder=project.parent, **_read_project_file(project))
     found = {name: environment[variable] for name, variable in _VARIABLES.items() if environment.get(variable)}
     given = {name: value for name, value in options.items() if value is not None}
-    return replace(settings, **{name: _converted(name, value, Path()) for name, value in (found | given).items()})
+    return replace(settings, **{name: _convert_value(name, value, Path()) for name, value in (found | given).items()})
 
 
-def _project_file(folder: Path) -> Path | None:
-    """The nearest pyproject.toml upwards, as other tools look for theirs."""
+def _find_project_file(folder: Path) -> Path | None:
+    """Return the nearest pyproject.toml in this folder or above, as other tools do."""
     for place in (folder, *folder.absolute().parents):
         candidate = place / "pyproject.toml"
         if candidate.is_file():
@@ -73,17 +73,19 @@ def _project_file(folder: Path) -> Path | None:
     return None
 
 
-def _from_project(file: Path) -> dict[str, Any]:
+def _read_project_file(file: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("replaytool", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ReplaytoolError(f"cannot read {file}: {error}", "mend the file, or run from another folder") from error
     if not isinstance(table, dict):
         raise ReplaytoolError(f"{file}: tool.replaytool is no table", "write [tool.replaytool] and keys below it")
-    return {_known(key, file): _converted(_known(key, file), value, file.parent) for key, value in table.items()}
+    return {
+        _match_key(key, file): _convert_value(_match_key(key, file), value, file.parent) for key, value in table.items()
+    }
 
 
-def _known(key: str, file: Path) -> str:
+def _match_key(key: str, file: Path) -> str:
     names = [one.name for one in fields(Settings) if one.name != "folder"]
     name = key.replace("-", "_")
     if name in names:
@@ -93,25 +95,25 @@ def _known(key: str, file: Path) -> str:
     raise ReplaytoolError(f"{file}: [tool.replaytool] has no key {key!r}", hint)
 
 
-def _text(name: str, value: Any, folder: Path) -> str:
+def _parse_text(name: str, value: Any, folder: Path) -> str:
     if not isinstance(value, str | Path):
         raise ReplaytoolError(f"[tool.replaytool] {name} must be text, not {value!r}", "put it in quotes")
     return str(value)
 
 
-def _path(name: str, value: Any, folder: Path) -> Path:
-    """Paths in a file are relative to that file."""
-    return folder / _text(name, value, folder)
+def _parse_path(name: str, value: Any, folder: Path) -> Path:
+    """Return a path; one that stands in a file is relative to that file."""
+    return folder / _parse_text(name, value, folder)
 
 
-def _names(name: str, value: Any, folder: Path) -> tuple[str, ...]:
+def _parse_names(name: str, value: Any, folder: Path) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
         raise ReplaytoolError(f"[tool.replaytool] {name} must be a list of texts, not {value!r}", f'{name} = ["…"]')
     return tuple(values)
 
 
-def _levels(name: str, value: Any, folder: Path) -> dict[str, str]:
+def _parse_levels(name: str, value: Any, folder: Path) -> dict[str, str]:
     levels = ("error", "warn", "ignore")
     if not isinstance(value, Mapping) or not all(item in levels for item in value.values()):
         raise ReplaytoolError(
@@ -121,20 +123,20 @@ def _levels(name: str, value: Any, folder: Path) -> dict[str, str]:
     return dict(value)
 
 
-def _keys(name: str, value: Any, folder: Path) -> dict[str, str]:
-    """Screens may be tables of their own: `debugger.step = "n"` is the same as `"debugger.step" = "n"`."""
+def _parse_keys(name: str, value: Any, folder: Path) -> dict[str, str]:
+    """Return the key bindings. Tables may be nested: `debugger.step = "n"` equals `"debugger.step" = "n"`."""
     if not isinstance(value, Mapping):
         raise ReplaytoolError(f"[tool.replaytool] {name} must be a table, not {value!r}", 'debugger.step = "n"')
     found: dict[str, str] = {}
     for key, item in value.items():
         if isinstance(item, Mapping):
-            found |= {f"{key}.{inner}": text for inner, text in _keys(name, item, folder).items()}
+            found |= {f"{key}.{inner}": text for inner, text in _parse_keys(name, item, folder).items()}
         else:
-            found[key] = ",".join(_names(f"{name}.{key}", item, folder))
+            found[key] = ",".join(_parse_names(f"{name}.{key}", item, folder))
     return found
 
 
-def _modules(name: str, value: Any, folder: Path) -> dict[str, str]:
+def _parse_build_modules(name: str, value: Any, folder: Path) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
         raise ReplaytoolError(
             f"[tool.replaytool] {name} must map build ids to modules or paths, not {value!r}",
@@ -143,7 +145,7 @@ def _modules(name: str, value: Any, folder: Path) -> dict[str, str]:
     return dict(value)
 
 
-def _prices(name: str, value: Any, folder: Path) -> dict[str, dict[str, float]]:
+def _parse_prices(name: str, value: Any, folder: Path) -> dict[str, dict[str, float]]:
     models = value.values() if isinstance(value, Mapping) else [None]
     if not all(isinstance(one, Mapping) and _is_price(one) for one in models):
         raise ReplaytoolError(
@@ -160,15 +162,15 @@ def _is_price(value: Mapping[str, Any]) -> bool:
 
 _Converter = Callable[[str, Any, Path], Any]
 _CONVERTERS: dict[str, _Converter] = {
-    "store": _path,
-    "workflows": _names,
-    "builds": _modules,
-    "drift": _levels,
-    "keys": _keys,
-    "prices": _prices,
+    "store": _parse_path,
+    "workflows": _parse_names,
+    "builds": _parse_build_modules,
+    "drift": _parse_levels,
+    "keys": _parse_keys,
+    "prices": _parse_prices,
 }
 
 
-def _converted(name: str, value: Any, folder: Path) -> Any:
-    converter: _Converter = _CONVERTERS.get(name, _text)
+def _convert_value(name: str, value: Any, folder: Path) -> Any:
+    converter: _Converter = _CONVERTERS.get(name, _parse_text)
     return converter(name, value, folder)

@@ -1,4 +1,4 @@
-"""What this installation can do here: versions, configuration, store, code, and what is missing for what."""
+"""What works in this installation: versions, configuration, store, code, and what is missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from replaytool.engines.temporal.events import payloads
 from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
 from replaytool.errors import ReplaytoolError
 from replaytool.store import Store
-from replaytool.text import counted
+from replaytool.text import count_noun
 from replaytool.workers.pool import load_code_info
 
 LIBRARIES = ("temporalio", "duckdb", "pyarrow", "textual", "rich", "click", "msgspec", "deepdiff")
@@ -30,118 +30,123 @@ STORES = {"S3FileSystem": "s3://", "GcsFileSystem": "gs://", "AzureFileSystem": 
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
+class DoctorFinding:
+    """The result of one examination."""
 
     what: str
     state: Literal["ok", "missing", "wrong"]
-    """Missing is what some command could use; wrong is what was configured and does not work."""
+    """`missing` is what some command could use; `wrong` is configured and does not work."""
     says: str
     hint: str = ""
 
 
-Check = Callable[[Settings], Iterator[Finding]]
+Check = Callable[[Settings], Iterator[DoctorFinding]]
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Everything in turn. What cannot even be looked at is a finding too."""
-    for check in CHECKS:
+def examine_installation(settings: Settings) -> Iterator[DoctorFinding]:
+    """Run every check. An error in a check is a finding too."""
+    for name, check in CHECKS.items():
         try:
             yield from check(settings)
         except ReplaytoolError as error:
-            yield Finding(check.__name__.strip("_"), "wrong", error.message, error.hint)
+            yield DoctorFinding(name, "wrong", error.message, error.hint)
 
 
-def _versions(_: Settings) -> Iterator[Finding]:
-    yield Finding("replaytool", "ok", f"{__version__} in {Path(__file__).parent}")
-    yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable}) on {platform.platform(terse=True)}")
+def _check_versions(_: Settings) -> Iterator[DoctorFinding]:
+    yield DoctorFinding("replaytool", "ok", f"{__version__} in {Path(__file__).parent}")
+    yield DoctorFinding(
+        "python", "ok", f"{platform.python_version()} ({sys.executable}) on {platform.platform(terse=True)}"
+    )
     for name in LIBRARIES:
-        yield Finding(name, "ok", importlib.metadata.version(name))
+        yield DoctorFinding(name, "ok", importlib.metadata.version(name))
 
 
-def _engine(_: Settings) -> Iterator[Finding]:
+def _check_engine(_: Settings) -> Iterator[DoctorFinding]:
     found = importlib.metadata.version("temporalio")
     oldest, newest = (".".join(map(str, one)) for one in (OLDEST, NEWEST))
     if OLDEST <= tuple(int(part) for part in found.split(".")[:2]) <= NEWEST:
-        yield Finding("engine direct", "ok", f"compared with temporalio {oldest} to {newest}")
+        yield DoctorFinding("engine direct", "ok", f"compared with temporalio {oldest} to {newest}")
     else:
-        yield Finding("engine direct", "missing", f"not compared with temporalio {found}", "engine sdk replays all")
+        yield DoctorFinding(
+            "engine direct", "missing", f"not compared with temporalio {found}", "engine sdk replays all"
+        )
 
 
-def _configuration(settings: Settings) -> Iterator[Finding]:
+def _check_configuration(settings: Settings) -> Iterator[DoctorFinding]:
     file = settings.folder / "pyproject.toml"
-    yield Finding("configuration", "ok", str(file) if file.is_file() else "no pyproject.toml here or above")
+    yield DoctorFinding("configuration", "ok", str(file) if file.is_file() else "no pyproject.toml here or above")
     for one in fields(Settings):
         value = getattr(settings, one.name)
         if one.name not in ("folder", "store") and value:
-            yield Finding(f"  {one.name}", "ok", "set, not shown" if not one.repr else _said(value))
+            yield DoctorFinding(f"  {one.name}", "ok", "set, not shown" if not one.repr else _format_setting(value))
 
 
-def _said(value: object) -> str:
+def _format_setting(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _store(settings: Settings) -> Iterator[Finding]:
+def _check_store_file(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.store.is_file():
-        yield Finding("store", "missing", f"{settings.store} is not there yet", "replaytool load PATH… makes it")
+        yield DoctorFinding("store", "missing", f"{settings.store} is not there yet", "replaytool load PATH… makes it")
         return
-    counts = Store(settings.store).query_rows(
-        "SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs"
-    )[0]
+    sql = "SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs"
+    (row,) = Store(settings.store).query_rows(sql)
+    size = f"{count_noun(row['runs'], 'run')}, {count_noun(row['events'], 'event')}"
     megabytes = settings.store.stat().st_size / 1e6
-    said = (
-        f"{settings.store}: {counted(counts['runs'], 'run')}, {counted(counts['events'], 'event')}, {megabytes:.1f} MB"
-    )
-    yield Finding("store", "ok", said)
+    yield DoctorFinding("store", "ok", f"{settings.store}: {size}, {megabytes:.1f} MB")
 
 
-def _workflows(settings: Settings) -> Iterator[Finding]:
+def _check_workflows(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.workflows:
         hint = 'give --workflows, or workflows = ["…"] in [tool.replaytool]'
-        yield Finding("workflows", "missing", "no code is configured: check and debug must be told", hint)
+        yield DoctorFinding("workflows", "missing", "no code is configured: check and debug must be told", hint)
         return
     spec = CodeSpec(settings.workflows, settings.replayer, settings.converter, str(settings.folder))
-    yield Finding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
+    yield DoctorFinding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
 
 
-def _converter(settings: Settings) -> Iterator[Finding]:
+def _check_converter(settings: Settings) -> Iterator[DoctorFinding]:
     if settings.converter:
         payloads.build_payload_decoder(settings)
-        yield Finding("converter", "ok", f"{settings.converter} can be loaded")
+        yield DoctorFinding("converter", "ok", f"{settings.converter} can be loaded")
 
 
-def _programs(_: Settings) -> Iterator[Finding]:
+def _check_programs(_: Settings) -> Iterator[DoctorFinding]:
     for name, (needed_for, hint) in PROGRAMS.items():
         beside = Path(sys.executable).with_name(name)
         found = shutil.which(name) or (str(beside) if beside.is_file() else None)
-        yield Finding(name, "ok", found) if found else Finding(name, "missing", f"needed for {needed_for}", hint)
+        yield (
+            DoctorFinding(name, "ok", found)
+            if found
+            else DoctorFinding(name, "missing", f"needed for {needed_for}", hint)
+        )
 
 
-def _object_stores(_: Settings) -> Iterator[Finding]:
+def _check_object_stores(_: Settings) -> Iterator[DoctorFinding]:
     from pyarrow import fs
 
     for attribute, scheme in STORES.items():
         if hasattr(fs, attribute):
-            yield Finding(scheme, "ok", "can be read")
+            yield DoctorFinding(scheme, "ok", "can be read")
         else:
-            yield Finding(scheme, "missing", "this build of pyarrow cannot read it", "use the wheel from PyPI")
+            yield DoctorFinding(scheme, "missing", "this build of pyarrow cannot read it", "use the wheel from PyPI")
 
 
-def _pytest(_: Settings) -> Iterator[Finding]:
+def _check_pytest(_: Settings) -> Iterator[DoctorFinding]:
     try:
-        yield Finding("pytest", "ok", importlib.metadata.version("pytest"))
+        yield DoctorFinding("pytest", "ok", importlib.metadata.version("pytest"))
     except importlib.metadata.PackageNotFoundError:
-        yield Finding("pytest", "missing", "needed for histories as tests", "pip install pytest")
+        yield DoctorFinding("pytest", "missing", "needed for histories as tests", "pip install pytest")
 
 
-CHECKS: tuple[Check, ...] = (
-    _versions,
-    _engine,
-    _configuration,
-    _store,
-    _workflows,
-    _converter,
-    _programs,
-    _object_stores,
-    _pytest,
-)
+CHECKS: Mapping[str, Check] = {
+    "versions": _check_versions,
+    "engine": _check_engine,
+    "configuration": _check_configuration,
+    "store": _check_store_file,
+    "workflows": _check_workflows,
+    "converter": _check_converter,
+    "programs": _check_programs,
+    "object_stores": _check_object_stores,
+    "pytest": _check_pytest,
+}

@@ -1,4 +1,4 @@
-"""What goes wrong in a way that a person can mend, and the exit codes that tell a script about it."""
+"""The error that a user can fix, and the exit codes of the command line."""
 
 CLEAN = 0
 FINDINGS = 1
@@ -8,7 +8,7 @@ NOTHING = 5
 
 
 class ReplaytoolError(Exception):
-    """Something that the person at the keyboard must fix; printed in one place, without a traceback."""
+    """An error that the user can fix. The command line prints it without a traceback."""
 
     def __init__(self, message: str, hint: str = "", exit_code: int = USAGE) -> None:
         super().__init__(message)

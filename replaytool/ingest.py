@@ -1,4 +1,4 @@
-"""From sources through formats into the store: batches for speed, whole files for safety, one line for what is bad."""
+"""From sources through formats into the store: in batches for speed, whole files for safety, bad files reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BadFile:
-    """A file that was not taken in, and what its owner can do about it."""
+    """A file that was not loaded, why, and what its owner can do."""
 
     name: str
     reason: str
@@ -33,7 +33,7 @@ class BadFile:
 
 
 @dataclass
-class Report:
+class LoadReport:
     """What a load did."""
 
     files: int = 0
@@ -45,8 +45,8 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Observer:
-    """What somebody who watches is told while it goes on."""
+class LoadObserver:
+    """Callbacks for a caller that shows progress."""
 
     on_file: Callable[[str, int], None] = lambda name, events: None
     on_bad: Callable[[BadFile], None] = lambda bad: None
@@ -55,14 +55,14 @@ class Observer:
 Transform = Callable[[Run], Run]
 
 
-def read(source: HistorySource) -> Iterator[Run]:
-    """The runs of one source; raises Unreadable, also for what the system says about the file."""
+def read_runs(source: HistorySource) -> Iterator[Run]:
+    """Yield the runs of a source. Raise Unreadable for a bad file and for the system's errors about it."""
     try:
         with source.open() as stream:
             head = stream.read(HEAD_SIZE)
             found = detect_format(head)
             _log.debug("%s is %s", source.name, found.name)
-            content = BytesIO(head) if len(head) < HEAD_SIZE else cast(BinaryIO, _Rewound(head, stream))
+            content = BytesIO(head) if len(head) < HEAD_SIZE else cast(BinaryIO, _RewoundStream(head, stream))
             yield from found.read_runs(content, source.hints)
     except OSError as error:
         raise Unreadable(error.strerror or str(error), getattr(error, "hint", "check the file and its mode")) from error
@@ -72,8 +72,8 @@ def read(source: HistorySource) -> Iterator[Run]:
         ) from error
 
 
-class _Rewound:
-    """A stream whose head was read to find its format, from the beginning again."""
+class _RewoundStream:
+    """A stream whose first bytes were read to detect the format, readable from its beginning."""
 
     def __init__(self, head: bytes, stream: object) -> None:
         self._head = head
@@ -89,26 +89,26 @@ class _Rewound:
         return taken
 
 
-def load(
+def load_into_store(
     store: Store,
     sources: Iterable[HistorySource],
-    observer: Observer | None = None,
+    observer: LoadObserver | None = None,
     transform: Transform | None = None,
-) -> Report:
-    """Load every source. A file is in or it is out; a bad one is reported and the others go on."""
-    loading = _Loading(store, observer or Observer(), transform or (lambda run: run))
-    with _patient_collector():
+) -> LoadReport:
+    """Load every source. A file is loaded completely or not at all; a bad one is reported and the others go on."""
+    loading = _StoreLoader(store, observer or LoadObserver(), transform or (lambda run: run))
+    with _relax_garbage_collector():
         try:
             for source in sources:
-                loading.take(source)
+                loading.load_source(source)
         finally:
-            loading.flush()
+            loading.write_queue()
     return loading.report
 
 
 @contextmanager
-def _patient_collector() -> Iterator[None]:
-    """Events are made by the hundred thousand and hold no cycles: looking for some takes a sixth of the time."""
+def _relax_garbage_collector() -> Iterator[None]:
+    """Collect garbage less often: events hold no cycles, and looking for cycles takes a sixth of the time."""
     usual = gc.get_threshold()
     gc.set_threshold(200_000, 20, 20)
     try:
@@ -117,54 +117,54 @@ def _patient_collector() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-class _Loading:
-    """Whole files gathered until there are enough for one burst; a file longer than a burst is one by itself."""
+class _StoreLoader:
+    """Collect whole files until there are enough for a batch; a file longer than a batch is loaded alone."""
 
-    def __init__(self, store: Store, observer: Observer, transform: Transform) -> None:
+    def __init__(self, store: Store, observer: LoadObserver, transform: Transform) -> None:
         self.store = store
         self.observer = observer
         self.transform = transform
-        self.report = Report()
+        self.report = LoadReport()
         self.waiting: list[tuple[str, Run]] = []
         self.bytes = 0
         self.events = 0
 
-    def take(self, source: HistorySource) -> None:
-        """Read one source to its end, or not at all."""
+    def load_source(self, source: HistorySource) -> None:
+        """Read one source completely, or not at all."""
         self.report.files += 1
         own: list[tuple[str, Run]] = []
         size = events = 0
-        runs = read(source)
+        runs = read_runs(source)
         try:
             for run in runs:
                 own.append((source.name, self.transform(run)))
                 size += run.history_bytes
                 events += len(run.events)
                 if size > _BATCH_BYTES or events > _BATCH_EVENTS:
-                    self.flush()
-                    self._take_long(own, runs, source)
+                    self.write_queue()
+                    self._load_long_source(own, runs, source)
                     return
         except Unreadable as error:
-            self._refuse(source, error)
+            self._refuse_source(source, error)
             return
-        self._join(own, size, events)
+        self._queue_runs(own, size, events)
         self.observer.on_file(source.name, events)
 
-    def _join(self, own: list[tuple[str, Run]], size: int, events: int) -> None:
+    def _queue_runs(self, own: list[tuple[str, Run]], size: int, events: int) -> None:
         self.waiting += own
         self.bytes += size
         self.events += events
         if self.bytes > _BATCH_BYTES or self.events > _BATCH_EVENTS:
-            self.flush()
+            self.write_queue()
 
-    def _take_long(self, begun: list[tuple[str, Run]], runs: Iterator[Run], source: HistorySource) -> None:
-        """A file that does not fit in one batch is one transaction over several."""
-        counted = Report()
+    def _load_long_source(self, begun: list[tuple[str, Run]], runs: Iterator[Run], source: HistorySource) -> None:
+        """Load a file that is longer than a batch in one transaction over several batches."""
+        counted = LoadReport()
         try:
             with self.store.open_writer() as writer:
                 batch, size, events = begun, _BATCH_BYTES, 0
                 while batch:
-                    self._count(counted, batch, writer.add_runs(batch))
+                    self._count_batch(counted, batch, writer.add_runs(batch))
                     batch, size, events = [], 0, 0
                     for run in runs:
                         batch.append((source.name, self.transform(run)))
@@ -173,43 +173,43 @@ class _Loading:
                         if size > _BATCH_BYTES or events > _BATCH_EVENTS:
                             break
         except Unreadable as error:
-            self._refuse(source, error)
+            self._refuse_source(source, error)
             return
-        self._merge(counted)
+        self._merge_report(counted)
         self.observer.on_file(source.name, counted.events)
 
-    def flush(self) -> None:
-        """Write what has been gathered, in one transaction."""
+    def write_queue(self) -> None:
+        """Write the collected runs in one transaction."""
         if not self.waiting:
             return
-        counted = Report()
+        counted = LoadReport()
         waiting, self.waiting, self.bytes, self.events = self.waiting, [], 0, 0
         with self.store.open_writer() as writer:
-            self._count(counted, waiting, writer.add_runs(waiting))
-        self._merge(counted)
+            self._count_batch(counted, waiting, writer.add_runs(waiting))
+        self._merge_report(counted)
 
     @staticmethod
-    def _count(report: Report, batch: list[tuple[str, Run]], added: list) -> None:  # type: ignore[type-arg]
+    def _count_batch(report: LoadReport, batch: list[tuple[str, Run]], added: list) -> None:  # type: ignore[type-arg]
         for (_, run), one in zip(batch, added, strict=True):
             report.outcomes[one.outcome] += 1
             report.events += len(run.events)
             report.run_keys.append(one.run_key)
             report.problems.update({problem.code for problem in run.problems})
 
-    def _merge(self, counted: Report) -> None:
+    def _merge_report(self, counted: LoadReport) -> None:
         self.report.events += counted.events
         self.report.outcomes += counted.outcomes
         self.report.problems += counted.problems
         self.report.run_keys += counted.run_keys
 
-    def _refuse(self, source: HistorySource, error: Unreadable) -> None:
+    def _refuse_source(self, source: HistorySource, error: Unreadable) -> None:
         bad = BadFile(source.name, error.reason, error.hint, error.position)
         self.report.bad.append(bad)
         self.observer.on_bad(bad)
 
 
-def nothing_found(report: Report) -> ReplaytoolError | None:
-    """The error for a load that met no file at all."""
+def make_empty_load_error(report: LoadReport) -> ReplaytoolError | None:
+    """Return the error of a load that found no file at all."""
     if report.files:
         return None
     return ReplaytoolError("nothing to load", "name files, folders, globs or object stores with histories in them")

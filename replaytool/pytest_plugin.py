@@ -1,7 +1,7 @@
 """The pytest plugin: recorded histories as tests, and a fixture that replays what a test has just recorded.
 
-pytest imports this file in every project where replaytool is installed. Where nothing is configured it does nothing,
-and nothing else is imported.
+pytest imports this file in every project that has replaytool installed. Without configuration it does nothing and
+imports nothing else.
 """
 
 from __future__ import annotations
@@ -25,46 +25,46 @@ Replay = Callable[..., Awaitable["CheckReport"]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The keys of the configuration; `[tool.replaytool]` says the rest."""
+    """Declare the configuration keys; `[tool.replaytool]` holds the rest."""
     parser.addini(HISTORIES, "files, folders and patterns of recorded histories to replay as tests", "linelist", [])
     parser.addini(WORKFLOWS, "the workflow code to replay; default: workflows in [tool.replaytool]", "linelist", [])
     parser.addini(FAIL_ON, "the verdicts that fail a test: diverged,failed,…")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Look for the histories, where some are configured."""
+    """Register the collector if histories are configured."""
     if config.getini(HISTORIES):
         config.addinivalue_line("markers", "replay: a recorded history that is replayed against the workflow code")
-        config.pluginmanager.register(_Histories(config), "replaytool_histories")
+        config.pluginmanager.register(_HistoryCollector(config), "replaytool_histories")
 
 
 @pytest.fixture(scope="session")
-def _judges(pytestconfig: pytest.Config) -> Iterator[_Judges]:
-    judges = _Judges(pytestconfig)
+def _judges(pytestconfig: pytest.Config) -> Iterator[_JudgePool]:
+    judges = _JudgePool(pytestconfig)
     yield judges
-    judges.close()
+    judges.close_judges()
 
 
 @pytest.fixture
-def replay(_judges: _Judges) -> Replay:
+def replay(_judges: _JudgePool) -> Replay:
     """Replay a run that this test has just recorded.
 
-    `await replay(handle, Order)` takes a handle of a workflow or a fetched history, and the workflow classes, modules
-    or files to replay it with; without any, the code that is configured. It returns the report, and fails the test
-    where the code does not follow.
+    `await replay(handle, Order)` takes a workflow handle or a fetched history, and the workflow classes, modules or
+    files to replay it with; without any, the configured code. It returns the report, and fails the test if the code
+    does not follow the history.
     """
 
-    async def replayed(recorded: Any, *workflows: Any) -> CheckReport:
+    async def replay_recorded(recorded: Any, *workflows: Any) -> CheckReport:
         from replaytool.check.single_history import source_from_memory
 
         history = await recorded.fetch_history() if hasattr(recorded, "fetch_history") else recorded
-        judge = _judges.judge(tuple(_place(one) for one in workflows))
+        judge = _judges.find_judge(tuple(_find_source_file(one) for one in workflows))
         report = judge.check_source(source_from_memory(history.to_json(), history.workflow_id))
         if _judges.is_bad(report):
             raise DoesNotFollow(report)
         return report
 
-    return replayed
+    return replay_recorded
 
 
 class DoesNotFollow(AssertionError):
@@ -78,10 +78,12 @@ class DoesNotFollow(AssertionError):
 
     @property
     def headline(self) -> str:
-        """What went wrong, in a line."""
-        from replaytool.text import visible
+        """What went wrong, in one line."""
+        from replaytool.text import escape_controls
 
-        return visible("; ".join(f"{cause.verdict}: {cause.message}" for cause in self.report.causes) or "drift")
+        return escape_controls(
+            "; ".join(f"{cause.verdict}: {cause.message}" for cause in self.report.causes) or "drift"
+        )
 
     @property
     def call_site(self) -> CallSite | None:
@@ -89,8 +91,8 @@ class DoesNotFollow(AssertionError):
         return next((one.verdict.call_site for one in self.report.runs if one.verdict.call_site), None)
 
 
-class _Judges:
-    """Judges by their code, each with a child that stays for the session; and what they all go by."""
+class _JudgePool:
+    """One judge per code, each with a child process for the whole session, and the settings of all."""
 
     def __init__(self, config: pytest.Config) -> None:
         from replaytool import config as configuration
@@ -98,22 +100,22 @@ class _Judges:
 
         self.folder = config.rootpath
         self.workflows = tuple(config.getini(WORKFLOWS))
-        self.settings = configuration.load({}, self.folder)
+        self.settings = configuration.load_settings({}, self.folder)
         self._failing = choose_failing_verdicts(config.getini(FAIL_ON) or None, strict=False, allow_unverified=False)
         self._found: dict[tuple[str, ...], HistoryChecker] = {}
 
-    def judge(self, workflows: tuple[str, ...] = ()) -> HistoryChecker:
-        """The judge for this code, or for the code that is configured."""
+    def find_judge(self, workflows: tuple[str, ...] = ()) -> HistoryChecker:
+        """Return the judge for this code, or for the configured code."""
         from replaytool.check.single_history import HistoryChecker
         from replaytool.engines import Options
         from replaytool.replay.compare.drift import check_policy
 
         if workflows not in self._found:
             options = Options(policy=check_policy(self.settings.drift))
-            self._found[workflows] = HistoryChecker(self._spec(workflows), options)
+            self._found[workflows] = HistoryChecker(self._make_code_spec(workflows), options)
         return self._found[workflows]
 
-    def _spec(self, workflows: tuple[str, ...]) -> CodeSpec:
+    def _make_code_spec(self, workflows: tuple[str, ...]) -> CodeSpec:
         from replaytool.engines import CodeSpec
         from replaytool.errors import ReplaytoolError
 
@@ -126,30 +128,30 @@ class _Judges:
         return CodeSpec(chosen, self.settings.replayer, self.settings.converter, str(folder))
 
     def is_bad(self, report: CheckReport) -> bool:
-        """Whether a test fails for it."""
+        """Return whether a test fails with this report."""
         return any(
             one.verdict.verdict in self._failing or any(drift.level == "error" for drift in one.verdict.drift)
             for one in report.runs
         )
 
-    def close(self) -> None:
+    def close_judges(self) -> None:
         for judge in self._found.values():
             judge.close_worker()
 
 
-def _place(workflow: Any) -> str:
-    """The file of a class or module; a child process imports it from there."""
+def _find_source_file(workflow: Any) -> str:
+    """Return the file of a class or module, from which a child process imports it."""
     import inspect
 
     return workflow if isinstance(workflow, str) else str(Path(inspect.getfile(workflow)).resolve())
 
 
-class _Histories:
-    """Collects the configured files, and is there only where some are configured."""
+class _HistoryCollector:
+    """Collect the configured history files. Registered only if some are configured."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self._sources = _sources(config)
-        self.judges = _Judges(config)
+        self._sources = _find_sources(config)
+        self.judges = _JudgePool(config)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             # Nobody named what to run, so the histories run wherever they are.
             config.args += [str(path) for path in self._sources if not _is_covered(path, config)]
@@ -164,21 +166,21 @@ class _Histories:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """The place of a failure is the workflow's line, and not the history."""
+        """Set the place of a failure to the workflow's line instead of the history."""
         report = yield
         site = call.excinfo.value.call_site if call.excinfo and isinstance(call.excinfo.value, DoesNotFollow) else None
         if site is not None and isinstance(item, _HistoryItem):
-            from replaytool.render.code_frame import relative
+            from replaytool.render.code_frame import make_path_relative
 
-            report.location = (relative(site.file), site.line - 1, report.location[2])
+            report.location = (make_path_relative(site.file), site.line - 1, report.location[2])
         return report
 
     def pytest_unconfigure(self) -> None:
-        self.judges.close()
+        self.judges.close_judges()
 
 
-def _sources(config: pytest.Config) -> dict[Path, HistorySource]:
-    """The configured files by their paths; what is configured and not there is an error, and no green test."""
+def _find_sources(config: pytest.Config) -> dict[Path, HistorySource]:
+    """Return the configured files by path. A missing file is an error, not a passing test."""
     from replaytool.errors import ReplaytoolError
     from replaytool.sources import open_sources
 
@@ -194,9 +196,9 @@ def _is_covered(path: Path, config: pytest.Config) -> bool:
 
 
 class _HistoryFile(pytest.File):
-    """A file with recorded histories. It is read when its turn comes, since every worker of xdist collects it."""
+    """A file with recorded histories, read when its test runs because every xdist worker collects it."""
 
-    def __init__(self, *, source: HistorySource, judges: _Judges, **given: Any) -> None:
+    def __init__(self, *, source: HistorySource, judges: _JudgePool, **given: Any) -> None:
         super().__init__(**given)
         self.source = source
         self.judges = judges
@@ -206,7 +208,7 @@ class _HistoryFile(pytest.File):
 
 
 class _HistoryItem(pytest.Item):
-    """The replay of all that one file holds."""
+    """The replay of all runs in one file."""
 
     parent: _HistoryFile
 
@@ -216,33 +218,33 @@ class _HistoryItem(pytest.Item):
 
     def runtest(self) -> None:
         judges = self.parent.judges
-        report = judges.judge().check_source(self.parent.source)
+        report = judges.find_judge().check_source(self.parent.source)
         for one in report.runs:
             self.user_properties.append((one.subject.workflow_id or one.subject.run_key, one.verdict.verdict))
         if judges.is_bad(report) or not report.runs:
             raise DoesNotFollow(report)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
-        """The report itself: a traceback through replaytool would tell nothing."""
+        """Return the report itself; a traceback through replaytool would not help."""
         from replaytool.errors import ReplaytoolError
 
         if isinstance(excinfo.value, ReplaytoolError):
             return f"{excinfo.value.message}\n  {excinfo.value.hint}"
         if isinstance(excinfo.value, DoesNotFollow):
-            return _shown(excinfo.value)
+            return _represent_failure(excinfo.value)
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, f"replay of {self.path.name}"
 
 
-def _shown(failure: DoesNotFollow) -> TerminalRepr:
-    """In the form whose place and headline reach the summary, annotations and, through xdist, another process."""
+def _represent_failure(failure: DoesNotFollow) -> TerminalRepr:
+    """Represent a failure so that place and headline reach the summary, annotations and other xdist processes."""
     from _pytest._code.code import ReprExceptionInfo, ReprFileLocation, ReprTracebackNative
 
-    from replaytool.render.code_frame import relative
+    from replaytool.render.code_frame import make_path_relative
 
     site = failure.call_site
-    crash = ReprFileLocation(relative(site.file), site.line, failure.headline) if site else None
+    crash = ReprFileLocation(make_path_relative(site.file), site.line, failure.headline) if site else None
     end = f"{crash.path}:{crash.lineno}: {failure.headline}\n" if crash else ""
     return ReprExceptionInfo(ReprTracebackNative([f"{failure}\n{end}"]), crash)

@@ -1,4 +1,4 @@
-"""Text that other people wrote, made safe to show: control characters are shown, never sent."""
+"""Safe and short text: escape control characters, count nouns, shorten."""
 
 import re
 import unicodedata
@@ -6,12 +6,12 @@ import unicodedata
 _PLAIN = re.compile(
     r"[\x20-\x7e\xa0-\xac\xae-\u01ff\u0391-\u03a1\u03a3-\u052f\u3041-\u3096\u3099-\u30ff\u4e00-\u9fef\uac00-\ud7a3]*"
 )
-"""What most text is made of; nothing in it is hidden, so such text need not be looked at by the letter."""
+"""Characters that hide nothing, so that most text needs no look at single characters."""
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-def visible(text: str, *, keep: str = "") -> str:
-    r"""The text with every control, format and unassigned character spelled out.
+def escape_controls(text: str, *, keep: str = "") -> str:
+    r"""Return the text with every control, format and unassigned character escaped.
 
     >>> visible("a\x1b[31mb")
     'a\\x1b[31mb'
@@ -20,17 +20,17 @@ def visible(text: str, *, keep: str = "") -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    return "".join(char if char in keep else _shown(char) for char in text)
+    return "".join(char if char in keep else _escape_character(char) for char in text)
 
 
-def _shown(char: str) -> str:
+def _escape_character(char: str) -> str:
     if unicodedata.category(char) not in _HIDDEN:
         return char
     return char.encode("unicode_escape").decode("ascii")
 
 
-def counted(number: int, noun: str) -> str:
-    """A number and what it counts.
+def count_noun(number: int, noun: str) -> str:
+    """Return a number and its noun.
 
     >>> counted(1, "run"), counted(4180, "run")
     ('1 run', '4,180 runs')
@@ -38,8 +38,8 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def shortened(text: str, width: int) -> str:
-    """At most `width` characters, the last of them an ellipsis where something was cut.
+def shorten_text(text: str, width: int) -> str:
+    """Return at most `width` characters; an ellipsis shows that some were cut.
 
     >>> shortened("abcdef", 4)
     'abc…'

@@ -1,4 +1,4 @@
-"""Moments in the words that people use: 2h, 3d, or a time."""
+"""Parse times as people write them: 2h, 3d, or ISO 8601."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from replaytool.errors import ReplaytoolError
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(?:\d+[smhdw])+", re.IGNORECASE)
 
 
-def since_time(since: str, now: datetime) -> datetime:
-    """The moment that 2h, 1d12h or an ISO 8601 time stands for; without a zone it is UTC.
+def parse_since_time(since: str, now: datetime) -> datetime:
+    """Return the time that 2h, 1d12h or an ISO 8601 time stands for; without a zone it is UTC.
 
     >>> since_time("1d12h", datetime(2026, 1, 3, tzinfo=UTC)).isoformat()
     '2026-01-01T12:00:00+00:00'
@@ -21,15 +21,15 @@ def since_time(since: str, now: datetime) -> datetime:
     text = since.strip()
     try:
         if _AGO.fullmatch(text):
-            return now - _duration(text.lower())
+            return now - _parse_duration(text.lower())
         time = datetime.fromisoformat(text)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ReplaytoolError(
-            f"{visible(since)} is no time", "write 30m, 2h, 3d, 1w, or a time such as 2026-01-31T08:00Z"
+            f"{escape_controls(since)} is no time", "write 30m, 2h, 3d, 1w, or a time such as 2026-01-31T08:00Z"
         ) from error
 
 
-def _duration(text: str) -> timedelta:
+def _parse_duration(text: str) -> timedelta:
     amounts = re.findall(r"(\d+)([smhdw])", text)
     return sum((timedelta(**{_UNITS[unit]: int(amount)}) for amount, unit in amounts), timedelta())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from replaytool.config import load
+from replaytool.config import load_settings
 from replaytool.errors import ReplaytoolError
 
 
@@ -14,16 +14,16 @@ def project(folder: Path, text: str) -> Path:
 
 
 def test_defaults(tmp_path: Path) -> None:
-    assert load({}, tmp_path, {}).store == Path("replaytool.duckdb")
+    assert load_settings({}, tmp_path, {}).store == Path("replaytool.duckdb")
 
 
 def test_options_over_environment_over_project(tmp_path: Path) -> None:
     project(tmp_path, '[tool.replaytool]\nstore = "project.duckdb"\nconverter = "a:b"\n')
     deeper = tmp_path / "a" / "b"
     deeper.mkdir(parents=True)
-    assert load({}, deeper, {}).store == tmp_path / "project.duckdb"
-    assert load({}, deeper, {"REPLAYTOOL_STORE": "env.duckdb"}).store == Path("env.duckdb")
-    merged = load({"store": "option.duckdb", "converter": None}, deeper, {"REPLAYTOOL_STORE": "env.duckdb"})
+    assert load_settings({}, deeper, {}).store == tmp_path / "project.duckdb"
+    assert load_settings({}, deeper, {"REPLAYTOOL_STORE": "env.duckdb"}).store == Path("env.duckdb")
+    merged = load_settings({"store": "option.duckdb", "converter": None}, deeper, {"REPLAYTOOL_STORE": "env.duckdb"})
     assert merged.store == Path("option.duckdb")
     assert merged.converter == "a:b"
 
@@ -44,15 +44,15 @@ def test_options_over_environment_over_project(tmp_path: Path) -> None:
 )
 def test_a_bad_project_file_is_one_clear_error(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ReplaytoolError) as caught:
-        load({}, project(tmp_path, text), {})
+        load_settings({}, project(tmp_path, text), {})
     assert says in f"{caught.value.message} {caught.value.hint}"
     assert "pyproject.toml" in caught.value.message or "tool.replaytool" in caught.value.message
 
 
 def test_a_secret_is_never_shown() -> None:
-    assert "hunter2" not in repr(load({}, Path("/"), {"REPLAYTOOL_CODEC_AUTH": "hunter2"}))
+    assert "hunter2" not in repr(load_settings({}, Path("/"), {"REPLAYTOOL_CODEC_AUTH": "hunter2"}))
 
 
 def test_prices_are_by_model(tmp_path: Path) -> None:
     project(tmp_path, '[tool.replaytool.prices]\n"gpt-4.1" = {input = 2, output = 8.5, cached = 0.5}\n')
-    assert load({}, tmp_path, {}).prices == {"gpt-4.1": {"input": 2, "output": 8.5, "cached": 0.5}}
+    assert load_settings({}, tmp_path, {}).prices == {"gpt-4.1": {"input": 2, "output": 8.5, "cached": 0.5}}

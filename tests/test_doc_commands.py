@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from replaytool.cli.demo import prepare
+from replaytool.cli.demo import prepare_demo_folder
 from tests.support.dev_server import DevServer, executable
 from tests.support.doc_commands import Command, commands, loyalty, perform, riders_on_a_server
 from tests.test_docs import PAGES
@@ -65,7 +65,7 @@ def test_commands_run_with_a_server(
     capfd: pytest.CaptureFixture[str],
     server: DevServer,
 ) -> None:
-    prepare(tmp_path)
+    prepare_demo_folder(tmp_path)
     settings.chdir(tmp_path)
     settings.setenv("TEMPORAL_ADDRESS", server.address)
     assert_they_end_as_said(of(page, "server"), capfd, server.address)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pytest
 
 from replaytool import ingest
-from replaytool.ingest import BadFile, Observer
+from replaytool.ingest import BadFile, LoadObserver
 from replaytool.model.history import RunHints
 from replaytool.sources import HistorySource
 from replaytool.store import Store
@@ -38,10 +38,10 @@ def store(tmp_path: Path) -> Store:
 def test_good_files_load_and_bad_ones_are_told(store: Store) -> None:
     seen: list[tuple[str, int]] = []
     told: list[BadFile] = []
-    report = ingest.load(
+    report = ingest.load_into_store(
         store,
         [_source("a", _history("a")), _source("bad", b'{"events": ['), _source("b", _history("b", 5))],
-        Observer(on_file=lambda name, count: seen.append((name, count)), on_bad=told.append),
+        LoadObserver(on_file=lambda name, count: seen.append((name, count)), on_bad=told.append),
     )
     assert (report.files, report.events, dict(report.outcomes)) == (3, 13, {"new": 2})
     assert seen == [("a", 8), ("b", 5)]
@@ -52,7 +52,7 @@ def test_good_files_load_and_bad_ones_are_told(store: Store) -> None:
 
 def test_a_file_with_one_bad_history_is_out_as_a_whole(store: Store) -> None:
     text = _history("a") + b"\n" + _history("b") + b'\n{"events": [}'
-    report = ingest.load(store, [_source("mixed", text), _source("c", _history("c"))])
+    report = ingest.load_into_store(store, [_source("mixed", text), _source("c", _history("c"))])
     assert [bad.name for bad in report.bad] == ["mixed"]
     assert _keys(store) == {"c"}
 
@@ -63,7 +63,9 @@ def test_a_long_file_is_one_transaction_over_several_batches(
 ) -> None:
     monkeypatch.setattr(ingest, "_BATCH_EVENTS", limit)
     lines = [_history(f"w{number}") for number in range(20)]
-    report = ingest.load(store, [_source("long", b"\n".join(lines)), _source("cut", b"\n".join([*lines, b"{"]))])
+    report = ingest.load_into_store(
+        store, [_source("long", b"\n".join(lines)), _source("cut", b"\n".join([*lines, b"{"]))]
+    )
     assert [bad.name for bad in report.bad] == ["cut"]
     assert dict(report.outcomes) == {"new": 20}
     assert len(set(report.run_keys)) == 20
@@ -73,7 +75,7 @@ def test_a_long_file_is_one_transaction_over_several_batches(
 def test_a_long_file_that_turns_bad_late_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "_BATCH_EVENTS", 10)
     lines = [_history(f"w{number}") for number in range(20)]
-    report = ingest.load(store, [_source("long", b"\n".join([*lines, b"{"])), _source("a", _history("a"))])
+    report = ingest.load_into_store(store, [_source("long", b"\n".join([*lines, b"{"])), _source("a", _history("a"))])
     assert [bad.name for bad in report.bad] == ["long"]
     assert (report.events, _keys(store)) == (8, {"a"})
 
@@ -89,7 +91,7 @@ def _forbidden() -> BinaryIO:
 
 @pytest.mark.parametrize(("opener", "reason"), [(_Failing, "Input/output error"), (_forbidden, "Permission denied")])
 def test_what_the_system_says_is_a_bad_file(store: Store, opener: type[_Failing], reason: str) -> None:
-    report = ingest.load(store, [HistorySource("x", opener), _source("a", _history("a"))])
+    report = ingest.load_into_store(store, [HistorySource("x", opener), _source("a", _history("a"))])
     assert [(bad.name, bad.reason) for bad in report.bad] == [("x", reason)]
     assert _keys(store) == {"a"}
 
@@ -98,7 +100,7 @@ def test_what_the_system_says_is_a_bad_file(store: Store, opener: type[_Failing]
     "deep", [b"[" * 100_000, b'{"events":' * 100_000, b'{"events":[{"eventId":"1","a":' + b"[" * 10**5]
 )
 def test_deep_nesting_is_refused(store: Store, deep: bytes) -> None:
-    report = ingest.load(store, [_source("deep", deep + b'"eventId"'), _source("a", _history("a"))])
+    report = ingest.load_into_store(store, [_source("deep", deep + b'"eventId"'), _source("a", _history("a"))])
     assert [bad.name for bad in report.bad] == ["deep"]
     assert _keys(store) == {"a"}
 
@@ -108,7 +110,7 @@ def test_what_is_known_from_outside_is_used(store: Store) -> None:
     found = events()
     for name in ("workflowId", "originalExecutionRunId"):
         del found[0]["workflowExecutionStartedEventAttributes"][name]
-    ingest.load(store, [HistorySource("x", lambda: io.BytesIO(json.dumps(found).encode()), hints)])
+    ingest.load_into_store(store, [HistorySource("x", lambda: io.BytesIO(json.dumps(found).encode()), hints)])
     (row,) = store.list_runs()
     assert (row.namespace, row.workflow_id, row.run_id, row.run_id_from) == ("prod", "w", "r", "file name")
 
@@ -118,10 +120,10 @@ def test_an_interrupted_load_keeps_what_it_had(store: Store) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ingest.load(store, [_source("a", _history("a")), HistorySource("b", interrupted)])
+        ingest.load_into_store(store, [_source("a", _history("a")), HistorySource("b", interrupted)])
     assert _keys(store) == {"a"}
 
 
 def test_nothing_to_load(store: Store) -> None:
-    assert ingest.nothing_found(ingest.load(store, [])) is not None
-    assert ingest.nothing_found(ingest.load(store, [_source("a", _history("a"))])) is None
+    assert ingest.make_empty_load_error(ingest.load_into_store(store, [])) is not None
+    assert ingest.make_empty_load_error(ingest.load_into_store(store, [_source("a", _history("a"))])) is None

@@ -13,8 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.filter import Monochrome, NoColor
 
 from replaytool.errors import ReplaytoolError
-from replaytool.session.resets import Wanted
-from replaytool.text import visible
+from replaytool.session.resets import ResetRequest
+from replaytool.text import escape_controls
 from replaytool.tui import keys
 from replaytool.tui import saved_place as place
 from replaytool.tui.debugger.breakpoints import Breakpoint, parse_breakpoint
@@ -63,7 +63,7 @@ class ReplayApp(App[None]):
         breakpoints: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self._given = code or session.code_map()
+        self._given = code or session.find_code_map()
         self.desk = SessionWorker(session)
         self.keymap = keys.build_keymap(session.settings.keys)
         self.file = place.saved_place_path(session.settings.store)
@@ -140,7 +140,7 @@ class ReplayApp(App[None]):
         """Return one code for all runs: what the user named last, else what the settings name."""
         named = self.place.code
         several = "=" in named or "--git" in named
-        return " ".join(map(shlex.quote, self.desk.session.checks.code)) if several or not named else named
+        return " ".join(map(shlex.quote, self.desk.session.checks.configured_code)) if several or not named else named
 
     @work(exclusive=True, group="reset")
     async def choose_reset_point(self, run_keys: Sequence[str], event: int | None = None) -> None:
@@ -148,11 +148,11 @@ class ReplayApp(App[None]):
         try:
             builds = await run_in_thread(self.desk.list_reset_builds, run_keys)
         except ReplaytoolError as error:
-            self.notify(visible(error.message), severity="warning", markup=False)
+            self.notify(escape_controls(error.message), severity="warning", markup=False)
             return
-        found = [Wanted(tuple(run_keys), build=row["build_id"]) for row in builds]
+        found = [ResetRequest(tuple(run_keys), build=row["build_id"]) for row in builds]
         if event is not None:
-            found.append(Wanted(tuple(run_keys), event=event))
+            found.append(ResetRequest(tuple(run_keys), event=event))
 
         def open_reset_screen(index: int | None) -> None:
             if index is not None:
@@ -166,7 +166,7 @@ class ReplayApp(App[None]):
             open_reset_screen,
         )
 
-    def open_reset_plan(self, wanted: Wanted) -> None:
+    def open_reset_plan(self, wanted: ResetRequest) -> None:
         """Show what such a reset would do."""
         self.push_screen(ResetScreen(wanted))
 

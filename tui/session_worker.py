@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.model.verdict import CheckReport, Verdict
     from replaytool.session import CodeMap, Session
-    from replaytool.session.checks import Found
-    from replaytool.session.resets import ApplyProgress, ApplyResult, Confirm, Target, Wanted
+    from replaytool.session.checks import CheckOverview
+    from replaytool.session.resets import ApplyProgress, ApplyResult, Confirm, ResetRequest, ResetServer
 
 Answer = TypeVar("Answer")
 MOST_ROWS = 10_000
@@ -124,7 +124,7 @@ class SessionWorker:
     def _read_rows(self, query: str, most: int | None) -> TableRows:
         import pyarrow as pa
 
-        with self._one_query, self.session.sql(query, allow_files=False) as reader:
+        with self._one_query, self.session.run_sql(query, allow_files=False) as reader:
             batches, count = [], 0
             for batch in reader:
                 batches.append(batch)
@@ -136,49 +136,55 @@ class SessionWorker:
 
     def list_builds(self) -> list[dict[str, Any]]:
         """Who ran what, and when."""
-        return self.session.builds()
+        return self.session.list_builds()
 
-    def list_causes(self) -> Found:
+    def list_causes(self) -> CheckOverview:
         """What the last checks found."""
-        return self.session.checks.found()
+        return self.session.checks.read_overview()
 
     def last_verdict(self, run_key: str) -> Verdict | None:
         """What the last check said about a run."""
-        return self.session.checks.verdict(run_key)
+        return self.session.checks.read_verdict(run_key)
 
     def check_runs(
         self, run_keys: Sequence[str], code: Sequence[str], seen: Callable[[str, Verdict], None], stop: threading.Event
     ) -> CheckReport:
         """Replay runs against code, in children."""
-        return self.session.checks.run(run_keys, code, seen, stop)
+        return self.session.checks.run_check(run_keys, code, seen, stop)
 
     def list_reset_builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
         """The builds that these runs can be taken back to before."""
-        return self.session.resets.builds(run_keys)
+        return self.session.resets.list_builds(run_keys)
 
-    def plan_reset(self, wanted: Wanted) -> ResetPlan:
+    def plan_reset(self, wanted: ResetRequest) -> ResetPlan:
         """What a reset would do."""
-        return self.session.resets.plan(wanted)
+        return self.session.resets.make_plan(wanted)
 
     def simulate_plan(
-        self, wanted: Wanted, code: Sequence[str], seen: Callable[[str], None], stop: threading.Event
+        self, wanted: ResetRequest, code: Sequence[str], seen: Callable[[str], None], stop: threading.Event
     ) -> ResetPlan:
         """The same, simulated in children."""
-        return self.session.resets.simulated(wanted, code, seen, stop)
+        return self.session.resets.simulate_plan(wanted, code, seen, stop)
 
     def write_plan(self, plan: ResetPlan, path: Path) -> None:
         """The plan as a file."""
-        self.session.resets.write(plan, path)
+        self.session.resets.write_plan(plan, path)
 
     def new_tally(self) -> ApplyProgress:
         """What an apply counts."""
-        return self.session.resets.tally()
+        return self.session.resets.make_tally()
 
     def apply_plan(
-        self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: ApplyProgress, stop: threading.Event
+        self,
+        path: Path,
+        plan: ResetPlan,
+        target: ResetServer,
+        confirm: Confirm,
+        tally: ApplyProgress,
+        stop: threading.Event,
     ) -> ApplyResult | None:
         """Reset what the plan says."""
-        return self.session.resets.apply(path, plan, target, confirm, tally, stop)
+        return self.session.resets.apply_plan(path, plan, target, confirm, tally, stop)
 
     def list_run_keys(self) -> list[str]:
         """All runs of the store."""
@@ -199,15 +205,15 @@ class SessionWorker:
 
     def list_problems(self, run_key: str) -> list[dict[str, Any]]:
         """What is odd about a run."""
-        return self.session.problems(run_key)
+        return self.session.list_problems(run_key)
 
     def compare_runs(self, left: str, right: str) -> tuple[Any, Any, list[AlignedPair]]:
         """Two runs aligned."""
-        return self.session.diff(left, right)
+        return self.session.diff_runs(left, right)
 
     def open_run(self, run: str) -> OpenedRun:
         """A run with its events, which are not looked into yet."""
-        row, events = self.session.history(run)
+        row, events = self.session.read_history(run)
         if not events:
             raise ReplaytoolError(f"run {row.run_key} has no events", "load its history again")
         return OpenedRun(row.values, events)
@@ -219,7 +225,7 @@ class SessionWorker:
     def open_time_travel(self, run_key: str, code: CodeMap | str, tell: Callable[[ReplayProgress], None]) -> TimeTravel:
         """The replayed side of a run: children replay it, and answer questions."""
         named = self.parse_code_map(code) if isinstance(code, str) else code
-        return self.session.walk(run_key, named, tell)
+        return self.session.open_walk(run_key, named, tell)
 
     def parse_code_map(self, text: str) -> CodeMap:
         """The code that a person named: modules and paths, BUILD=MODULE-OR-PATH, or --git."""
@@ -229,7 +235,7 @@ class SessionWorker:
             raise ReplaytoolError(f"{text!r} cannot be read: {error}", "") from error
         builds = dict(word.split("=", 1) for word in words if "=" in word)
         workflows = [word for word in words if "=" not in word and word != "--git"]
-        found = self.session.code_map(workflows, builds, git="--git" in words)
+        found = self.session.find_code_map(workflows, builds, git="--git" in words)
         if found is None:
             raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
         return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.cells import cell_len, get_character_cell_size
 
-from replaytool.text import shortened, visible
+from replaytool.text import escape_controls, shorten_text
 
 Line = tuple[tuple[str, str], ...]
 """Pieces of text with their roles: key, dim, good, bad, warn, strong, or "" for plain."""
@@ -46,7 +46,7 @@ def cell_text(value: Any, widest: int = 200) -> str:
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     text = value if isinstance(value, str) else _short_json(value, widest)
-    return visible(shortened(text, widest))
+    return escape_controls(shorten_text(text, widest))
 
 
 def short_file_name(file: str) -> str:
@@ -98,7 +98,7 @@ def _tree_branches(label: str, value: Any, depth: int) -> Iterator[Line]:
     elif isinstance(value, dict) and value:
         yield from [head] if label else []
         for key, item in value.items():
-            yield from _tree_branches(f"{visible(shortened(str(key), 200))}: ", item, depth + bool(label))
+            yield from _tree_branches(f"{escape_controls(shorten_text(str(key), 200))}: ", item, depth + bool(label))
     elif isinstance(value, list) and value:
         yield from [head] if label else []
         for index, item in enumerate(value):
@@ -115,9 +115,9 @@ def _text_lines(head: Line, value: str, depth: int) -> Iterator[Line]:
     if "\n" in cut.strip("\n"):
         yield head
         for part in cut.rstrip("\n").split("\n"):
-            yield (("  " * (depth + 1) + "│ ", "dim"), (visible(part.expandtabs(4)), ""))
+            yield (("  " * (depth + 1) + "│ ", "dim"), (escape_controls(part.expandtabs(4)), ""))
     else:
-        yield (*head, (f'"{visible(cut)}"', ""))
+        yield (*head, (f'"{escape_controls(cut)}"', ""))
     if missing > 0:
         yield (("  " * (depth + 1), ""), (f"… {missing:,} more characters; y copies the whole", "dim"))
 
@@ -125,7 +125,7 @@ def _text_lines(head: Line, value: str, depth: int) -> Iterator[Line]:
 def _format_scalar(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return visible(shortened(json.dumps(value, default=str), 200))
+    return escape_controls(shorten_text(json.dumps(value, default=str), 200))
 
 
 def fold_lines(lines: Iterable[Line], width: int) -> list[Line]:

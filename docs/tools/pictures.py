@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from replaytool import config
-from replaytool.cli.demo import STORY, prepare, run
+from replaytool.cli.demo import STORY, prepare_demo_folder, run_command_line
 from replaytool.session import Session
 
 TARGET = Path(__file__).parents[1] / "pictures"
@@ -27,7 +27,7 @@ def failing_check() -> str:
     command = next(step.command for step in STORY if "pull_request.py" in step.command)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        assert run(command.split()) == 1
+        assert run_command_line(command.split()) == 1
     console = Console(record=True, width=116, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ replaytool {command}", style="bold cyan"))
     for line in said.getvalue().splitlines():
@@ -47,7 +47,7 @@ async def debugger() -> str:
 
     session = Session(config.load({}))
     key = session.find("loyalty-rider-02").run_key
-    app = ReplayApp(session, key, 34, session.code_map((), CODE))
+    app = ReplayApp(session, key, 34, session.find_code_map((), CODE))
     app.animation_level = "none"
     async with app.run_test(size=SIZE) as pilot, asyncio.timeout(PATIENCE):
         while any(worker.is_running for worker in app.workers):
@@ -60,11 +60,11 @@ def main() -> None:
     """Both pictures, in a folder where nothing of this machine is to be seen."""
     TARGET.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder))
+        prepare_demo_folder(Path(folder))
         os.environ["XDG_STATE_HOME"] = folder
         with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):
             with contextlib.redirect_stdout(io.StringIO()):
-                assert run(["load", "histories/"]) == 0
+                assert run_command_line(["load", "histories/"]) == 0
             pictures = {"check.svg": failing_check(), "debugger.svg": asyncio.run(debugger())}
     for name, picture in pictures.items():
         (TARGET / name).write_text(picture, encoding="utf-8")

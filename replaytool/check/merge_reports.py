@@ -13,7 +13,7 @@ from replaytool.check.causes import find_causes
 from replaytool.check.check_runs import MOST_PICTURES
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import SCHEMA, WORDS, BaseCode, Cause, CheckedRun, CheckReport, CodeInfo, report_from_json
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 _LATEST = "~"
 """Sorts after every time: the database lists runs without a start time last."""
@@ -27,15 +27,17 @@ def read_report(path: Path) -> CheckReport:
     except OSError as error:
         raise ReplaytoolError(f"cannot read {path}: {error.strerror}", hint) from error
     except ValueError as error:
-        raise ReplaytoolError(f"{path} is not JSON: {visible(str(error))}", hint) from error
+        raise ReplaytoolError(f"{path} is not JSON: {escape_controls(str(error))}", hint) from error
     if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
         raise ReplaytoolError(f"{path} is not a report of version {SCHEMA}", hint)
     try:
         return report_from_json(plain)
     except KeyError as error:
-        raise ReplaytoolError(f"{path} is not a report: the key {visible(str(error))} is missing", hint) from error
+        raise ReplaytoolError(
+            f"{path} is not a report: the key {escape_controls(str(error))} is missing", hint
+        ) from error
     except (msgspec.ValidationError, TypeError) as error:
-        raise ReplaytoolError(f"{path} is not a report: {visible(str(error))}", hint) from error
+        raise ReplaytoolError(f"{path} is not a report: {escape_controls(str(error))}", hint) from error
 
 
 def merge_reports(reports: Sequence[CheckReport]) -> CheckReport:

@@ -41,7 +41,7 @@ class HistoryChecker:
 
     def _check_each_run(self, source: HistorySource) -> Iterator[CheckedRun]:
         try:
-            for number, run in enumerate(ingest.read(source)):
+            for number, run in enumerate(ingest.read_runs(source)):
                 verdict = self._replayer.replay_run(work_from_run(str(number), run))
                 yield CheckedRun(_describe_run(run, source.name), verdict)
         except Unreadable as error:

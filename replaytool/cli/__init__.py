@@ -1,7 +1,8 @@
-"""The command line: one file for each command, one row for each in COMMANDS.
+"""The command line: one file per command and one row per command in COMMANDS.
 
-Adding a command: write `cli/NAME.py` with a click command `command`, and give it a row here. The row's help is what
-`replaytool --help` shows, so that listing the commands imports none of them.
+To add a command, write `cli/NAME.py` with a click command named `command` and add a row here. `replaytool --help`
+prints the rows, so listing the commands imports none of them. A command parses options, calls a session and prints; it
+must never touch the store's SQL, an engine's rules or the screens' widgets.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from replaytool import __version__
 from replaytool.errors import FAULT, USAGE, ReplaytoolError
-from replaytool.text import visible
+from replaytool.text import escape_controls
+
+if TYPE_CHECKING:
+    from replaytool.session import Session
 
 if TYPE_CHECKING:
     from replaytool.session import Session
@@ -51,7 +55,7 @@ _log = logging.getLogger("replaytool")
 
 
 class _LazyGroup(click.Group):
-    """A group that knows its commands by name and help, and imports one when it is called."""
+    """Know every command's name and help, and import a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -71,7 +75,7 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             known = ", ".join(COMMANDS)
-            raise ReplaytoolError(f"there is no command {visible(args[0])!r}", f"commands: {known}")
+            raise ReplaytoolError(f"there is no command {escape_controls(args[0])!r}", f"commands: {known}")
         return super().resolve_command(ctx, args)
 
 
@@ -96,41 +100,41 @@ def cli(ctx: click.Context, /, store: str | None, verbose: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run a command; the only place where an error is printed and an exit code chosen."""
+    """Run a command, print any error and exit. Nothing else in replaytool prints an error or chooses an exit code."""
     try:
         code = cli.main(arguments, prog_name="replaytool", standalone_mode=False)
         sys.stdout.flush()
     except ReplaytoolError as error:
-        code = complain(error.message, error.hint, error.exit_code)
+        code = print_error(error.message, error.hint, error.exit_code)
     except click.ClickException as error:
-        code = _misused(error)
+        code = _print_usage_error(error)
     except (KeyboardInterrupt, click.Abort):
-        code = complain("interrupted", "", INTERRUPTED)
+        code = print_error("interrupted", "", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has seen enough. Python would complain again while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = CUT_SHORT
     except Exception as error:
         _log.debug("", exc_info=True)
-        code = complain(
+        code = print_error(
             f"a fault of replaytool: {type(error).__name__}: {error}", "-vv shows where; please report it", FAULT
         )
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def complain(message: str, hint: str, exit_code: int) -> int:
-    """One error on stderr, in two lines at most, with nothing in it that a terminal would obey."""
-    lines = [f"replaytool: {visible(message, keep=chr(10))}"] + ([f"  {visible(hint)}"] if hint else [])
+def print_error(message: str, hint: str, exit_code: int) -> int:
+    """Print an error and its hint on stderr, with control characters escaped, and return the exit code."""
+    lines = [f"replaytool: {escape_controls(message, keep=chr(10))}"] + ([f"  {escape_controls(hint)}"] if hint else [])
     print("\n".join(lines), file=sys.stderr)
     return exit_code
 
 
-def _misused(error: click.ClickException) -> int:
-    """Who names no command has made no mistake that a hint would mend: the help itself is the answer."""
+def _print_usage_error(error: click.ClickException) -> int:
+    """Print a click usage error; without any command, print the help."""
     if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2
         click.echo(error.format_message(), err=True)
         return USAGE
-    return complain(" ".join(error.format_message().split()), _usage_hint(error), USAGE)
+    return print_error(" ".join(error.format_message().split()), _usage_hint(error), USAGE)
 
 
 def _usage_hint(error: click.ClickException) -> str:
@@ -138,10 +142,10 @@ def _usage_hint(error: click.ClickException) -> str:
     return f"see `{context.command_path} --help`" if context is not None else ""
 
 
-def session(ctx: click.Context, **options: Any) -> Session:
-    """The session that a command works in: options given here, else before the command, else as configured."""
+def open_session(ctx: click.Context, **options: str | None) -> Session:
+    """Open the session of a command: its options win over those before the command, then the configuration."""
     from replaytool import config
     from replaytool.session import Session
 
     merged = {**ctx.obj, **{name: value for name, value in options.items() if value is not None}}
-    return Session(config.load(merged))
+    return Session(config.load_settings(merged))

@@ -1,14 +1,14 @@
-"""`replaytool builds`: who ran what, and when."""
+"""`replaytool builds`: list the builds that ran tasks."""
 
 from __future__ import annotations
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
-from replaytool.render.tables import as_json as json_line
-from replaytool.render.tables import table
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.render.tables import format_table
 
 
 @click.command
@@ -24,11 +24,11 @@ def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
     Example:
       replaytool builds
     """
-    found = session(ctx, store=store).builds()
+    found = open_session(ctx, store=store).list_builds()
     if as_json:
         click.echo(json_line(found))
     else:
         columns = ("build_id", "deployment_name", "runs", "tasks", "activities", "first_seen", "last_seen", "is_hash")
-        click.echo(table(columns, ([row[name] for name in columns] for row in found)), nl=False)
+        click.echo(format_table(columns, ([row[name] for name in columns] for row in found)), nl=False)
     if not found:
         ctx.exit(NOTHING)

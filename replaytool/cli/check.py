@@ -1,4 +1,4 @@
-"""`replaytool check`: does this code still follow these histories?"""
+"""`replaytool check`: replay recorded runs against workflow code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
@@ -23,7 +23,7 @@ _ENGINES = ("auto", "direct", "sdk", "both")
 _SANDBOXES = ("shared", "per-run", "off")
 
 
-def _shard(_: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
+def _parse_shard(_: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
     if value is None:
         return None
     from replaytool.model.verdict import Shard
@@ -63,10 +63,12 @@ def _shard(_: click.Context, parameter: click.Parameter, value: str | None) -> S
 @click.option("--no-cache", is_flag=True, help="Replay runs again that are known with unchanged code.")
 @click.option("--base", metavar="REF", help="Only what is new since the merge base with REF fails.")
 @click.option("--impacted", is_flag=True, help="With --base: replay only runs that the change can touch.")
-@reports.baseline
-@click.option("--shard", metavar="I/N", callback=_shard, help="Only the runs of one of N shares; `merge` joins them.")
+@reports.baseline_options
+@click.option(
+    "--shard", metavar="I/N", callback=_parse_shard, help="Only the runs of one of N shares; `merge` joins them."
+)
 @click.option("--include-pinned", is_flag=True, help="Runs that worker versioning pins to their build count too.")
-@reports.formats
+@reports.report_format_option
 @options.store
 @click.pass_context
 def command(
@@ -96,12 +98,12 @@ def command(
     if given["impacted"] and (not given["base"] or given["repeat"] > 1):
         raise ReplaytoolError("--impacted needs --base, and goes with no --repeat", "say --base REF: what has changed?")
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
-    outputs = reports.outputs(formats)
-    reports.probe(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
-    work = session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
+    outputs = reports.parse_outputs(formats)
+    reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
+    work = open_session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
     plan = _plan(work.settings, given)
-    with _watching() as (observer, progress):
-        report, loaded = work.check(
+    with _show_check_progress() as (observer, progress):
+        report, loaded = work.check_runs(
             sources,
             _condition(where, workflow_type),
             plan,
@@ -111,9 +113,9 @@ def command(
             only_impacted=given["impacted"],
         )
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
-    report = reports.gated(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
-    reports.publish(report, outputs)
-    code = reports.exit_code(report)
+    report = reports.apply_baseline(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
+    reports.publish_report(report, outputs)
+    code = reports.choose_exit_code(report)
     ctx.exit(FINDINGS if code in (CLEAN, NOTHING) and loaded is not None and loaded.bad else code)
 
 
@@ -145,14 +147,14 @@ def _plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
 
 
 @contextmanager
-def _watching() -> Iterator[tuple[Any, Progress]]:
-    """Progress for a person, with the count of what went wrong so far."""
-    with options.watching("checking") as observer:
+def _show_check_progress() -> Iterator[tuple[Any, Progress]]:
+    """Show a progress bar with the number of runs that went wrong so far."""
+    with options.show_load_progress("checking") as observer:
         wrong = 0
 
-        def progress(key: str, verdict: Verdict) -> None:
+        def count_verdict(key: str, verdict: Verdict) -> None:
             nonlocal wrong
             wrong += verdict.verdict not in ("ok", "drift")
             observer.on_file(key, 0)
 
-        yield observer, progress
+        yield observer, count_verdict

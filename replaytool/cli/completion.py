@@ -1,4 +1,4 @@
-"""`replaytool completion`: completes commands and options in a shell."""
+"""`replaytool completion`: print a shell completion script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`replaytool coverage`: what do these histories reach of this code?"""
+"""`replaytool coverage`: show which lines of workflow code no history reaches."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, NOTHING
 from replaytool.render import corpus as render
-from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import encode_json_line as json_line
 
 
 @click.command
-@code.choosing
+@code.run_choice_options
 @click.option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit with 1 below this.")
 @options.as_json
 @click.pass_context
@@ -31,15 +31,15 @@ def command(
       replaytool coverage histories/ --workflows app/workflows.py
       replaytool coverage --workflows app.workflows --fail-under 80 --json
     """
-    work = session(ctx, **{name: given[name] for name in code.SESSION})
-    plan = code.needed(work.settings, given)
-    with code.progress("replaying") as (observer, progress):
-        store = work.corpora.opened(sources, observer)
-        found = work.corpora.coverage(store, code.condition(given), plan, progress)
+    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
+    plan = code.require_replay_plan(work.settings, given)
+    with code.show_key_progress("replaying") as (observer, progress):
+        store = work.corpora.open_histories(sources, observer)
+        found = work.corpora.measure_coverage(store, code.build_run_condition(given), plan, progress)
     if as_json:
-        click.echo(json_line(render.coverage_data(found)))
+        click.echo(json_line(render.coverage_to_json(found)))
     else:
-        click.echo("\n".join(render.coverage_text(found)))
+        click.echo("\n".join(render.format_coverage(found)))
     if not found.histories:
         ctx.exit(NOTHING)
     if fail_under is not None and found.percent_covered < fail_under:

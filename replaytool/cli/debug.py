@@ -1,4 +1,4 @@
-"""`replaytool debug`: one run, at any of its events."""
+"""`replaytool debug`: step through a run, forwards and backwards."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.render import debug as telling
-from replaytool.render.tables import as_json as json_line
-from replaytool.text import visible
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.debug.time_travel import TimeTravel
@@ -25,8 +25,8 @@ _NO_CODE = "give --workflows MODULE-OR-PATH, --code BUILD=MODULE-OR-PATH or --gi
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is to be printed."""
+class _DebugRequest:
+    """What the user asked to be printed."""
 
     at: int | None
     watch: Sequence[str]
@@ -34,8 +34,8 @@ class _Asked:
     blame: str | None
 
     @property
-    def of_code(self) -> bool:
-        """Whether only code can answer it."""
+    def needs_code(self) -> bool:
+        """Whether only workflow code can answer it."""
         return bool(self.watch or self.find or self.blame)
 
 
@@ -55,7 +55,7 @@ class _Asked:
 @click.option("--no-tui", is_flag=True, help="Print instead of opening the screen.")
 @click.option("--pdb", is_flag=True, help="Stop in pdb in the workflow's code, just before the task of --at runs.")
 @click.option("--replayer", metavar="MODULE:FUNCTION", help="Returns keyword arguments for the SDK's Replayer.")
-@options.decoding
+@options.decoding_options
 @options.as_json
 @options.store
 @click.pass_context
@@ -88,57 +88,53 @@ def command(
       replaytool debug order-17 --code v1=old/wf.py --code v2=wf.py --find "points == 0 and trips"
       replaytool debug order-17 --workflows app/wf.py --git --blame points
     """
-    work = session(ctx, **{name: given.pop(name) for name in _SETTINGS})
-    code = _code(work, **given)
-    asked = _Asked(at, watch, find, blame)
+    work = open_session(ctx, **{name: given.pop(name) for name in _SETTINGS})
+    code = _find_code_map(work, **given)
+    asked = _DebugRequest(at, watch, find, blame)
     if pdb:
-        _pdb(work, run, code, asked)
-    elif no_tui or as_json or asked.of_code:
+        _start_pdb(work, run, code, asked)
+    elif no_tui or as_json or asked.needs_code:
         if breaks:
             raise ReplaytoolError("--break is for the screen", "use --find EXPR to search and print")
-        ctx.exit(_print(work, run, code, asked, as_json=as_json))
+        ctx.exit(_print_answers(work, run, code, asked, as_json=as_json))
     else:
         from replaytool.tui import launch
 
-        launch.launch_tui(work, work.find(run).run_key, at, code, breaks)
+        launch.launch_tui(work, work.find_run(run).run_key, at, code, breaks)
 
 
 _SETTINGS = ("store", "converter", "codec_endpoint", "codec_auth", "replayer")
 
 
-def _code(work: Session, *, workflows: tuple[str, ...], builds: tuple[str, ...], git: bool, git_ref: str) -> Any:
-    named = {}
-    for one in builds:
-        build, _, place = one.partition("=")
-        if not (build and place):
-            raise ReplaytoolError(f"--code {one!r} names no build and its code", "write --code BUILD=MODULE-OR-PATH")
-        named[build] = place
-    return work.code_map(workflows, named, git=git, git_ref=git_ref)
+def _find_code_map(
+    work: Session, *, workflows: tuple[str, ...], builds: tuple[str, ...], git: bool, git_ref: str
+) -> CodeMap | None:
+    return work.find_code_map(workflows, options.parse_build_codes(builds), git=git, git_ref=git_ref)
 
 
-def _pdb(work: Session, run: str, code: CodeMap | None, asked: _Asked) -> None:
+def _start_pdb(work: Session, run: str, code: CodeMap | None, asked: _DebugRequest) -> None:
     if code is None:
         raise ReplaytoolError("--pdb needs code to stop in", _NO_CODE)
-    if asked.at is None or asked.of_code:
+    if asked.at is None or asked.needs_code:
         raise ReplaytoolError("--pdb stops at one event", "give --at EVENT and no --watch, --find or --blame")
-    options.say(f"replaytool: {work.pdb(run, code, asked.at)}")
+    options.print_note(f"replaytool: {work.start_pdb(run, code, asked.at)}")
 
 
-def _print(work: Session, run: str, code: CodeMap | None, asked: _Asked, *, as_json: bool) -> int:
+def _print_answers(work: Session, run: str, code: CodeMap | None, asked: _DebugRequest, *, as_json: bool) -> int:
     if code is None:
-        if asked.of_code:
+        if asked.needs_code:
             raise ReplaytoolError("an expression needs code to be evaluated in", _NO_CODE)
-        return _answer(work, run, None, asked, as_json=as_json)
-    with _progress() as progress, work.walk(run, code, progress) as walk:
-        return _answer(work, run, walk, asked, as_json=as_json)
+        return _collect_answers(work, run, None, asked, as_json=as_json)
+    with _show_replay_progress() as progress, work.open_walk(run, code, progress) as walk:
+        return _collect_answers(work, run, walk, asked, as_json=as_json)
 
 
-def _answer(work: Session, run: str, walk: TimeTravel | None, asked: _Asked, *, as_json: bool) -> int:
+def _collect_answers(work: Session, run: str, walk: TimeTravel | None, asked: _DebugRequest, *, as_json: bool) -> int:
     lines: list[str] = []
     whole: dict[str, Any] = {}
-    answers = [_at(work, run, walk, asked)] if asked.at is not None or not asked.of_code else []
+    answers = [_describe_event(work, run, walk, asked)] if asked.at is not None or not asked.needs_code else []
     if walk is not None:
-        answers += [*_found(walk, asked), *_watched(walk, asked)]
+        answers += [*_answer_searches(walk, asked), *_answer_watches(walk, asked)]
     status = 0
     for answer in answers:
         lines += answer.lines
@@ -149,59 +145,61 @@ def _answer(work: Session, run: str, walk: TimeTravel | None, asked: _Asked, *, 
         click.echo(json_line(whole).decode())
     else:
         for line in lines:
-            click.echo(visible(line))
+            click.echo(escape_controls(line))
     return status
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _DebugAnswer:
     lines: list[str]
     plain: dict[str, Any]
     status: int = 0
 
 
-def _at(work: Session, run: str, walk: TimeTravel | None, asked: _Asked) -> _Answer:
+def _describe_event(work: Session, run: str, walk: TimeTravel | None, asked: _DebugRequest) -> _DebugAnswer:
     from replaytool.debug import timeline
     from replaytool.engines.temporal.events import payloads
 
-    row, events = work.history(run)
+    row, events = work.read_history(run)
     line = timeline.read_timeline(events, payloads.build_payload_decoder(work.settings).make_readable)
     state = line.state_at(line.last_event_id if asked.at is None else asked.at)
-    lines = list(telling.recorded(row, state))
+    lines = list(telling.format_recorded_state(row, state))
     plain = {"run_key": row.run_key, **state.to_json()}
     if walk is None:
-        return _Answer([*lines, "no code was named: the recorded side alone"], {"at": plain})
+        return _DebugAnswer([*lines, "no code was named: the recorded side alone"], {"at": plain})
     moment, parts = walk.state_at(state.event_id), walk.find_build_changes()
-    lines += telling.replayed(walk.code_summary, moment, parts)
-    plain |= telling.moment_json(walk.code_summary, moment)
+    lines += telling.format_replayed_state(walk.code_summary, moment, parts)
+    plain |= telling.moment_to_json(walk.code_summary, moment)
     status = FINDINGS if moment.trouble is not None and moment.trouble.kind != "no code" else 0
-    return _Answer(lines, {"at": plain, "parts": [telling.part_json(part) for part in parts]}, status)
+    return _DebugAnswer(
+        lines, {"at": plain, "parts": [telling.state_difference_to_json(part) for part in parts]}, status
+    )
 
 
-def _found(walk: TimeTravel, asked: _Asked) -> Iterator[_Answer]:
-    """Blame is laid as seen from where the expression was found, if one was looked for."""
+def _answer_searches(walk: TimeTravel, asked: _DebugRequest) -> Iterator[_DebugAnswer]:
+    """Answer --find and --blame. Blame starts where --find stopped, unless --at says otherwise."""
     seen_from = asked.at
     if asked.find:
         found = walk.find_first_holding(asked.find)
         seen_from = seen_from if seen_from is not None else found.event_id
         status = FINDINGS if found.event_id is None else 0
-        yield _Answer(list(telling.found(found)), {"find": telling.answer_json(found)}, status)
+        yield _DebugAnswer(list(telling.format_search_answer(found)), {"find": telling.answer_to_json(found)}, status)
     if asked.blame:
         blamed = walk.blame_value(asked.blame, seen_from)
         status = FINDINGS if blamed.event_id is None else 0
-        yield _Answer(list(telling.blamed(blamed)), {"blame": telling.answer_json(blamed)}, status)
+        yield _DebugAnswer(list(telling.format_blame_answer(blamed)), {"blame": telling.answer_to_json(blamed)}, status)
 
 
-def _watched(walk: TimeTravel, asked: _Asked) -> Iterator[_Answer]:
+def _answer_watches(walk: TimeTravel, asked: _DebugRequest) -> Iterator[_DebugAnswer]:
     for expression in asked.watch:
         answer = walk.watch_expression(expression)
         status = FINDINGS if answer.trouble is not None and not answer.steps else 0
-        yield _Answer(list(telling.watched(answer)), {"watch": telling.watch_json(answer)}, status)
+        yield _DebugAnswer(list(telling.format_watch_answer(answer)), {"watch": telling.watch_to_json(answer)}, status)
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
-    """How far the replays are, for a person who watches a terminal."""
+def _show_replay_progress() -> Iterator[Any]:
+    """Show a progress bar on a terminal for each code that is replayed."""
     from rich.console import Console
     from rich.progress import Progress as Bars
 
@@ -209,10 +207,10 @@ def _progress() -> Iterator[Any]:
     with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
-        def tell(progress: ReplayProgress) -> None:
-            label = visible(progress.code)
+        def update_bar(progress: ReplayProgress) -> None:
+            label = escape_controls(progress.code)
             if label not in tasks:
                 tasks[label] = bars.add_task(label, total=progress.of)
             bars.update(tasks[label], completed=progress.events)
 
-        yield tell
+        yield update_bar

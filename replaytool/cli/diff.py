@@ -1,4 +1,4 @@
-"""`replaytool diff`: where two runs did different things."""
+"""`replaytool diff`: compare two runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
-from replaytool.render.tables import as_json as json_line
-from replaytool.render.tables import cell
-from replaytool.text import shortened, visible
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.render.tables import format_cell
+from replaytool.text import escape_controls, shorten_text
 
 if TYPE_CHECKING:
     from replaytool.debug.compare_runs import AlignedPair
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("left", metavar="RUN")
 @click.argument("right", metavar="RUN")
 @click.option("--all", "show_all", is_flag=True, help="Also what is the same.")
-@options.decoding
+@options.decoding_options
 @options.as_json
 @options.store
 @click.pass_context
@@ -38,49 +38,55 @@ def command(
     Example:
       replaytool diff order-17 order-18
     """
-    one, other, pairs = session(ctx, **settings).diff(left, right)
+    one, other, pairs = open_session(ctx, **settings).diff_runs(left, right)
     differing = [pair for pair in pairs if pair.difference_mark != "="]
     if as_json:
         shown = pairs if show_all else differing
         click.echo(
-            json_line({"left": one.run_key, "right": other.run_key, "pairs": [_as_object(pair) for pair in shown]})
+            json_line({"left": one.run_key, "right": other.run_key, "pairs": [_pair_to_json(pair) for pair in shown]})
         )
     else:
-        _print(one, other, pairs, show_all=show_all)
+        _print_differences(one, other, pairs, show_all=show_all)
     if differing:
         ctx.exit(FINDINGS)
 
 
-def _print(one: Any, other: Any, pairs: list[AlignedPair], *, show_all: bool) -> None:
+def _print_differences(one: Any, other: Any, pairs: list[AlignedPair], *, show_all: bool) -> None:
     for mark, row in (("-", one), ("+", other)):
-        click.echo(visible(f"{mark} {row.run_key}  {row.workflow_type}  {row.workflow_id or '-'}  {row.status}"))
+        click.echo(
+            escape_controls(f"{mark} {row.run_key}  {row.workflow_type}  {row.workflow_id or '-'}  {row.status}")
+        )
     first = next((pair for pair in pairs if pair.difference_mark != "="), None)
     if first is None:
         click.echo("the same, event for event")
         return
-    click.echo(f"\nfirst difference: {_line(first)}\n")
+    click.echo(f"\nfirst difference: {_format_pair(first)}\n")
     for pair in pairs:
         if show_all or pair.difference_mark != "=":
-            click.echo(f"{pair.difference_mark} {_line(pair)}")
+            click.echo(f"{pair.difference_mark} {_format_pair(pair)}")
         for change in pair.changes:
-            click.echo(visible(f"    {change.path}: {_short(change.left)} → {_short(change.right)}"))
+            click.echo(
+                escape_controls(f"    {change.path}: {_shorten_value(change.left)} → {_shorten_value(change.right)}")
+            )
 
 
-def _line(pair: AlignedPair) -> str:
+def _format_pair(pair: AlignedPair) -> str:
     deed = pair.left or pair.right
     assert deed is not None
-    return visible(f"{_id(pair.left):>6} {_id(pair.right):>6}  {deed.kind} {deed.name}".rstrip())
+    return escape_controls(
+        f"{_format_event_id(pair.left):>6} {_format_event_id(pair.right):>6}  {deed.kind} {deed.name}".rstrip()
+    )
 
 
-def _id(deed: EventLabel | None) -> str:
+def _format_event_id(deed: EventLabel | None) -> str:
     return str(deed.event_id) if deed else "·"
 
 
-def _short(value: Any) -> str:
-    return "nothing" if value is None else shortened(cell(value), 80)
+def _shorten_value(value: Any) -> str:
+    return "nothing" if value is None else shorten_text(format_cell(value), 80)
 
 
-def _as_object(pair: AlignedPair) -> dict[str, Any]:
+def _pair_to_json(pair: AlignedPair) -> dict[str, Any]:
     deed = pair.left or pair.right
     assert deed is not None
     return {

@@ -1,4 +1,4 @@
-"""`replaytool doctor`: what works here, and what is missing for what."""
+"""`replaytool doctor`: check the installation and the configuration."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import click
 from replaytool import config
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, ReplaytoolError
-from replaytool.render.tables import as_json as json_line
-from replaytool.text import visible
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
-    from replaytool.doctor import Finding
+    from replaytool.doctor import DoctorFinding
 
 _MARKS = {"ok": "✔", "missing": "·", "wrong": "✗"}
 
@@ -32,22 +32,22 @@ def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
     Example:
       replaytool doctor
     """
-    from replaytool.doctor import Finding, examine
+    from replaytool.doctor import DoctorFinding, examine_installation
 
     try:
-        found = list(examine(config.load(ctx.obj | ({"store": store} if store else {}))))
+        found = list(examine_installation(config.load_settings(ctx.obj | ({"store": store} if store else {}))))
     except ReplaytoolError as error:
-        found = [Finding("configuration", "wrong", error.message, error.hint)]
+        found = [DoctorFinding("configuration", "wrong", error.message, error.hint)]
     if as_json:
         click.echo(json_line([asdict(one) for one in found]))
     else:
         width = max(len(one.what) for one in found)
         for one in found:
-            click.echo(_line(one, width))
+            click.echo(_format_finding(one, width))
     if any(one.state == "wrong" for one in found):
         ctx.exit(FINDINGS)
 
 
-def _line(one: Finding, width: int) -> str:
+def _format_finding(one: DoctorFinding, width: int) -> str:
     hint = f": {one.hint}" if one.hint else ""
-    return visible(f"{_MARKS[one.state]} {one.what:{width}}  {one.says}{hint}", keep="\n")
+    return escape_controls(f"{_MARKS[one.state]} {one.what:{width}}  {one.says}{hint}", keep="\n")

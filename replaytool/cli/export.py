@@ -1,4 +1,4 @@
-"""`replaytool export`: runs as other tools read them."""
+"""`replaytool export`: write runs in the formats that other tools read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import ReplaytoolError
 from replaytool.formats.temporal.export import EXPORTS
@@ -33,19 +33,19 @@ def command(
     """
     if len(runs) > 1 and (output is None or (Path(output).exists() and not Path(output).is_dir())):
         raise ReplaytoolError("several runs need a folder", "name one with -o FOLDER")
-    work = session(ctx, store=store)
+    work = open_session(ctx, store=store)
     for name in runs:
-        row, events = work.history(name)
+        row, events = work.read_history(name)
         data = EXPORTS[format_name](events)
         if output is None:
-            options.stdout().write(data)
+            options.binary_stdout().write(data)
         else:
-            target = _target(output, row.run_key, format_name, several=len(runs) > 1)
+            target = _choose_target(output, row.run_key, format_name, several=len(runs) > 1)
             with open_output(str(target)) as stream:
                 stream.write(data)
 
 
-def _target(output: str, run_key: str, format_name: str, *, several: bool) -> Path | str:
+def _choose_target(output: str, run_key: str, format_name: str, *, several: bool) -> Path | str:
     if not several and not output.endswith("/") and not Path(output).is_dir():
         return output
     if "://" in output:

@@ -1,4 +1,4 @@
-"""`replaytool formats`: what can be loaded."""
+"""`replaytool formats`: list the file formats that can be loaded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import click
 from replaytool.cli.shared import options
 from replaytool.formats import FORMATS
 from replaytool.formats.unsupported import FOREIGN
-from replaytool.render.tables import as_json as json_line
-from replaytool.render.tables import table
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.render.tables import format_table
 
 
 @click.command
@@ -29,5 +29,6 @@ def command(as_json: bool) -> None:
         click.echo(json_line(rows))
     else:
         click.echo(
-            table(("format", "engine", "loads", "about"), (list(row.values()) for row in rows), widest=None), nl=False
+            format_table(("format", "engine", "loads", "about"), (list(row.values()) for row in rows), widest=None),
+            nl=False,
         )

@@ -1,4 +1,4 @@
-"""`replaytool load`: exported histories into the store."""
+"""`replaytool load`: load exported histories into the store."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
-from replaytool.render.tables import as_json as json_line
-from replaytool.text import counted
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.text import count_noun
 
 if TYPE_CHECKING:
-    from replaytool.ingest import Report
+    from replaytool.ingest import LoadReport
 
 
 @click.command
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--decode", is_flag=True, help="Store payloads as the converter's codec or the codec server decodes them."
 )
-@options.decoding
+@options.decoding_options
 @options.as_json
 @options.store
 @click.pass_context
@@ -42,34 +42,34 @@ def command(
       temporal workflow show -w order-17 --output json | replaytool load -
       replaytool load 's3://exports/2026-11/**/*.gz' --skip-bad
     """
-    with options.watching("loading") as observer:
-        report = session(ctx, **settings).load(paths, sys.stdin.buffer, observer, decode=decode)
-    finish(ctx, report, as_json=as_json, skip_bad=skip_bad)
+    with options.show_load_progress("loading") as observer:
+        report = open_session(ctx, **settings).load_paths(paths, sys.stdin.buffer, observer, decode=decode)
+    finish_load(ctx, report, as_json=as_json, skip_bad=skip_bad)
 
 
-def finish(ctx: click.Context, report: Report, *, as_json: bool, skip_bad: bool) -> None:
-    """Say what was loaded, and end with the exit code that fits."""
-    click.echo(json_line(as_object(report)).decode() if as_json else summary(report))
+def finish_load(ctx: click.Context, report: LoadReport, *, as_json: bool, skip_bad: bool) -> None:
+    """Print what was loaded, and exit with the matching code."""
+    click.echo(json_line(load_report_to_json(report)).decode() if as_json else summarize_load(report))
     if report.bad and not skip_bad:
         ctx.exit(FINDINGS)
 
 
-def summary(report: Report) -> str:
-    """What a load did, in a few lines."""
+def summarize_load(report: LoadReport) -> str:
+    """Return what was loaded, in a few lines."""
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.outcomes.items())) or "none"
     runs = sum(report.outcomes.values())
-    taken = f"{counted(runs, 'run')} with {counted(report.events, 'event')} ({outcomes})"
-    lines = [f"{counted(report.files, 'file')}: {taken}"]
+    taken = f"{count_noun(runs, 'run')} with {count_noun(report.events, 'event')} ({outcomes})"
+    lines = [f"{count_noun(report.files, 'file')}: {taken}"]
     if report.problems:
         found = ", ".join(f"{code} in {count}" for code, count in report.problems.most_common())
         lines.append(f"odd: {found}")
     if report.bad:
-        lines.append(f"refused: {counted(len(report.bad), 'file')}")
+        lines.append(f"refused: {count_noun(len(report.bad), 'file')}")
     return "\n".join(lines)
 
 
-def as_object(report: Report) -> dict[str, object]:
-    """What a load did, for programs."""
+def load_report_to_json(report: LoadReport) -> dict[str, object]:
+    """Return what was loaded as plain data for JSON."""
     return {
         "files": report.files,
         "events": report.events,

@@ -1,4 +1,4 @@
-"""`replaytool merge`: the reports of several jobs as one."""
+"""`replaytool merge`: merge the JSON reports of several checks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from replaytool.cli.shared import report_output as reports
 
 @click.command
 @click.argument("given", metavar="REPORT…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@reports.baseline
-@reports.formats
+@reports.baseline_options
+@reports.report_format_option
 @click.pass_context
 def command(ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, ...], **gate: Any) -> None:
     """Merge the JSON reports of `check` into one, in any format; exits as one check of all the runs would.
@@ -25,8 +25,8 @@ def command(ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, 
     """
     from replaytool.check.merge_reports import merge_reports, read_report
 
-    outputs = reports.outputs(formats)
-    reports.probe(outputs, **gate)
-    report = reports.gated(merge_reports([read_report(path) for path in given]), **gate)
-    reports.publish(report, outputs)
-    ctx.exit(reports.exit_code(report))
+    outputs = reports.parse_outputs(formats)
+    reports.probe_report_outputs(outputs, **gate)
+    report = reports.apply_baseline(merge_reports([read_report(path) for path in given]), **gate)
+    reports.publish_report(report, outputs)
+    ctx.exit(reports.choose_exit_code(report))

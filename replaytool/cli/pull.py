@@ -1,4 +1,4 @@
-"""`replaytool pull`: histories from a Temporal server into the store."""
+"""`replaytool pull`: fetch histories from a Temporal server into the store."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import load, session
+from replaytool.cli import load, open_session
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
-from replaytool.render.tables import as_json as json_line
-from replaytool.text import counted
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.text import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ _SERVER = (
 
 
 def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Which server, as the official command-line tool asks for it."""
+    """Add the options that name a Temporal server, spelled as in the official CLI."""
     for option in reversed(_SERVER):
         function = option(function)
     return function
@@ -59,7 +59,7 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--decode", is_flag=True, help="Store payloads as the converter's codec or the codec server decodes them."
 )
 @server_options
-@options.decoding
+@options.decoding_options
 @options.as_json
 @options.store
 @click.pass_context
@@ -78,22 +78,22 @@ def command(ctx: click.Context, /, skip_bad: bool, decode: bool, as_json: bool, 
     """
     from replaytool.engines.temporal.server.pull import PullProgress
 
-    wanted, settings = _split(given)
+    wanted, settings = _split_pull_options(given)
     tally = PullProgress()
-    with options.watching("pulling") as observer:
-        report = session(ctx, **settings).pull(wanted, observer, tally, decode=decode)
+    with options.show_load_progress("pulling") as observer:
+        report = open_session(ctx, **settings).pull_runs(wanted, observer, tally, decode=decode)
     counts = {"listed": tally.listed, "unchanged": tally.unchanged}
     if as_json:
-        click.echo(json_line({**counts, **load.as_object(report)}).decode())
+        click.echo(json_line({**counts, **load.load_report_to_json(report)}).decode())
     else:
-        click.echo(f"{counted(tally.listed, 'run')} listed, {tally.unchanged:,} of them unchanged")
-        click.echo(load.summary(report))
+        click.echo(f"{count_noun(tally.listed, 'run')} listed, {tally.unchanged:,} of them unchanged")
+        click.echo(load.summarize_load(report))
     if report.bad and not skip_bad:
         ctx.exit(FINDINGS)
 
 
-def _split(given: dict[str, Any]) -> tuple[PullOptions, dict[str, Any]]:
-    """What belongs to the pull, and what to the session."""
+def _split_pull_options(given: dict[str, Any]) -> tuple[PullOptions, dict[str, Any]]:
+    """Split the options into those of the pull and those of the session."""
     from dataclasses import fields
 
     from replaytool.engines.temporal.server.options import ServerOptions

@@ -1,4 +1,4 @@
-"""`replaytool runs`: which runs are there."""
+"""`replaytool runs`: list the loaded runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
-from replaytool.render.tables import as_json as json_line
-from replaytool.render.tables import table
-from replaytool.text import counted
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.render.tables import format_table
+from replaytool.text import count_noun
 
 _COLUMNS = (
     "run_key", "workflow_id", "run_id", "workflow_type", "status", "started_at", "event_count", "first_build",
@@ -42,13 +42,13 @@ def command(
       replaytool runs --type Loyalty --status Running --build v2
       replaytool runs --where "event_count > 1000 AND sdk_version < '1.20'"
     """
-    condition, parameters = _condition(where, filters)
-    found = session(ctx, store=store).runs(condition, parameters, limit)
+    condition, parameters = _build_condition(where, filters)
+    found = open_session(ctx, store=store).list_runs(condition, parameters, limit)
     if as_json:
         click.echo(json_line([row.values for row in found]).decode())
     else:
-        click.echo(table(_COLUMNS, ([row.values[name] for name in _COLUMNS] for row in found)), nl=False)
-        click.echo(counted(len(found), "run"))
+        click.echo(format_table(_COLUMNS, ([row.values[name] for name in _COLUMNS] for row in found)), nl=False)
+        click.echo(count_noun(len(found), "run"))
     if not found:
         ctx.exit(NOTHING)
 
@@ -65,14 +65,14 @@ _FILTERS = {
 }
 
 
-def _condition(where: str | None, filters: dict[str, str | None]) -> tuple[str, list[object]]:
+def _build_condition(where: str | None, filters: dict[str, str | None]) -> tuple[str, list[object]]:
     given: dict[str, object] = {name: value for name, value in filters.items() if value is not None}
-    given |= {name: _moment(value) for name, value in filters.items() if name in ("since", "until") and value}
+    given |= {name: _parse_start_time(value) for name, value in filters.items() if name in ("since", "until") and value}
     parts = [_FILTERS[name] for name in given] + ([f"({where}\n)"] if where else [])
     return " AND ".join(parts) or "true", list(given.values())
 
 
-def _moment(text: str) -> datetime:
-    from replaytool.time_parsing import since_time
+def _parse_start_time(text: str) -> datetime:
+    from replaytool.time_parsing import parse_since_time
 
-    return since_time(text, datetime.now(UTC)).replace(tzinfo=None)
+    return parse_since_time(text, datetime.now(UTC)).replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""`replaytool scrub`: histories that can be given away."""
+"""`replaytool scrub`: replace user data in histories and prove that they still replay the same."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, NOTHING
 from replaytool.render import scrub as render
-from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import encode_json_line as json_line
 
 _RULES = "key:NAME, path:PATTERN, match:REGEX, type:text or type:number. Repeatable."
 
 
 @click.command
-@code.choosing_for(600.0)
+@code.run_choice_options_for(600.0)
 @click.option("--only", multiple=True, metavar="RULE", help=f"Replace only what a rule means: {_RULES}")
 @click.option("--keep", multiple=True, metavar="RULE", help="Leave what a rule means as it is. Repeatable.")
 @click.option(
@@ -55,19 +55,19 @@ def command(
     from replaytool.corpus.scrub.rules import parse_rules
 
     parse_rules(only, keep)
-    work = session(ctx, **{name: given[name] for name in code.SESSION})
-    plan = code.needed(work.settings, given)
+    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
+    plan = code.require_replay_plan(work.settings, given)
     secret = key.encode().hex() if key else os.urandom(32).hex()
     argument = {"only": only, "keep": keep, "key": secret}
-    with code.progress("scrubbing") as (observer, progress):
-        store = work.corpora.opened(sources, observer)
-        found = work.corpora.scrub(store, code.condition(given), plan, argument, output, progress)
+    with code.show_key_progress("scrubbing") as (observer, progress):
+        store = work.corpora.open_histories(sources, observer)
+        found = work.corpora.scrub_histories(store, code.build_run_condition(given), plan, argument, output, progress)
     if not key:
-        options.say("no --key was given: the next time the stand-ins will be others")
+        options.print_note("no --key was given: the next time the stand-ins will be others")
     if as_json:
-        click.echo(json_line(render.data(found)))
+        click.echo(json_line(render.scrub_to_json(found)))
     else:
-        click.echo("\n".join(render.text(found)))
+        click.echo("\n".join(render.format_scrub(found)))
     if not found:
         ctx.exit(NOTHING)
     if any(one.found.reason for one in found):

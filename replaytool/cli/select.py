@@ -1,4 +1,4 @@
-"""`replaytool select`: which histories are worth keeping beside the code?"""
+"""`replaytool select`: choose the histories that are worth keeping next to the code."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
 from replaytool.render import corpus as render
-from replaytool.render.tables import as_json as json_line
+from replaytool.render.tables import encode_json_line as json_line
 
 
 @click.command
-@code.choosing
+@code.run_choice_options
 @click.option("--max", "most", type=click.IntRange(1), metavar="N", help="At most so many, those that add most.")
 @click.option("-o", "--output", metavar="FOLDER", default="histories", show_default=True, help="Where to write them.")
 @options.as_json
@@ -34,14 +34,14 @@ def command(
       replaytool select exported/ --workflows app/workflows.py -o tests/histories
       replaytool select --where "started_at > '2026-01-01'" --max 20 -o tests/histories
     """
-    work = session(ctx, **{name: given[name] for name in code.SESSION})
-    plan = code.plan(work.settings, given)
-    with code.progress("looking") as (observer, progress):
-        store = work.corpora.opened(sources, observer)
-        found = work.corpora.select(store, code.condition(given), plan, most, output, progress)
+    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
+    plan = code.find_replay_plan(work.settings, given)
+    with code.show_key_progress("looking") as (observer, progress):
+        store = work.corpora.open_histories(sources, observer)
+        found = work.corpora.select_histories(store, code.build_run_condition(given), plan, most, output, progress)
     if as_json:
-        click.echo(json_line(render.select_data(found)))
+        click.echo(json_line(render.selection_to_json(found)))
     else:
-        click.echo("\n".join(render.select_text(found)))
+        click.echo("\n".join(render.format_selection(found)))
     if not found.files:
         ctx.exit(NOTHING)

@@ -1,4 +1,4 @@
-"""`replaytool simulate`: what if?"""
+"""`replaytool simulate`: continue a run from a point with other code or edited events."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
-from replaytool.render.tables import as_json as json_line
-from replaytool.text import visible
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.engines.temporal.simulate.simulation import Decision, Simulation
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--insert", "inserts", multiple=True, metavar="WHAT", help="signal:NAME[@EVENT][=VALUE], update:…, cancel"
 )
 @click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query in the end. Repeatable.")
-@code.replaying
+@code.replay_options
 @options.as_json
 @options.store
 @click.pass_context
@@ -60,26 +60,26 @@ def command(
     from replaytool.engines.temporal.simulate.history_edits import HistoryEdits
     from replaytool.simulate.what_if import WhatIfQuestion, simulate_what_if
 
-    work = session(ctx, **{name: given[name] for name in code.SESSION})
-    plan = code.needed(work.settings, given)
+    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
+    plan = code.require_replay_plan(work.settings, given)
     question = WhatIfQuestion(plan.spec, start, HistoryEdits(sets, drops, inserts), queries, plan.options, plan.limits)
-    row = work.find(run)
+    row = work.find_run(run)
     answer = simulate_what_if(work.store, row, question)
     found = answer.simulation
     if as_json:
         whole = {"run_key": row.run_key, "workflow_id": row.workflow_id, "from": answer.point}
-        click.echo(json_line({**whole, **_told(found)}).decode())
+        click.echo(json_line({**whole, **_simulation_to_json(found)}).decode())
     else:
-        click.echo("\n".join(visible(line) for line in _lines(answer.point, found)))
+        click.echo("\n".join(escape_controls(line) for line in _format_simulation(answer.point, found)))
     if found.stopped or found.prefix_verdict not in ("ok", "drift"):
         ctx.exit(FINDINGS)
 
 
-def _told(found: Simulation) -> dict[str, Any]:
+def _simulation_to_json(found: Simulation) -> dict[str, Any]:
     return {name: value for name, value in dataclasses.asdict(found).items() if name not in ("seconds", "varies")}
 
 
-def _lines(point: int, found: Simulation) -> Iterator[str]:
+def _format_simulation(point: int, found: Simulation) -> Iterator[str]:
     if found.state is None:
         yield f"from event {point}: {found.stopped}"
         return
@@ -87,29 +87,30 @@ def _lines(point: int, found: Simulation) -> Iterator[str]:
     yield f"from event {point}: {found.same} decisions as recorded, {changed} not; then {found.status}"
     for one in found.changes:
         if one.recorded is not None:
-            yield f"  - {_decision(one.recorded)}"
+            yield f"  - {_format_decision(one.recorded)}"
         if one.simulated is not None:
-            yield f"  + {_decision(one.simulated)}"
+            yield f"  + {_format_decision(one.simulated)}"
     if found.stopped:
         yield f"stopped: {found.stopped}"
     for name, answers in found.updates.items():
-        yield f"update {name}: {_short(answers['recorded'])} -> {_short(answers['simulated'])}"
+        yield f"update {name}: {_shorten_json(answers['recorded'])} -> {_shorten_json(answers['simulated'])}"
     for name, answer in found.queries.items():
-        yield f"query {name}: {_short(answer)}"
+        yield f"query {name}: {_shorten_json(answer)}"
     if found.result is not None:
-        yield f"result: {_short(found.result)}"
+        yield f"result: {_shorten_json(found.result)}"
     for name, value in found.state.items():
-        yield f"  {name} = {_short(value)}"
+        yield f"  {name} = {_shorten_json(value)}"
     if found.waiting:
         yield f"waiting for {', '.join(found.waiting)}"
     yield f"{found.exact} answers to the same input, {found.assumed} assumed"
 
 
-def _decision(one: Decision) -> str:
+def _format_decision(one: Decision) -> str:
     place = f"event {one.event_id}: " if one.event_id else ""
-    return f"{place}{' '.join(filter(None, (one.kind, one.name)))} {_short(one.value) if one.value is not None else ''}"
+    value = _shorten_json(one.value) if one.value is not None else ""
+    return f"{place}{' '.join(filter(None, (one.kind, one.name)))} {value}"
 
 
-def _short(value: Any) -> str:
+def _shorten_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 200 else f"{text[:199]}…"

@@ -1,4 +1,4 @@
-"""`replaytool sql`: the store, queried by its user."""
+"""`replaytool sql`: query the store with SQL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import ReplaytoolError
 from replaytool.render.tables import OUTPUTS
@@ -46,17 +46,17 @@ def command(
 
     if as_json and format_name not in (None, "json"):
         raise ReplaytoolError(f"--json and --format {format_name} exclude each other", "give one of them")
-    chosen = "json" if as_json else format_name or _by_ending(output)
+    chosen = "json" if as_json else format_name or _choose_format_by_ending(output)
     if chosen == "parquet" and output is None and sys.stdout.isatty():
         raise ReplaytoolError("Parquet is nothing for a terminal", "name a file with -o")
-    with session(ctx, store=store).sql(query, allow_files=allow_files) as batches:
+    with open_session(ctx, store=store).run_sql(query, allow_files=allow_files) as batches:
         if output is None:
-            OUTPUTS[chosen](batches, options.stdout())
+            OUTPUTS[chosen](batches, options.binary_stdout())
         else:
             with open_output(output) as stream:
                 OUTPUTS[chosen](batches, stream)
 
 
-def _by_ending(output: str | None) -> str:
+def _choose_format_by_ending(output: str | None) -> str:
     ending = (output or "").rpartition(".")[2]
     return ending if ending in OUTPUTS else "table"

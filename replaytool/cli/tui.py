@@ -1,10 +1,10 @@
-"""`replaytool tui`: the store on the screen."""
+"""`replaytool tui`: open the store on the screen."""
 
 from __future__ import annotations
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 
 
@@ -12,7 +12,7 @@ from replaytool.cli.shared import options
 @click.option("-w", "--workflows", multiple=True, metavar="CODE", help="The code for all builds. Repeatable.")
 @click.option("--code", "builds", multiple=True, metavar="BUILD=CODE", help="The code that a build had. Repeatable.")
 @click.option("--git", is_flag=True, help="Build ids are commits or refs of the repository that --workflows is in.")
-@options.decoding
+@options.decoding_options
 @options.store
 @click.pass_context
 def command(
@@ -30,5 +30,5 @@ def command(
     """
     from replaytool.tui import launch
 
-    work = session(ctx, **settings)
-    launch.launch_tui(work, code=work.code_map(workflows, options.by_build(builds), git=git))
+    work = open_session(ctx, **settings)
+    launch.launch_tui(work, code=work.find_code_map(workflows, options.parse_build_codes(builds), git=git))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from replaytool.text import counted
+from replaytool.text import count_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ class BlastRadius:
     def sentence(self) -> str:
         """Return the first line of a report."""
         if not self.broken:
-            said = f"this change breaks none of {counted(self.runs, 'run')}"
+            said = f"this change breaks none of {count_noun(self.runs, 'run')}"
         else:
             still = f" ({self.broken_open:,} still open)" if self.open else ""
-            said = f"this change breaks {self.broken:,} of {counted(self.runs, 'run')}{still}"
-            said += f", {counted(self.causes, 'cause')}" if self.causes else ""
-        apart = f"; {counted(self.pinned, 'run')} pinned to another build counted apart" if self.pinned else ""
+            said = f"this change breaks {self.broken:,} of {count_noun(self.runs, 'run')}{still}"
+            said += f", {count_noun(self.causes, 'cause')}" if self.causes else ""
+        apart = f"; {count_noun(self.pinned, 'run')} pinned to another build counted apart" if self.pinned else ""
         return said + apart
 
 

@@ -2,8 +2,8 @@
 
 A front end asks for them through the session:
 
-    code = session.code_map(workflows=("app.workflows",), builds={"v2": "old/v2.py"})   # or git=True
-    walk = session.walk(run, code, progress=tell)     # returns at once; child processes replay
+    code = session.find_code_map(workflows=("app.workflows",), builds={"v2": "old/v2.py"})   # or git=True
+    walk = session.open_walk(run, code, progress=tell)     # returns at once; child processes replay
     walk.at(28)                       ReplayedState       the state just after event 28
     walk.between(24, 28)              StateDifference     what changed between two events, forward or back
     walk.watch("len(trips)")          WatchResult         the value at every step

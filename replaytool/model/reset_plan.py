@@ -17,7 +17,7 @@ import msgspec
 
 from replaytool.errors import ReplaytoolError
 from replaytool.model.token_usage import Table, add_usage_tables
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 SCHEMA = 1
 Level = Literal["block", "warn", "note"]
@@ -230,20 +230,23 @@ def plan_from_text(text: str, name: str = "the plan") -> ResetPlan:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ReplaytoolError(f"{visible(name)} is no plan: it is not JSON ({error})", _MAKE_AGAIN) from error
+        raise ReplaytoolError(f"{escape_controls(name)} is no plan: it is not JSON ({error})", _MAKE_AGAIN) from error
     if not isinstance(found, dict) or "items" not in found or "schema" not in found:
-        raise ReplaytoolError(f"{visible(name)} is no plan of replaytool", "`replaytool reset plan -o FILE` writes one")
+        raise ReplaytoolError(
+            f"{escape_controls(name)} is no plan of replaytool", "`replaytool reset plan -o FILE` writes one"
+        )
     if found["schema"] != SCHEMA:
         raise ReplaytoolError(
-            f"{visible(name)} is a plan of schema {visible(str(found['schema']))}; this replaytool reads {SCHEMA}",
+            f"{escape_controls(name)} is a plan of schema {escape_controls(str(found['schema']))}; "
+            f"this replaytool reads {SCHEMA}",
             _MAKE_AGAIN,
         )
     if found.get("sha256") != _digest_plan(found):
-        raise ReplaytoolError(f"{visible(name)} was edited: its content does not have its hash", _MAKE_AGAIN)
+        raise ReplaytoolError(f"{escape_controls(name)} was edited: its content does not have its hash", _MAKE_AGAIN)
     try:
         return msgspec.convert(found, ResetPlan)
     except msgspec.ValidationError as error:
-        raise ReplaytoolError(f"{visible(name)} is no plan of this version: {error}", _MAKE_AGAIN) from error
+        raise ReplaytoolError(f"{escape_controls(name)} is no plan of this version: {error}", _MAKE_AGAIN) from error
 
 
 def read_plan(path: Path) -> ResetPlan:

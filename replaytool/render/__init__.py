@@ -1,7 +1,7 @@
-"""How results are written: for people, for programs, for CI.
+"""Output for people, programs and CI. It must never ask a server, a store or an engine: it only formats values.
 
-Adding a format for reports: write one file with `render(report) -> str`, and give it a row in RENDERERS and
-one in _NUMBER_SIGN.
+To add a report format, write one file with `render(report) -> str` in `report/`, and add a row to RENDERERS and one to
+_NUMBER_SIGN.
 """
 
 from __future__ import annotations
@@ -39,6 +39,6 @@ _NUMBER_SIGN: Mapping[str, str] = {
 
 
 def render(report: CheckReport, name: str) -> str:
-    """The report in one of the formats."""
+    """Return the report in one of the formats of RENDERERS."""
     renderer: Callable[[CheckReport], str] = importlib.import_module(RENDERERS[name]).render
     return renderer(report).replace("##[", f"{_NUMBER_SIGN[name]}#[")

@@ -1,4 +1,4 @@
-"""The user's code around a line, as compilers show it."""
+"""Source lines around a call site, in the style of a compiler message."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 from pathlib import Path
 
 from replaytool.model.verdict import CallSite
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 _AROUND = 2
 
 
-def place(site: CallSite) -> str:
-    """Where it is, as editors and terminals link it."""
-    return visible(f"{relative(site.file)}:{site.line} in {site.function}")
+def format_call_site(site: CallSite) -> str:
+    """Return FILE:LINE in FUNCTION, which editors and terminals turn into a link."""
+    return escape_controls(f"{make_path_relative(site.file)}:{site.line} in {site.function}")
 
 
-def relative(file: str) -> str:
-    """The file as seen from here, where it lies below; else as it is."""
+def make_path_relative(file: str) -> str:
+    """Return the path relative to the working directory if it lies below it, else unchanged."""
     try:
         path = os.path.relpath(file)
     except ValueError:
@@ -26,15 +26,15 @@ def relative(file: str) -> str:
     return file if path.startswith("..") else Path(path).as_posix()
 
 
-def in_repository(file: str) -> str:
-    """The file as the repository names it, which is how CI systems link it; outside of one, as seen from here."""
+def path_in_repository(file: str) -> str:
+    """Return the path relative to the repository's root, as CI systems link it; else relative to here."""
     path = Path(file).absolute()
     root = next((folder for folder in path.parents if (folder / ".git").exists()), None)
-    return path.relative_to(root).as_posix() if root is not None else relative(file)
+    return path.relative_to(root).as_posix() if root is not None else make_path_relative(file)
 
 
-def excerpt(site: CallSite) -> list[str]:
-    """The lines around the call with the line itself marked; nothing where the file is not there."""
+def read_source_excerpt(site: CallSite) -> list[str]:
+    """Return the lines around a call with the line itself marked; nothing if the file is missing."""
     lines = linecache.getlines(site.file)
     if not 0 < site.line <= len(lines):
         return []
@@ -44,5 +44,5 @@ def excerpt(site: CallSite) -> list[str]:
     result = [f"{'':{width}} |"]
     for number in range(first, last + 1):
         mark = ">" if number == site.line else "|"
-        result.append(f"{number:{width}} {mark} {visible(lines[number - 1].rstrip().expandtabs(4))}".rstrip())
+        result.append(f"{number:{width}} {mark} {escape_controls(lines[number - 1].rstrip().expandtabs(4))}".rstrip())
     return [*result, f"{'':{width}} |"]

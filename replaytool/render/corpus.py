@@ -1,4 +1,4 @@
-"""What `coverage` and `select` found, for people and as plain data."""
+"""Output of `coverage` and `select`, as text and as plain data."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from replaytool.render.code_frame import relative
-from replaytool.text import visible
+from replaytool.render.code_frame import make_path_relative
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.corpus.coverage import CorpusCoverage, FileCoverage
     from replaytool.corpus.source_lines import Thing
-    from replaytool.session.corpora import Chosen
+    from replaytool.session.corpora import ChosenHistories
 
 _SORTS = {
     "type": ("workflow type", "workflow types"),
@@ -24,14 +24,14 @@ _SORTS = {
 }
 
 
-def coverage_data(found: CorpusCoverage) -> dict[str, Any]:
-    """For `--json`."""
+def coverage_to_json(found: CorpusCoverage) -> dict[str, Any]:
+    """Return the coverage for `--json`."""
     return {
         "schema": 1,
         "histories": found.histories,
         "not_followed": found.not_followed,
         "percent": round(found.percent_covered, 1),
-        "files": [_file_data(one) for one in found.files],
+        "files": [_file_coverage_to_json(one) for one in found.files],
         "types": dict(found.types),
         "types_without_history": [name for name, count in found.types.items() if not count],
         "types_without_code": list(found.without_code),
@@ -42,9 +42,9 @@ def coverage_data(found: CorpusCoverage) -> dict[str, Any]:
     }
 
 
-def _file_data(one: FileCoverage) -> dict[str, Any]:
+def _file_coverage_to_json(one: FileCoverage) -> dict[str, Any]:
     return {
-        "file": relative(one.file),
+        "file": make_path_relative(one.file),
         "percent": round(one.percent_covered, 1),
         "lines": one.lines,
         "missing_lines": list(one.missing_lines),
@@ -54,13 +54,13 @@ def _file_data(one: FileCoverage) -> dict[str, Any]:
     }
 
 
-def coverage_text(found: CorpusCoverage) -> Iterator[str]:
-    """Line by line."""
+def format_coverage(found: CorpusCoverage) -> Iterator[str]:
+    """Format the coverage as lines of text."""
     for one in found.files:
         reached = one.lines - len(one.missing_lines)
         taken = one.branches - len(one.missing_branches) - one.unreached_branches
         yield (
-            f"{visible(relative(one.file))}  {one.percent_covered:.0f} %"
+            f"{escape_controls(make_path_relative(one.file))}  {one.percent_covered:.0f} %"
             f"  {reached} of {one.lines} lines, {taken} of {one.branches} branches"
         )
     words = "history" if found.histories == 1 else "histories"
@@ -68,31 +68,33 @@ def coverage_text(found: CorpusCoverage) -> Iterator[str]:
     yield total if found.files else "no workflow code is reached"
     if found.not_followed:
         yield f"{found.not_followed:,} of them do not follow the code, and count up to where they part from it"
-    gaps = list(coverage_gaps(found))
+    gaps = list(list_coverage_gaps(found))
     if gaps:
         yield ""
         yield "No history covers:"
         yield from (f"  {line}" for line in gaps)
 
 
-def coverage_gaps(found: CorpusCoverage) -> Iterator[str]:
-    """What no history covers, each a line."""
-    yield from (f"workflow type {visible(name)}: it has no history" for name, count in found.types.items() if not count)
+def list_coverage_gaps(found: CorpusCoverage) -> Iterator[str]:
+    """List what no history covers, one line each."""
+    yield from (
+        f"workflow type {escape_controls(name)}: it has no history" for name, count in found.types.items() if not count
+    )
     for patch in found.patches:
         if not patch.with_marker:
-            yield f"patch {visible(patch.patch)}: the side with its marker"
+            yield f"patch {escape_controls(patch.patch)}: the side with its marker"
         if not patch.without_marker:
-            yield f"patch {visible(patch.patch)}: the side without its marker"
+            yield f"patch {escape_controls(patch.patch)}: the side without its marker"
     for one in found.files:
         if one.missing_lines:
-            yield f"{visible(relative(one.file))}: lines {spans(one.missing_lines)}"
+            yield f"{escape_controls(make_path_relative(one.file))}: lines {join_line_spans(one.missing_lines)}"
         for line, way in one.missing_branches:
-            yield f"{visible(relative(one.file))}:{line}: {way}"
-    yield from (f"workflow type {visible(name)}: it has histories, and no code" for name in found.without_code)
+            yield f"{escape_controls(make_path_relative(one.file))}:{line}: {way}"
+    yield from (f"workflow type {escape_controls(name)}: it has histories, and no code" for name in found.without_code)
 
 
-def spans(lines: Sequence[int]) -> str:
-    """Numbers in order, neighbours joined.
+def join_line_spans(lines: Sequence[int]) -> str:
+    """Join neighbouring line numbers.
 
     >>> spans([3, 4, 5, 9])
     '3-5, 9'
@@ -106,14 +108,14 @@ def spans(lines: Sequence[int]) -> str:
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in joined)
 
 
-def select_data(found: Chosen) -> dict[str, Any]:
-    """For `--json`."""
+def selection_to_json(found: ChosenHistories) -> dict[str, Any]:
+    """Return the selection for `--json`."""
     rows, chosen = found.corpus.rows, found.selection
     return {
         "schema": 1,
         "histories": len(found.corpus.things),
-        "covered": _counts(chosen.covered),
-        "lost": [_thing_data(one) for one in sorted(chosen.lost)],
+        "covered": _count_kinds(chosen.covered),
+        "lost": [_thing_to_json(one) for one in sorted(chosen.lost)],
         "chosen": [
             {
                 "run_key": one.key,
@@ -123,46 +125,50 @@ def select_data(found: Chosen) -> dict[str, Any]:
                 "source": rows[one.key].source,
                 "events": rows[one.key].event_count,
                 "file": found.files[one.key],
-                "adds": _counts(one.adds),
-                "added": [_thing_data(thing) for thing in sorted(one.adds)],
+                "adds": _count_kinds(one.adds),
+                "added": [_thing_to_json(thing) for thing in sorted(one.adds)],
             }
             for one in chosen.chosen
         ],
-        "uncovered": coverage_data(found.coverage),
+        "uncovered": coverage_to_json(found.coverage),
     }
 
 
-def _counts(things: Iterable[Thing]) -> dict[str, int]:
+def _count_kinds(things: Iterable[Thing]) -> dict[str, int]:
     counts = Counter(one[0] for one in things)
     return {sort: counts[sort] for sort in _SORTS}
 
 
-def _thing_data(thing: Thing) -> list[str]:
-    return [relative(word) if at == 1 and thing[0] in ("line", "branch") else word for at, word in enumerate(thing)]
+def _thing_to_json(thing: Thing) -> list[str]:
+    return [
+        make_path_relative(word) if at == 1 and thing[0] in ("line", "branch") else word
+        for at, word in enumerate(thing)
+    ]
 
 
-def select_text(found: Chosen) -> Iterator[str]:
-    """Line by line."""
+def format_selection(found: ChosenHistories) -> Iterator[str]:
+    """Format the selection as lines of text."""
     chosen = found.selection
     for number, one in enumerate(chosen.chosen, 1):
         row = found.corpus.rows[one.key]
-        yield f"{number:4}  {visible(row.workflow_type)}  {visible(row.workflow_id or one.key)}  adds {said(one.adds)}"
-        yield f"      {visible(found.files[one.key])}"
+        run = escape_controls(f"{row.workflow_type}  {row.workflow_id or one.key}")
+        yield f"{number:4}  {run}  adds {describe_things(one.adds)}"
+        yield f"      {escape_controls(found.files[one.key])}"
     yield (
-        f"{len(chosen.chosen):,} of {len(found.corpus.things):,} histories cover {said(chosen.covered)}"
+        f"{len(chosen.chosen):,} of {len(found.corpus.things):,} histories cover {describe_things(chosen.covered)}"
         + ("" if chosen.lost else ": all that all of them cover")
     )
     if chosen.lost:
-        yield f"left out, as no more were to be chosen: {said(chosen.lost)}"
-    gaps = list(coverage_gaps(found.coverage))
+        yield f"left out, as no more were to be chosen: {describe_things(chosen.lost)}"
+    gaps = list(list_coverage_gaps(found.coverage))
     if gaps:
         yield ""
         yield "No history covers:"
         yield from (f"  {line}" for line in gaps)
 
 
-def said(things: Iterable[Thing]) -> str:
-    """How many of which sort.
+def describe_things(things: Iterable[Thing]) -> str:
+    """Count the things of each kind in words.
 
     >>> said([("line", "a.py", "3"), ("line", "a.py", "4"), ("type", "Order")])
     '1 workflow type, 2 lines'

@@ -1,4 +1,4 @@
-"""What `debug` prints: the recorded and the replayed side of one event, and the answers to questions about a run."""
+"""Output of `debug`: the recorded and the replayed side of an event, and the answers to searches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from replaytool.render.tables import cell
-from replaytool.text import shortened
+from replaytool.render.tables import format_cell
+from replaytool.text import shorten_text
 
 if TYPE_CHECKING:
     from replaytool.debug.timeline import PendingItem, RecordedState
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _WIDE = 100
 
 
-def recorded(row: Any, state: RecordedState) -> Iterator[str]:
-    """What the record says about an event."""
+def format_recorded_state(row: Any, state: RecordedState) -> Iterator[str]:
+    """Format what the history records up to an event."""
     yield f"{row.workflow_type} {row.workflow_id or '-'} ({row.run_key}), {state.status}"
     yield f"event {state.event_id}: {state.event_type} {state.name}".rstrip() + f", {state.event_time or 'no time'}"
     yield f"build: {state.build_id or 'not recorded'}"
@@ -40,79 +40,81 @@ def recorded(row: Any, state: RecordedState) -> Iterator[str]:
         yield f"asked for by the task that completed at {state.issued_by}"
     if state.consumed_by:
         yield f"seen by the task that completed at {state.consumed_by}"
-    yield from _section("waiting for", [_work(one) for one in state.pending])
-    yield from _section("signals", [_signal(one, state.event_id) for one in state.signals])
-    yield from _section("updates", [_work(one) for one in state.updates])
+    yield from _format_section("waiting for", [_format_pending_work(one) for one in state.pending])
+    yield from _format_section("signals", [_format_signal(one, state.event_id) for one in state.signals])
+    yield from _format_section("updates", [_format_pending_work(one) for one in state.updates])
     for title, values in (("search attributes", state.search_attributes), ("memo", state.memo)):
-        yield from _section(title, [f"{key}: {shortened(cell(value), _WIDE)}" for key, value in values.items()])
+        yield from _format_section(
+            title, [f"{key}: {shorten_text(format_cell(value), _WIDE)}" for key, value in values.items()]
+        )
 
 
-def replayed(header: str, moment: ReplayedState, parts: Sequence[BuildSplit]) -> Iterator[str]:
-    """What the code made of the run by then."""
+def format_replayed_state(header: str, moment: ReplayedState, parts: Sequence[BuildSplit]) -> Iterator[str]:
+    """Format the state of the replayed workflow at an event."""
     yield f"replayed with {header}"
-    yield from _section("where builds' states part", [_part(one) for one in parts])
+    yield from _format_section("where builds' states part", [_format_state_difference(one) for one in parts])
     if moment.trouble is not None:
-        yield _trouble(moment.trouble)
+        yield _format_trouble(moment.trouble)
     if moment.task and moment.state.type:
         yield f"state left by task {moment.task} (event {moment.task_event_id}), {moment.code}:"
         yield from (f"  {item.label}: {item.value.text}" for item in moment.state.items)
-    yield from _section("waits at", [line for one in moment.frames for line in _frame(one)])
-    yield from _section("asked for in this task", [_issued(one) for one in moment.commands])
-    yield from _section("would ask for next", [_issued(one) for one in moment.next])
+    yield from _format_section("waits at", [line for one in moment.frames for line in _format_frame(one)])
+    yield from _format_section("asked for in this task", [_format_issued_command(one) for one in moment.commands])
+    yield from _format_section("would ask for next", [_format_issued_command(one) for one in moment.next])
     if moment.pending_until and moment.pending_until > moment.event_id:
         yield f"the code has not seen this event yet: it will in the task that completed at {moment.pending_until}"
 
 
-def found(answer: ExpressionHit) -> Iterator[str]:
-    """Where an expression held first."""
+def format_search_answer(answer: ExpressionHit) -> Iterator[str]:
+    """Format the first step at which an expression held."""
     if answer.event_id is None:
         yield f"{answer.expression}: holds at no step" + (f" ({answer.error})" if answer.error else "")
     else:
         build = f" by build {answer.build_id}" if answer.build_id else ""
         yield f"{answer.expression}: holds first after the task that completed at event {answer.event_id}{build}"
         if answer.call_site is not None:
-            yield f"  made so at {_site(answer.call_site)}"
+            yield f"  made so at {_format_site(answer.call_site)}"
         yield f"  did not hold at event {answer.last_false}" if answer.last_false else "  from the first step on"
         yield f"  holds until event {answer.until}"
     if answer.trouble is not None:
-        yield _trouble(answer.trouble)
+        yield _format_trouble(answer.trouble)
 
 
-def blamed(answer: Blame) -> Iterator[str]:
-    """What last changed a value."""
+def format_blame_answer(answer: Blame) -> Iterator[str]:
+    """Format what changed a value last."""
     if answer.event_id is None:
         yield f"{answer.path}: {answer.error or 'leads to nothing'}"
     else:
         build = f" by build {answer.build_id}" if answer.build_id else ""
-        went = f"from {_short(answer.before)} to {_short(answer.after)}"
+        went = f"from {_format_value(answer.before)} to {_format_value(answer.after)}"
         yield f"{answer.path}: went {went} in the task that completed at event {answer.event_id}{build}"
         if answer.call_site is not None:
-            yield f"  by {_site(answer.call_site)}"
+            yield f"  by {_format_site(answer.call_site)}"
         if answer.ran_at not in (None, answer.event_id):
             yield f"  this line ran where {answer.build_id or 'this code'} replayed the task of event {answer.ran_at}"
     if answer.trouble is not None:
-        yield _trouble(answer.trouble)
+        yield _format_trouble(answer.trouble)
 
 
-def watched(answer: WatchResult) -> Iterator[str]:
-    """An expression at every step at which it changed."""
+def format_watch_answer(answer: WatchResult) -> Iterator[str]:
+    """Format every step at which an expression changed."""
     yield f"{answer.expression}:"
     for step in answer.changed_steps:
         build = f" ({step.build_id})" if step.build_id else ""
-        yield f"  event {step.event_id}{build}: {_short(step.value) if step.value is not None else step.error}"
+        yield f"  event {step.event_id}{build}: {_format_value(step.value) if step.value is not None else step.error}"
     if answer.trouble is not None:
-        yield _trouble(answer.trouble)
+        yield _format_trouble(answer.trouble)
 
 
-def moment_json(header: str, moment: ReplayedState) -> dict[str, Any]:
-    """The replayed side as `debug --json` writes it beside the recorded one."""
+def moment_to_json(header: str, moment: ReplayedState) -> dict[str, Any]:
+    """Return the replayed side for `debug --json`."""
     main = next((one for one in moment.frames if one.kind == "main"), None)
     return {
         "state": moment.state.to_plain_data(),
         "locals": {key: value for line in reversed(main.lines) for key, value in line.locals.to_plain_data().items()}
         if main
         else {},
-        "frames": [_frame_json(one) for one in moment.frames],
+        "frames": [_frame_to_json(one) for one in moment.frames],
         "commands": msgspec.to_builtins(moment.commands),
         "command": msgspec.to_builtins(moment.command),
         "next": msgspec.to_builtins(moment.next),
@@ -127,8 +129,8 @@ def moment_json(header: str, moment: ReplayedState) -> dict[str, Any]:
     }
 
 
-def answer_json(answer: ExpressionHit | Blame) -> dict[str, Any]:
-    """An answer with its values as plain JSON."""
+def answer_to_json(answer: ExpressionHit | Blame) -> dict[str, Any]:
+    """Return an answer as plain JSON data."""
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     for side in ("before", "after"):
         if side in plain:
@@ -137,8 +139,8 @@ def answer_json(answer: ExpressionHit | Blame) -> dict[str, Any]:
     return plain
 
 
-def watch_json(answer: WatchResult) -> list[dict[str, Any]]:
-    """Every step of a watched expression."""
+def watch_to_json(answer: WatchResult) -> list[dict[str, Any]]:
+    """Return every step of a watched expression as plain JSON data."""
     return [
         {
             "expression": answer.expression,
@@ -151,8 +153,8 @@ def watch_json(answer: WatchResult) -> list[dict[str, Any]]:
     ]
 
 
-def part_json(part: BuildSplit) -> dict[str, Any]:
-    """Where builds' states part."""
+def state_difference_to_json(part: BuildSplit) -> dict[str, Any]:
+    """Return a difference between two builds' states as plain JSON data."""
     changes = [
         {
             "path": one.path,
@@ -164,7 +166,7 @@ def part_json(part: BuildSplit) -> dict[str, Any]:
     return {**msgspec.to_builtins(part), "changes": changes, "words": part.words}
 
 
-def _frame_json(frame: CoroutineFrame) -> dict[str, Any]:
+def _frame_to_json(frame: CoroutineFrame) -> dict[str, Any]:
     lines = [
         {"file": one.file, "line": one.line, "function": one.function, "locals": one.locals.to_plain_data()}
         for one in frame.lines
@@ -179,50 +181,54 @@ def _frame_json(frame: CoroutineFrame) -> dict[str, Any]:
     }
 
 
-def _frame(frame: CoroutineFrame) -> Iterator[str]:
+def _format_frame(frame: CoroutineFrame) -> Iterator[str]:
     yield f"{frame.kind} {frame.name}"
     for one in frame.lines:
         held = ", ".join(f"{item.label}={item.value.text}" for item in one.locals.items)
-        yield f"  {one.file}:{one.line} in {one.function}" + (f": {shortened(held, _WIDE)}" if held else "")
+        yield f"  {one.file}:{one.line} in {one.function}" + (f": {shorten_text(held, _WIDE)}" if held else "")
 
 
-def _issued(one: IssuedCommand) -> str:
+def _format_issued_command(one: IssuedCommand) -> str:
     event = f"event {one.event_id}" if one.event_id else "not in the record"
-    return f"{one.kind} {one.name}".rstrip() + f", {event}" + (f", at {_site(one.call_site)}" if one.call_site else "")
+    return (
+        f"{one.kind} {one.name}".rstrip()
+        + f", {event}"
+        + (f", at {_format_site(one.call_site)}" if one.call_site else "")
+    )
 
 
-def _part(part: BuildSplit) -> str:
+def _format_state_difference(part: BuildSplit) -> str:
     since = f" (from event {part.parted_at} on)" if part.parted_at != part.event_id else ""
     return f"event {part.event_id}: {part.words}{since}"
 
 
-def _trouble(trouble: Trouble) -> str:
+def _format_trouble(trouble: Trouble) -> str:
     at = f" at event {trouble.event_id}" if trouble.event_id else ""
-    site = f" ({_site(trouble.call_site)})" if trouble.call_site else ""
+    site = f" ({_format_site(trouble.call_site)})" if trouble.call_site else ""
     return f"{trouble.kind}{at}: {trouble.message}{site}"
 
 
-def _site(site: CallSite) -> str:
+def _format_site(site: CallSite) -> str:
     return f"{site.file}:{site.line} in {site.function}"
 
 
-def _short(value: StateValue | None) -> str:
+def _format_value(value: StateValue | None) -> str:
     return "nothing" if value is None else value.text
 
 
-def _section(title: str, rows: list[str]) -> Iterator[str]:
+def _format_section(title: str, rows: list[str]) -> Iterator[str]:
     if rows:
         yield f"{title}:"
         yield from (f"  {row}" for row in rows)
 
 
-def _work(one: PendingItem) -> str:
+def _format_pending_work(one: PendingItem) -> str:
     key = f" #{one.key}" if one.key and one.key != one.name else ""
     attempt = "attempt " if one.kind == "activity" else ""
     note = f", {attempt}{one.note}" if one.note else ""
     return f"{one.kind} {one.name}{key}, {one.status}{note}, since event {one.since}"
 
 
-def _signal(one: Any, event_id: int) -> str:
+def _format_signal(one: Any, event_id: int) -> str:
     handled = f"handled at {one.handled_by}" if one.was_handled_at(event_id) else "not handled yet"
     return f"{one.kind} {one.name}, event {one.event_id}, {handled}"

@@ -1,4 +1,4 @@
-"""What `replaytool reset` tells: a plan, the progress and the result of an apply, rows for people and programs."""
+"""Output of `replaytool reset`: a plan, the progress and result of an apply, and rows as table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.render.tables import as_json as json_line
-from replaytool.render.tables import table
-from replaytool.text import counted, visible
+from replaytool.render.tables import encode_json_line as json_line
+from replaytool.render.tables import format_table
+from replaytool.text import count_noun, escape_controls
 
 if TYPE_CHECKING:
     from replaytool.model.reset_plan import ResetPlan
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 NOT_SIMULATED = "not simulated: --workflows CODE replays what is kept and tells what becomes of each workflow"
 
 
-def tell_plan(plan: ResetPlan, output: str | None) -> None:
-    """A plan as a table, its warnings below, its sums at the end."""
+def print_plan(plan: ResetPlan, output: str | None) -> None:
+    """Print a plan as a table, then its warnings and totals."""
     columns: dict[str, list[Any]] = {
         "workflow_id": [item.workflow_id for item in plan.items],
         "run_id": [item.run_id for item in plan.items],
@@ -36,29 +36,29 @@ def tell_plan(plan: ResetPlan, output: str | None) -> None:
         "signals": [item.reapplied["signals"] for item in plan.items],
         "updates": [item.reapplied["updates"] for item in plan.items],
         "again": [sum(item.repeats.values()) for item in plan.items],
-        **(_foreseen(plan) if plan.code is not None else {}),
+        **(_simulation_columns(plan) if plan.code is not None else {}),
         "taken": ["yes" if item.included else "BLOCKED" for item in plan.items],
     }
     if plan.items:
-        click.echo(table(tuple(columns), zip(*columns.values(), strict=True)), nl=False)
+        click.echo(format_table(tuple(columns), zip(*columns.values(), strict=True)), nl=False)
     for one in plan.skipped:
-        click.echo(visible(f"left out: {one.workflow_id or one.run_id or 'a run'}: {one.reason}"))
-    for text in _grouped_warnings(plan):
-        click.echo(visible(text))
+        click.echo(escape_controls(f"left out: {one.workflow_id or one.run_id or 'a run'}: {one.reason}"))
+    for text in _group_warnings(plan):
+        click.echo(escape_controls(text))
     total = plan.totals
-    again = ", ".join(f"{visible(name)} ({count:,})" for name, count in total["repeats"].items()) or "none"
-    back = f"{counted(total['signals'], 'signal')} and {counted(total['updates'], 'update')}"
+    again = ", ".join(f"{escape_controls(name)} ({count:,})" for name, count in total["repeats"].items()) or "none"
+    back = f"{count_noun(total['signals'], 'signal')} and {count_noun(total['updates'], 'update')}"
     click.echo(
-        f"{counted(total['items'], 'workflow')}, {total['blocked']:,} of them blocked; "
+        f"{count_noun(total['items'], 'workflow')}, {total['blocked']:,} of them blocked; "
         f"what comes back: {back}; activities that run again: {again}"
     )
-    for text in (*_inputs(plan), *_spending(plan), _simulated(plan)):
-        click.echo(visible(text))
+    for text in (*_describe_inputs(plan), *_describe_spending(plan), _describe_simulation(plan)):
+        click.echo(escape_controls(text))
     if output:
-        click.echo(visible(f"plan {plan.plan_id} written to {output}"))
+        click.echo(escape_controls(f"plan {plan.plan_id} written to {output}"))
 
 
-def _foreseen(plan: ResetPlan) -> dict[str, list[Any]]:
+def _simulation_columns(plan: ResetPlan) -> dict[str, list[Any]]:
     found = [item.simulation or {} for item in plan.items]
     return {
         "kept_part": [item.prefix_verdict for item in plan.items],
@@ -68,7 +68,7 @@ def _foreseen(plan: ResetPlan) -> dict[str, list[Any]]:
     }
 
 
-def _simulated(plan: ResetPlan) -> str:
+def _describe_simulation(plan: ResetPlan) -> str:
     if plan.code is None:
         return NOT_SIMULATED
     found = [item.simulation or {} for item in plan.items]
@@ -80,8 +80,8 @@ def _simulated(plan: ResetPlan) -> str:
     )
 
 
-def _inputs(plan: ResetPlan) -> Iterator[str]:
-    """Whether the activities get what they got, as far as simulating tells."""
+def _describe_inputs(plan: ResetPlan) -> Iterator[str]:
+    """Describe whether re-executed activities get the recorded inputs, as far as the simulation knows."""
     found: dict[str, Counter[str]] = {}
     for item in plan.items:
         for name, counts in (item.repeats_inputs or {}).items() if item.included else ():
@@ -91,8 +91,8 @@ def _inputs(plan: ResetPlan) -> Iterator[str]:
         yield f"their inputs, simulated: {'; '.join(told)}"
 
 
-def _spending(plan: ResetPlan) -> Iterator[str]:
-    """What the activities that run again have cost, model by model."""
+def _describe_spending(plan: ResetPlan) -> Iterator[str]:
+    """Describe what the re-executed activities have cost, by model."""
     for name, models in plan.totals.get("repeats_usage", {}).items():
         for model, row in models.items():
             cost = row["cost"]
@@ -105,32 +105,33 @@ def _spending(plan: ResetPlan) -> Iterator[str]:
             )
 
 
-def _grouped_warnings(plan: ResetPlan) -> Iterator[str]:
-    """Equal warnings once, with the number of their workflows and one example."""
+def _group_warnings(plan: ResetPlan) -> Iterator[str]:
+    """Join equal warnings, with the number of workflows and one example."""
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for item in plan.items:
         for one in item.warnings:
             found.setdefault((one.level, one.code), []).append((item.workflow_id, one.message))
     for (level, code), examples in sorted(found.items()):
         workflow_id, message = examples[0]
-        yield f"{level}: {code} in {counted(len({name for name, _ in examples}), 'workflow')}; {workflow_id}: {message}"
+        workflows = count_noun(len({name for name, _ in examples}), "workflow")
+        yield f"{level}: {code} in {workflows}; {workflow_id}: {message}"
 
 
 @contextlib.contextmanager
-def watching(tally: ApplyProgress) -> Iterator[None]:
-    """Tell how far it is: a line that changes on a terminal, a line every ten seconds elsewhere."""
+def show_apply_progress(tally: ApplyProgress) -> Iterator[None]:
+    """Show the progress of an apply: a live line on a terminal, else a line every ten seconds."""
     over = threading.Event()
     on_terminal = sys.stderr.isatty()
 
-    def tell() -> None:
+    def print_progress() -> None:
         started = time.monotonic()
         while not over.wait(0.2 if on_terminal else 10):
-            line = f"{_progress(tally)} in {time.monotonic() - started:.0f} s"
+            line = f"{_format_progress(tally)} in {time.monotonic() - started:.0f} s"
             print(
                 f"\r\x1b[K{line}" if on_terminal else line, end="" if on_terminal else "\n", file=sys.stderr, flush=True
             )
 
-    thread = threading.Thread(target=tell, daemon=True)
+    thread = threading.Thread(target=print_progress, daemon=True)
     thread.start()
     try:
         yield
@@ -141,13 +142,13 @@ def watching(tally: ApplyProgress) -> Iterator[None]:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _progress(tally: ApplyProgress) -> str:
+def _format_progress(tally: ApplyProgress) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
     return f"{tally.phase}: {sum(tally.states.values())} of {tally.total}" + (f" ({counts})" if counts else "")
 
 
-def tell_applied(applied: ApplyResult, *, as_json: bool) -> None:
-    """What an apply did, and what it did not."""
+def print_applied(applied: ApplyResult, *, as_json: bool) -> None:
+    """Print which resets succeeded and which did not."""
     tally = applied.tally
     counts = dict(sorted(tally.states.items()))
     if as_json:
@@ -156,16 +157,16 @@ def tell_applied(applied: ApplyResult, *, as_json: bool) -> None:
         return
     for one in applied.outcomes:
         if one.state != "done":
-            click.echo(visible(f"{one.state}: {one.workflow_id} (run {one.run_id}): {one.message}"))
+            click.echo(escape_controls(f"{one.state}: {one.workflow_id} (run {one.run_id}): {one.message}"))
     done = counts.get("done", 0)
-    told = f"{done:,} of {counted(tally.total, 'workflow')}"
+    told = f"{done:,} of {count_noun(tally.total, 'workflow')}"
     click.echo(f"reset: {told}, {tally.before:,} of them by an earlier call")
     if applied.stopped:
-        click.echo(visible(f"stopped: {applied.stopped}; the same command goes on from here"))
+        click.echo(escape_controls(f"stopped: {applied.stopped}; the same command goes on from here"))
 
 
-def tell_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], csv_file: str | None, *, as_json: bool) -> None:
-    """Rows as a table or as JSON, and as CSV in a file where one is named."""
+def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], csv_file: str | None, *, as_json: bool) -> None:
+    """Print rows as a table or JSON, and write them as CSV if a file is named."""
     found = [list(row) for row in rows]
     if csv_file:
         from replaytool.session import open_output
@@ -181,4 +182,4 @@ def tell_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], csv_file: str
     if as_json:
         click.echo(json_line([dict(zip(names, row, strict=True)) for row in found]).decode())
     else:
-        click.echo(table(names, found, widest=None), nl=False)
+        click.echo(format_table(names, found, widest=None), nl=False)

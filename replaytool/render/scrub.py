@@ -1,22 +1,22 @@
-"""What `scrub` did, for people and as plain data."""
+"""Output of `scrub`, as text and as plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
-    from replaytool.session.corpora import Cleaned
+    from replaytool.session.corpora import ScrubbedHistory
 
 
-def data(found: Sequence[Cleaned]) -> dict[str, Any]:
-    """For `--json`."""
-    return {"schema": 1, "histories": [_history(one) for one in found]}
+def scrub_to_json(found: Sequence[ScrubbedHistory]) -> dict[str, Any]:
+    """Return the scrubbed histories for `--json`."""
+    return {"schema": 1, "histories": [_scrubbed_history_to_json(one) for one in found]}
 
 
-def _history(one: Cleaned) -> dict[str, Any]:
+def _scrubbed_history_to_json(one: ScrubbedHistory) -> dict[str, Any]:
     return {
         "run_key": one.row.run_key,
         "source": one.row.source,
@@ -30,15 +30,15 @@ def _history(one: Cleaned) -> dict[str, Any]:
     }
 
 
-def text(found: Sequence[Cleaned]) -> Iterator[str]:
-    """Line by line."""
+def format_scrub(found: Sequence[ScrubbedHistory]) -> Iterator[str]:
+    """Format the scrubbed histories as lines of text."""
     for one in found:
-        name = visible(f"{one.row.workflow_type}  {one.row.workflow_id or one.row.run_key}")
+        name = escape_controls(f"{one.row.workflow_type}  {one.row.workflow_id or one.row.run_key}")
         if one.found.reason:
-            yield f"{name}: not accepted: {visible(one.found.reason)}"
+            yield f"{name}: not accepted: {escape_controls(one.found.reason)}"
             continue
         yield f"{name}: {one.found.replaced:,} values replaced, the verdict is {one.found.verdict} as before"
-        yield f"  {visible(one.file)}"
-        yield from (f"  kept: {visible(kept.field)} ({kept.why})" for kept in one.found.kept)
+        yield f"  {escape_controls(one.file)}"
+        yield from (f"  kept: {escape_controls(kept.field)} ({kept.why})" for kept in one.found.kept)
     accepted = sum(not one.found.reason for one in found)
     yield f"{accepted:,} of {len(found):,} histories can be given away"

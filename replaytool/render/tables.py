@@ -1,6 +1,6 @@
-"""Rows for people and for programs: one function for each way to write a table, one row for each in OUTPUTS.
+"""Tables for people and programs: one function per output format, one row per format in OUTPUTS.
 
-Adding an output: write a function that takes batches of rows and a binary stream, and give it a line in OUTPUTS.
+To add an output, write a function that takes record batches and a binary stream, and add a row to OUTPUTS.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.cells import cell_len, set_cell_size
 
-from replaytool.text import shortened, visible
+from replaytool.text import escape_controls, shorten_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _WIDEST_CELL = 60
 
 
-def cell(value: Any) -> str:
-    """One value as text that a terminal can take."""
+def format_cell(value: Any) -> str:
+    """Format one value as text that is safe to print on a terminal."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -33,18 +33,21 @@ def cell(value: Any) -> str:
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, dict | list):
-        return visible(json.dumps(value, ensure_ascii=False, default=str))
-    return visible(str(value))
+        return escape_controls(json.dumps(value, ensure_ascii=False, default=str))
+    return escape_controls(str(value))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], widest: int | None = _WIDEST_CELL) -> str:
-    """Aligned text with a line of headings; numbers stand to the right."""
+def format_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], widest: int | None = _WIDEST_CELL) -> str:
+    """Align rows below a line of headings; numbers are right-aligned."""
     values = [list(row) for row in rows]
-    lines = [[cell(value) if widest is None else shortened(cell(value), widest) for value in row] for row in values]
+    lines = [
+        [format_cell(value) if widest is None else shorten_text(format_cell(value), widest) for value in row]
+        for row in values
+    ]
     widths = [max([cell_len(name), *(cell_len(line[i]) for line in lines)]) for i, name in enumerate(columns)]
     right = [_is_numeric(row[i] for row in values) for i in range(len(columns))]
     headings = [name.upper().replace("_", " ") for name in columns]
-    return "".join(_line(line, widths, right) for line in [headings, *lines])
+    return "".join(_format_row(line, widths, right) for line in [headings, *lines])
 
 
 def _is_numeric(values: Iterable[Any]) -> bool:
@@ -52,7 +55,7 @@ def _is_numeric(values: Iterable[Any]) -> bool:
     return bool(found) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in found)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+def _format_row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     parts = [
         " " * (width - cell_len(text)) + text if to_right else set_cell_size(text, width)
         for text, width, to_right in zip(cells, widths, right, strict=True)
@@ -61,41 +64,41 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def write_table(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:
-    """For people."""
-    rows = [list(row.values()) for batch in batches for row in _rows(batch)]
-    stream.write(table(batches.schema.names, rows).encode())
+    """Write an aligned table."""
+    rows = [list(row.values()) for batch in batches for row in _read_rows(batch)]
+    stream.write(format_table(batches.schema.names, rows).encode())
     stream.write(f"{len(rows)} row{'' if len(rows) == 1 else 's'}\n".encode())
 
 
 def write_csv(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:
-    """For spreadsheets: text as it is, for what reads a file is no terminal."""
+    """Write CSV. Text is not escaped: a spreadsheet is not a terminal."""
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(batches.schema.names)
     for batch in batches:
-        writer.writerows([_scalar(value) for value in row.values()] for row in _rows(batch))
+        writer.writerows([_to_scalar(value) for value in row.values()] for row in _read_rows(batch))
     text.detach()
 
 
 def write_json(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:
-    """One list of objects."""
+    """Write one list of objects."""
     separator = b"["
     for batch in batches:
-        for row in _rows(batch):
-            stream.write(separator + b"\n" + as_json(row))
+        for row in _read_rows(batch):
+            stream.write(separator + b"\n" + encode_json_line(row))
             separator = b","
     stream.write(b"[]\n" if separator == b"[" else b"\n]\n")
 
 
 def write_jsonl(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:
-    """One object on each line."""
+    """Write one object per line."""
     for batch in batches:
-        for row in _rows(batch):
-            stream.write(as_json(row) + b"\n")
+        for row in _read_rows(batch):
+            stream.write(encode_json_line(row) + b"\n")
 
 
 def write_parquet(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:
-    """For other data tools."""
+    """Write Parquet."""
     import pyarrow.parquet as pq
 
     with pq.ParquetWriter(stream, batches.schema) as writer:
@@ -112,39 +115,39 @@ OUTPUTS: dict[str, Callable[[pa.RecordBatchReader, BinaryIO], None]] = {
 }
 
 
-def as_json(value: Any) -> bytes:
-    """One value as one line of ASCII JSON, in which no control character can hide."""
-    return json.dumps(value, default=_scalar).encode("ascii")
+def encode_json_line(value: Any) -> bytes:
+    """Encode a value as one line of ASCII JSON, so that it holds no raw control character."""
+    return json.dumps(value, default=_to_scalar).encode("ascii")
 
 
-def _rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Columns that DuckDB calls JSON hold text; here they are what the text says."""
+def _read_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Return a batch as rows; columns of DuckDB's JSON type are parsed."""
     columns = {}
     for name, field, column in zip(batch.schema.names, batch.schema, batch.columns, strict=True):
         values = column.to_pylist()
-        columns[name] = [_parsed(value) for value in values] if _is_json(field) else values
+        columns[name] = [_parse_json(value) for value in values] if _is_json_field(field) else values
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _is_json(field: pa.Field) -> bool:
+def _is_json_field(field: pa.Field) -> bool:
     return (field.metadata or {}).get(b"type") == b"JSON"
 
 
-def _parsed(value: Any) -> Any:
+def _parse_json(value: Any) -> Any:
     try:
         return json.loads(value) if isinstance(value, str | bytes) else value
     except ValueError:
         return value
 
 
-def _scalar(value: Any) -> Any:
+def _to_scalar(value: Any) -> Any:
     if isinstance(value, bool):
-        return cell(value)
+        return format_cell(value)
     if isinstance(value, datetime.datetime):
         return value.isoformat() + ("Z" if value.tzinfo is None else "")
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, dict | list):
-        return json.dumps(value, default=_scalar)
+        return json.dumps(value, default=_to_scalar)
     return value if isinstance(value, str | int | float | None) else str(value)

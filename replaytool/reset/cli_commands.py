@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from replaytool.engines.temporal.reset.server_calls import ResetSettings
 from replaytool.model.reset_plan import ResetItem, ResetPlan
 from replaytool.reset.apply import list_items_to_reset
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 _EXCLUDES = {"signals": "Signal", "updates": "Update"}
 
@@ -27,7 +27,7 @@ def quote_for_shell(word: str) -> str:
     >>> print(quote_for_shell("order-7"), quote_for_shell("order 7"), quote_for_shell("order\x1b'7"))
     order-7 'order 7' $'order\x1b\'7'
     """
-    if visible(word) == word:
+    if escape_controls(word) == word:
         return shlex.quote(word)
     return "$'" + "".join(map(_escape_character, word)) + "'"
 
@@ -35,7 +35,7 @@ def quote_for_shell(word: str) -> str:
 def _escape_character(char: str) -> str:
     if char in "\\'":
         return "\\" + char
-    shown = visible(char)
+    shown = escape_controls(char)
     return shown.replace("\\x", "\\u00") if char >= "\x80" else shown  # \x is a byte to a shell, not a character
 
 

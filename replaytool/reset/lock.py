@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from replaytool.errors import FINDINGS, ReplaytoolError
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def hold_apply_lock(path: Path) -> Iterator[None]:
 def _describe_lock_holder(path: Path) -> str:
     try:
         found = json.loads(path.read_bytes())
-        return visible(f"process {found['process']} on {found['host']}, since {found['since']}")
+        return escape_controls(f"process {found['process']} on {found['host']}, since {found['since']}")
     except (OSError, ValueError, KeyError, TypeError):
         return "by another process"
 

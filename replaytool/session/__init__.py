@@ -1,4 +1,4 @@
-"""All that a front end may do; the command line and the screens call this and nothing beneath it."""
+"""What a front end may do. The command line and the screens call a Session; nothing here prints or draws."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from replaytool.engines.temporal.events import payloads
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.replay.code.builds import CodeMap
-from replaytool.session.checks import Checks
-from replaytool.session.corpora import Corpora
-from replaytool.session.resets import Resets
+from replaytool.session.checks import StoreChecks
+from replaytool.session.corpora import StoreCorpora
+from replaytool.session.resets import StoreResets
 from replaytool.sources import HistorySource, open_output, open_sources, probe_output
 from replaytool.store import RunRow, Store, is_store
 
@@ -46,7 +46,7 @@ class EventLine:
     name: str
     build_id: str | None
     value: Any
-    """What it carried: arguments, a result, a failure's message."""
+    """The input, result or failure message that the event carries."""
 
 
 class Session:
@@ -55,108 +55,110 @@ class Session:
     def __init__(self, settings: config.Settings) -> None:
         self.settings = settings
         self.store = Store(settings.store)
-        self.checks = Checks(self.store, settings)
-        self.corpora = Corpora(self.store)
-        self.resets = Resets(self.store, settings)
+        self.checks = StoreChecks(self.store, settings)
+        self.corpora = StoreCorpora(self.store)
+        self.resets = StoreResets(self.store, settings)
 
-    def load(
-        self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.Observer, *, decode: bool = False
-    ) -> ingest.Report:
+    def load_paths(
+        self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.LoadObserver, *, decode: bool = False
+    ) -> ingest.LoadReport:
         """Load files, folders, globs, objects or standard input."""
         return self.load_sources(open_sources(paths, stdin), observer, decode=decode)
 
     def load_sources(
-        self, sources: Iterator[HistorySource], observer: ingest.Observer, *, decode: bool = False
-    ) -> ingest.Report:
-        """Load whatever these sources hold."""
+        self, sources: Iterator[HistorySource], observer: ingest.LoadObserver, *, decode: bool = False
+    ) -> ingest.LoadReport:
+        """Load everything that these sources hold."""
         decoder = payloads.build_payload_decoder(self.settings) if decode else payloads.PayloadDecoder()
         if decode and decoder.codec is None:
             raise ReplaytoolError("--decode needs something to decode with", "give --converter or --codec-endpoint")
-        return ingest.load(self.store, sources, observer, decoder.decode_run if decode else None)
+        return ingest.load_into_store(self.store, sources, observer, decoder.decode_run if decode else None)
 
-    def pull(
-        self, wanted: PullOptions, observer: ingest.Observer, tally: PullProgress, *, decode: bool = False
-    ) -> ingest.Report:
-        """Fetch histories from a server and load them; what the store has in full stays where it is."""
+    def pull_runs(
+        self, wanted: PullOptions, observer: ingest.LoadObserver, tally: PullProgress, *, decode: bool = False
+    ) -> ingest.LoadReport:
+        """Fetch histories from a server and load them; complete runs in the store are not fetched again."""
         from replaytool.engines.temporal.server.pull import pull_histories
 
-        return self.load_sources(pull_histories(wanted, self._known(), tally), observer, decode=decode)
+        return self.load_sources(
+            pull_histories(wanted, self._read_known_event_counts(), tally), observer, decode=decode
+        )
 
-    def _known(self) -> Known:
-        """How many events of a run the store has. A run id that was read off a file's name proves nothing."""
+    def _read_known_event_counts(self) -> Known:
+        """Return a function from a run to its number of stored events; run ids from file names are not trusted."""
         sql = "SELECT workflow_id, run_id, event_count FROM runs WHERE run_id_from <> 'file name'"
         rows = self.store.query_rows(sql) if self.settings.store.is_file() else []
         counts = {(row["workflow_id"], row["run_id"]): row["event_count"] for row in rows}
         return lambda workflow_id, run_id: counts.get((workflow_id, run_id))
 
-    def runs(self, condition: str, parameters: Sequence[object], limit: int | None) -> list[RunRow]:
-        """Runs that fulfil a condition over the `runs` view."""
+    def list_runs(self, condition: str, parameters: Sequence[object], limit: int | None) -> list[RunRow]:
+        """Return the runs that fulfil a condition over the `runs` view."""
         return self.store.list_runs(condition, parameters, limit)
 
-    def find(self, text: str) -> RunRow:
-        """The run that a person means."""
+    def find_run(self, text: str) -> RunRow:
+        """Return the run with this key, workflow id, run id, or beginning of one."""
         return self.store.find_run(text)
 
-    def problems(self, run_key: str) -> list[dict[str, Any]]:
-        """What is odd about a run."""
+    def list_problems(self, run_key: str) -> list[dict[str, Any]]:
+        """Return the problems that loading found in a run."""
         return self.store.query_rows(
             "SELECT code, message, event_id FROM problems WHERE run_key = ? ORDER BY event_id NULLS FIRST", [run_key]
         )
 
-    def event_lines(self, run_key: str) -> Iterator[EventLine]:
-        """The events of a run as lines of a list."""
+    def read_event_lines(self, run_key: str) -> Iterator[EventLine]:
+        """Return the events of a run as lines of a list."""
         decoder = payloads.build_payload_decoder(self.settings)
         for event, name, found in deeds.name_events(self.store.read_events(run_key)):
-            value = _value(decoder.make_readable(found))
+            value = _summarize_value(decoder.make_readable(found))
             yield EventLine(event.event_id, event.event_time, event.event_type, name, event.build_id, value)
 
-    def event(self, run_key: str, event_id: int) -> dict[str, Any]:
-        """One event whole, its payloads decoded."""
+    def read_event(self, run_key: str, event_id: int) -> dict[str, Any]:
+        """Return one complete event with decoded payloads."""
         found = self.store.read_events(run_key, event_id)
         if not found:
-            last = self.find(run_key).event_count
+            last = self.find_run(run_key).event_count
             raise ReplaytoolError(f"run {run_key} has no event {event_id}", f"its events are 1 to {last}")
         whole: dict[str, Any] = payloads.build_payload_decoder(self.settings).make_readable(json.loads(found[0].raw))
         return whole
 
-    def diff(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.AlignedPair]]:
-        """Two runs aligned by what they did."""
+    def diff_runs(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.AlignedPair]]:
+        """Align two runs by what they did."""
         decoder = payloads.build_payload_decoder(self.settings)
-        rows = (self.find(left), self.find(right))
+        rows = (self.find_run(left), self.find_run(right))
         sides = [deeds.label_events(self.store.read_events(row.run_key), decoder) for row in rows]
         return *rows, list(compare.align_runs(*sides))
 
-    def builds(self) -> list[dict[str, Any]]:
-        """Who ran what, and when."""
+    def list_builds(self) -> list[dict[str, Any]]:
+        """Return the builds that ran tasks, oldest first."""
         return self.store.query_rows("SELECT * FROM builds ORDER BY first_seen, build_id")
 
-    def sql(self, query: str, *, allow_files: bool) -> AbstractContextManager[pa.RecordBatchReader]:
-        """The result of a person's own query."""
+    def run_sql(self, query: str, *, allow_files: bool) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Return the result of a user's own query."""
         if not query.strip(" ;\n\t"):
             raise ReplaytoolError("the query is empty", 'for example "SELECT * FROM runs"')
         return self.store.run_user_query(query, allow_files=allow_files)
 
-    def check(
+    def check_runs(
         self,
         sources: Sequence[str],
         condition: str,
         plan: check.CheckPlan,
-        observer: ingest.Observer,
+        observer: ingest.LoadObserver,
         progress: check.Progress,
         base: str | None = None,
         *,
         only_impacted: bool = False,
-    ) -> tuple[CheckReport, ingest.Report | None]:
-        """Check what the sources hold, in memory; or what a store holds, and keep the verdicts there."""
+    ) -> tuple[CheckReport, ingest.LoadReport | None]:
+        """Check the runs of the sources in memory, or those of a store, which then keeps the verdicts."""
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
-            return _checked(store, condition, plan, progress, base, only_impacted), None
+            return _check_store(store, condition, plan, progress, base, only_impacted), None
         with check.preload_code(plan):
             store = Store(None)
-            loaded = ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
-            return _checked(store, condition, plan, progress, base, only_impacted), loaded
+            loaded = ingest.load_into_store(store, open_sources(sources, sys.stdin.buffer), observer)
+            return _check_store(store, condition, plan, progress, base, only_impacted), loaded
 
-    def code_map(
+    def find_code_map(
         self,
         workflows: Sequence[str] = (),
         builds: Mapping[str, str] | None = None,
@@ -164,26 +166,26 @@ class Session:
         git: bool = False,
         git_ref: str = "",
     ) -> CodeMap | None:
-        """The code to walk through runs with, as given and as configured; None where there is none."""
+        """Return which code replays which build, or None when no code is named or configured."""
         return walk.make_code_map(self.settings, workflows, builds or {}, git=git or bool(git_ref), pattern=git_ref)
 
-    def walk(self, text: str, code: CodeMap, progress: walk.Tell | None = None) -> walk.TimeTravel:
-        """The replayed side of a run; see `replaytool.model.debug_state`. Close it, or use it in a `with` statement."""
-        row = self.find(text)
+    def open_walk(self, text: str, code: CodeMap, progress: walk.Tell | None = None) -> walk.TimeTravel:
+        """Replay a run for the debugger. Close the walk, or use it in a `with` statement."""
+        row = self.find_run(text)
         history = self.store.read_histories([row.run_key])[row.run_key]
         return walk.TimeTravel(self.store.read_run(row), history, code, progress)
 
-    def pdb(self, text: str, code: CodeMap, event_id: int) -> str:
-        """Stop in pdb, here in this process, where the task of an event begins to run; how it ended."""
-        return walk.stop_in_pdb(self.store.read_run(self.find(text)), code, event_id)
+    def start_pdb(self, text: str, code: CodeMap, event_id: int) -> str:
+        """Stop in pdb in this process when the task of an event begins; return how that ended."""
+        return walk.stop_in_pdb(self.store.read_run(self.find_run(text)), code, event_id)
 
-    def history(self, text: str) -> tuple[RunRow, list[Event]]:
-        """A run with all its events."""
-        row = self.find(text)
+    def read_history(self, text: str) -> tuple[RunRow, list[Event]]:
+        """Return a run with all its events."""
+        row = self.find_run(text)
         return row, self.store.read_events(row.run_key)
 
 
-def _checked(
+def _check_store(
     store: Store,
     condition: str,
     plan: check.CheckPlan,
@@ -200,8 +202,8 @@ def _checked(
     return report
 
 
-def _value(found: dict[str, Any]) -> Any:
-    """What an event carried, as short as it can be said."""
+def _summarize_value(found: dict[str, Any]) -> Any:
+    """Return what an event carries, as short as possible."""
     for key in (
         "failure",
         "input",
@@ -218,11 +220,11 @@ def _value(found: dict[str, Any]) -> Any:
         if key == "acceptedRequest" and isinstance(value, dict):
             value = value.get("input", {}).get("args")
         if value is not None:
-            return _unwrapped(value)
+            return _unwrap_payloads(value)
     return None
 
 
-def _unwrapped(value: Any) -> Any:
+def _unwrap_payloads(value: Any) -> Any:
     values = value.get("payloads") if isinstance(value, dict) and set(value) == {"payloads"} else value
     return values[0] if isinstance(values, list) and len(values) == 1 else values
 

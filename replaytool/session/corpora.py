@@ -1,4 +1,4 @@
-"""What a front end may do about histories that are kept beside the code: choose, measure and clean them."""
+"""Histories that are kept next to the code, for a front end: select, measure and scrub them."""
 
 from __future__ import annotations
 
@@ -22,84 +22,86 @@ from replaytool.workers.pool import run_job
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which histories are worth keeping, out of which."""
+class ChosenHistories:
+    """The selected histories, out of all that were read."""
 
     corpus: Corpus
     selection: CorpusSelection
     coverage: CorpusCoverage
-    """Of all histories; without code it knows the patches only."""
+    """Coverage of all histories. Without code it only knows about patches."""
     files: Mapping[str, str]
-    """Where the chosen ones are kept, by run key."""
+    """Path of each selected history, by run key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaned:
-    """A history, and what became of it."""
+class ScrubbedHistory:
+    """A scrubbed history, or the reason why it was not accepted."""
 
     row: RunRow
     found: ScrubResult
     file: str = ""
-    """Where it was written; "" where it was not accepted."""
+    """Where the history was written; "" if it was not accepted."""
 
 
-class Corpora:
-    """Histories of the configured store, or of files that are named."""
+class StoreCorpora:
+    """Histories of the configured store, or of named files."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def opened(self, sources: Sequence[str], observer: ingest.Observer) -> Store:
-        """What the sources hold, in memory; a store that is named; or the configured one."""
+    def open_histories(self, sources: Sequence[str], observer: ingest.LoadObserver) -> Store:
+        """Return a store with the named sources in memory, a named store, or the configured one."""
         if len(sources) == 1 and is_store(Path(sources[0])):
             return Store(Path(sources[0]))
         if not sources:
             return self._store
         store = Store(None)
-        ingest.load(store, open_sources(sources, sys.stdin.buffer), observer)
+        ingest.load_into_store(store, open_sources(sources, sys.stdin.buffer), observer)
         return store
 
-    def coverage(self, store: Store, condition: str, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
-        """What the histories reach of the code."""
+    def measure_coverage(self, store: Store, condition: str, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
+        """Measure which lines of the code the histories reach."""
         return measure_coverage(gather_features(store, store.list_runs(condition), plan, progress))
 
-    def select(
+    def select_histories(
         self, store: Store, condition: str, plan: CheckPlan | None, most: int | None, folder: str, progress: Progress
-    ) -> Chosen:
+    ) -> ChosenHistories:
         """Choose the fewest histories that cover as much as all of them, and write them into a folder."""
         corpus = gather_features(store, store.list_runs(condition), plan, progress)
         sizes = {key: row.history_bytes for key, row in corpus.rows.items()}
         chosen = select_histories(corpus.things, sizes, most)
-        names = {one.key: _written(store, corpus.rows[one.key], folder) for one in chosen.chosen}
-        return Chosen(corpus, chosen, measure_coverage(corpus), names)
+        names = {one.key: _write_history(store, corpus.rows[one.key], folder) for one in chosen.chosen}
+        return ChosenHistories(corpus, chosen, measure_coverage(corpus), names)
 
-    def scrub(
+    def scrub_histories(
         self, store: Store, condition: str, plan: CheckPlan, given: Mapping[str, Any], folder: str, progress: Progress
-    ) -> list[Cleaned]:
-        """Replace what users said, and write those histories that are accepted into a folder."""
+    ) -> list[ScrubbedHistory]:
+        """Replace user data, and write the accepted histories into a folder."""
         rows = store.list_runs(condition)
         works = make_work_items(store, rows)
         done = run_job(SCRUB, works, plan.spec, plan.options, plan.limits, dict(given), lambda key, _: progress(key))
-        return [_cleaned(row, done.found[row.run_key], folder) for row in rows if row.run_key in done.found]
+        return [
+            _write_scrubbed_history(row, done.found[row.run_key], folder) for row in rows if row.run_key in done.found
+        ]
 
 
-def _cleaned(row: RunRow, found: ScrubResult, folder: str) -> Cleaned:
+def _write_scrubbed_history(row: RunRow, found: ScrubResult, folder: str) -> ScrubbedHistory:
     if found.reason:
-        return Cleaned(row, found)
-    path = _place(folder, RunRow({**row.values, "workflow_id": found.workflow_id}))
+        return ScrubbedHistory(row, found)
+    path = _make_history_path(folder, RunRow({**row.values, "workflow_id": found.workflow_id}))
     with open_output(path) as stream:
         stream.write(found.history.encode("utf-8", "surrogatepass"))
-    return Cleaned(row, found, path)
+    return ScrubbedHistory(row, found, path)
 
 
-def _place(folder: str, row: RunRow) -> str:
-    """The file's name tells the run id, which the content of an export may not."""
+def _make_history_path(folder: str, row: RunRow) -> str:
+    """Return the path for a history. Its name holds the run id, which an exported history may not contain."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     return str(Path(folder) / history_file_name(row))
 
 
-def _written(store: Store, row: RunRow, folder: str) -> str:
-    path = _place(folder, row)
+def _write_history(store: Store, row: RunRow, folder: str) -> str:
+    path = _make_history_path(folder, row)
     with open_output(path) as stream:
         stream.write(export_json(store.read_events(row.run_key)))
     return path

@@ -1,4 +1,4 @@
-"""What a front end may do about resets: plan one, write it down, apply it to a server and watch."""
+"""Resets for a front end: plan, simulate and write a plan, apply it to a server, watch the progress."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which runs, and back to where: before a build did anything, or before an event of the one run."""
+class ResetRequest:
+    """Which runs to reset, and where to: before a build ran, or before an event of the one run."""
 
     run_keys: tuple[str, ...]
     build: str | None = None
     event: int | None = None
     include: frozenset[str] = frozenset()
-    """Workflow ids that are taken although a warning blocks them."""
+    """Workflow ids to reset although a warning blocks them."""
     skip: tuple[str, ...] = ()
-    """Workflow ids that are left out."""
+    """Workflow ids to leave out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Which server; what is not said comes from the official tools' environment and configuration."""
+class ResetServer:
+    """The server. What is None comes from the environment and configuration of the official tools."""
 
     address: str | None = None
     namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What a person confirms: nothing has been changed yet."""
+class ResetConfirmation:
+    """What the user confirms before anything changes."""
 
     address: str
     namespace: str
     left: int
-    """Workflows that would be reset."""
+    """Number of workflows that would be reset."""
     done_before: int
     warnings: tuple[str, ...]
 
 
-Confirm = Callable[[Question], bool]
+Confirm = Callable[[ResetConfirmation], bool]
 
 
-class Resets:
+class StoreResets:
     """The resets of one store."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
 
-    def builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
-        """The builds that took part in these runs, in how many of them, and when; the newest first."""
+    def list_builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the builds of these runs with their number of runs and their times, newest first."""
         return self._store.query_rows(
             "SELECT run_build.build_id, count(DISTINCT run.id) AS runs, min(run_build.first_seen) AS first_seen, "
             "max(run_build.last_seen) AS last_seen, any_value(builds.is_hash) AS is_hash "
@@ -72,13 +72,13 @@ class Resets:
             [list(run_keys)],
         )
 
-    def plan(self, wanted: Wanted) -> ResetPlan:
-        """What such a reset would do; no server is asked."""
+    def make_plan(self, wanted: ResetRequest) -> ResetPlan:
+        """Return the plan for a request. No server is contacted."""
         from replaytool.reset.planner import finish_plan
 
-        return finish_plan(self._draft(wanted))
+        return finish_plan(self._draft_plan(wanted))
 
-    def _draft(self, wanted: Wanted) -> PlanDraft:
+    def _draft_plan(self, wanted: ResetRequest) -> PlanDraft:
         from replaytool.engines.temporal.reset.points import ResetRule
         from replaytool.reset.planner import PlanRequest, draft_plan
         from replaytool.reset.selection import RunSelection
@@ -87,10 +87,10 @@ class Resets:
         choice = RunSelection(wanted.build, None, wanted.run_keys, wanted.skip)
         return draft_plan(self._store, PlanRequest(rule, choice, wanted.include, self._settings.prices))
 
-    def simulated(
-        self, wanted: Wanted, workflows: Sequence[str], progress: Callable[[str], None], stop: threading.Event
+    def simulate_plan(
+        self, wanted: ResetRequest, workflows: Sequence[str], progress: Callable[[str], None], stop: threading.Event
     ) -> ResetPlan:
-        """The same plan, with the verdict of what is kept under this code, and what becomes of each workflow."""
+        """Return the plan with the verdict of each prefix under this code, and the predicted states."""
         from replaytool.engines import CodeSpec
         from replaytool.reset import simulate_plan as outlook
         from replaytool.reset.planner import finish_plan
@@ -100,12 +100,12 @@ class Resets:
         folder = str(self._settings.folder) if tuple(workflows) == self._settings.workflows else ""
         spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
         made = outlook.simulate_draft(
-            self._store, self._draft(wanted), outlook.PlanSimulationRequest(spec), progress, stop
+            self._store, self._draft_plan(wanted), outlook.PlanSimulationRequest(spec), progress, stop
         )
         return finish_plan(made)
 
-    def write(self, plan: ResetPlan, path: Path) -> None:
-        """The plan as a file; one that is there already may have a ledger, and stays."""
+    def write_plan(self, plan: ResetPlan, path: Path) -> None:
+        """Write the plan to a new file. An existing plan is not overwritten: it may have a ledger."""
         try:
             with path.open("x", encoding="ascii") as file:
                 file.write(plan_to_text(plan))
@@ -114,26 +114,34 @@ class Resets:
         except OSError as error:
             raise ReplaytoolError(f"cannot write {path}: {error.strerror}", "choose another place") from error
 
-    def tally(self) -> ApplyProgress:
-        """What an apply counts while it runs, for whoever watches."""
+    def make_tally(self) -> ApplyProgress:
+        """Return the counters that an apply updates while it runs."""
         from replaytool.reset.apply import ApplyProgress
 
         return ApplyProgress()
 
-    def apply(
-        self, path: Path, plan: ResetPlan, target: Target, confirm: Confirm, tally: ApplyProgress, stop: threading.Event
+    def apply_plan(
+        self,
+        path: Path,
+        plan: ResetPlan,
+        target: ResetServer,
+        confirm: Confirm,
+        tally: ApplyProgress,
+        stop: threading.Event,
     ) -> ApplyResult | None:
-        """Apply a plan that was written, or go on with it; nothing where the person said no."""
+        """Apply a written plan or continue it; return None if the user did not confirm."""
         from replaytool.engines.temporal.server.options import ServerOptions
         from replaytool.reset.apply import ApplySettings as How
         from replaytool.reset.apply import apply_plan
 
         options = ServerOptions(address=target.address or None, namespace=target.namespace or None)
-        return apply_plan(path, plan, How(server=options), lambda ready: confirm(_question(ready)), tally, stop)
+        return apply_plan(
+            path, plan, How(server=options), lambda ready: confirm(_make_confirmation(ready)), tally, stop
+        )
 
 
-def _question(ready: ApplyPreview) -> Question:
+def _make_confirmation(ready: ApplyPreview) -> ResetConfirmation:
     target = ready.server.target
     warnings = (f"{one.identity} polls {one.task_queue} with the bad build {one.build_id}" for one in ready.pollers)
     left = len(ready.items) - ready.done_before
-    return Question(target.address, target.namespace, left, ready.done_before, tuple(warnings))
+    return ResetConfirmation(target.address, target.namespace, left, ready.done_before, tuple(warnings))

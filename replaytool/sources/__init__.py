@@ -20,7 +20,7 @@ from replaytool.sources import object_store as objects
 from replaytool.sources.base import BrokenStream, HistorySource, SourceUnavailable
 from replaytool.sources.file_names import hints_from_name
 from replaytool.sources.output import open_output, probe_output
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 __all__ = [
     "SCHEMES",
@@ -65,7 +65,7 @@ def _open_argument(argument: str, stdin: BinaryIO | None) -> Iterator[HistorySou
     if opener is None:
         known = ", ".join(f"{name}://" for name in SCHEMES)
         raise ReplaytoolError(
-            f"nothing here reads {visible(scheme[0])} addresses",
+            f"nothing here reads {escape_controls(scheme[0])} addresses",
             f"known are {known}, a path, and - for standard input; `replaytool pull` reads a Temporal server",
         )
     return opener(argument)

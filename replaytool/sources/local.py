@@ -18,7 +18,7 @@ from replaytool.model.history import RunHints
 from replaytool.sources.base import HistorySource
 from replaytool.sources.compressed import unwrap_stream
 from replaytool.sources.file_names import PathPattern, hints_from_name, is_pattern, split_pattern
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 BESIDE = (".py", ".pyi", ".pyc", ".md", ".rst", ".toml", ".cfg", ".html", ".png", ".svg", ".duckdb", ".wal")
 """Files that people keep beside histories. The walk over a folder skips them; a name or a pattern includes them."""
@@ -49,7 +49,7 @@ def path_of_uri(uri: str) -> str:
     parts = urllib.parse.urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
         raise ReplaytoolError(
-            f"{visible(uri)} names a file on another machine", "a path on this one is written file:///…"
+            f"{escape_controls(uri)} names a file on another machine", "a path on this one is written file:///…"
         )
     # Not parts.path: ? and # may be part of a file's name.
     return urllib.request.url2pathname(uri.split("://", 1)[1].removeprefix(parts.netloc))
@@ -68,7 +68,7 @@ def open_paths(path: str) -> Iterator[HistorySource]:
 
 
 def _explain_missing_path(path: str, error: OSError | ValueError) -> ReplaytoolError:
-    name = visible(path)
+    name = escape_controls(path)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return ReplaytoolError(
             f"there is no file or folder {name}",
@@ -84,7 +84,7 @@ def _error_reason(error: OSError | ValueError) -> str:
 def _open_folder(folder: str) -> Iterator[HistorySource]:
     left_out = "hidden files and folders, empty files, code and documentation are left out"
     return _walk_sources(
-        folder, PathPattern([]), f"there are no files with histories in {visible(folder)}", left_out, BESIDE
+        folder, PathPattern([]), f"there are no files with histories in {escape_controls(folder)}", left_out, BESIDE
     )
 
 
@@ -92,7 +92,9 @@ def _open_pattern(pattern: str) -> Iterator[HistorySource]:
     base, parts = split_pattern(pattern.replace(os.altsep or os.sep, os.sep).split(os.sep))
     folder = os.sep.join(base) or (os.sep if base else "")
     left_out = "hidden and empty files are left out; ** stands for any number of folders"
-    return _walk_sources(folder, PathPattern(parts), f"nothing matches the pattern {visible(pattern)}", left_out)
+    return _walk_sources(
+        folder, PathPattern(parts), f"nothing matches the pattern {escape_controls(pattern)}", left_out
+    )
 
 
 def _walk_sources(
@@ -104,9 +106,9 @@ def _walk_sources(
         raise ReplaytoolError(nothing, hint, NOTHING if beside else USAGE)
     if first.error is not None and first.path == folder:
         if isinstance(first.error, FileNotFoundError):
-            raise ReplaytoolError(nothing, f"there is no folder {visible(folder)}")
+            raise ReplaytoolError(nothing, f"there is no folder {escape_controls(folder)}")
         raise ReplaytoolError(
-            f"the folder {visible(folder)} cannot be read: {_error_reason(first.error)}",
+            f"the folder {escape_controls(folder)} cannot be read: {_error_reason(first.error)}",
             "check its permissions: listing it takes both r and x",
         )
     return map(_make_source, itertools.chain([first], files))

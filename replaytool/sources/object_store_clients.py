@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from replaytool.errors import ReplaytoolError
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 Result = TypeVar("Result")
 
@@ -45,7 +45,7 @@ class ObjectAddress:
         return self.authority.rpartition("@")[2]
 
     def __str__(self) -> str:
-        return visible(f"{self.scheme}://{self.host_name}/{self.key}")
+        return escape_controls(f"{self.scheme}://{self.host_name}/{self.key}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def parse_address(uri: str) -> ObjectAddress:
         dict(urllib.parse.parse_qsl(options[1])) if options is not None else {},
     )
     if not address.host_name:
-        raise ReplaytoolError(f"{visible(uri)} names no bucket", f"write {address.scheme}://BUCKET/PREFIX")
+        raise ReplaytoolError(f"{escape_controls(uri)} names no bucket", f"write {address.scheme}://BUCKET/PREFIX")
     return address
 
 
@@ -162,7 +162,7 @@ def _without_secrets(address: ObjectAddress, text: str) -> str:
         # In other schemes a container's name stands in the user's place, and short words occur in normal text.
         if len(secret) > 5:
             text = text.replace(secret, "***")
-    return visible(" ".join(text.split()))[:600]
+    return escape_controls(" ".join(text.split()))[:600]
 
 
 def _connect_by_scheme(address: ObjectAddress) -> ObjectPlace:
@@ -179,7 +179,7 @@ def _connect_s3(address: ObjectAddress) -> Any:
     unknown = set(address.options) - _S3_OPTIONS
     if unknown:
         raise ReplaytoolError(
-            f"{address} has an option that is not known: {visible(', '.join(sorted(unknown)))}",
+            f"{address} has an option that is not known: {escape_controls(', '.join(sorted(unknown)))}",
             f"known are {', '.join(sorted(_S3_OPTIONS))}",
         )
     scheme, endpoint = _s3_endpoint(address)

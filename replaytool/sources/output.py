@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from replaytool.errors import ReplaytoolError
 from replaytool.sources.local import path_of_uri
 from replaytool.sources.object_store_clients import ObjectPlace, connect_object_store, explain_object_error
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 _OBJECTS = re.compile(r"(s3|gs|az|abfss?)://", re.IGNORECASE)
 
@@ -72,7 +72,7 @@ def open_output(uri: str) -> BinaryIO:
         return _open_local_output(path)
     except OSError as error:
         raise ReplaytoolError(
-            f"{visible(path)} cannot be written: {error.strerror or error}",
+            f"{escape_controls(path)} cannot be written: {error.strerror or error}",
             "check the folder and its permissions",
         ) from error
 
@@ -89,7 +89,7 @@ def probe_output(uri: str) -> None:
 def _open_local_output(path: str) -> BinaryIO:
     mode = _mode_of_path(path)
     if mode is not None and stat.S_ISDIR(mode):
-        raise ReplaytoolError(f"{visible(path)} is a folder", "name the file to write in it")
+        raise ReplaytoolError(f"{escape_controls(path)} is a folder", "name the file to write in it")
     if mode is not None and not stat.S_ISREG(mode):
         return open(path, "wb")  # a pipe or a device cannot be replaced
     target = os.path.realpath(path)  # a link keeps pointing at its target

@@ -24,15 +24,15 @@ _BAD_LINE = next(
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     session = Session(config.Settings(store=tmp_path_factory.mktemp("walk") / "store.duckdb"))
-    session.load([str(LOYALTY)], None, ingest.Observer())
+    session.load_paths([str(LOYALTY)], None, ingest.LoadObserver())
     return session
 
 
 @pytest.fixture(scope="module")
 def walk(session: Session) -> Iterator[TimeTravel]:
-    code = session.code_map(builds=BUILDS)
+    code = session.find_code_map(builds=BUILDS)
     assert code is not None
-    with session.walk("loyalty-rider-02", code) as found:
+    with session.open_walk("loyalty-rider-02", code) as found:
         yield found
 
 

@@ -73,7 +73,7 @@ class Project:
         git(folder, "commit", "-qm", "one")
         self.store = Store(folder / "runs.duckdb")
         files = [str(one) for case in self.cases for one in sorted((FIXTURES / case).glob("history*.json"))]
-        ingest.load(self.store, open_sources(files))
+        ingest.load_into_store(self.store, open_sources(files))
         self.rows = self.store.list_runs("true")
         self.plan = check.CheckPlan(CodeSpec(("app",), folder=str(folder)), limits=WorkerLimits(jobs=2, timeout=60.0))
 

@@ -96,7 +96,7 @@ def _drill_killing(folder: Path, files: int, times: int, batch: int) -> None:
     assert _assert_whole(Store(path)) == files
     sql = "SELECT sha256, source, event_count FROM runs ORDER BY ALL"
     assert Store(path).query_rows(sql) == whole.query_rows(sql)
-    report = ingest.load(Store(path), open_sources([str(histories)]))
+    report = ingest.load_into_store(Store(path), open_sources([str(histories)]))
     assert dict(report.outcomes) == {"same": files}
     assert len(set(loaded)) > 1, f"never killed half way: {loaded}"
 
@@ -113,7 +113,7 @@ def test_killed_at_fifty_moments(tmp_path: Path) -> None:
 def _drill_together(folder: Path, files: int, batch: int, seconds: float) -> None:
     histories = _write(folder / "histories", files)
     path = folder / "store.duckdb"
-    ingest.load(Store(path), open_sources([str(histories / "0.json")]))
+    ingest.load_into_store(Store(path), open_sources([str(histories / "0.json")]))
     command = [sys.executable, "-c", _READ, str(path), str(seconds)]
     readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert _loader(path, histories, batch).wait() == 0

@@ -90,11 +90,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(LOYALTY / "builds" / name, found / name)
     bad = (found / "v1.py").read_text().replace("        scored =", "        await workflow.sleep(5)\n        scored =")
     (found / "bad.py").write_text(bad)
-    keys = [row.run_key for row in session.runs("true", [], None)]
+    keys = [row.run_key for row in session.list_runs("true", [], None)]
     here = Path.cwd()
     os.chdir(found)
     try:
-        session.checks.run(keys, ["bad.py"], lambda key, verdict: None, threading.Event())
+        session.checks.run_check(keys, ["bad.py"], lambda key, verdict: None, threading.Event())
     finally:
         os.chdir(here)
     return found

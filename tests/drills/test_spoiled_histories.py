@@ -44,7 +44,7 @@ def _drill(numbers: range, folder: Path) -> None:
     for start in range(numbers.start, numbers.stop, _GROUP):
         store = Store(folder / f"{start}.duckdb")
         group = range(start, min(start + _GROUP, numbers.stop))
-        report = ingest.load(store, (_timed(number, mutated(number, texts)) for number in group))
+        report = ingest.load_into_store(store, (_timed(number, mutated(number, texts)) for number in group))
         assert report.files == len(group)
         assert all(isinstance(bad, BadFile) and bad.reason for bad in report.bad)
         _assert_readable(store, set(report.run_keys))
@@ -56,7 +56,7 @@ def _timed(number: int, content: bytes) -> HistorySource:
     source = HistorySource(f"case {number}", lambda: io.BytesIO(content))
     began = time.perf_counter()
     try:
-        runs: list[Run] = list(ingest.read(source))
+        runs: list[Run] = list(ingest.read_runs(source))
     except Unreadable:
         runs = []
     assert time.perf_counter() - began < _SECONDS, f"case {number} takes long"

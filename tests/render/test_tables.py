@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from replaytool.render.tables import OUTPUTS, cell, table
-from replaytool.text import visible
+from replaytool.render.tables import OUTPUTS, format_cell, format_table
+from replaytool.text import escape_controls
 
 AT = datetime.datetime(2026, 1, 2, 3, 4, 5, 678900)
 
@@ -69,12 +69,12 @@ def test_no_rows() -> None:
     [(None, ""), (True, "true"), (1.5, "1.5"), (b"abc", "3 bytes"), ({"a": "\n"}, '{"a": "\\n"}'), ("x\ny", r"x\ny")],
 )
 def test_cells(value: Any, shown: str) -> None:
-    assert cell(value) == shown
+    assert format_cell(value) == shown
 
 
 @given(st.lists(st.tuples(st.text(max_size=80), st.integers() | st.none()), max_size=6))
 def test_columns_stay_aligned_whatever_the_text(rows: list[tuple[str, int | None]]) -> None:
-    lines = table(("text", "number"), rows).splitlines()
+    lines = format_table(("text", "number"), rows).splitlines()
     assert len(lines) == len(rows) + 1
     assert all(cell_len(line) <= max(60, 4) + 2 + 80 for line in lines)
     assert not any(unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") for line in lines for char in line)
@@ -83,4 +83,6 @@ def test_columns_stay_aligned_whatever_the_text(rows: list[tuple[str, int | None
 def test_every_hidden_character_is_spelled_out() -> None:
     hidden = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
     every = [chr(number) for number in range(0x30000)]
-    assert [char for char in every if (visible(char) == char) != (unicodedata.category(char) not in hidden)] == []
+    assert [
+        char for char in every if (escape_controls(char) == char) != (unicodedata.category(char) not in hidden)
+    ] == []

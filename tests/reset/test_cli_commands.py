@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from replaytool.reset.cli_commands import quote_for_shell
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from replaytool.text import visible
 )
 def test_a_shell_reads_the_word_and_a_terminal_is_not_moved(word: str) -> None:
     line = quote_for_shell(word)
-    assert visible(line) == line
+    assert escape_controls(line) == line
     done = subprocess.run(
         ["bash", "-c", f"printf %s {line}"], capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True, timeout=60
     )

@@ -26,7 +26,7 @@ from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_from_text, plan_to_text
 from replaytool.model.token_usage import TokenUsage
-from replaytool.render.reset import tell_plan
+from replaytool.render.reset import print_plan
 from replaytool.reset.planner import PlanRequest, draft_plan, finish_plan
 from replaytool.reset.selection import RunSelection
 from replaytool.reset.server_checks import explain_server_point
@@ -38,7 +38,7 @@ from tests.support.paths import FIXTURES
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     made = Store(tmp_path_factory.mktemp("store") / "runs.duckdb")
-    report = ingest.load(made, open_sources([str(FIXTURES / "*" / "history*.json")]))
+    report = ingest.load_into_store(made, open_sources([str(FIXTURES / "*" / "history*.json")]))
     assert report.files > 50
     return made
 
@@ -199,7 +199,7 @@ def test_what_agents_spent_is_told_by_model(store: Store, capsys: pytest.Capture
     }
     assert plan.totals["repeats_usage"] == gpt | claude
     assert plan_from_text(plan_to_text(plan)) == plan
-    tell_plan(plan, None)
+    print_plan(plan, None)
     told = capsys.readouterr().out
     assert "gpt-4o-mini-2024-07-18: 2 calls, 158 tokens in (0 of them cached), 28 out; cost 0.000135" in told
     assert (

@@ -26,7 +26,7 @@ V3 = (BUILDS / "v3.py").read_text()
 @pytest.fixture(scope="module")
 def store() -> Store:
     found = Store(None)
-    ingest.load(found, open_sources([str(one) for one in sorted(LOYALTY.glob("history-*.json"))], None))
+    ingest.load_into_store(found, open_sources([str(one) for one in sorted(LOYALTY.glob("history-*.json"))], None))
     return found
 
 

@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Store:
 def real(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """All recorded histories in one store."""
     store = Store(tmp_path_factory.mktemp("real") / "store.duckdb")
-    report = ingest.load(store, open_sources([str(FIXTURES / "*" / "history*.json")]))
+    report = ingest.load_into_store(store, open_sources([str(FIXTURES / "*" / "history*.json")]))
     assert report.files
     assert not report.bad
     return store

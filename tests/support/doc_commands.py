@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from replaytool.cli.demo import prepare, run
+from replaytool.cli.demo import prepare_demo_folder, run_command_line
 from tests.support.ci_services import BIN, shell
 from tests.support.dev_server import DevServer, dev_server
 
@@ -62,7 +62,7 @@ def commands(page: Path) -> Iterator[Command]:
 
 def loyalty(folder: Path) -> Path:
     """What `replaytool demo --folder` leaves, in a git repository, with the histories loaded."""
-    prepare(folder)
+    prepare_demo_folder(folder)
     author = {
         f"GIT_{who}_{what}": "reader@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
@@ -70,7 +70,7 @@ def loyalty(folder: Path) -> Path:
     made = shell(f"{script} && for build in v1 v2 v3; do git tag release-$build; done", folder, author)
     assert made.returncode == 0, made.stderr
     with contextlib.chdir(folder):
-        assert run(["load", "histories/"]) == 0
+        assert run_command_line(["load", "histories/"]) == 0
     return folder
 
 
@@ -89,7 +89,7 @@ def _performed(command: Command) -> int:
     if command.text.startswith("replaytool ") and not re.search(
         r"[|><;&$]", re.sub(r"'[^']*'|\"[^\"]*\"", "", command.text)
     ):
-        return run(shlex.split(command.text)[1:])
+        return run_command_line(shlex.split(command.text)[1:])
     done = shell(command.text, Path.cwd(), {})
     sys.stdout.write(done.stdout + done.stderr)
     return done.returncode

@@ -123,7 +123,7 @@ def drive(told: Path, monkeypatch: pytest.MonkeyPatch) -> Drive:
     ) -> ReplayApp:  # fmt: skip
         monkeypatch.chdir(told if store is None else store.parent)
         session = Session(config.Settings(store=Path(store.name if store else "runs.duckdb"), **settings))
-        named = session.code_map([code]) if isinstance(code, str) else session.code_map((), code)
+        named = session.find_code_map([code]) if isinstance(code, str) else session.find_code_map((), code)
         app = ReplayApp(session, run, event, named)
         app.animation_level = "none"
 

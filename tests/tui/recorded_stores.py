@@ -19,8 +19,8 @@ EVIL = "\x1b[31mred\x1b]0;title\x07 [bold]markup[/] [/nope] \u202eltr\u2066\u200
 def store(path: Path, *sources: Path) -> Session:
     """A new store at this path with these files in it."""
     session = Session(config.Settings(store=path))
-    nobody = ingest.Observer(lambda name, events: None, lambda bad: None)
-    session.load([str(source) for source in sources], None, nobody)
+    nobody = ingest.LoadObserver(lambda name, events: None, lambda bad: None)
+    session.load_paths([str(source) for source in sources], None, nobody)
     return session
 
 

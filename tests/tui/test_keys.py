@@ -17,12 +17,12 @@ def test_the_configuration_names_keys_in_tables_or_dotted(tmp_path: Path) -> Non
         '[tool.replaytool.keys]\n"runs.mark" = ["m", "space"]\ndebugger.step = "+"\n[tool.replaytool.keys.lists]\n'
         'move-back = "p"\n'
     )
-    found = config.load({}, tmp_path, {}).keys
+    found = config.load_settings({}, tmp_path, {}).keys
     assert found == {"runs.mark": "m,space", "debugger.step": "+", "lists.move-back": "p"}
     assert keys.build_keymap(found)["debugger.step"] == "plus"
     (tmp_path / "pyproject.toml").write_text("[tool.replaytool]\nkeys = 5\n")
     with pytest.raises(ReplaytoolError, match="must be a table"):
-        config.load({}, tmp_path, {})
+        config.load_settings({}, tmp_path, {})
 
 
 @pytest.mark.parametrize(

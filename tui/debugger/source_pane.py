@@ -9,7 +9,7 @@ from pygments.lexers import PythonLexer
 from pygments.token import Token
 
 from replaytool.model.debug_state import ReplayedState
-from replaytool.text import visible
+from replaytool.text import escape_controls
 from replaytool.tui.styled_lines import Line, line
 from replaytool.tui.widgets.line_list import LineList
 
@@ -38,7 +38,7 @@ def highlight_python(text: str) -> list[Line]:
             if number:
                 rows.append([])
             if part:
-                rows[-1].append((visible(part.expandtabs(4)), role))
+                rows[-1].append((escape_controls(part.expandtabs(4)), role))
     return [tuple(row) for row in rows[:-1]]
 
 

@@ -17,7 +17,7 @@ from textual.widgets import Input, Label, ProgressBar
 
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_plan import ItemOutcome, ResetPlan
-from replaytool.session.resets import Question, Target
+from replaytool.session.resets import ResetConfirmation, ResetServer
 from replaytool.tui.dialogs.prompts import Dialog
 from replaytool.tui.session_worker import run_in_thread
 from replaytool.tui.styled_lines import cell_text
@@ -39,7 +39,7 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
         self._stop = threading.Event()
         self._answers: SimpleQueue[bool] = SimpleQueue()
         self._timer: Timer | None = None
-        self._question: Question | None = None
+        self._question: ResetConfirmation | None = None
         self._done: ApplyResult | None = None
 
     def compose(self) -> ComposeResult:
@@ -82,7 +82,7 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
     async def _connect_and_apply(self) -> None:
         desk = cast("ReplayApp", self.app).desk
         values = {name: self.query_one(f"#{name}", Input).value.strip() for name in _FORM}
-        path, target = Path(values["file"]), Target(values["address"], values["namespace"])
+        path, target = Path(values["file"]), ResetServer(values["address"], values["namespace"])
         self._timer = self.set_interval(_TICK, self._update_progress)
         self._lock_form(True)
         self._show_fields("Esc stops it", "said")
@@ -119,11 +119,11 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
 
     # The question is asked by the thread that applies, which waits for the answer.
 
-    def _confirm_on_screen(self, question: Question) -> bool:
+    def _confirm_on_screen(self, question: ResetConfirmation) -> bool:
         self.app.call_from_thread(self._show_question, question)
         return self._answers.get()
 
-    def _show_question(self, question: Question) -> None:
+    def _show_question(self, question: ResetConfirmation) -> None:
         self._question = question
         before = f"{question.done_before:,} are done already. " if question.done_before else ""
         warnings = "".join(f"\n! {cell_text(one, 200)}" for one in question.warnings)

@@ -12,7 +12,7 @@ from replaytool.tui.text.verdict import format_verdict_word
 
 if TYPE_CHECKING:
     from replaytool.model.reset_plan import ResetPlan
-    from replaytool.session.resets import Wanted
+    from replaytool.session.resets import ResetRequest
     from replaytool.tui.session_worker import SessionWorker
 
 
@@ -48,7 +48,7 @@ class SimulateDialog(CodeDialog["ResetPlan"]):
 
     VERB = "Simulate"
 
-    def __init__(self, wanted: Wanted, count: int, code: str) -> None:
+    def __init__(self, wanted: ResetRequest, count: int, code: str) -> None:
         super().__init__(count, code)
         self._wanted = wanted
         self._done: set[str] = set()

@@ -9,7 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from replaytool.session.resets import Wanted
+from replaytool.session.resets import ResetRequest
 from replaytool.tui import keys
 from replaytool.tui.screens.base import BaseScreen
 from replaytool.tui.screens.run_filter import format_filter_word
@@ -69,7 +69,7 @@ class BuildsScreen(BaseScreen):
             wrong=lambda *why: self.show_message(why[0][-1][0], wrong=True),
         )
         if found:
-            self.replay_app.open_reset_plan(Wanted(tuple(found), build=build))
+            self.replay_app.open_reset_plan(ResetRequest(tuple(found), build=build))
 
     def action_copy(self) -> None:
         """Copy the build ID."""

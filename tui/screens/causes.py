@@ -18,10 +18,10 @@ from replaytool.tui.widgets.line_list import LineList, TextPane
 from replaytool.tui.widgets.table import DataGrid, TableColumn
 
 if TYPE_CHECKING:
-    from replaytool.session.checks import Finding, Found
+    from replaytool.session.checks import CauseWithRuns, CheckOverview
 
 
-def _format_finding_site(found: Finding) -> str:
+def _format_finding_site(found: CauseWithRuns) -> str:
     return verdict_panes.format_call_site(found.cause.call_site) if found.cause.call_site else ""
 
 
@@ -142,7 +142,7 @@ class CausesScreen(BaseScreen):
             self.copy_value(to_report_json(self._current_run), "the verdict")
 
 
-def _empty_notice(found: Found) -> tuple[Line, ...]:
+def _empty_notice(found: CheckOverview) -> tuple[Line, ...]:
     good: dict[str, Any] = {word: count for word, count in found.counts.items() if count}
     if good:
         return (line(("✔ every run that was checked follows its code", "good")), line(("c checks again", "dim")))

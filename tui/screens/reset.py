@@ -15,7 +15,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from replaytool.model.reset_plan import ItemOutcome, ResetItem, ResetPlan
-from replaytool.session.resets import Wanted
+from replaytool.session.resets import ResetRequest
 from replaytool.tui import keys
 from replaytool.tui.dialogs.apply_reset import ApplyDialog
 from replaytool.tui.dialogs.check import SimulateDialog
@@ -34,7 +34,7 @@ class ResetScreen(BaseScreen):
     AUTO_FOCUS = "#items"
     BINDINGS: ClassVar[list[BindingType]] = keys.build_bindings("Reset")
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: ResetRequest) -> None:
         super().__init__()
         self.wanted = wanted
         self.plan: ResetPlan | None = None
@@ -61,7 +61,7 @@ class ResetScreen(BaseScreen):
         return f"before build {build}" if build is not None else f"before event {event}"
 
     @work(exclusive=True, group="plan")
-    async def _make_plan(self, wanted: Wanted) -> None:
+    async def _make_plan(self, wanted: ResetRequest) -> None:
         """Make a plan; if that fails, the previous plan stays."""
         self.show_title("Reset", self._goal_text, "planning…")
         if self.plan is None:

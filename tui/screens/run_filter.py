@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime
 
 from replaytool.errors import ReplaytoolError
-from replaytool.time_parsing import since_time
+from replaytool.time_parsing import parse_since_time
 
 CONDITIONS = {
     "workflow_type": "workflow_type = ?",
@@ -69,7 +69,7 @@ def format_filter_word(name: str, value: str) -> str:
 
 
 def _parse_time(value: str) -> str:
-    return since_time(value, datetime.now(UTC)).replace(tzinfo=None).isoformat()
+    return parse_since_time(value, datetime.now(UTC)).replace(tzinfo=None).isoformat()
 
 
 def _quote_sql(value: str) -> str:

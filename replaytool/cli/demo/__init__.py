@@ -1,25 +1,23 @@
-"""`replaytool demo`: the main jobs on histories that come with it, each with its command and its real output."""
+"""`replaytool demo`: run the main jobs on bundled histories and show each command with its real output."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from textwrap import fill
 
 import click
 
 from replaytool.cli import main
+from replaytool.cli.demo.narration import print_command, print_heading, print_paragraph
 from replaytool.errors import FAULT, ReplaytoolError
 
-_WIDTH = 96
 _SETTINGS = """\
 [tool.replaytool]
 store = "loyalty.duckdb"
@@ -39,25 +37,25 @@ _REPAIRED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One command: what it is good for, what a person would type, and how it ends."""
+class DemoStep:
+    """One command of the demo: why it is run, the command line, and the expected exit code."""
 
     title: str
     why: str
     command: str
     code: int = 0
     so: str = ""
-    """What its output tells."""
+    """What the output shows."""
 
 
 STORY = (
-    Step(
+    DemoStep(
         "Load histories",
         "A loyalty programme runs one workflow for each rider: trips earn points, every third trip sends a mail. "
         "These are the histories of nine riders, as the Temporal CLI exports them.",
         "load histories/",
     ),
-    Step(
+    DemoStep(
         "Check a pull request",
         "A colleague wants a mail after every second trip, and changes one number: TRIPS_PER_MAIL = 2. "
         "Can running workflows go on with that code?",
@@ -65,40 +63,40 @@ STORY = (
         1,
         "Exit code 1: the pull request is red before anything is deployed, with the line and the event.",
     ),
-    Step(
+    DemoStep(
         "Check it again, repaired",
         "The new rule stands behind workflow.patched(…) now, as the report advises.",
         "check histories/rider-01.json histories/rider-07.json --workflows code/repaired.py",
         0,
         "Exit code 0: old runs go on as they were, and new ones follow the new rule.",
     ),
-    Step(
+    DemoStep(
         "See who ran what",
         "Meanwhile riders complain that their points are gone. Three builds have been at work.",
         "builds",
     ),
-    Step(
+    DemoStep(
         "Check the bad build",
         "What would a strict check have said about v2, with the histories that there were before it came?",
         "check --workflows code/v2.py --strict --where \"last_build = 'v1'\"",
         1,
         "No command changed, so workflows went on; but v2 makes 0 of 150 points.",
     ),
-    Step(
+    DemoStep(
         "Find what it corrupted",
         "v3 puts it right. Replayed with v3, a run whose record holds a wrong number drifts, and says which.",
         "check --workflows code/v3.py",
         0,
         "0 points in the mails and results that v2 recorded, and what they should have been.",
     ),
-    Step(
+    DemoStep(
         "Ask one of them when and where",
         "pyproject.toml names the code of each build, so that every task is replayed with the code that ran it.",
         'debug loyalty-rider-04 --find "points == 0 and trips" --blame points',
         0,
         "`replaytool debug loyalty-rider-04` without a question opens the screen at this run.",
     ),
-    Step(
+    DemoStep(
         "Plan the way back, and simulate it",
         "Each rider that v2 touched can be reset to just before it. The plan is made from the histories alone; "
         "v3 replays what is kept, and goes on from there with the recorded answers.",
@@ -125,30 +123,30 @@ def command(folder: Path | None, server: bool) -> None:
       replaytool demo --folder loyalty
       replaytool demo --server
     """
-    with _place(folder) as place:
-        prepare(place)
-        with _inside(place):
+    with _open_demo_folder(folder) as place:
+        prepare_demo_folder(place)
+        with _isolate_settings(place):
             if server:
-                _recover(place)
+                _run_recovery(place)
             else:
                 for number, step in enumerate(STORY, 1):
-                    _perform(number, step)
+                    _perform_step(number, step)
     if folder is not None:
         click.echo(f"\nGo on in {folder}: `replaytool tui` walks through the runs on the screen.")
     else:
         click.echo("\n`replaytool demo --folder loyalty` leaves all of this behind, to go on with.")
 
 
-def _recover(place: Path) -> None:
+def _run_recovery(place: Path) -> None:
     from replaytool.cli.demo import server as demo_server
 
-    demo_server.recover(place)
+    demo_server.recover_riders(place)
     if sys.stdin.isatty() and click.confirm("\nWalk through the runs on the screen now?"):
-        run(["tui"])
+        run_command_line(["tui"])
 
 
 @contextlib.contextmanager
-def _place(folder: Path | None) -> Iterator[Path]:
+def _open_demo_folder(folder: Path | None) -> Iterator[Path]:
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="replaytool-demo-") as temporary:
             yield Path(temporary)
@@ -159,8 +157,8 @@ def _place(folder: Path | None) -> Iterator[Path]:
     yield folder.resolve()
 
 
-def prepare(place: Path) -> None:
-    """Put histories and code into a folder, with a configuration that keeps what lies around it out."""
+def prepare_demo_folder(place: Path) -> None:
+    """Copy the bundled histories and code into a folder, with a configuration of its own."""
     bundled = resources.files("replaytool") / "loyalty"
     for name in ("histories", "code"):
         (place / name).mkdir()
@@ -178,8 +176,8 @@ def prepare(place: Path) -> None:
 
 
 @contextlib.contextmanager
-def _inside(place: Path) -> Iterator[None]:
-    """Run there, and with nothing of the user's own settings."""
+def _isolate_settings(place: Path) -> Iterator[None]:
+    """Change into the folder, without the user's REPLAYTOOL_* variables."""
     before, kept = Path.cwd(), dict(os.environ)
     for name in [name for name in os.environ if name.startswith("REPLAYTOOL_")]:
         del os.environ[name]
@@ -191,36 +189,21 @@ def _inside(place: Path) -> Iterator[None]:
         os.environ.update(kept)
 
 
-def heading(number: int, title: str) -> None:
-    """Where a step begins."""
-    start = f"── {number}. {title} "
-    click.echo("\n" + click.style(start + "─" * (_width() - len(start)), bold=True))
-
-
-def paragraph(text: str) -> None:
-    """A few sentences, broken to the width of the terminal."""
-    click.echo(fill(text, _width()))
-
-
-def _width() -> int:
-    return min(_WIDTH, shutil.get_terminal_size().columns)
-
-
-def _perform(number: int, step: Step) -> None:
-    """Say what comes, do it, and say what it told."""
-    heading(number, step.title)
-    paragraph(step.why)
-    click.echo(click.style(f"\n$ replaytool {step.command}", fg="cyan"))
-    code = run(shlex.split(step.command))
+def _perform_step(number: int, step: DemoStep) -> None:
+    """Explain a step, run its command and comment on its output."""
+    print_heading(number, step.title)
+    print_paragraph(step.why)
+    print_command(step.command)
+    code = run_command_line(shlex.split(step.command))
     if code != step.code:
         raise ReplaytoolError(f"that should have ended with {step.code}, and ended with {code}", "", FAULT)
     if step.so:
         click.echo()
-        paragraph(step.so)
+        print_paragraph(step.so)
 
 
-def run(arguments: list[str]) -> int:
-    """One command in this process, as the command line runs it; its exit code."""
+def run_command_line(arguments: list[str]) -> int:
+    """Run one command in this process and return its exit code."""
     sys.stdout.flush()
     try:
         main(arguments)

@@ -1,4 +1,4 @@
-"""The demo's recovery on a real server: a bad build, a plan, resets, and every rider right again."""
+"""`replaytool demo --server`: recover corrupted workflows on a real dev server with a reset plan."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli.demo import heading, paragraph
+from replaytool.cli.demo.narration import print_command, print_heading, print_paragraph
 from replaytool.errors import FAULT, ReplaytoolError
-from replaytool.render.tables import table
+from replaytool.render.tables import format_table
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -34,13 +34,13 @@ RIDERS = {
     "rider-04": {"v2": [5, 6, 7]},
     "rider-05": {"v1": [2], "v2": [6]},
 }
-"""The kilometres of each rider's trips, by the build that scores them. One of them v2 never touches."""
+"""The trip lengths in kilometres of each rider, by the build that scores them. v2 never touches rider-03."""
 _QUEUE = "riders"
 _PATIENCE = 60.0
 
 
-def executable() -> str:
-    """The path of `temporal`: on the PATH, or installed beside this Python."""
+def find_temporal_executable() -> str:
+    """Return the path of `temporal`, from PATH or next to this Python."""
     beside = Path(sys.executable).with_name("temporal")
     found = shutil.which("temporal") or (str(beside) if beside.is_file() else None)
     if found is None:
@@ -48,41 +48,43 @@ def executable() -> str:
     return found
 
 
-def recover(place: Path) -> None:
-    """The whole recovery, told step by step."""
-    asyncio.run(_recover(place, executable()))
+def recover_riders(place: Path) -> None:
+    """Run the whole recovery and explain each step."""
+    asyncio.run(_recover_with_server(place, find_temporal_executable()))
 
 
-async def _recover(place: Path, temporal: str) -> None:
-    heading(1, "Start a server")
-    async with _server(temporal) as (address, client):
+async def _recover_with_server(place: Path, temporal: str) -> None:
+    print_heading(1, "Start a server")
+    async with _start_dev_server(temporal) as (address, client):
         click.echo(f"A Temporal dev server runs at {address}, in memory.")
-        heading(2, "Let v1 and v2 do their work")
-        paragraph(
+        print_heading(2, "Let v1 and v2 do their work")
+        print_paragraph(
             "Riders send trips. v1 scores them rightly; v2, deployed after it, sets the points to 0 each time. "
             "rider-03 sends none meanwhile: only what v2 answers about it is wrong, and it must be left alone."
         )
         for build in ("v1", "v2"):
-            async with _worker(client, place, build):
-                await _ride(client, build)
-                click.echo(f"\nworker of {build} at work:\n" + await _standings(client), nl=False)
-        heading(3, "Pull the histories, and plan")
-        await _command(place, f"pull --address {address}")
-        await _command(place, f"reset plan --build v2 --workflows code/v3.py --address {address} -o plan.json")
-        heading(4, "Reset, with v3 at work")
-        paragraph("One rider first, as a canary; when v3 has completed its next task, the others.")
-        async with _worker(client, place, "v3"):
-            await _command(place, f"reset apply plan.json --address {address} --canary 1 --allow v3 --yes")
+            async with _run_build_worker(client, place, build):
+                await _send_trips(client, build)
+                click.echo(f"\nworker of {build} at work:\n" + await _format_standings(client), nl=False)
+        print_heading(3, "Pull the histories, and plan")
+        await _run_child_command(place, f"pull --address {address}")
+        await _run_child_command(
+            place, f"reset plan --build v2 --workflows code/v3.py --address {address} -o plan.json"
+        )
+        print_heading(4, "Reset, with v3 at work")
+        print_paragraph("One rider first, as a canary; when v3 has completed its next task, the others.")
+        async with _run_build_worker(client, place, "v3"):
+            await _run_child_command(place, f"reset apply plan.json --address {address} --canary 1 --allow v3 --yes")
             for rider in RIDERS:
-                await _until(functools.partial(_is_right, client, rider), f"{rider} to be right")
-            click.echo("\nworker of v3 at work:\n" + await _standings(client), nl=False)
-            heading(5, "Verify")
-            await _command(place, f"reset verify plan.json --address {address} --workflows code/v3.py")
-            await _command(place, f"pull --address {address}")
+                await _wait_until_true(functools.partial(_has_right_points, client, rider), f"{rider} to be right")
+            click.echo("\nworker of v3 at work:\n" + await _format_standings(client), nl=False)
+            print_heading(5, "Verify")
+            await _run_child_command(place, f"reset verify plan.json --address {address} --workflows code/v3.py")
+            await _run_child_command(place, f"pull --address {address}")
 
 
 @contextlib.asynccontextmanager
-async def _server(temporal: str) -> AsyncIterator[tuple[str, Client]]:
+async def _start_dev_server(temporal: str) -> AsyncIterator[tuple[str, Client]]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     command = [temporal, "server", "start-dev", "--headless", "--log-level", "never", "--ip", "127.0.0.1"]
@@ -91,7 +93,7 @@ async def _server(temporal: str) -> AsyncIterator[tuple[str, Client]]:
     process = subprocess.Popen([*command, "--port", str(port)], env=plain, **quiet)
     try:
         address = f"127.0.0.1:{port}"
-        yield address, await _until(lambda: _connected(address), "the server to answer")
+        yield address, await _wait_until_true(lambda: _connect_client(address), "the server to answer")
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -100,7 +102,7 @@ async def _server(temporal: str) -> AsyncIterator[tuple[str, Client]]:
         process.wait()
 
 
-async def _connected(address: str) -> Client | None:
+async def _connect_client(address: str) -> Client | None:
     from temporalio.client import Client
     from temporalio.service import RPCError
 
@@ -114,13 +116,13 @@ async def _connected(address: str) -> Client | None:
 
 
 @contextlib.asynccontextmanager
-async def _worker(client: Client, place: Path, build: str) -> AsyncIterator[None]:
-    """A worker with the code of one build, which says so in the histories."""
-    async with _made(client, place, build):
+async def _run_build_worker(client: Client, place: Path, build: str) -> AsyncIterator[None]:
+    """Run a worker with the code of one build, which writes its build ID into the histories."""
+    async with _make_worker(client, place, build):
         yield
 
 
-def _made(client: Client, place: Path, build: str) -> Worker:
+def _make_worker(client: Client, place: Path, build: str) -> Worker:
     from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
     spec = importlib.util.spec_from_file_location(f"replaytool_demo_{build}", place / "code" / f"{build}.py")
@@ -141,8 +143,8 @@ def _made(client: Client, place: Path, build: str) -> Worker:
         )
 
 
-async def _ride(client: Client, build: str) -> None:
-    """Send each rider's trips, and wait until they are scored."""
+async def _send_trips(client: Client, build: str) -> None:
+    """Send each rider's trips, and wait until the build has scored them."""
     before = [earlier for earlier in ("v1", "v2") if earlier <= build]
     for rider, trips in RIDERS.items():
         for kilometres in trips.get(build, []):
@@ -150,51 +152,51 @@ async def _ride(client: Client, build: str) -> None:
             arguments = [rider, {"points": 0, "trips": []}]
             await client.start_workflow("Loyalty", args=arguments, id=rider, task_queue=_QUEUE, **start)
         if build in trips:
-            await _until(functools.partial(_has_scored, client, rider, before), f"the trips of {rider}")
+            await _wait_until_true(functools.partial(_has_scored_trips, client, rider, before), f"the trips of {rider}")
 
 
-def _trips(rider: str, builds: list[str]) -> list[int]:
+def _list_trips(rider: str, builds: list[str]) -> list[int]:
     return [kilometres for build in builds for kilometres in RIDERS[rider].get(build, [])]
 
 
-async def _has_scored(client: Client, rider: str, builds: list[str]) -> bool:
+async def _has_scored_trips(client: Client, rider: str, builds: list[str]) -> bool:
     described = await client.get_workflow_handle(rider).describe()
     pending = described.raw_description.pending_activities
-    return not pending and sorted((await _standing(client, rider))["trips"]) == sorted(_trips(rider, builds))
+    return not pending and sorted((await _query_standing(client, rider))["trips"]) == sorted(_list_trips(rider, builds))
 
 
-async def _is_right(client: Client, rider: str) -> bool:
+async def _has_right_points(client: Client, rider: str) -> bool:
     builds = ["v1", "v2"]
-    right = 10 * sum(_trips(rider, builds))
-    return await _has_scored(client, rider, builds) and (await _standing(client, rider))["points"] == right
+    right = 10 * sum(_list_trips(rider, builds))
+    return await _has_scored_trips(client, rider, builds) and (await _query_standing(client, rider))["points"] == right
 
 
-async def _standing(client: Client, rider: str) -> dict[str, Any]:
+async def _query_standing(client: Client, rider: str) -> dict[str, Any]:
     answer: dict[str, Any] = await client.get_workflow_handle(rider).query("standing")
     return answer
 
 
-async def _standings(client: Client) -> str:
-    """What the workflows say when they are asked, beside what would be right."""
+async def _format_standings(client: Client) -> str:
+    """Format what each workflow answers, next to the right number of points."""
     rows = []
     for rider in RIDERS:
         with contextlib.suppress(Exception):  # a rider who has not begun
-            found = await _standing(client, rider)
+            found = await _query_standing(client, rider)
             rows.append((rider, found["trips"], found["points"], 10 * sum(found["trips"])))
-    return table(("rider", "trips", "points", "right"), rows)
+    return format_table(("rider", "trips", "points", "right"), rows)
 
 
-async def _command(place: Path, line: str) -> None:
-    """One command as a process of its own, while workers go on in this one."""
-    click.echo("\n" + click.style(f"$ replaytool {line}", fg="cyan"))
+async def _run_child_command(place: Path, line: str) -> None:
+    """Run one command in a child process while the workers go on in this one."""
+    print_command(line)
     sys.stdout.flush()
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "replaytool", *shlex.split(line), cwd=place)
     if code := await process.wait():
         raise ReplaytoolError(f"that ended with {code}", "", FAULT)
 
 
-async def _until(ready: Callable[[], Awaitable[Any]], what: str) -> Any:
-    """Ask until the answer is true."""
+async def _wait_until_true(ready: Callable[[], Awaitable[Any]], what: str) -> Any:
+    """Ask until the answer is true; fail when it takes too long."""
     try:
         async with asyncio.timeout(_PATIENCE):
             while not (answer := await ready()):

@@ -1,4 +1,4 @@
-"""`replaytool reset`: back to before a bad build, planned, applied and verified."""
+"""`replaytool reset`: plan, simulate, apply and verify resets. One file or function per subcommand."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.pull import server_options
 from replaytool.cli.reset import plan as reset_plan
 from replaytool.cli.reset import simulate as reset_simulate
-from replaytool.cli.reset.options import how as how_options
-from replaytool.cli.reset.options import taken_how, taken_server
+from replaytool.cli.reset.options import pop_reset_call_options, pop_server_options
+from replaytool.cli.reset.options import reset_call_options as how_options
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
 from replaytool.render import reset as reset_telling
-from replaytool.text import counted, visible
+from replaytool.text import count_noun, escape_controls
 
 if TYPE_CHECKING:
     from replaytool.model.reset_plan import ResetPlan
@@ -78,29 +78,29 @@ def apply_command(
     from replaytool.reset.apply import ApplyProgress, ApplySettings, apply_plan, refuse_outdated_plan
 
     plan = read_plan(plan_file)
-    how, server = taken_how(given), taken_server(given)
-    refuse_outdated_plan(plan, _lengths(ctx, store, plan))
+    how, server = pop_reset_call_options(given), pop_server_options(given)
+    refuse_outdated_plan(plan, _read_event_counts(ctx, store, plan))
     settings = ApplySettings(server=server, how=how, **(given | {"allow": frozenset(given["allow"])}))
     tally = ApplyProgress()
     with contextlib.ExitStack() as stack:
 
-        def confirmed(ready: ApplyPreview) -> bool:
-            agreed = yes or _asked(ready)
+        def confirm_apply(ready: ApplyPreview) -> bool:
+            agreed = yes or _ask_for_confirmation(ready)
             if agreed:
-                stack.enter_context(reset_telling.watching(tally))
+                stack.enter_context(reset_telling.show_apply_progress(tally))
             return agreed
 
-        applied = apply_plan(plan_file, plan, settings, confirmed, tally)
+        applied = apply_plan(plan_file, plan, settings, confirm_apply, tally)
     if applied is None:
         raise ReplaytoolError("nothing was reset", "the number was not typed", FINDINGS)
-    reset_telling.tell_applied(applied, as_json=as_json)
+    reset_telling.print_applied(applied, as_json=as_json)
     if not applied.is_clean:
         ctx.exit(INTERRUPTED if applied.interrupted else FINDINGS)
 
 
-def _lengths(ctx: click.Context, store: str | None, plan: ResetPlan) -> dict[str, int]:
-    """How long the loaded histories of the plan's runs are, where there is a store."""
-    opened = session(ctx, store=store)
+def _read_event_counts(ctx: click.Context, store: str | None, plan: ResetPlan) -> dict[str, int]:
+    """Return the number of loaded events of each run of the plan; empty without a store."""
+    opened = open_session(ctx, store=store)
     if not opened.settings.store.is_file():
         return {}
     keys = [item.run_key for item in plan.items]
@@ -108,14 +108,18 @@ def _lengths(ctx: click.Context, store: str | None, plan: ResetPlan) -> dict[str
     return {row["run_key"]: row["event_count"] for row in opened.store.query_rows(sql, [keys])}
 
 
-def _asked(ready: ApplyPreview) -> bool:
-    """Whether the person types the number of workflows."""
+def _ask_for_confirmation(ready: ApplyPreview) -> bool:
+    """Ask the user to type the number of workflows; return whether they did."""
     left = len(ready.items) - ready.done_before
     target = ready.server.target
     for one in ready.pollers:
-        options.say(visible(f"warning: {one.identity} polls {one.task_queue} with the bad build {one.build_id}"))
+        options.print_note(
+            escape_controls(f"warning: {one.identity} polls {one.task_queue} with the bad build {one.build_id}")
+        )
     before = f" ({ready.done_before} are done already)" if ready.done_before else ""
-    options.say(f"This resets {counted(left, 'workflow')} in namespace {target.namespace} at {target.address}{before}.")
+    options.print_note(
+        f"This resets {count_noun(left, 'workflow')} in namespace {target.namespace} at {target.address}{before}."
+    )
     if not sys.stdin.isatty():
         raise ReplaytoolError("nobody is there to confirm this", "--yes goes on without asking")
     print(f"Type {left} to go on: ", end="", file=sys.stderr, flush=True)
@@ -147,7 +151,9 @@ def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None
         for item in listed
     ]
     names = tuple(one.name for one in fields(ItemOutcome))
-    reset_telling.tell_rows(names, [[getattr(one, name) for name in names] for one in found], csv_file, as_json=as_json)
+    reset_telling.print_rows(
+        names, [[getattr(one, name) for name in names] for one in found], csv_file, as_json=as_json
+    )
     if not as_json:
         states = sorted({one.state for one in found})
         click.echo(", ".join(f"{sum(one.state == state for one in found):,} {state}" for state in states) or "nothing")
@@ -157,7 +163,7 @@ def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None
 @_PLAN
 @click.option("--allow", multiple=True, metavar="BUILD", help="Only this build may have taken the runs. Repeatable.")
 @_CSV
-@code.replaying
+@code.replay_options
 @server_options
 @options.as_json
 @click.pass_context
@@ -179,23 +185,25 @@ def verify_command(
     from replaytool.reset.verify import verify_plan
 
     plan = read_plan(plan_file)
-    server = taken_server(given)
-    settings = session(ctx, **{name: given[name] for name in ("replayer", "converter")}).settings
-    wanted = reset_simulate.wanted(settings, given | {"queries": ()}, ()) if plan.code is not None else None
+    server = pop_server_options(given)
+    settings = open_session(ctx, **{name: given[name] for name in ("replayer", "converter")}).settings
+    wanted = (
+        reset_simulate.make_simulation_request(settings, given | {"queries": ()}, ()) if plan.code is not None else None
+    )
     found = verify_plan(
         plan_file, plan, server, frozenset(allow), decoder=payloads.build_payload_decoder(settings), wanted=wanted
     )
-    rows = [_verified_row(one) for one in found]
+    rows = [_make_verified_row(one) for one in found]
     names = tuple(rows[0]) if rows else ("workflow_id",)
-    reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], csv_file, as_json=as_json)
+    reset_telling.print_rows(names, [tuple(row.values()) for row in rows], csv_file, as_json=as_json)
     wrong = [one for one in found if one.differences]
     if not as_json:
-        click.echo(f"{counted(len(found), 'workflow')} looked at, {len(wrong):,} with differences")
+        click.echo(f"{count_noun(len(found), 'workflow')} looked at, {len(wrong):,} with differences")
     if wrong:
         ctx.exit(FINDINGS)
 
 
-def _verified_row(one: VerifiedItem) -> dict[str, Any]:
+def _make_verified_row(one: VerifiedItem) -> dict[str, Any]:
     return {
         "workflow_id": one.item.workflow_id,
         "run_id": one.item.run_id,
@@ -229,14 +237,14 @@ def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | 
     from replaytool.engines.temporal.reset.run_facts import read_run_facts
     from replaytool.reset.server_checks import list_server_points
 
-    opened = session(ctx, store=store)
-    row, events = opened.history(run)
+    opened = open_session(ctx, store=store)
+    row, events = opened.read_history(run)
     made = read_run_facts(row.values, events)
-    server = taken_server(given)
+    server = pop_server_options(given)
     theirs = list_server_points(made, server) if server.address is not None else []
     names = ("event_id", "build_id", "ordinal", "at", "rule", "known_by")
     rows = [(one.event_id, one.build_id, one.ordinal, one.at, one.rule, "history") for one in list_reset_points(made)]
     rows += [(one.event_id, one.build_id, None, None, one.rule, "server") for one in theirs]
-    reset_telling.tell_rows(names, sorted(rows, key=lambda one: one[0]), None, as_json=as_json)
+    reset_telling.print_rows(names, sorted(rows, key=lambda one: one[0]), None, as_json=as_json)
     if not rows:
         ctx.exit(NOTHING)

@@ -1,4 +1,4 @@
-"""Options that the commands of `replaytool reset` share, and the values that are made of them."""
+"""Options that the reset commands share, and the values built from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from replaytool.engines.temporal.server.options import ServerOptions
 
 
-def _list(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+def _parse_exclusions(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
     found = tuple(part.strip() for part in (value or "").split(",") if part.strip())
     wrong = [one for one in found if one not in ("signals", "updates")]
     if wrong:
@@ -23,7 +23,7 @@ def _list(_: click.Context, parameter: click.Parameter, value: str | None) -> tu
     return found
 
 
-def _pair(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, str] | None:
+def _parse_version(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, str] | None:
     if value is None:
         return None
     deployment, colon, build = value.rpartition(":")
@@ -32,28 +32,32 @@ def _pair(_: click.Context, parameter: click.Parameter, value: str | None) -> tu
     return deployment, build
 
 
-def how(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What is the same for each reset, whoever makes the call."""
+def reset_call_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that are the same for every reset call."""
     for option in (
         click.option(
             "--reason", metavar="TEXT", default="", help="Why, for the histories; the item's token precedes it."
         ),
-        click.option("--exclude", metavar="LIST", callback=_list, help="Do not bring back: signals,updates."),
-        click.option("--pin", metavar="DEPLOYMENT:BUILD", callback=_pair, help="Pin the new runs to this version."),
+        click.option(
+            "--exclude", metavar="LIST", callback=_parse_exclusions, help="Do not bring back: signals,updates."
+        ),
+        click.option(
+            "--pin", metavar="DEPLOYMENT:BUILD", callback=_parse_version, help="Pin the new runs to this version."
+        ),
     ):
         function = option(function)
     return function
 
 
-def taken_server(given: dict[str, Any]) -> ServerOptions:
-    """Which server, taken out of what was given."""
+def pop_server_options(given: dict[str, Any]) -> ServerOptions:
+    """Remove the server options from `given` and return them as one value."""
     from replaytool.engines.temporal.server.options import ServerOptions
 
     return ServerOptions(**{one.name: given.pop(one.name) for one in fields(ServerOptions)})
 
 
-def taken_how(given: dict[str, Any]) -> ResetSettings:
-    """How each reset is made, taken out of what was given."""
+def pop_reset_call_options(given: dict[str, Any]) -> ResetSettings:
+    """Remove the reset call options from `given` and return them as one value."""
     from replaytool.engines.temporal.reset.server_calls import ResetSettings
 
     return ResetSettings(given.pop("reason"), given.pop("exclude"), given.pop("pin"))

@@ -1,4 +1,4 @@
-"""`replaytool reset plan`: what to reset, to where, and what that does."""
+"""`replaytool reset plan`: choose reset points and show what each reset undoes and re-executes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.pull import server_options
 from replaytool.cli.reset import simulate as reset_simulate
 from replaytool.cli.reset import state_points as reset_looking
-from replaytool.cli.reset.options import how as how_options
-from replaytool.cli.reset.options import taken_how, taken_server
+from replaytool.cli.reset.options import pop_reset_call_options, pop_server_options
+from replaytool.cli.reset.options import reset_call_options as how_options
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import NOTHING, ReplaytoolError
 from replaytool.render import reset as reset_telling
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.engines.temporal.reset.points import ResetRule
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from replaytool.engines.temporal.server.options import ServerOptions
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.reset.planner import PlanDraft
+    from replaytool.session import Session
 
 
 @click.command("plan")
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="FILE", help="Write the plan here, as JSON.")
 @click.option("--emit-cli", is_flag=True, help="Print the official `temporal workflow reset` commands.")
 @how_options
-@code.replaying
+@code.replay_options
 @server_options
 @options.as_json
 @options.store
@@ -76,17 +77,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     from replaytool.reset import planner
     from replaytool.reset.selection import RunSelection
 
-    how, server = taken_how(given), taken_server(given)
-    rule = _rule(given)
+    how, server = pop_reset_call_options(given), pop_server_options(given)
+    rule = _choose_reset_rule(given)
     build = rule.value if rule.kind == "build" else None
-    choice = RunSelection(build, given["where"], _ids(given["ids_file"]), given["skip"], server.namespace)
-    work = session(ctx, **{name: given[name] for name in code.SESSION})
-    rule, choice = reset_looking.looked(work, given, rule, choice)
+    choice = RunSelection(build, given["where"], _read_ids(given["ids_file"]), given["skip"], server.namespace)
+    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
+    rule, choice = reset_looking.apply_state_rules(work, given, rule, choice)
     made = planner.draft_plan(
         work.store, planner.PlanRequest(rule, choice, frozenset(given["include"]), work.settings.prices)
     )
-    plan = _finished(made, server, _foresee(work, given, how.exclude))
-    _tell_unknown(work, plan, given)
+    plan = _finish_plan(made, server, _make_draft_simulator(work, given, how.exclude))
+    _warn_about_unknown_ids(work, plan, given)
     if given["output"]:
         from replaytool.session import open_output
 
@@ -95,25 +96,25 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if given["as_json"]:
         click.echo(plan_to_text(plan), nl=False)
     elif given["emit_cli"]:
-        _emit(plan, how, server.address)
+        _print_cli_commands(plan, how, server.address)
     else:
-        reset_telling.tell_plan(plan, given["output"])
+        reset_telling.print_plan(plan, given["output"])
     if not plan.items:
         ctx.exit(NOTHING)
 
 
-def _tell_unknown(work: Any, plan: ResetPlan, given: dict[str, Any]) -> None:
-    """A slip in an id must be seen: what was not to be reset would be."""
+def _warn_about_unknown_ids(work: Session, plan: ResetPlan, given: dict[str, Any]) -> None:
+    """Warn about ids that match nothing: a typo in --skip would reset a workflow that must stay."""
     from replaytool.reset.selection import find_unknown_ids
 
     for one in find_unknown_ids(work.store, given["skip"]) if given["skip"] else ():
-        options.say(visible(f"--skip {one}: nothing is loaded under this id"))
+        options.print_note(escape_controls(f"--skip {one}: nothing is loaded under this id"))
     for one in dict.fromkeys(given["include"]):
         if one not in {item.workflow_id for item in plan.items}:
-            options.say(visible(f"--include {one}: the plan has no workflow of this id"))
+            options.print_note(escape_controls(f"--include {one}: the plan has no workflow of this id"))
 
 
-def _finished(made: PlanDraft, server: ServerOptions, foresee: Callable[[PlanDraft], PlanDraft]) -> ResetPlan:
+def _finish_plan(made: PlanDraft, server: ServerOptions, foresee: Callable[[PlanDraft], PlanDraft]) -> ResetPlan:
     from replaytool.reset import planner
     from replaytool.reset import server_checks as online
 
@@ -122,21 +123,23 @@ def _finished(made: PlanDraft, server: ServerOptions, foresee: Callable[[PlanDra
     )
 
 
-def _foresee(work: Any, given: dict[str, Any], exclude: tuple[str, ...]) -> Callable[[PlanDraft], PlanDraft]:
-    """Simulate a draft's cases, where code is named."""
+def _make_draft_simulator(
+    work: Session, given: dict[str, Any], exclude: tuple[str, ...]
+) -> Callable[[PlanDraft], PlanDraft]:
+    """Return a function that simulates a draft; without workflow code it returns the draft unchanged."""
     from replaytool.reset.simulate_plan import simulate_draft
 
-    wanted = reset_simulate.wanted(work.settings, given, exclude)
+    wanted = reset_simulate.make_simulation_request(work.settings, given, exclude)
     if wanted is None:
         if given["queries"]:
             raise ReplaytoolError("--query is about simulating, and no workflow code was named", "give --workflows")
         return lambda made: made
 
-    def foresee(made: PlanDraft) -> PlanDraft:
-        with code.progress("simulating") as (_, told):
+    def simulate(made: PlanDraft) -> PlanDraft:
+        with code.show_key_progress("simulating") as (_, told):
             return simulate_draft(work.store, made, wanted, told)
 
-    return foresee
+    return simulate
 
 
 _RULES = (
@@ -145,13 +148,15 @@ _RULES = (
 )  # fmt: skip
 
 
-def _rule(given: dict[str, Any]) -> ResetRule:
+def _choose_reset_rule(given: dict[str, Any]) -> ResetRule:
     from replaytool.engines.temporal.reset.points import ResetRule
 
     found = [name for name in _RULES if given[name]]
     if len(found) != 1:
         raise ReplaytoolError(
-            "say where to go back to, once" if not found else f"{' and '.join(map(_option, found))} exclude each other",
+            "say where to go back to, once"
+            if not found
+            else f"{' and '.join(map(_option_name, found))} exclude each other",
             "--build, --time, --event, --before-activity, --first-task, --last-task, --last-continued-as-new, "
             "--state-changed or --latest-clean",
         )
@@ -159,30 +164,30 @@ def _rule(given: dict[str, Any]) -> ResetRule:
     if name != "build" and (given["entry"] != 1 or given["tasks_only"]):
         raise ReplaytoolError("--entry and --tasks-only are about a build", "give --build as well")
     if name == "at":
-        return ResetRule("time", _moment(value))
+        return ResetRule("time", _parse_moment(value))
     return ResetRule(name, "" if value is True else str(value), given["entry"], given["tasks_only"])
 
 
-def _option(name: str) -> str:
+def _option_name(name: str) -> str:
     return "--time" if name == "at" else "--" + name.replace("_", "-")
 
 
-def _moment(text: str) -> str:
+def _parse_moment(text: str) -> str:
     from datetime import UTC, datetime
 
-    from replaytool.time_parsing import since_time
+    from replaytool.time_parsing import parse_since_time
 
-    return since_time(text, datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return parse_since_time(text, datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _ids(file: Any) -> tuple[str, ...] | None:
+def _read_ids(file: Any) -> tuple[str, ...] | None:
     if file is None:
         return None
     lines = (line.strip() for line in file)
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
-def _emit(plan: ResetPlan, how: ResetSettings, address: str | None) -> None:
+def _print_cli_commands(plan: ResetPlan, how: ResetSettings, address: str | None) -> None:
     from replaytool.reset.cli_commands import list_reset_commands
 
     click.echo(

@@ -1,4 +1,4 @@
-"""`replaytool reset simulate`: what becomes of the workflows of a plan, with whatever code is named."""
+"""`replaytool reset simulate`: predict the state of each workflow of a plan after its reset."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import session
+from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
 from replaytool.render import reset as reset_telling
-from replaytool.text import counted
+from replaytool.text import count_noun
 
 if TYPE_CHECKING:
     from replaytool.config import Settings
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--build", metavar="BUILD", help="For a run: back to before this build did anything.")
 @click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query in the end. Repeatable.")
 @click.option("--exclude", metavar="LIST", default="", help="Do not bring back: signals,updates.")
-@code.replaying
+@code.replay_options
 @options.as_json
 @options.store
 @click.pass_context
@@ -47,42 +47,44 @@ def command(
     """
     from replaytool.reset.simulate_plan import simulate_plan
 
-    work = session(ctx, **{name: given[name] for name in code.SESSION})
-    how = wanted(work.settings, given, tuple(part for part in exclude.split(",") if part))
+    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
+    how = make_simulation_request(work.settings, given, tuple(part for part in exclude.split(",") if part))
     if how is None:
-        code.needed(work.settings, given)
+        code.require_replay_plan(work.settings, given)
         return
-    plan = _plan(work, target, event, build)
-    with code.progress("simulating") as (_, told):
+    plan = _load_or_make_plan(work, target, event, build)
+    with code.show_key_progress("simulating") as (_, told):
         found = simulate_plan(work.store, plan, how, told)
-    rows = [_row(item, found[item.id]) for item in plan.items if item.id in found]
+    rows = [_make_simulation_row(item, found[item.id]) for item in plan.items if item.id in found]
     missing = len(plan.items) - len(rows)
     names = tuple(rows[0]) if rows else ("workflow_id",)
-    reset_telling.tell_rows(names, [tuple(row.values()) for row in rows], None, as_json=as_json)
+    reset_telling.print_rows(names, [tuple(row.values()) for row in rows], None, as_json=as_json)
     if missing:
-        options.say(f"not simulated: {counted(missing, 'workflow')} whose runs are not in the store")
+        options.print_note(f"not simulated: {count_noun(missing, 'workflow')} whose runs are not in the store")
     if not rows:
         ctx.exit(NOTHING)
-    if missing or any(is_finding(one) for one in found.values()):
+    if missing or any(needs_attention(one) for one in found.values()):
         ctx.exit(FINDINGS)
 
 
-def wanted(settings: Settings, given: dict[str, Any], exclude: tuple[str, ...]) -> PlanSimulationRequest | None:
-    """How to simulate; None where no code is named anywhere."""
+def make_simulation_request(
+    settings: Settings, given: dict[str, Any], exclude: tuple[str, ...]
+) -> PlanSimulationRequest | None:
+    """Return how to simulate, or None when no code is named or configured."""
     from replaytool.reset.simulate_plan import PlanSimulationRequest
 
-    plan = code.plan(settings, given)
+    plan = code.find_replay_plan(settings, given)
     if plan is None:
         return None
     return PlanSimulationRequest(plan.spec, plan.options, plan.limits, tuple(given["queries"]), exclude)
 
 
-def is_finding(one: Simulation) -> bool:
-    """Whether a person has to look at it before anything is reset."""
+def needs_attention(one: Simulation) -> bool:
+    """Return whether a person has to look at this simulation before anything is reset."""
     return bool(one.stopped) or one.status == "Failed" or one.prefix_verdict not in ("ok", "drift")
 
 
-def _plan(work: Session, target: str, event: int | None, build: str | None) -> ResetPlan:
+def _load_or_make_plan(work: Session, target: str, event: int | None, build: str | None) -> ResetPlan:
     from replaytool.engines.temporal.reset.points import ResetRule
     from replaytool.model.reset_plan import read_plan
     from replaytool.reset import planner
@@ -95,7 +97,7 @@ def _plan(work: Session, target: str, event: int | None, build: str | None) -> R
     if event is not None and build is not None:
         raise ReplaytoolError("--event and --build exclude each other", "give one of them")
     rule = ResetRule("build", build) if build is not None else ResetRule("event", str(event))
-    row = work.find(target)
+    row = work.find_run(target)
     made = planner.finish_plan(
         planner.draft_plan(work.store, planner.PlanRequest(rule, RunSelection(ids=(row.run_key,))))
     )
@@ -105,7 +107,7 @@ def _plan(work: Session, target: str, event: int | None, build: str | None) -> R
     return made
 
 
-def _row(item: ResetItem, found: Simulation) -> dict[str, Any]:
+def _make_simulation_row(item: ResetItem, found: Simulation) -> dict[str, Any]:
     from replaytool.reset.foresight import plan_fields_of
 
     head = {

@@ -1,4 +1,4 @@
-"""What `replaytool reset plan` has to replay before it can plan: rules and choices about states and verdicts."""
+"""Rules and filters of `replaytool reset plan` that need stored verdicts or a replay."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 _BY_REPLAYING = ("state_changed", "latest_clean")
 
 
-def looked(
+def apply_state_rules(
     work: Session, given: dict[str, Any], rule: ResetRule, choice: RunSelection
 ) -> tuple[ResetRule, RunSelection]:
-    """The same, with what checks and replays know of the runs."""
+    """Return rule and choice, narrowed by stored verdicts and by the states that a replay finds."""
     from replaytool.reset import selection
     from replaytool.reset import state_points as looking
 
-    choice = _checked(work, given, choice)
+    choice = _choose_by_verdict(work, given, choice)
     if rule.kind not in _BY_REPLAYING and not given["where_state"]:
         return rule, choice
-    with code.progress("replaying") as (_, told):
-        how = _looking(work, given, told)
+    with code.show_key_progress("replaying") as (_, told):
+        how = _make_state_search(work, given, told)
         if given["where_state"]:
             chosen = selection.select_runs(work.store, choice)
             records = [one for one in chosen.records if one.run_key in chosen.matched]
@@ -45,8 +45,8 @@ def looked(
     return rule, choice
 
 
-def _checked(work: Session, given: dict[str, Any], choice: RunSelection) -> RunSelection:
-    """Only what the last check of each run said."""
+def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelection) -> RunSelection:
+    """Keep only runs whose last check found what --only-diverged or --only-stuck asks for."""
     if not (given["only_diverged"] or given["only_stuck"]):
         return choice
     rows = work.store.read_newest_verdicts()
@@ -61,13 +61,13 @@ def _checked(work: Session, given: dict[str, Any], choice: RunSelection) -> RunS
     return replace(choice, only=frozenset(only))
 
 
-def _looking(work: Session, given: dict[str, Any], told: Any) -> StateSearch:
+def _make_state_search(work: Session, given: dict[str, Any], told: Any) -> StateSearch:
     from replaytool.reset.state_points import NO_CODE, StateSearch
 
-    found = work.code_map(given["workflows"], options.by_build(given["by_build"]))
+    found = work.find_code_map(given["workflows"], options.parse_build_codes(given["by_build"]))
     if found is None:
         raise ReplaytoolError("no workflow code was named to replay with", NO_CODE)
-    plan = code.plan(work.settings, given)
+    plan = code.find_replay_plan(work.settings, given)
     if plan is None:
         return StateSearch(found, progress=told)
     return StateSearch(found, plan.options, plan.limits, told)

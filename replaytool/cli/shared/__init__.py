@@ -1,1 +1,1 @@
-"""."""
+"""Options and output that several commands share. Nothing here may know a single command."""

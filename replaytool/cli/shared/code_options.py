@@ -1,4 +1,4 @@
-"""Options about the workflow code, for commands that replay it but are not `check`."""
+"""Options about workflow code and about which runs to replay, for every command that replays."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SESSION = ("store", "replayer", "converter")
 
 
-def replaying(function: Function) -> Function:
-    """Which code, and what its children may take."""
-    return _replaying(function, 60.0)
+def replay_options(function: Function) -> Function:
+    """Add the options that name the workflow code and limit its child processes."""
+    return _add_replay_options(function, 60.0)
 
 
-def choosing(function: Function) -> Function:
-    """Which runs, and which code."""
-    return _choosing(function, 60.0)
+def run_choice_options(function: Function) -> Function:
+    """Add the options that choose runs and name the workflow code."""
+    return _add_choice_options(function, 60.0)
 
 
-def choosing_for(seconds: float) -> Callable[[Function], Function]:
-    """The same, with so much time for one run."""
-    return lambda function: _choosing(function, seconds)
+def run_choice_options_for(seconds: float) -> Callable[[Function], Function]:
+    """Do the same as `choosing`, with this default timeout for one run."""
+    return lambda function: _add_choice_options(function, seconds)
 
 
-def _choosing(function: Function, seconds: float) -> Function:
+def _add_choice_options(function: Function, seconds: float) -> Function:
     for option in (
         options.store,
         click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type."),
         click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds."),
-        partial(_replaying, seconds=seconds),
+        partial(_add_replay_options, seconds=seconds),
         click.argument("sources", metavar="[SOURCE]…", nargs=-1),
     ):
         function = option(function)
     return function
 
 
-def _replaying(function: Function, seconds: float) -> Function:
+def _add_replay_options(function: Function, seconds: float) -> Function:
     for option in (
         click.option(
             "--memory",
@@ -72,15 +72,15 @@ def _replaying(function: Function, seconds: float) -> Function:
     return function
 
 
-def condition(given: dict[str, Any]) -> str:
-    """Which runs, as SQL."""
+def build_run_condition(given: dict[str, Any]) -> str:
+    """Return the SQL condition for --type and --where."""
     quoted = (given["workflow_type"] or "").replace("'", "''")
     parts = [f"workflow_type = '{quoted}'"] if quoted else []
     return " AND ".join(parts + ([f"({given['where']}\n)"] if given["where"] else [])) or "true"
 
 
-def plan(settings: Settings, given: dict[str, Any]) -> CheckPlan | None:
-    """How to replay; None where no code is named anywhere."""
+def find_replay_plan(settings: Settings, given: dict[str, Any]) -> CheckPlan | None:
+    """Return how to replay, or None when no code is named or configured."""
     from replaytool.check.check_runs import CheckPlan
     from replaytool.engines import CodeSpec, Options
     from replaytool.replay.compare.drift import check_policy
@@ -95,9 +95,9 @@ def plan(settings: Settings, given: dict[str, Any]) -> CheckPlan | None:
     return CheckPlan(spec, Options(policy=check_policy(settings.drift)), limits)
 
 
-def needed(settings: Settings, given: dict[str, Any]) -> CheckPlan:
-    """The same for commands that are about code."""
-    found = plan(settings, given)
+def require_replay_plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
+    """Return how to replay, or fail when no code is named or configured."""
+    found = find_replay_plan(settings, given)
     if found is None:
         raise ReplaytoolError(
             "no workflow code was named", 'give --workflows MODULE-OR-PATH, or workflows = ["…"] in [tool.replaytool]'
@@ -106,7 +106,7 @@ def needed(settings: Settings, given: dict[str, Any]) -> CheckPlan:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[tuple[Any, Callable[[str], None]]]:
-    """For a person who waits."""
-    with options.watching(what) as observer:
+def show_key_progress(what: str) -> Iterator[tuple[Any, Callable[[str], None]]]:
+    """Show a progress bar that advances once per run key."""
+    with options.show_load_progress(what) as observer:
         yield observer, lambda key: observer.on_file(key, 0)

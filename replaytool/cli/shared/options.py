@@ -1,4 +1,4 @@
-"""Options that several commands share, written once."""
+"""Options that several commands share, and what they print while they work."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import click
 
 from replaytool.errors import ReplaytoolError
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from replaytool.ingest import BadFile, Observer
+    from replaytool.ingest import BadFile, LoadObserver
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -23,8 +23,8 @@ store = click.option("--store", metavar="FILE", help="The store to use (default:
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
-def decoding(function: Function) -> Function:
-    """How encoded payloads are read."""
+def decoding_options(function: Function) -> Function:
+    """Add the options that say how to decode payloads."""
     for option in (
         click.option(
             "--codec-auth",
@@ -38,8 +38,8 @@ def decoding(function: Function) -> Function:
     return function
 
 
-def by_build(given: Sequence[str]) -> dict[str, str]:
-    """What several `--code BUILD=CODE` say."""
+def parse_build_codes(given: Sequence[str]) -> dict[str, str]:
+    """Parse every `--code BUILD=CODE` into a mapping."""
     pairs = [one.partition("=") for one in given]
     wrong = next((build for build, _, code in pairs if not (build and code)), None)
     if wrong is not None:
@@ -47,30 +47,30 @@ def by_build(given: Sequence[str]) -> dict[str, str]:
     return {build: code for build, _, code in pairs}
 
 
-def stdout() -> BinaryIO:
-    """Standard output for bytes."""
+def binary_stdout() -> BinaryIO:
+    """Return standard output as a binary stream."""
     return sys.stdout.buffer
 
 
-def say(text: str) -> None:
-    """A line about the work, which is no result."""
+def print_note(text: str) -> None:
+    """Print a line about the work on stderr; results go to stdout."""
     print(text, file=sys.stderr)
 
 
-def bad_file_line(bad: BadFile) -> str:
-    """Which file, where in it, why, and what to do: one line."""
+def format_bad_file(bad: BadFile) -> str:
+    """Format a refused file in one line: name, position, reason, hint."""
     place = f" ({bad.position})" if bad.position else ""
     hint = f"; {bad.hint}" if bad.hint else ""
-    return visible(f"{bad.name}{place}: {bad.reason}{hint}")
+    return escape_controls(f"{bad.name}{place}: {bad.reason}{hint}")
 
 
 @contextmanager
-def watching(what: str) -> Iterator[Observer]:
-    """Tell a person who watches a terminal how far it is; bad files are told to everybody, as they come."""
+def show_load_progress(what: str) -> Iterator[LoadObserver]:
+    """Show a progress bar on a terminal, and print every refused file as it comes."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from replaytool.ingest import Observer
+    from replaytool.ingest import LoadObserver
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -82,6 +82,6 @@ def watching(what: str) -> Iterator[Observer]:
 
         def on_bad(bad: BadFile) -> None:
             progress.advance(task)
-            console.print(bad_file_line(bad), markup=False, highlight=False, soft_wrap=True)
+            console.print(format_bad_file(bad), markup=False, highlight=False, soft_wrap=True)
 
-        yield Observer(on_file, on_bad)
+        yield LoadObserver(on_file, on_bad)

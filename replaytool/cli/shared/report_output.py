@@ -1,4 +1,4 @@
-"""Where reports go, and what a report means for the exit code: the same for every command that has one."""
+"""Where reports go and which exit code they cause, for every command that writes one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from replaytool.cli import INTERRUPTED
 from replaytool.cli.shared import options
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
 from replaytool.render import RENDERERS
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.model.verdict import CheckReport
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 Output = tuple[str, str | None]
 _FOR_PEOPLE = frozenset({"text", "github", "markdown"})
-"""What can follow other text; a program that reads stdout must find its one report there and nothing else."""
+"""Formats that may follow other text on stdout. A machine format must be alone there."""
 
 
-def formats(function: Function) -> Function:
-    """The option that says which reports are wanted, and where."""
+def report_format_option(function: Function) -> Function:
+    """Add the --format option."""
     return click.option(
         "--format",
         "formats",
@@ -36,8 +36,8 @@ def formats(function: Function) -> Function:
     )(function)
 
 
-def baseline(function: Function) -> Function:
-    """The options that accept what is wrong already."""
+def baseline_options(function: Function) -> Function:
+    """Add the options for a baseline file."""
     for option in (
         click.option("--update-baseline", is_flag=True, help="Write what fails now to the baseline, and pass."),
         click.option(
@@ -51,8 +51,8 @@ def baseline(function: Function) -> Function:
     return function
 
 
-def probe(wanted: Sequence[Output], *, baseline: Path | None, update_baseline: bool) -> None:
-    """Complain before the work about what the reports and the baseline would fail on after it."""
+def probe_report_outputs(wanted: Sequence[Output], *, baseline: Path | None, update_baseline: bool) -> None:
+    """Fail before the work starts if a report or the baseline could not be written or read after it."""
     from replaytool.check import baseline as known
     from replaytool.session import probe_output
 
@@ -66,8 +66,8 @@ def probe(wanted: Sequence[Output], *, baseline: Path | None, update_baseline: b
             probe_output(target)
 
 
-def gated(report: CheckReport, *, baseline: Path | None, update_baseline: bool) -> CheckReport:
-    """The report after what was accepted has been taken as known."""
+def apply_baseline(report: CheckReport, *, baseline: Path | None, update_baseline: bool) -> CheckReport:
+    """Return the report with the baseline's findings marked as known."""
     from replaytool.check import baseline as known
     from replaytool.session import open_output
 
@@ -80,13 +80,15 @@ def gated(report: CheckReport, *, baseline: Path | None, update_baseline: bool) 
             stream.write(known.render_baseline(report).encode())
     accepted = known.read_baseline(baseline)
     if left := known.count_fixed_findings(report, accepted) if report.shard is None else 0:
-        options.say(f"{left} of {len(accepted)} findings of the baseline are gone; --update-baseline forgets them")
+        options.print_note(
+            f"{left} of {len(accepted)} findings of the baseline are gone; --update-baseline forgets them"
+        )
     return known.accept_findings(report, accepted)
 
 
-def outputs(given: Sequence[str]) -> list[Output]:
-    """Which formats go where."""
-    wanted = [_output(one) for one in given or ("text",)]
+def parse_outputs(given: Sequence[str]) -> list[Output]:
+    """Parse every --format into a format and a path; the path is None for stdout."""
+    wanted = [_parse_output(one) for one in given or ("text",)]
     shown = [name for name, path in wanted if path is None]
     if len(shown) > 1 and not _FOR_PEOPLE.issuperset(shown):
         raise ReplaytoolError(
@@ -94,28 +96,28 @@ def outputs(given: Sequence[str]) -> list[Output]:
             "name a file for all but one: --format FORMAT:PATH",
         )
     for path in (path for _, path in wanted if path is not None):
-        _has_folder(path)
+        _require_folder(path)
     return wanted
 
 
-def _has_folder(path: str) -> None:
-    """A long check must not end in a report that nobody can write."""
+def _require_folder(path: str) -> None:
+    """Fail early: a long check must not end in a report that cannot be written."""
     folder = Path(path).parent
     if "://" not in path and not folder.is_dir():
         raise ReplaytoolError(
-            f"the report cannot be written: there is no folder {visible(str(folder))}", "make it first"
+            f"the report cannot be written: there is no folder {escape_controls(str(folder))}", "make it first"
         )
 
 
-def _output(text: str) -> Output:
+def _parse_output(text: str) -> Output:
     name, _, path = text.partition(":")
     if name not in RENDERERS:
         raise ReplaytoolError(f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}")
     return name, path or None
 
 
-def publish(report: CheckReport, wanted: Sequence[Output]) -> None:
-    """Write every report; under GitHub Actions tell GitHub too, beside what was asked for."""
+def publish_report(report: CheckReport, wanted: Sequence[Output]) -> None:
+    """Write every report. Under GitHub Actions, also write annotations and the step summary."""
     from replaytool.render import render
     from replaytool.session import open_output
 
@@ -127,11 +129,11 @@ def publish(report: CheckReport, wanted: Sequence[Output]) -> None:
             with open_output(path) as stream:
                 stream.write(text.encode())
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        _tell_github(report, is_told=any(name == "github" for name, _ in wanted))
+        _write_for_github(report, is_told=any(name == "github" for name, _ in wanted))
 
 
-def _tell_github(report: CheckReport, *, is_told: bool) -> None:
-    """Annotations are read from stderr as well, so that stdout keeps the report that was asked for."""
+def _write_for_github(report: CheckReport, *, is_told: bool) -> None:
+    """Write annotations to stderr, where GitHub reads them too: stdout keeps the requested report."""
     from replaytool.render.report import github
 
     if not is_told:
@@ -142,21 +144,21 @@ def _tell_github(report: CheckReport, *, is_told: bool) -> None:
         try:
             already = path.stat().st_size if path.exists() else 0
             with path.open("a", encoding="utf-8") as stream:
-                stream.write(github.summary(report, already))
+                stream.write(github.render_step_summary(report, already))
         except OSError as error:
-            options.say(f"the step's summary was not written: {error}")
+            options.print_note(f"the step's summary was not written: {error}")
 
 
-def exit_code(report: CheckReport) -> int:
-    """What the report says to a script."""
+def choose_exit_code(report: CheckReport) -> int:
+    """Return the exit code of a report."""
     if not report.complete:
         return INTERRUPTED
     if any(report.is_failing(one) for one in report.runs):
         return FINDINGS
     if not report.runs and report.shard is not None and report.shard.all_runs:
-        options.say(f"nothing to check in shard {report.shard.number}/{report.shard.of}")
+        options.print_note(f"nothing to check in shard {report.shard.number}/{report.shard.of}")
         return CLEAN
     if not report.runs:
-        options.say("nothing to check: no runs were found")
+        options.print_note("nothing to check: no runs were found")
         return NOTHING
     return CLEAN

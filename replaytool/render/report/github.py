@@ -1,4 +1,4 @@
-"""GitHub workflow commands: one annotation for each cause, no more than GitHub shows, the worst first."""
+"""GitHub workflow commands: one annotation per cause, the most serious first, up to GitHub's limit."""
 
 from __future__ import annotations
 
@@ -6,54 +6,58 @@ from collections.abc import Iterator
 
 from replaytool.model.verdict import CheckReport
 from replaytool.render.report import markdown
-from replaytool.render.report.summary import Level, Told, expected_line, told
-from replaytool.text import visible
+from replaytool.render.report.summary import Level, ReportedCause, format_expected, list_reported_causes
+from replaytool.text import escape_controls
 
 _COMMANDS: dict[Level, str] = {"error": "error", "warning": "warning", "note": "notice"}
 _SHOWN_BY_GITHUB = 10
 _SUMMARY_BYTES = 900 * 1024
-"""GitHub takes 1,024 KiB for a step and drops the whole of what is longer."""
+"""GitHub accepts 1,024 KiB per step and drops a longer summary completely."""
 
 
 def render(report: CheckReport) -> str:
-    """What a step prints for GitHub to read."""
-    return "".join(f"{line}\n" for line in _lines(report))
+    """Return the workflow commands that a step prints."""
+    return "".join(f"{line}\n" for line in _list_annotations(report))
 
 
-def summary(report: CheckReport, already: int = 0) -> str:
-    """The Markdown for $GITHUB_STEP_SUMMARY, beside so many bytes that stand there."""
+def render_step_summary(report: CheckReport, already: int = 0) -> str:
+    """Return Markdown for $GITHUB_STEP_SUMMARY; `already` is the number of bytes in that file."""
     return markdown.render(report, _SUMMARY_BYTES - already)
 
 
-def _lines(report: CheckReport) -> Iterator[str]:
+def _list_annotations(report: CheckReport) -> Iterator[str]:
     left = dict.fromkeys(_COMMANDS, _SHOWN_BY_GITHUB)
     left["note"] -= 1
     unseen = 0
-    for one in told(report):
+    for one in list_reported_causes(report):
         if left[one.level]:
             left[one.level] -= 1
-            yield _annotation(one)
+            yield _format_annotation(one)
         else:
             unseen += 1
     more = f"; {unseen} more causes are in the report" if unseen else ""
-    yield f"::notice title=replaytool::{_data(report.count_blast_radius().sentence() + more)}"
+    yield f"::notice title=replaytool::{_escape_data(report.count_blast_radius().sentence() + more)}"
 
 
-def _annotation(one: Told) -> str:
-    properties = {"title": f"replaytool {one.cause.verdict}", "file": visible(one.path), "line": str(one.line)}
-    given = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+def _format_annotation(one: ReportedCause) -> str:
+    properties = {
+        "title": f"replaytool {one.cause.verdict}",
+        "file": escape_controls(one.display_path),
+        "line": str(one.display_line),
+    }
+    given = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
     divergence = one.example.verdict.divergence
-    lines = [f"{visible(one.cause.message)} ({one.count})"]
+    lines = [f"{escape_controls(one.cause.message)} ({one.run_count_text})"]
     if divergence is not None and divergence.expected is not None:
-        lines.append(f"history: {expected_line(divergence.expected)}")
+        lines.append(f"history: {format_expected(divergence.expected)}")
     if divergence is not None and divergence.advice:
-        lines.append(visible(divergence.advice))
-    return f"::{_COMMANDS[one.level]} {given}::{_data(chr(10).join(lines))}"
+        lines.append(escape_controls(divergence.advice))
+    return f"::{_COMMANDS[one.level]} {given}::{_escape_data(chr(10).join(lines))}"
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")

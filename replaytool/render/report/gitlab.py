@@ -1,4 +1,4 @@
-"""GitLab's code quality report: one entry for each cause, shown beside the line in a merge request."""
+"""GitLab's code quality report: one entry per cause, shown next to its line in a merge request."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections import Counter
 from typing import Any
 
 from replaytool.model.verdict import CheckReport
-from replaytool.render.report.summary import Told, told
-from replaytool.text import visible
+from replaytool.render.report.summary import ReportedCause, list_reported_causes
+from replaytool.text import escape_controls
 
 _SEVERITIES = {"error": "critical", "warning": "minor", "note": "info"}
 
 
 def render(report: CheckReport) -> str:
-    """One list. A fingerprint may be there once, and must hold no line number."""
+    """Return the list of entries. GitLab wants unique fingerprints that do not change when lines move."""
     seen: Counter[str] = Counter()
     entries = []
-    for one in told(report):
+    for one in list_reported_causes(report):
         seen[one.cause.fingerprint] += 1
-        entries.append(_entry(one, seen[one.cause.fingerprint]))
+        entries.append(_make_entry(one, seen[one.cause.fingerprint]))
     return json.dumps(entries, indent=1) + "\n"
 
 
-def _entry(one: Told, number: int) -> dict[str, Any]:
+def _make_entry(one: ReportedCause, number: int) -> dict[str, Any]:
     return {
-        "description": f"{one.title} ({one.count})",
+        "description": f"{one.headline} ({one.run_count_text})",
         "check_name": f"replaytool-{one.cause.verdict}",
         "fingerprint": one.cause.fingerprint + (f"-{number}" if number > 1 else ""),
         "severity": _SEVERITIES[one.level],
-        "location": {"path": visible(one.path), "lines": {"begin": one.line}},
+        "location": {"path": escape_controls(one.display_path), "lines": {"begin": one.display_line}},
     }

@@ -1,4 +1,4 @@
-"""One page that is complete in itself: it opens from a disk, asks no network for anything, and runs no script."""
+"""A single HTML page that works offline: it loads nothing from the network and runs no script."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from importlib.resources import files
 
 from replaytool.model.blast_radius import ImpactGroup
 from replaytool.model.verdict import WORDS, CallSite, CheckedRun, CheckReport, Divergence
-from replaytool.render.code_frame import excerpt, in_repository
-from replaytool.render.report.summary import Told, look, name, shown, sides, told
-from replaytool.render.run_chart import svg
-from replaytool.text import counted, visible
+from replaytool.render.code_frame import path_in_repository, read_source_excerpt
+from replaytool.render.report.summary import (
+    ReportedCause,
+    format_debug_command,
+    format_run_name,
+    list_reported_causes,
+    list_side_lines,
+    shorten_value,
+)
+from replaytool.render.run_chart import draw_svg
+from replaytool.text import count_noun, escape_controls
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _MOST_RUNS = 200
@@ -20,7 +27,7 @@ _SIDES = {"-": "history", "+": "code", " ": "same", "!": "wrong"}
 
 
 def render(report: CheckReport) -> str:
-    """The whole page."""
+    """Return the page."""
     style = files("replaytool.render.report").joinpath("report.css").read_text(encoding="utf-8")
     return "\n".join(
         [
@@ -30,138 +37,145 @@ def render(report: CheckReport) -> str:
             '<meta name="color-scheme" content="light dark">',
             f"<title>replaytool: {escape(report.count_blast_radius().sentence())}</title>",
             f"<style>\n{style}</style>\n</head>\n<body>\n<main>",
-            *_head(report),
-            *(line for number, one in enumerate(told(report)) for line in _cause(one, opened=number < 3)),
-            *_repaired(report),
-            *_hazards(report),
+            *_render_head(report),
+            *(
+                line
+                for number, one in enumerate(list_reported_causes(report))
+                for line in _render_cause(one, opened=number < 3)
+            ),
+            *_render_repaired_runs(report),
+            *_render_hazards(report),
             "</main>\n</body>\n</html>\n",
         ]
     )
 
 
-def text(value: str) -> str:
-    """Text of others: control characters shown, nothing in it markup."""
-    return escape(visible(value))
+def escape_text(value: str) -> str:
+    """Escape untrusted text: show control characters, and make nothing markup."""
+    return escape(escape_controls(value))
 
 
-def _head(report: CheckReport) -> Iterator[str]:
+def _render_head(report: CheckReport) -> Iterator[str]:
     radius, counts = report.count_blast_radius(), report.count_verdicts()
     state = "bad" if any(report.is_failing(one) for one in report.runs) else "good"
     yield f'<header class="{state}"><h1>{escape(radius.sentence())}</h1>'
     cut = " · interrupted: this is what was known" if not report.complete else ""
-    modules = ", ".join(text(module) for module in report.code.modules[:10]) or "no code"
-    yield f"<p>{modules} · {counted(counts['events'], 'event')} · {report.seconds:.1f} s{cut}</p></header>"
+    modules = ", ".join(escape_text(module) for module in report.code.modules[:10]) or "no code"
+    yield f"<p>{modules} · {count_noun(counts['events'], 'event')} · {report.seconds:.1f} s{cut}</p></header>"
     if report.base is not None:
-        trouble = f", which could not be asked: {text(report.base.trouble)}" if report.base.trouble else ""
-        at = f"<code>{text(report.base.ref)}</code> at <code>{text(report.base.commit[:12])}</code>"
+        trouble = f", which could not be asked: {escape_text(report.base.trouble)}" if report.base.trouble else ""
+        at = f"<code>{escape_text(report.base.ref)}</code> at <code>{escape_text(report.base.commit[:12])}</code>"
         yield f'<p class="place">compared with {at}{trouble}</p>'
     yield '<ul class="counts">'
     yield from (f'<li class="{word}"><b>{counts[word]:,}</b> {word}</li>' for word in WORDS if counts[word])
     yield "</ul>"
     if radius.broken:
         yield '<section class="shares">'
-        yield from _shares("Workflow type", radius.by_type)
-        yield from _shares("Waits for", radius.by_wait)
+        yield from _render_shares("Workflow type", radius.by_type)
+        yield from _render_shares("Waits for", radius.by_wait)
         yield "</section>"
 
 
-def _shares(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
+def _render_shares(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
     if not shares:
         return
     yield f"<table><thead><tr><th>{title}</th><th>runs</th><th>open</th><th>broken</th><th>still open</th></tr></thead>"
     for share in shares[:_MOST_SHARES]:
         cells = "".join(f"<td>{number:,}</td>" for number in (share.runs, share.open, share.broken, share.broken_open))
-        yield f"<tr><td>{text(share.name)}</td>{cells}</tr>"
+        yield f"<tr><td>{escape_text(share.name)}</td>{cells}</tr>"
     yield "</table>"
 
 
-def _cause(one: Told, *, opened: bool) -> Iterator[str]:
+def _render_cause(one: ReportedCause, *, opened: bool) -> Iterator[str]:
     verdict = one.example.verdict
     yield f'<details class="cause {one.level}"{" open" if opened else ""}><summary>'
-    yield f'<span class="word">{one.cause.verdict}</span> {text(one.cause.message)}'
-    yield f" <i>{escape(one.count)}</i></summary>"
+    yield f'<span class="word">{one.cause.verdict}</span> {escape_text(one.cause.message)}'
+    yield f" <i>{escape(one.run_count_text)}</i></summary>"
     site = one.cause.call_site
     if site is not None:
-        yield f'<p class="place">{_place(site)}</p>'
-        yield from _code(excerpt(site))
-        yield from (f'<p class="place">awaited at {_place(up)}</p>' for up in site.chain)
+        yield f'<p class="place">{_render_call_site(site)}</p>'
+        yield from _render_code(read_source_excerpt(site))
+        yield from (f'<p class="place">awaited at {_render_call_site(up)}</p>' for up in site.chain)
     yield '<div class="sides">'
-    lines = list(sides(one.example)) or [(" ", visible(verdict.reason))]
+    lines = list(list_side_lines(one.example)) or [(" ", escape_controls(verdict.reason))]
     yield from (f'<pre class="{_SIDES[mark]}">{mark} {escape(line)}</pre>' for mark, line in lines)
     yield "</div>"
     if verdict.divergence is not None:
-        yield from _fields(verdict.divergence)
+        yield from _render_field_table(verdict.divergence)
         if verdict.divergence.advice:
-            yield f'<p class="advice">{text(verdict.divergence.advice)}</p>'
+            yield f'<p class="advice">{escape_text(verdict.divergence.advice)}</p>'
     if one.cause.timeline is not None:
-        yield f"<figure>{svg(one.cause.timeline, *_mark(one))}<figcaption>{_caption(one)}</figcaption></figure>"
-    yield from _runs(one)
+        chart = draw_svg(one.cause.timeline, *_describe_mark(one))
+        yield f"<figure>{chart}<figcaption>{_render_caption(one)}</figcaption></figure>"
+    yield from _render_runs(one)
     yield "</details>"
 
 
-def _place(site: CallSite) -> str:
-    place = f"{in_repository(site.file)}:{site.line}"
-    return f"<code>{text(place)}</code> in <code>{text(site.function)}</code>"
+def _render_call_site(site: CallSite) -> str:
+    place = f"{path_in_repository(site.file)}:{site.line}"
+    return f"<code>{escape_text(place)}</code> in <code>{escape_text(site.function)}</code>"
 
 
-def _code(lines: Sequence[str]) -> Iterator[str]:
+def _render_code(lines: Sequence[str]) -> Iterator[str]:
     if lines:
         marked = [f"<mark>{escape(line)}</mark>" if " > " in line[:9] else escape(line) for line in lines[1:-1]]
         yield '<pre class="code">' + "\n".join(marked) + "</pre>"
 
 
-def _fields(found: Divergence) -> Iterator[str]:
-    """Both sides field by field, where both are of one kind."""
+def _render_field_table(found: Divergence) -> Iterator[str]:
+    """Compare both sides field by field, if they are of one kind."""
     if found.expected is None or found.actual is None or not found.differing:
         return
     yield '<table class="fields"><thead><tr><th>field</th><th>history</th><th>code</th></tr></thead>'
     for key in found.differing:
         pair = (found.expected.fields.get(key, ""), found.actual.fields.get(key, ""))
-        cells = "".join(f"<td><code>{text(shown(value))}</code></td>" for value in pair)
-        yield f"<tr><td>{text(key)}</td>{cells}</tr>"
+        cells = "".join(f"<td><code>{escape_text(shorten_value(value))}</code></td>" for value in pair)
+        yield f"<tr><td>{escape_text(key)}</td>{cells}</tr>"
     yield "</table>"
 
 
-def _caption(one: Told) -> str:
+def _render_caption(one: ReportedCause) -> str:
     timeline = one.cause.timeline
     omitted = f" {timeline.omitted:,} more lanes are left out." if timeline and timeline.omitted else ""
-    said = f"{one.example.subject.workflow_type} {name(one.example)}, by event; thin lines are workflow tasks."
-    return f"{text(said)}{omitted} Look: <code>{text(look(one.example))}</code>"
+    said = (
+        f"{one.example.subject.workflow_type} {format_run_name(one.example)}, by event; thin lines are workflow tasks."
+    )
+    return f"{escape_text(said)}{omitted} Look: <code>{escape_text(format_debug_command(one.example))}</code>"
 
 
-def _mark(one: Told) -> tuple[int | None, str]:
-    """Where to look in the picture, and why there."""
+def _describe_mark(one: ReportedCause) -> tuple[int | None, str]:
+    """Return the event to mark in the chart, and the label of the mark."""
     return one.example.verdict.event_id, "here they part" if one.example.verdict.divergence else "here it fails"
 
 
-def _runs(one: Told) -> Iterator[str]:
-    yield f"<details><summary>{escape(one.count)}</summary><table><thead><tr><th>workflow</th><th>type</th>"
+def _render_runs(one: ReportedCause) -> Iterator[str]:
+    yield f"<details><summary>{escape(one.run_count_text)}</summary><table><thead><tr><th>workflow</th><th>type</th>"
     yield "<th>status</th><th>waits for</th><th>run key</th></tr></thead>"
     for run in one.runs[:_MOST_RUNS]:
         subject = run.subject
-        cells = (name(run), subject.workflow_type, subject.status, subject.waits_for, subject.run_key)
-        yield "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in cells) + "</tr>"
+        cells = (format_run_name(run), subject.workflow_type, subject.status, subject.waits_for, subject.run_key)
+        yield "<tr>" + "".join(f"<td>{escape_text(cell)}</td>" for cell in cells) + "</tr>"
     yield "</table>"
     if len(one.runs) > _MOST_RUNS:
         yield f"<p>… and {len(one.runs) - _MOST_RUNS:,} more; the JSON report has all.</p>"
     yield "</details>"
 
 
-def _repaired(report: CheckReport) -> Iterator[str]:
+def _render_repaired_runs(report: CheckReport) -> Iterator[str]:
     if repaired := report.repaired_runs():
         yield '<details class="cause repaired">'
-        yield f"<summary>The change repairs {counted(len(repaired), 'run')}</summary><ul>"
-        yield from (f"<li>{_named(one)}: {one.base} before</li>" for one in repaired[:_MOST_RUNS])
+        yield f"<summary>The change repairs {count_noun(len(repaired), 'run')}</summary><ul>"
+        yield from (f"<li>{_render_run_name(one)}: {one.base} before</li>" for one in repaired[:_MOST_RUNS])
         yield "</ul></details>"
 
 
-def _named(one: CheckedRun) -> str:
-    return f"{text(one.subject.workflow_type)} <code>{text(name(one))}</code>"
+def _render_run_name(one: CheckedRun) -> str:
+    return f"{escape_text(one.subject.workflow_type)} <code>{escape_text(format_run_name(one))}</code>"
 
 
-def _hazards(report: CheckReport) -> Iterator[str]:
+def _render_hazards(report: CheckReport) -> Iterator[str]:
     found = sorted({(hazard.what, hazard.detail) for one in report.runs for hazard in one.verdict.hazards})
     if found:
         yield '<details class="cause warning"><summary>The code reached for the world outside</summary><ul>'
-        yield from (f"<li><code>{text(f'{what} {detail}')}</code></li>" for what, detail in found[:_MOST_RUNS])
+        yield from (f"<li><code>{escape_text(f'{what} {detail}')}</code></li>" for what, detail in found[:_MOST_RUNS])
         yield "</ul></details>"

@@ -1,4 +1,4 @@
-"""The report for programs, as docs/check-report.schema.json describes it."""
+"""The JSON report, as docs/check-report.schema.json describes it."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from replaytool.model.verdict import CheckReport, to_report_json
 
 
 def render(report: CheckReport) -> str:
-    """One object."""
+    """Return one JSON object."""
     return json.dumps(to_report_json(report, __version__), indent=1) + "\n"

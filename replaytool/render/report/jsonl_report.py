@@ -1,4 +1,4 @@
-"""The report for programs that read line by line: a head, then each cause, then each run."""
+"""The report as JSON lines: the report without lists, then every cause, then every run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from replaytool.model.verdict import CheckReport, to_report_json
 
 
 def render(report: CheckReport) -> str:
-    """One object on each line; `record` says of what."""
-    return "".join(json.dumps(line) + "\n" for line in _lines(to_report_json(report, __version__)))
+    """Return one object per line; its `record` says whether it is the report, a cause or a run."""
+    return "".join(json.dumps(line) + "\n" for line in _list_records(to_report_json(report, __version__)))
 
 
-def _lines(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _list_records(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     causes, runs = whole.pop("causes"), whole.pop("runs")
     yield {"record": "report", **whole}
     yield from ({"record": "cause", **cause} for cause in causes)

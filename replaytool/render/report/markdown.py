@@ -1,7 +1,6 @@
-"""Markdown for a comment on a pull request or for a step's summary: short first, the details folded.
+"""Markdown for a pull request comment or a step summary: the result first, details folded.
 
-Whatever a history or the code says stands in a code span or in a fence: there it mentions nobody and is
-no HTML.
+Text from histories and code is always in a code span or a fence, so that it mentions nobody and is no HTML.
 """
 
 from __future__ import annotations
@@ -10,12 +9,18 @@ import re
 from collections.abc import Iterator
 
 from replaytool.model.verdict import WORDS, CheckedRun, CheckReport
-from replaytool.render.code_frame import excerpt
-from replaytool.render.report.summary import Told, look, name, sides, told
-from replaytool.text import counted, visible
+from replaytool.render.code_frame import read_source_excerpt
+from replaytool.render.report.summary import (
+    ReportedCause,
+    format_debug_command,
+    format_run_name,
+    list_reported_causes,
+    list_side_lines,
+)
+from replaytool.text import count_noun, escape_controls
 
 _COMMENT_CHARACTERS = 65_000
-"""GitHub takes 65,536 for a comment."""
+"""GitHub accepts 65,536 characters in a comment."""
 _MARKS = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}  # noqa: RUF001 - the sign is meant
 _MOST_SHARES = 12
 _MOST_REPAIRED = 20
@@ -23,36 +28,36 @@ _SPECIAL = re.compile(r"[^\w ,()/=-]|_")
 
 
 def render(report: CheckReport, limit: int = _COMMENT_CHARACTERS) -> str:
-    """As many causes as the limit in bytes has room for, the worst first."""
-    head, foot = "\n".join(_head(report)), "\n".join(_foot(report))
+    """Return as many causes as fit into `limit` bytes, the most serious first."""
+    head, foot = "\n".join(_format_head(report)), "\n".join(_format_foot(report))
     room = limit - len(head.encode()) - len(foot.encode()) - 200
     parts, left_out = [head], 0
-    for one in told(report):
-        part = "\n".join(_cause(one))
+    for one in list_reported_causes(report):
+        part = "\n".join(_format_cause(one))
         room -= len(part.encode()) + 1
         if left_out or room < 0:
             left_out += 1
         else:
             parts.append(part)
     if left_out:
-        parts.append(f"… and {counted(left_out, 'more cause')}: the JSON and HTML reports have all.\n")
+        parts.append(f"… and {count_noun(left_out, 'more cause')}: the JSON and HTML reports have all.\n")
     return "\n".join([*parts, foot])
 
 
-def code(text: str) -> str:
-    """Text of others in a line: shown as it is, whatever it says."""
-    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", visible(text))
+def code_span(text: str) -> str:
+    """Return untrusted text as a code span in which nothing is markup."""
+    escaped = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", escape_controls(text))
     return f"<code>{escaped}</code>"
 
 
-def fenced(text: str, language: str = "") -> str:
-    """Text of others as a block; the fence is longer than any in it."""
+def fenced_block(text: str, language: str = "") -> str:
+    """Return untrusted text as a code block; the fence is longer than any fence inside."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _head(report: CheckReport) -> Iterator[str]:
+def _format_head(report: CheckReport) -> Iterator[str]:
     radius = report.count_blast_radius()
     failing = any(report.is_failing(one) for one in report.runs)
     yield f"### {'❌' if failing else '✅'} replaytool: {radius.sentence()}"
@@ -60,9 +65,9 @@ def _head(report: CheckReport) -> Iterator[str]:
     counts = report.count_verdicts()
     yield ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word]) or "nothing was checked"
     if report.base is not None:
-        yield f"\nCompared with {code(report.base.ref)} at {code(report.base.commit[:12])}"
+        yield f"\nCompared with {code_span(report.base.ref)} at {code_span(report.base.commit[:12])}"
         if report.base.trouble:
-            yield f", which could not be asked, so that all findings are new: {code(report.base.trouble)}"
+            yield f", which could not be asked, so that all findings are new: {code_span(report.base.trouble)}"
         if report.base.left_out:
             yield f"; {report.base.left_out:,} runs come by nothing that has changed, and were not replayed again"
     if not report.complete:
@@ -73,40 +78,40 @@ def _head(report: CheckReport) -> Iterator[str]:
             yield f"| {title} | runs | open | broken | broken and open |\n|---|--:|--:|--:|--:|"
             for share in shares[:_MOST_SHARES]:
                 numbers = f"{share.runs:,} | {share.open:,} | {share.broken:,} | {share.broken_open:,}"
-                yield f"| {code(share.name)} | {numbers} |"
+                yield f"| {code_span(share.name)} | {numbers} |"
             yield ""
 
 
-def _cause(one: Told) -> Iterator[str]:
-    yield f"#### {_MARKS[one.level]} {code(one.title)}: {one.count}"
+def _format_cause(one: ReportedCause) -> Iterator[str]:
+    yield f"#### {_MARKS[one.level]} {code_span(one.headline)}: {one.run_count_text}"
     yield ""
     site = one.cause.call_site
     if site is not None:
-        yield f"{code(f'{one.path}:{site.line}')} in {code(site.function)}\n"
-        if lines := excerpt(site):
-            yield fenced("\n".join(lines)) + "\n"
-    if lines := [f"{mark} {line}" for mark, line in sides(one.example)]:
-        yield fenced("\n".join(lines), "diff") + "\n"
+        yield f"{code_span(f'{one.display_path}:{site.line}')} in {code_span(site.function)}\n"
+        if lines := read_source_excerpt(site):
+            yield fenced_block("\n".join(lines)) + "\n"
+    if lines := [f"{mark} {line}" for mark, line in list_side_lines(one.example)]:
+        yield fenced_block("\n".join(lines), "diff") + "\n"
     advice = one.example.verdict.divergence.advice if one.example.verdict.divergence else ""
     if advice:
-        yield f"{code(advice)}\n"
+        yield f"{code_span(advice)}\n"
     if not lines:
-        yield f"{code(one.example.verdict.reason)}\n"
-    yield f"For example {_run(one.example)}; look: {code(look(one.example))}\n"
+        yield f"{code_span(one.example.verdict.reason)}\n"
+    yield f"For example {_format_run(one.example)}; look: {code_span(format_debug_command(one.example))}\n"
 
 
-def _run(one: CheckedRun) -> str:
-    return f"{code(one.subject.workflow_type)} {code(name(one))}"
+def _format_run(one: CheckedRun) -> str:
+    return f"{code_span(one.subject.workflow_type)} {code_span(format_run_name(one))}"
 
 
-def _foot(report: CheckReport) -> Iterator[str]:
+def _format_foot(report: CheckReport) -> Iterator[str]:
     repaired = report.repaired_runs()
     if repaired:
-        yield f"<details><summary>✅ The change repairs {counted(len(repaired), 'run')}</summary>\n"
+        yield f"<details><summary>✅ The change repairs {count_noun(len(repaired), 'run')}</summary>\n"
         for one in repaired[:_MOST_REPAIRED]:
-            yield f"- {_run(one)}, {one.base} before"
+            yield f"- {_format_run(one)}, {one.base} before"
         if len(repaired) > _MOST_REPAIRED:
             yield f"- … and {len(repaired) - _MOST_REPAIRED:,} more"
         yield "\n</details>\n"
-    modules = ", ".join(code(module) for module in report.code.modules[:10])
-    yield f"<sub>{modules or 'no code'}, {counted(sum(one.subject.events for one in report.runs), 'event')}</sub>\n"
+    modules = ", ".join(code_span(module) for module in report.code.modules[:10])
+    yield f"<sub>{modules or 'no code'}, {count_noun(sum(one.subject.events for one in report.runs), 'event')}</sub>\n"

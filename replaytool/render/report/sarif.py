@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, which code scanning services read: a rule for each verdict, a result for each cause."""
+"""SARIF 2.1.0 for code scanning services: one rule per verdict, one result per cause."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from urllib.parse import quote
 
 from replaytool import __version__
 from replaytool.model.verdict import CallSite, CheckReport, MatchedPair
-from replaytool.render.code_frame import in_repository
-from replaytool.render.report.summary import Told, command_line, expected_line, look, name, told
-from replaytool.text import visible
+from replaytool.render.code_frame import path_in_repository
+from replaytool.render.report.summary import (
+    ReportedCause,
+    format_command,
+    format_debug_command,
+    format_expected,
+    format_run_name,
+    list_reported_causes,
+)
+from replaytool.text import escape_controls
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _MOST_RESULTS = 5_000
-"""GitHub keeps so many."""
+"""GitHub keeps this many results."""
 _MOST_RUNS = 100
 _RULES = {
     "diverged": ("Nondeterminism", "The code asks for something else than the history records.", "error"),
@@ -28,23 +35,23 @@ _ORDER = list(_RULES)
 
 
 def render(report: CheckReport) -> str:
-    """One log with one run."""
+    """Return a log with one run."""
     fails = any(report.is_failing(one) for one in report.runs)
     run = {
         "tool": {"driver": {
             "name": "replaytool", "version": __version__, "semanticVersion": __version__,
-            "rules": [_rule(word) for word in _ORDER],
+            "rules": [_make_rule(word) for word in _ORDER],
         }},
         "columnKind": "unicodeCodePoints",
         "automationDetails": {"id": "replaytool/"},
         "invocations": [{"executionSuccessful": report.complete, "exitCode": int(fails)}],
-        "results": [_result(one) for one in told(report)[:_MOST_RESULTS]],
+        "results": [_make_result(one) for one in list_reported_causes(report)[:_MOST_RESULTS]],
         "properties": {"summary": report.count_blast_radius().sentence()},
     }  # fmt: skip
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
-def _rule(word: str) -> dict[str, Any]:
+def _make_rule(word: str) -> dict[str, Any]:
     called, said, level = _RULES[word]
     return {
         "id": word, "name": called, "shortDescription": {"text": said}, "fullDescription": {"text": said},
@@ -53,64 +60,69 @@ def _rule(word: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _result(one: Told) -> dict[str, Any]:
+def _make_result(one: ReportedCause) -> dict[str, Any]:
     cause = one.cause
     keys = [run.subject.run_key for run in one.runs[:_MOST_RUNS]]
     result: dict[str, Any] = {
         "ruleId": cause.verdict, "ruleIndex": _ORDER.index(cause.verdict), "level": one.level,
-        "message": {"text": _message(one)},
-        "locations": [_location(cause.call_site or CallSite(one.example.subject.source, 1, ""))],
+        "message": {"text": _format_message(one)},
+        "locations": [_make_location(cause.call_site or CallSite(one.example.subject.source, 1, ""))],
         "partialFingerprints": {"replaytool/v1": cause.fingerprint},
         "occurrenceCount": cause.runs,
         "properties": {"runs": keys, "known": cause.known},
     }  # fmt: skip
     if cause.known:
         result["baselineState"] = "unchanged" if cause.known == cause.runs else "updated"
-    if flow := _flow(one):
+    if flow := _make_code_flow(one):
         result["codeFlows"] = [{"threadFlows": [{"locations": flow}]}]
     return result
 
 
-def _message(one: Told) -> str:
+def _format_message(one: ReportedCause) -> str:
     divergence = one.example.verdict.divergence
-    lines = [f"{one.title} ({one.count})"]
+    lines = [f"{one.headline} ({one.run_count_text})"]
     if divergence is not None and divergence.advice:
-        lines.append(visible(divergence.advice))
-    lines.append(f"For example {visible(one.example.subject.workflow_type)} {name(one.example)}: {look(one.example)}")
+        lines.append(escape_controls(divergence.advice))
+    example = f"{escape_controls(one.example.subject.workflow_type)} {format_run_name(one.example)}"
+    lines.append(f"For example {example}: {format_debug_command(one.example)}")
     return "\n".join(lines)
 
 
-def _flow(one: Told) -> list[dict[str, Any]]:
-    """The commands that still agreed, one after the other, and the one that does not."""
+def _make_code_flow(one: ReportedCause) -> list[dict[str, Any]]:
+    """Return the commands that matched, in order, then the one that did not."""
     found = one.example.verdict.divergence
     if found is None or found.call_site is None:
         return []
-    steps = [_step(match.actual.call_site, _agreed(match)) for match in found.before if match.actual.call_site]
-    asked = command_line(found.actual) if found.actual else "nothing"
-    recorded = expected_line(found.expected) if found.expected else "nothing"
-    return [*steps, _step(found.call_site, f"history: {recorded}; code: {asked}")]
+    steps = [
+        _make_flow_step(match.actual.call_site, _describe_match(match))
+        for match in found.before
+        if match.actual.call_site
+    ]
+    asked = format_command(found.actual) if found.actual else "nothing"
+    recorded = format_expected(found.expected) if found.expected else "nothing"
+    return [*steps, _make_flow_step(found.call_site, f"history: {recorded}; code: {asked}")]
 
 
-def _agreed(match: MatchedPair) -> str:
-    return f"{expected_line(match.expected)}: as recorded"
+def _describe_match(match: MatchedPair) -> str:
+    return f"{format_expected(match.expected)}: as recorded"
 
 
-def _step(site: CallSite, said: str) -> dict[str, Any]:
-    return {"location": {**_location(site), "message": {"text": said}}}
+def _make_flow_step(site: CallSite, said: str) -> dict[str, Any]:
+    return {"location": {**_make_location(site), "message": {"text": said}}}
 
 
-def _location(site: CallSite) -> dict[str, Any]:
-    path = in_repository(site.file)
+def _make_location(site: CallSite) -> dict[str, Any]:
+    path = path_in_repository(site.file)
     is_inside = path and not PurePath(path).is_absolute() and ":" not in path
-    artifact = {"uri": quote(path), "uriBaseId": "%SRCROOT%"} if is_inside else {"uri": _elsewhere(path)}
+    artifact = {"uri": quote(path), "uriBaseId": "%SRCROOT%"} if is_inside else {"uri": _make_outside_uri(path)}
     location: dict[str, Any] = {
         "physicalLocation": {"artifactLocation": artifact, "region": {"startLine": max(site.line, 1)}}
     }
     if site.function:
-        location["logicalLocations"] = [{"fullyQualifiedName": visible(site.function), "kind": "function"}]
+        location["logicalLocations"] = [{"fullyQualifiedName": escape_controls(site.function), "kind": "function"}]
     return location
 
 
-def _elsewhere(path: str) -> str:
-    """What lies outside, or has no place at all: a bucket, a server, standard input."""
+def _make_outside_uri(path: str) -> str:
+    """Return the URI of a path outside the repository, or of a source without a path: a bucket, a server, stdin."""
     return PurePath(path).as_uri() if PurePath(path).is_absolute() else quote(path or "unknown", safe="/:")

@@ -1,4 +1,4 @@
-"""The report for people: causes first, each with the code, both sides, and what to do."""
+"""The report for people: causes first, each with its code, both sides, and what to do."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from replaytool.model.verdict import (
     ExpectedEvent,
     Hazard,
 )
-from replaytool.render.code_frame import excerpt, place
-from replaytool.render.report.summary import look
-from replaytool.text import counted, shortened, visible
+from replaytool.render.code_frame import format_call_site, read_source_excerpt
+from replaytool.render.report.summary import format_debug_command
+from replaytool.text import count_noun, escape_controls, shorten_text
 
 _MARKS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
 _MOST_DRIFTS = 8
@@ -33,109 +33,110 @@ _MOST_REPAIRED = 20
 
 
 def render(report: CheckReport) -> str:
-    """The whole report."""
+    """Return the whole report."""
     by_key = {one.subject.run_key: one for one in report.runs}
     lines: list[str] = []
     for cause in report.causes:
-        lines += [*_cause(cause, by_key.get(cause.example)), ""]
-    lines += _drifts(report)
-    lines += _notes(report)
-    lines += _repaired(report)
-    lines += _radius(report)
-    lines.append(_summary(report))
+        lines += [*_cause_lines(cause, by_key.get(cause.example)), ""]
+    lines += _drift_lines(report)
+    lines += _note_lines(report)
+    lines += _base_lines(report)
+    lines += _blast_radius_lines(report)
+    lines.append(_summary_line(report))
     return "\n".join(lines) + "\n"
 
 
-def _cause(cause: Cause, example: CheckedRun | None) -> Iterator[str]:
-    runs = counted(cause.runs, "run")
+def _cause_lines(cause: Cause, example: CheckedRun | None) -> Iterator[str]:
+    runs = count_noun(cause.runs, "run")
     if cause.known == cause.runs:
-        yield visible(f"· known: {cause.verdict}: {cause.message} ({runs})")
+        yield escape_controls(f"· known: {cause.verdict}: {cause.message} ({runs})")
         return
     runs += f", {cause.known} known" if cause.known else ""
-    yield visible(f"{_MARKS[cause.verdict]} {cause.verdict}: {cause.message} ({runs})")
+    yield escape_controls(f"{_MARKS[cause.verdict]} {cause.verdict}: {cause.message} ({runs})")
     if cause.call_site is not None:
-        yield f"  --> {place(cause.call_site)}"
-        yield from ("  " + line for line in excerpt(cause.call_site))
-        yield from (f"  awaited at {place(site)}" for site in cause.call_site.chain)
+        yield f"  --> {format_call_site(cause.call_site)}"
+        yield from ("  " + line for line in read_source_excerpt(cause.call_site))
+        yield from (f"  awaited at {format_call_site(site)}" for site in cause.call_site.chain)
     if example is not None:
-        yield from ("  " + line for line in _finding(example))
+        yield from ("  " + line for line in _example_lines(example))
 
 
-def _finding(checked: CheckedRun) -> Iterator[str]:
+def _example_lines(checked: CheckedRun) -> Iterator[str]:
     verdict = checked.verdict
     if verdict.divergence is not None:
-        yield from _divergence(verdict.divergence)
-        yield from _further(verdict.further)
+        yield from _divergence_lines(verdict.divergence)
+        yield from _further_lines(verdict.further)
     if verdict.failure is not None:
-        yield visible(f"event {verdict.failure.event_id}: {verdict.failure.type}: {verdict.failure.message}")
+        yield escape_controls(f"event {verdict.failure.event_id}: {verdict.failure.type}: {verdict.failure.message}")
     for drift in verdict.drift[:_MOST_DRIFTS]:
-        yield _drift(drift)
+        yield _describe_drift(drift)
     if len(verdict.drift) > _MOST_DRIFTS:
         yield f"… and {len(verdict.drift) - _MOST_DRIFTS} more differences"
     if verdict.reason.startswith(UNSTABLE):
-        yield visible(verdict.reason)
+        yield escape_controls(verdict.reason)
     subject = checked.subject
-    yield visible(f"for example {subject.workflow_type} {subject.workflow_id or '-'} ({subject.run_key})")
+    yield escape_controls(f"for example {subject.workflow_type} {subject.workflow_id or '-'} ({subject.run_key})")
     if verdict.event_id is not None:
-        yield f"look: {look(checked)}"
+        yield f"look: {format_debug_command(checked)}"
 
 
-def _divergence(found: Divergence) -> Iterator[str]:
+def _divergence_lines(found: Divergence) -> Iterator[str]:
     for match in found.before:
-        yield f"  = {_expected(match.expected)}"
-    yield f"  - history: {_expected(found.expected) if found.expected else f'event {found.event_id}: nothing'}"
-    yield f"  + code:    {_command(found.actual) if found.actual else _nothing(found)}"
+        yield f"  = {_describe_expected(match.expected)}"
+    yield f"  - history: {_describe_expected(found.expected) if found.expected else f'event {found.event_id}: nothing'}"
+    yield f"  + code:    {_describe_command(found.actual) if found.actual else _describe_missing_command(found)}"
     if found.differing:
-        yield visible(f"  differs in {', '.join(found.differing)}")
+        yield escape_controls(f"  differs in {', '.join(found.differing)}")
     if found.advice:
-        yield visible(f"help: {found.advice}")
+        yield escape_controls(f"help: {found.advice}")
 
 
-def _further(found: Sequence[Divergence]) -> Iterator[str]:
+def _further_lines(found: Sequence[Divergence]) -> Iterator[str]:
     if found:
-        yield f"behind it, {counted(len(found), 'more place')} in which they differ:"
+        yield f"behind it, {count_noun(len(found), 'more place')} in which they differ:"
     for one in found[:_MOST_FURTHER]:
-        yield f"  - history: {_expected(one.expected) if one.expected else f'event {one.event_id}: nothing'}"
-        at = f" ({place(one.call_site)})" if one.call_site else ""
-        yield f"  + code:    {_command(one.actual) if one.actual else 'nothing'}{at}"
+        yield f"  - history: {_describe_expected(one.expected) if one.expected else f'event {one.event_id}: nothing'}"
+        at = f" ({format_call_site(one.call_site)})" if one.call_site else ""
+        yield f"  + code:    {_describe_command(one.actual) if one.actual else 'nothing'}{at}"
     if len(found) > _MOST_FURTHER:
         yield f"  … and {len(found) - _MOST_FURTHER} more; --format json lists all"
 
 
-def _nothing(found: Divergence) -> str:
-    return f"nothing; it stands at {place(found.call_site)}" if found.call_site else "nothing"
+def _describe_missing_command(found: Divergence) -> str:
+    return f"nothing; it stands at {format_call_site(found.call_site)}" if found.call_site else "nothing"
 
 
-def _expected(expected: ExpectedEvent) -> str:
-    return visible(f"event {expected.event_id}: {expected.event_type} {expected.name}".rstrip())
+def _describe_expected(expected: ExpectedEvent) -> str:
+    return escape_controls(f"event {expected.event_id}: {expected.event_type} {expected.name}".rstrip())
 
 
-def _command(command: Command) -> str:
-    shown = [f"{key}={_value(value)}" for key, value in list(command.fields.items())[:_SHOWN_FIELDS] if value]
-    return visible(" ".join(filter(None, (command.kind.replace("_", " "), command.name, *shown))))
+def _describe_command(command: Command) -> str:
+    shown = [f"{key}={_describe_value(value)}" for key, value in list(command.fields.items())[:_SHOWN_FIELDS] if value]
+    return escape_controls(" ".join(filter(None, (command.kind.replace("_", " "), command.name, *shown))))
 
 
-def _drift(drift: Drift) -> str:
-    where = f" ({place(drift.call_site)})" if drift.call_site else ""
-    return visible(f"event {drift.event_id}: {drift.path}: {_value(drift.recorded)} → {_value(drift.produced)}") + where
+def _describe_drift(drift: Drift) -> str:
+    where = f" ({format_call_site(drift.call_site)})" if drift.call_site else ""
+    change = f"{_describe_value(drift.recorded)} → {_describe_value(drift.produced)}"
+    return escape_controls(f"event {drift.event_id}: {drift.path}: {change}") + where
 
 
-def _value(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     if isinstance(value, Payload):
         return f"{value.encoding_name or 'unknown'} ({len(value.data)} bytes)"
     if isinstance(value, Mapping | list):
-        return shortened(json.dumps(value, default=str), 60)
-    return shortened(str(value), 60)
+        return shorten_text(json.dumps(value, default=str), 60)
+    return shorten_text(str(value), 60)
 
 
-def _drifts(report: CheckReport) -> Iterator[str]:
-    """The same difference in many runs is told once."""
+def _drift_lines(report: CheckReport) -> Iterator[str]:
+    """Format each difference once, with the number of runs that have it."""
     found: dict[str, int] = {}
     for one in report.runs:
         if one.verdict.verdict == "drift":
             start = "· known: drift" if one.known else "~ drift"
             for drift in one.verdict.drift:
-                line = f"{start}: {visible(one.subject.workflow_type)} {_drift(drift)}"
+                line = f"{start}: {escape_controls(one.subject.workflow_type)} {_describe_drift(drift)}"
                 found[line] = found.get(line, 0) + 1
     for line, count in sorted(found.items(), key=lambda item: -item[1])[:_MOST_DRIFTS]:
         yield line + (f" ({count} runs)" if count > 1 else "")
@@ -143,69 +144,71 @@ def _drifts(report: CheckReport) -> Iterator[str]:
         yield f"~ … and {len(found) - _MOST_DRIFTS} more differences; --format json lists all"
 
 
-def _notes(report: CheckReport) -> Iterator[str]:
-    """What is worth a line although the verdict is good: hazards, stuck runs, what comes next."""
+def _note_lines(report: CheckReport) -> Iterator[str]:
+    """List what deserves a line although the verdict is good: hazards, stuck runs, next commands."""
     hazards: dict[tuple[str, str], int] = {}
     for one in report.runs:
         for hazard in one.verdict.hazards:
-            key = (_hazard(hazard), place(hazard.call_site) if hazard.call_site else "")
+            key = (_describe_hazard(hazard), format_call_site(hazard.call_site) if hazard.call_site else "")
             hazards[key] = hazards.get(key, 0) + 1
     for (what, where), count in sorted(hazards.items()):
-        yield f"! hazard: {what} at {where or 'an unknown place'} ({counted(count, 'time')})"
+        yield f"! hazard: {what} at {where or 'an unknown place'} ({count_noun(count, 'time')})"
     for one in report.runs:
         if one.verdict.stuck:
-            following = ", ".join(_command(command) for command in one.verdict.next[:3])
-            name = visible(one.subject.workflow_id or one.subject.run_key)
+            following = ", ".join(_describe_command(command) for command in one.verdict.next[:3])
+            name = escape_controls(one.subject.workflow_id or one.subject.run_key)
             yield f"stuck: {name} {one.verdict.stuck}" + (f": {following}" if following else "")
 
 
-def _repaired(report: CheckReport) -> Iterator[str]:
+def _base_lines(report: CheckReport) -> Iterator[str]:
     if report.base is not None and report.base.trouble:
-        yield visible(
+        yield escape_controls(
             f"! the code at {report.base.ref} could not be asked, all findings are new: {report.base.trouble}"
         )
     if report.base is not None and report.base.left_out:
-        yield _left_out(report.base)
+        yield _describe_left_out_runs(report.base)
     repaired = report.repaired_runs()
     for one in repaired[:_MOST_REPAIRED]:
-        yield visible(f"✔ repaired: {one.subject.workflow_type} {one.subject.workflow_id or one.subject.run_key}")
+        yield escape_controls(
+            f"✔ repaired: {one.subject.workflow_type} {one.subject.workflow_id or one.subject.run_key}"
+        )
     if len(repaired) > _MOST_REPAIRED:
         yield f"✔ … and {len(repaired) - _MOST_REPAIRED} more"
 
 
-def _left_out(base: BaseCode) -> str:
+def _describe_left_out_runs(base: BaseCode) -> str:
     runs = "1 run was" if base.left_out == 1 else f"{base.left_out:,} runs were"
-    return visible(
+    return escape_controls(
         f"{runs} not replayed again: no line that they come by, and nothing that their code imports, has changed since "
         f"{base.ref} ({base.commit[:12]})"
     )
 
 
-def _radius(report: CheckReport) -> Iterator[str]:
-    """Whom the change hits, where it hits anybody or where something was left out of that."""
+def _blast_radius_lines(report: CheckReport) -> Iterator[str]:
+    """Describe which runs fail, if any do or if some were not counted."""
     radius = report.count_blast_radius()
     if radius.broken or radius.pinned or any(one.known for one in report.runs):
         yield radius.sentence()
     if radius.runs > 1:
-        yield from _shares("type", radius.by_type)
-        yield from _shares("waits for", radius.by_wait)
+        yield from _share_lines("type", radius.by_type)
+        yield from _share_lines("waits for", radius.by_wait)
 
 
-def _shares(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
+def _share_lines(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
     for share in shares:
         if share.broken:
             still = f", {share.broken_open:,} still open" if share.broken_open else ""
-            yield visible(f"  {title}: {share.name}: {share.broken:,} of {share.runs:,}{still}")
+            yield escape_controls(f"  {title}: {share.name}: {share.broken:,} of {share.runs:,}{still}")
 
 
-def _hazard(hazard: Hazard) -> str:
+def _describe_hazard(hazard: Hazard) -> str:
     refused = ", refused" if hazard.refused else ""
-    return visible(f"{hazard.what} {hazard.detail}".rstrip()) + refused
+    return escape_controls(f"{hazard.what} {hazard.detail}".rstrip()) + refused
 
 
-def _summary(report: CheckReport) -> str:
+def _summary_line(report: CheckReport) -> str:
     summary = report.count_verdicts()
     counts = ", ".join(f"{summary[word]} {word}" for word in WORDS if summary[word])
     cut = "" if report.complete else "; interrupted: this is what was known"
-    size = f"{counted(int(summary['runs']), 'run')}, {counted(int(summary['events']), 'event')}"
+    size = f"{count_noun(int(summary['runs']), 'run')}, {count_noun(int(summary['events']), 'event')}"
     return f"{size}: {counts or 'nothing'} in {report.seconds:.1f} s{cut}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from replaytool.errors import ReplaytoolError
 from replaytool.replay.code.user_code import CodeSpec
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 _PLAIN_REF = re.compile(r"[A-Za-z0-9_][\w./+@~^-]*")
 _FOR_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
@@ -49,13 +49,13 @@ class Worktrees:
         commit = self.resolve_commit(ref)
         if commit is None:
             raise ReplaytoolError(
-                f"{visible(ref)} is not a commit of {self.root}",
+                f"{escape_controls(ref)} is not a commit of {self.root}",
                 "fetch it: `git fetch origin BRANCH`; in CI, fetch-depth: 0",
             )
         found = _run_git(self.root, "merge-base", commit, "HEAD").stdout.strip()
         if not found:
             raise ReplaytoolError(
-                f"{visible(ref)} and HEAD have no commit in common here",
+                f"{escape_controls(ref)} and HEAD have no commit in common here",
                 "fetch more of the history: `git fetch --unshallow`; in CI, fetch-depth: 0",
             )
         return found
@@ -122,6 +122,7 @@ def _require_git(folder: Path, *arguments: str, wrong: str) -> str:
         raise ReplaytoolError(f"{wrong}: {error}", "install git, or name the code itself") from error
     if done.returncode:
         raise ReplaytoolError(
-            f"{wrong}: {visible(done.stderr.strip())}", "check that the folder is a git checkout and holds the commit"
+            f"{wrong}: {escape_controls(done.stderr.strip())}",
+            "check that the folder is a git checkout and holds the commit",
         )
     return done.stdout.strip()

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 from replaytool.errors import ReplaytoolError
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
 
@@ -53,7 +53,9 @@ def import_modules(item: str, folder: Path, marks: Sequence[bytes] = (b"",)) -> 
     if path.is_dir() and (os.sep in item or not _is_importable(item, folder)):
         return _import_folder(path, marks), _top_package(path / "__init__.py").parent if _is_package(path) else path
     if item.endswith(".py") or os.sep in item:
-        raise ReplaytoolError(f"there is no file {visible(item)}", "name a module, a package, a file or a folder")
+        raise ReplaytoolError(
+            f"there is no file {escape_controls(item)}", "name a module, a package, a file or a folder"
+        )
     return _import_package(item, folder, marks)
 
 
@@ -191,7 +193,7 @@ def import_user_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise ReplaytoolError(
-                f"there is no module {visible(name)}",
+                f"there is no module {escape_controls(name)}",
                 "give its dotted name as Python would import it from here, or the path of the file",
             ) from error
         raise user_code_error(f"cannot import {name}", error) from error
@@ -205,7 +207,7 @@ def user_code_error(what: str, error: BaseException) -> ReplaytoolError:
     own = [frame for frame in summary.stack if not _is_import_machinery(frame.filename)]
     summary.stack = traceback.StackSummary.from_list(own)
     summary.__context__ = summary.__cause__ = None
-    text = visible("".join(summary.format()).rstrip(), keep="\n")
+    text = escape_controls("".join(summary.format()).rstrip(), keep="\n")
     return ReplaytoolError(f"{what}:\n{text}", "the code must be importable where `replaytool` runs")
 
 

@@ -175,7 +175,7 @@ def _asks_the_same(one: Answer, base: Answer) -> bool:
 def by_pool(job: Job, engine: str, times: int) -> Answer:
     """What `check` says, with its processes and its `--repeat`."""
     store = Store(None)
-    ingest.load(store, open_sources([path for path, _, _ in job.histories]))
+    ingest.load_into_store(store, open_sources([path for path, _, _ in job.histories]))
     limits = WorkerLimits(jobs=1, timeout=60.0)
     plan = check.CheckPlan(
         CodeSpec((job.file,)), Options(sandbox=job.sandbox or Options().sandbox), limits, engine, times

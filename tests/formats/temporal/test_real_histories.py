@@ -18,7 +18,7 @@ from temporalio.client import WorkflowHistory
 
 from replaytool.formats import Unreadable
 from replaytool.formats.temporal.export import export_binary, export_json
-from replaytool.ingest import read
+from replaytool.ingest import read_runs
 from replaytool.model.history import Run
 from replaytool.sources import open_sources
 from tests.support.paths import FIXTURES
@@ -30,7 +30,7 @@ _IN_CORPUS = [path for path in sorted(_CORPUS.rglob("*")) if path.is_file() and 
 
 def _runs(path: Path) -> list[Run]:
     (source,) = open_sources([str(path)])
-    return list(read(source))
+    return list(read_runs(source))
 
 
 def _official(path: Path) -> History | None:

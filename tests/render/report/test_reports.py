@@ -188,7 +188,7 @@ def test_no_more_annotations_than_github_shows() -> None:
 def test_markdown_keeps_its_limit_and_says_what_it_left_out() -> None:
     assert len(markdown.render(many(100))) < 65_536
     assert "more causes" in markdown.render(many(100))
-    summary = github.summary(many(600), already=100_000)
+    summary = github.render_step_summary(many(600), already=100_000)
     assert len(summary.encode()) + 100_000 < 1024 * 1024
     assert summary.count("#### ") > markdown.render(many(600)).count("#### ") > 3
 

@@ -83,7 +83,7 @@ class Scene:
         store = Store(self.folder / name)
         for handle in self.handles:
             options = PullOptions(self.options, query=f"WorkflowId = '{handle.id}'")
-            assert not ingest.load(store, pull_histories(options)).bad
+            assert not ingest.load_into_store(store, pull_histories(options)).bad
         return store
 
     async def plan(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replaytool.errors import ReplaytoolError
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS
@@ -47,7 +47,7 @@ class ServerTarget:
         """Return the text on one line, without secrets."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
-        return visible(" ".join(text.split()))
+        return escape_controls(" ".join(text.split()))
 
 
 def resolve_target(options: ServerOptions) -> ServerTarget:
@@ -56,7 +56,7 @@ def resolve_target(options: ServerOptions) -> ServerTarget:
     try:
         config: dict[str, Any] = {**profile.to_client_connect_config()}
     except OSError as error:
-        name = visible(str(error.filename))
+        name = escape_controls(str(error.filename))
         raise ReplaytoolError(
             f"the TLS file {name} cannot be read: {error.strerror}",
             "check --tls-cert, --tls-key and --tls-ca, or the TEMPORAL_TLS_* variables and temporal.toml",
@@ -74,7 +74,9 @@ def _load_profile(options: ServerOptions) -> ClientConfigProfile:
 
     path = Path(options.config_file) if options.config_file else None
     if path is not None and not path.is_file():
-        raise ReplaytoolError(f"the configuration file {visible(str(path))} does not exist", "check --config-file")
+        raise ReplaytoolError(
+            f"the configuration file {escape_controls(str(path))} does not exist", "check --config-file"
+        )
     try:
         return ClientConfigProfile.load(options.profile, config_source=path)
     except Exception as error:
@@ -86,11 +88,11 @@ def _profile_error(options: ServerOptions, text: str) -> ReplaytoolError:
     missing = re.fullmatch(r"Profile '(.*)' not found", text)
     if missing:
         return ReplaytoolError(
-            f"the Temporal configuration has no profile {visible(missing[1])}",
+            f"the Temporal configuration has no profile {escape_controls(missing[1])}",
             "check --profile or TEMPORAL_PROFILE; `temporal config list --help` tells where the file is",
         )
     place = re.search(r"line \d+, column \d+", text)
-    name = visible(options.config_file or "in TEMPORAL_CONFIG_FILE or at its default place")
+    name = escape_controls(options.config_file or "in TEMPORAL_CONFIG_FILE or at its default place")
     where = f" at {place[0]}" if place else ""
     return ReplaytoolError(
         f"the Temporal configuration ({name}, and the TEMPORAL_* variables) is not valid{where}",
@@ -124,10 +126,12 @@ def _override_tls(tls: ClientConfigTLS | None, options: ServerOptions) -> Client
 def _check_address(address: str) -> str:
     if "://" in address:
         raise ReplaytoolError(
-            f"the address {visible(address)} is a URL", "write HOST:PORT, and --tls if the server uses TLS"
+            f"the address {escape_controls(address)} is a URL", "write HOST:PORT, and --tls if the server uses TLS"
         )
     if not re.search(r":\d+$", address):
-        raise ReplaytoolError(f"the address {visible(address)} has no port", f"write {visible(address)}:7233")
+        raise ReplaytoolError(
+            f"the address {escape_controls(address)} has no port", f"write {escape_controls(address)}:7233"
+        )
     return address
 
 

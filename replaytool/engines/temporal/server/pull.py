@@ -21,7 +21,7 @@ from replaytool.engines.temporal.server.temporal_query import visibility_query
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import RunHints
 from replaytool.sources.base import HistorySource, SourceUnavailable
-from replaytool.text import visible
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
@@ -189,7 +189,7 @@ class _Puller:
                 raise explain_rpc_error(self.target, error) from error
             raise ReplaytoolError(
                 f"the Temporal server rejects the query: {self.target.redact_secrets(error.message)}",
-                f"the whole query was: {visible(request.query)}",
+                f"the whole query was: {escape_controls(request.query)}",
             ) from error
 
     async def _call_with_retry(self, method: Any, request: Any) -> Any:

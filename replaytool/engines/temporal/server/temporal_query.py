@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from replaytool.time_parsing import since_time
+from replaytool.time_parsing import parse_since_time
 
 
 def visibility_query(query: str, since: str | None, now: datetime | None = None) -> str:
@@ -15,7 +15,7 @@ def visibility_query(query: str, since: str | None, now: datetime | None = None)
     """
     if since is None:
         return query.strip()
-    time = since_time(since, now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = parse_since_time(since, now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
     # A run that started earlier but closed since then has changed too.
     recent = f"(StartTime >= '{time}' OR CloseTime >= '{time}')"
     return f"({query.strip()}) AND {recent}" if query.strip() else recent

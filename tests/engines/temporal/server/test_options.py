@@ -25,7 +25,7 @@ from replaytool.engines.temporal.server.options import ServerOptions, resolve_ta
 from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
 from replaytool.engines.temporal.server.temporal_query import visibility_query
 from replaytool.errors import ReplaytoolError
-from replaytool.time_parsing import since_time
+from replaytool.time_parsing import parse_since_time
 from tests.support.dev_server import DevServer
 
 SECRET = "tmprl_secret_of_many_letters"
@@ -253,4 +253,4 @@ def test_since(since: str, expected: str) -> None:
 @pytest.mark.parametrize("since", ["", "soon", "2", "h", "-2h", "9" * 30 + "d", "2026-13-01", "2h\n; x"])
 def test_what_is_no_time(since: str) -> None:
     with pytest.raises(ReplaytoolError, match="is no time"):
-        since_time(since, NOW)
+        parse_since_time(since, NOW)
