@@ -36,7 +36,10 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _text_of = msgspec.json.Decoder(msgspec.Raw)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
-_OPENERS: dict[bytes, msgspec.json.Decoder[Any]] = {b"{": _members, b"[": _elements}
+_OPENERS: dict[bytes, msgspec.json.Decoder[Any]] = {
+    b"{": _members,
+    b"[": _elements,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,10 @@ class ListSlice:
 class RemainingMembers:
     """The members of an object after its list of events, where the list was too long to hold."""
 
-    members: dict[str, Any]
+    members: dict[str, object]
 
 
-def parse_value(text: bytes | msgspec.Raw) -> Any:
+def parse_value(text: bytes | msgspec.Raw) -> object:
     """Parse one JSON value, also with NaN or half a surrogate pair, which strict parsers refuse."""
     try:
         return msgspec.json.decode(text)
@@ -61,7 +64,7 @@ def parse_value(text: bytes | msgspec.Raw) -> Any:
         return json.loads(bytes(text))
 
 
-def encode_value(value: Any) -> bytes:
+def encode_value(value: object) -> bytes:
     """Encode one value as compact JSON."""
     try:
         return msgspec.json.encode(value)
@@ -69,20 +72,29 @@ def encode_value(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
-def repair_value(value: Any) -> Any:
-    """Replace what JSON cannot hold, so that every other JSON parser can read the value."""
+def repair_text(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON in UTF-8 cannot hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def repair_object(value: dict[str, object]) -> dict[str, object]:
+    """Replace what JSON cannot hold, so that every other JSON parser can read the object."""
+    return {repair_text(key): _repair_value(item) for key, item in value.items()}
+
+
+def _repair_value(value: object) -> object:
     if isinstance(value, dict):
-        return {repair_value(key): repair_value(item) for key, item in value.items()}
+        return repair_object(value)
     if isinstance(value, list):
-        return [repair_value(item) for item in value]
+        return [_repair_value(item) for item in value]
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return repair_text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"  # as protobuf spells them
     return value
 
 
-def open_value(value: Any) -> Any:
+def open_value(value: object) -> object:
     """Parse one level: the members or elements stay text. A value that is not text is returned as it is."""
     if not isinstance(value, msgspec.Raw):
         return value
@@ -93,7 +105,13 @@ def open_value(value: Any) -> Any:
         return read_whole_value(value)
 
 
-def read_whole_value(value: Any) -> Any:
+def open_list(text: msgspec.Raw) -> list[object]:
+    """Parse one level of a list."""
+    elements = open_value(text)
+    return elements if isinstance(elements, list) else []
+
+
+def read_whole_value(value: object) -> object:
     """Parse a value completely."""
     if not isinstance(value, msgspec.Raw):
         return value
@@ -105,7 +123,7 @@ def read_whole_value(value: Any) -> Any:
         raise Unreadable(f"not valid JSON: {getattr(error, 'msg', error)}", "export the history again") from None
 
 
-def iterate_values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[Any]:
+def iterate_values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[object]:
     """Yield the values of the stream.
 
     A list longer than a piece yields its elements, and so does a long list of events.
@@ -200,7 +218,7 @@ class _Window:
         return f"byte {self.start + self.at + offset}"
 
 
-def _iterate_long_list(window: _Window) -> Iterator[Any]:
+def _iterate_long_list(window: _Window) -> Iterator[object]:
     while (first := window.next_byte()) != b"]":
         if not first:
             raise Unreadable(
@@ -246,7 +264,7 @@ def _read_remaining_members(window: _Window) -> RemainingMembers:
     return RemainingMembers(members)
 
 
-def _take_next_value(window: _Window) -> Any:
+def _take_next_value(window: _Window) -> object:
     while (end := _find_value_end(window)) is None:
         if not window.read_more():
             raise Unreadable(
@@ -316,7 +334,7 @@ def _find_bracket_end(text: bytearray, at: int) -> int | None:
     return None
 
 
-def _take_value(window: _Window, end: int) -> Any:
+def _take_value(window: _Window, end: int) -> object:
     """Return the value up to here, as text if a strict parser can read it."""
     text = window.take_text(end)
     if window.strict_until == window.start + window.at:

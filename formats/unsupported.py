@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from replaytool.formats.base import Unreadable
 from replaytool.model.history import Run, RunHints
@@ -53,7 +53,7 @@ FOREIGN = (
 )
 
 
-def refuse_cadence(event: dict[str, Any]) -> None:
+def refuse_cadence(event: dict[str, object]) -> None:
     """Raise Unreadable for a Cadence history. Only the timeouts of the first event tell it from Temporal before 1.0."""
     event_id = event.get("eventId", event.get("event_id"))
     if event_id not in (1, "1"):

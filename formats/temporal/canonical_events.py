@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from types import GenericAlias
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 
 from replaytool.formats import json_stream as json_values
 from replaytool.formats.base import Unreadable
-from replaytool.formats.temporal.event_schema import HISTORY_EVENT, event_struct, fold_spelling
+from replaytool.formats.temporal.event_schema import HISTORY_EVENT, EventStruct, event_struct, fold_spelling
 from replaytool.formats.temporal.old_spellings import RepairNotes, normalize_event
 from replaytool.model.build_ids import read_build_id
 from replaytool.model.history import Event, Problem
@@ -29,6 +29,10 @@ TELLING = {
 """Events whose content describes the whole run."""
 UNSPECIFIED = "Unspecified"  # the type of an event that names none
 _LONGEST_HISTORY = 192 * 1024 * 1024  # servers stop at 50 MB of protobuf
+
+
+DecodedEvent: TypeAlias = EventStruct | dict[str, object]
+"""A struct if the SDK knows all of the event, else a dict."""
 
 
 class _EventKind(NamedTuple):
@@ -61,7 +65,7 @@ def _event_kinds() -> dict[object, _EventKind]:
 
 
 @cache
-def _event_decoder() -> msgspec.json.Decoder[Any]:
+def _event_decoder() -> msgspec.json.Decoder[EventStruct]:
     return msgspec.json.Decoder(event_struct())
 
 
@@ -70,7 +74,7 @@ _NOT_STRICT = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 @cache
-def _list_decoder() -> msgspec.json.Decoder[Any]:
+def _list_decoder() -> msgspec.json.Decoder[list[EventStruct]]:
     return msgspec.json.Decoder(list[event_struct()])  # type: ignore[misc]
 
 
@@ -80,29 +84,29 @@ def _file_decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("File", [("events", events)], forbid_unknown_fields=True))
 
 
-def decode_plain_file(text: bytes | msgspec.Raw) -> tuple[list[Any], list[int]]:
+def decode_plain_file(text: bytes | msgspec.Raw) -> tuple[list[EventStruct], list[int]]:
     """Decode a text that holds one history and nothing else, as most files do.
 
     Return events and IDs, or two empty lists.
     """
     try:
-        events: list[Any] = _file_decoder().decode(text).events
+        events: list[EventStruct] = _file_decoder().decode(text).events
         ids = [int(event.event_id_) for event in events]
     except (*_NOT_STRICT, TypeError, ValueError):
         return [], []
     return (events, ids) if ids == list(range(1, len(ids) + 1)) else ([], [])
 
 
-def decode_event_list(text: msgspec.Raw) -> tuple[list[Any], list[int]]:
+def decode_event_list(text: msgspec.Raw) -> tuple[list[EventStruct], list[int]]:
     """Decode a list of events. Return events and IDs, or two empty lists if the SDK does not know all of it."""
     try:
-        events: list[Any] = _list_decoder().decode(text)
+        events = _list_decoder().decode(text)
         return events, [int(event.event_id_) for event in events]
     except (*_NOT_STRICT, TypeError, ValueError):
         return [], []
 
 
-def decode_event(value: Any) -> Any:
+def decode_event(value: object) -> DecodedEvent | None:
     """Decode an event: a struct if the SDK knows all of it, else a dict. Return None if it is not an event."""
     if type(value) is msgspec.Raw:
         try:
@@ -118,12 +122,12 @@ def decode_event(value: Any) -> Any:
     return {key: json_values.read_whole_value(item) for key, item in value.items()}
 
 
-def read_event_id(event: Any) -> int:
+def read_event_id(event: DecodedEvent) -> int:
     """Return the ID of an event that `decode_event` returned."""
     return _parse_number(event.get("eventId", event.get("event_id")) if isinstance(event, dict) else event.event_id_)
 
 
-def find_attributes(event: dict[str, Any]) -> dict[str, Any]:
+def find_attributes(event: dict[str, object]) -> dict[str, object]:
     """Return the attributes of an event."""
     known = _event_kinds().get(event.get("eventType", ""))
     found = event.get(known.key) if known else None
@@ -135,17 +139,17 @@ class HistoryBuilder:
     """Collects the canonical events of one history, and the problems in it."""
 
     events: list[Event] = field(default_factory=list)
-    parsed: dict[int, dict[str, Any]] = field(default_factory=dict)
+    parsed: dict[int, dict[str, object]] = field(default_factory=dict)
     """The few events that describe the whole run, by their index."""
     notes: dict[tuple[str, str], Problem] = field(default_factory=dict)
     size: int = 0
-    hashed: Any = field(default_factory=hashlib.sha256)
+    hashed: hashlib._Hash = field(default_factory=hashlib.sha256)
     """The hash of all events on the fast path, in order of arrival. Invalid if an event took the slow path or is out
     of order.
     """
     is_hashed: bool = True
 
-    def add_event(self, source: dict[str, Any]) -> None:
+    def add_event(self, source: dict[str, object]) -> None:
         """Add one event in any spelling."""
         try:
             event = msgspec.convert(source, event_struct())
@@ -157,17 +161,18 @@ class HistoryBuilder:
             else:
                 self._add_unknown_event(source)
 
-    def add_events(self, events: Sequence[Any], ids: Sequence[int]) -> None:
+    def add_events(self, events: Sequence[DecodedEvent], ids: Sequence[int]) -> None:
         """Add events as `decode_event` returns them: structs on the fast path, dicts on the slow path."""
         lines = _encode_lines(events)
         if lines is None:
             for event, event_id in zip(events, ids, strict=True):
                 self._add_single_event(event, event_id)
         else:
-            self._add_known_events(events, ids, lines)
+            # `_encode_lines` returns None if one of them is a dict.
+            self._add_known_events(cast(Sequence[EventStruct], events), ids, lines)
         self._check_size()
 
-    def _add_known_events(self, events: Sequence[Any], ids: Sequence[int], lines: bytes) -> None:
+    def _add_known_events(self, events: Sequence[EventStruct], ids: Sequence[int], lines: bytes) -> None:
         """Add events on the fast path. A load spends most of its time in this loop."""
         self.hashed.update(lines)
         self.size += len(lines)
@@ -183,15 +188,15 @@ class HistoryBuilder:
                 self.parsed[len(found)] = msgspec.to_builtins(event)
             found.append(Event(event_id, name, event.event_time_ or None, build, raw))
 
-    def _add_single_event(self, event: Any, event_id: int) -> None:
-        if type(event) is dict:
+    def _add_single_event(self, event: DecodedEvent, event_id: int) -> None:
+        if isinstance(event, dict):
             self.add_event(event)
         elif (line := _encode_lines([event])) is not None:
             self._add_known_events([event], [event_id], line)
         else:
             self._add_unknown_event(msgspec.to_builtins(event))
 
-    def _add_unknown_event(self, source: dict[str, Any]) -> None:
+    def _add_unknown_event(self, source: dict[str, object]) -> None:
         """Add an event on the slow path: the SDK does not know it as it is."""
         self.is_hashed = False
         event, raw = self._normalize_slowly(source, event_struct())
@@ -215,13 +220,15 @@ class HistoryBuilder:
         if self.size > _LONGEST_HISTORY:
             raise Unreadable("a history of more than 192 MB", "servers end a run at 50 MB: this is not a history")
 
-    def _normalize_slowly(self, source: dict[str, Any], struct: Any) -> tuple[dict[str, Any], bytes]:
+    def _normalize_slowly(
+        self, source: dict[str, object], struct: type[EventStruct]
+    ) -> tuple[dict[str, object], bytes]:
         notes = RepairNotes()
         event = normalize_event(source, notes)
         event_id = _parse_number(event.get("eventId"))
         for code, what in notes.found:
-            self.add_problem(Problem(code, json_values.repair_value(what), event_id))
-        clean = json_values.repair_value(event)
+            self.add_problem(Problem(code, json_values.repair_text(what), event_id))
+        clean = json_values.repair_object(event)
         if clean != event:
             self.add_problem(Problem("odd-value", "text or a number that JSON cannot represent was replaced", event_id))
         try:
@@ -238,11 +245,11 @@ class HistoryBuilder:
     def hash_history(self) -> str:
         """Return the hash of the history's content."""
         if self.is_hashed:
-            return str(self.hashed.hexdigest())
+            return self.hashed.hexdigest()
         return hash_raw_events(event.raw for event in self.events)
 
 
-def _encode_lines(events: Sequence[Any]) -> bytes | None:
+def _encode_lines(events: Sequence[DecodedEvent]) -> bytes | None:
     """Encode each event as a line of canonical JSON in one call. Return None if one of them needs the slow path."""
     if dict in set(map(type, events)):
         return None

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
 from types import GenericAlias, ModuleType
-from typing import Any, ForwardRef, Literal, Union
+from typing import Any, ForwardRef, Literal, Protocol, Union
 
 import msgspec
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -21,7 +21,7 @@ HISTORY_EVENT = message_pb2.HistoryEvent.DESCRIPTOR
 PAYLOAD = "temporal.api.common.v1.Payload"
 PAYLOADS = "temporal.api.common.v1.Payloads"
 
-_SCALARS: dict[int, Any] = {
+_SCALARS: dict[int, object] = {
     FieldDescriptor.TYPE_BOOL: bool,
     FieldDescriptor.TYPE_BYTES: bytes,
     FieldDescriptor.TYPE_DOUBLE: float,
@@ -142,18 +142,27 @@ _structs = ModuleType(f"{__name__}.structs")
 sys.modules[_structs.__name__] = _structs
 
 
+class EventStruct(Protocol):
+    """An event as msgspec decodes it. Its other fields are the attributes of each event type."""
+
+    event_id_: str
+    event_type_: str
+    event_time_: str
+
+
 @cache
-def event_struct() -> Any:
+def event_struct() -> type[EventStruct]:
     """Return the struct type of an event, built once and only if a history is loaded."""
     _build_struct(HISTORY_EVENT)
-    return getattr(_structs, _struct_name(HISTORY_EVENT))
+    struct: type[EventStruct] = getattr(_structs, _struct_name(HISTORY_EVENT))
+    return struct
 
 
 def _struct_name(descriptor: Descriptor) -> str:
     return descriptor.full_name.replace(".", "_")
 
 
-def _build_struct(descriptor: Descriptor) -> Any:
+def _build_struct(descriptor: Descriptor) -> object:
     name = _struct_name(descriptor)
     if not hasattr(_structs, name):
         setattr(_structs, name, None)  # a message may contain itself
@@ -170,18 +179,18 @@ def _build_struct(descriptor: Descriptor) -> Any:
     return getattr(_structs, name) or ForwardRef(name)
 
 
-def _make_optional(kind: Any) -> Any:
+def _make_optional(kind: object) -> object:
     return Union[kind, None, msgspec.UnsetType]  # noqa: UP007 (a forward reference knows no |)
 
 
-def _field_type(field: FieldDescriptor) -> Any:
+def _field_type(field: FieldDescriptor) -> object:
     if field.message_type is not None and _is_map_entry(field.message_type):
         return dict[str, _value_type(field.message_type.fields_by_name["value"])]  # type: ignore[misc]
     kind = _value_type(field)
     return GenericAlias(list, (kind,)) if _is_repeated(field) else kind
 
 
-def _value_type(field: FieldDescriptor) -> Any:
+def _value_type(field: FieldDescriptor) -> object:
     if field.enum_type is not None:
         return Literal[tuple(value.name for value in field.enum_type.values)]
     if field.message_type is None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
@@ -18,6 +18,7 @@ from replaytool.formats import json_stream as json_values
 from replaytool.formats.base import HEAD_SIZE, Unreadable
 from replaytool.formats.temporal.canonical_events import (
     UNSPECIFIED,
+    DecodedEvent,
     HistoryBuilder,
     decode_event,
     decode_event_list,
@@ -76,7 +77,9 @@ class TemporalJson:
 class _EventBatch:
     """Events that stand together in the file. An archive cuts one history into several, and so does this reader."""
 
-    def __init__(self, events: list[Any], ids: list[int], wrapper: RunHints, *, goes_on: bool = False) -> None:
+    def __init__(
+        self, events: Sequence[DecodedEvent], ids: list[int], wrapper: RunHints, *, goes_on: bool = False
+    ) -> None:
         self.events = events
         self.ids = ids
         self.wrapper = wrapper
@@ -142,7 +145,7 @@ def _describe_fragment(history: _HistoryReader) -> str:
     return f"a fragment (events {history.lowest} to {history.highest}), not a history"
 
 
-def _iterate_batches(items: Iterator[Any], wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
+def _iterate_batches(items: Iterator[object], wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
     """Yield the batches of events in these values, each with the IDs around it. A long list yields several batches."""
     if depth > _DEEPEST:
         return
@@ -170,7 +173,7 @@ def _read_plain_file(text: bytes | msgspec.Raw) -> _EventBatch | None:
     return _EventBatch(events, ids, RunHints()) if ids else None
 
 
-def _read_plain_values(values: Iterator[Any]) -> Iterator[Any]:
+def _read_plain_values(values: Iterator[object]) -> Iterator[object]:
     """Yield the values of a long file.
 
     A value that is a plain history is decoded at once: JSON Lines consist of these.
@@ -179,7 +182,7 @@ def _read_plain_values(values: Iterator[Any]) -> Iterator[Any]:
         yield (_read_plain_file(value) if type(value) is msgspec.Raw else None) or value
 
 
-def _decode_slices(items: Iterator[Any], wrapper: RunHints) -> Iterator[Any]:
+def _decode_slices(items: Iterator[object], wrapper: RunHints) -> Iterator[object]:
     """Yield the items. A slice of plain events in order stays one batch."""
     for item in items:
         if not isinstance(item, json_values.ListSlice):
@@ -189,7 +192,7 @@ def _decode_slices(items: Iterator[Any], wrapper: RunHints) -> Iterator[Any]:
         if ids and ids == list(range(ids[0], ids[0] + len(ids))):
             yield _EventBatch(events, ids, wrapper)
         else:
-            yield from json_values.open_value(item.text)
+            yield from json_values.open_list(item.text)
 
 
 class _BatchBuilder:
@@ -198,13 +201,13 @@ class _BatchBuilder:
     def __init__(self, wrapper: RunHints, *, is_bare: bool) -> None:
         self.wrapper = wrapper
         self.is_bare = is_bare
-        self.events: list[Any] = []
+        self.events: list[DecodedEvent] = []
         self.ids: list[int] = []
         self.first = self.last = self.count = 0
         self.has_begun = False
         self.was_cut = False
 
-    def ends_before(self, event: Any) -> bool:
+    def ends_before(self, event: DecodedEvent | _EventBatch) -> bool:
         """Return whether this event begins another history."""
         event_id = event.ids[0] if isinstance(event, _EventBatch) else read_event_id(event)
         if event_id == 1:
@@ -212,7 +215,7 @@ class _BatchBuilder:
         # A complete history, newest event first: the next event begins another one.
         return self.last == 1 and self.count == self.first > 1
 
-    def add_item(self, event: Any) -> Iterator[_EventBatch]:
+    def add_item(self, event: DecodedEvent | _EventBatch) -> Iterator[_EventBatch]:
         """Add an event or a batch. Yield a batch if it is long enough."""
         ids = event.ids if isinstance(event, _EventBatch) else [read_event_id(event)]
         self.first = self.first if self.count else ids[0]
@@ -242,7 +245,7 @@ def _read_trailing_members(rest: json_values.RemainingMembers, wrapper: RunHints
     return part
 
 
-def _iterate_inside(value: Any, wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
+def _iterate_inside(value: object, wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         text = io.BytesIO(value.encode("utf-8", "surrogatepass"))
         yield from _iterate_batches(json_values.iterate_values(text), wrapper, depth + 1)
@@ -254,7 +257,7 @@ def _iterate_inside(value: Any, wrapper: RunHints, depth: int) -> Iterator[_Even
         yield from _iterate_object(value, _read_ids(wrapper, value), depth)
 
 
-def _iterate_object(value: dict[str, Any], wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
+def _iterate_object(value: dict[str, object], wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
     if {"initialEvent", "eventList"} & value.keys():
         raise Unreadable("event groups of the UI, not a history", "export the history itself")
     inner = _list_text(value.get("events")) or json_values.open_value(value.get("history"))
@@ -267,18 +270,18 @@ def _iterate_object(value: dict[str, Any], wrapper: RunHints, depth: int) -> Ite
         yield part
 
 
-def _list_text(value: Any) -> Any:
+def _list_text(value: object) -> object:
     """Return the list, as text if it is text, or None if the value is not a list."""
     if isinstance(value, msgspec.Raw):
         return json_values.ListSlice(value) if bytes(memoryview(value)[:1]) == b"[" else None
     return value if isinstance(value, list) else None
 
 
-def _has_next_page(value: dict[str, Any]) -> bool:
+def _has_next_page(value: dict[str, object]) -> bool:
     return any(json_values.open_value(value.get(name)) for name in ("nextPageToken", "next_page_token"))
 
 
-def _read_ids(wrapper: RunHints, value: dict[str, Any]) -> RunHints:
+def _read_ids(wrapper: RunHints, value: dict[str, object]) -> RunHints:
     if len(value) == 1 and "events" in value:
         return wrapper  # the usual case
     executions = (json_values.open_value(value.get(name)) for name in ("workflowExecution", "execution"))
@@ -286,7 +289,7 @@ def _read_ids(wrapper: RunHints, value: dict[str, Any]) -> RunHints:
 
     def find_text(*names: str) -> str | None:
         found = (json_values.open_value(holder.get(name)) for holder in holders for name in names)
-        return next((json_values.repair_value(text) for text in found if isinstance(text, str) and text), None)
+        return next((json_values.repair_text(text) for text in found if isinstance(text, str) and text), None)
 
     return replace(
         wrapper,

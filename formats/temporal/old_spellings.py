@@ -10,7 +10,6 @@ import binascii
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from replaytool.formats import json_stream as json_values
 from replaytool.formats.temporal.event_schema import (
@@ -57,16 +56,16 @@ class RepairNotes:
         self.found.append((code, what))
 
 
-def normalize_event(event: dict[str, Any], notes: RepairNotes) -> dict[str, Any]:
+def normalize_event(event: dict[str, object], notes: RepairNotes) -> dict[str, object]:
     """Return the event in today's spelling."""
     event = _strip_ui_fields(event, notes)
-    result: dict[str, Any] = _normalize_message(event, message_schema(), "", notes)
+    result = _normalize_fields(event, message_schema(), "", notes)
     if result.get("eventType", "EVENT_TYPE_UNSPECIFIED") == "EVENT_TYPE_UNSPECIFIED":
         _set_type_from_attributes(result)
     return result
 
 
-def _strip_ui_fields(event: dict[str, Any], notes: RepairNotes) -> dict[str, Any]:
+def _strip_ui_fields(event: dict[str, object], notes: RepairNotes) -> dict[str, object]:
     """Remove fields that the UI derived. Old exports have their time in nanoseconds."""
     keys = {fold_spelling(key): key for key in event}
     event = dict(event)
@@ -95,7 +94,7 @@ def _time_from_nanoseconds(time: object) -> object:
         return time
 
 
-def _set_type_from_attributes(event: dict[str, Any]) -> None:
+def _set_type_from_attributes(event: dict[str, object]) -> None:
     """Set a missing type from the key of the attributes.
 
     Protobuf omits an enum's default, and some exports omit the type.
@@ -109,11 +108,17 @@ def _set_type_from_attributes(event: dict[str, Any]) -> None:
                 return
 
 
-def _normalize_message(value: Any, message: SchemaMessage, path: str, notes: RepairNotes) -> Any:
+def _normalize_message(value: object, message: SchemaMessage, path: str, notes: RepairNotes) -> object:
     if not isinstance(value, dict):
         notes.add_note("unknown-field", f"{path} is not a {message.name.rsplit('.', 1)[-1]}")
         return value
-    result: dict[str, Any] = {}
+    return _normalize_fields(value, message, path, notes)
+
+
+def _normalize_fields(
+    value: dict[str, object], message: SchemaMessage, path: str, notes: RepairNotes
+) -> dict[str, object]:
+    result: dict[str, object] = {}
     for key, item in value.items():
         known, name = _find_field(message, key)
         where = f"{path}.{name}" if path else name
@@ -157,7 +162,7 @@ def _format_seconds(value: object) -> object:
     return f"{value}s"
 
 
-def _normalize_value(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+def _normalize_value(value: object, known: SchemaField, path: str, notes: RepairNotes) -> object:
     if known.value_message is not None and known.value_message.name in (PAYLOAD, PAYLOADS):
         return _normalize_recorded_value(value, known, path, notes)
     if known.is_map:
@@ -168,14 +173,14 @@ def _normalize_value(value: Any, known: SchemaField, path: str, notes: RepairNot
     return _normalize_single(value, known, path, notes)
 
 
-def _normalize_map(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+def _normalize_map(value: object, known: SchemaField, path: str, notes: RepairNotes) -> object:
     if not isinstance(value, dict):
         notes.add_note("unknown-field", f"{path} is not a map")
         return value
     return {key: _normalize_single(item, known, f"{path}.{key}", notes) for key, item in value.items()}
 
 
-def _normalize_single(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+def _normalize_single(value: object, known: SchemaField, path: str, notes: RepairNotes) -> object:
     if known.value_message is not None:
         return _normalize_message(value, known.value_message, path, notes)
     if known.value_enum is not None:
@@ -183,7 +188,7 @@ def _normalize_single(value: Any, known: SchemaField, path: str, notes: RepairNo
     return _normalize_scalar(value, known)
 
 
-def _normalize_enum(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+def _normalize_enum(value: object, known: SchemaField, path: str, notes: RepairNotes) -> object:
     assert known.value_enum is not None
     name = known.value_enum.canonical_name(value)
     if name is None and isinstance(value, str):
@@ -200,7 +205,7 @@ def _normalize_enum(value: Any, known: SchemaField, path: str, notes: RepairNote
     return name
 
 
-def _normalize_scalar(value: Any, known: SchemaField) -> Any:
+def _normalize_scalar(value: object, known: SchemaField) -> object:
     """Convert numbers written as text, and text written as numbers, to what the protocol wants."""
     descriptor = known.descriptor
     if descriptor.cpp_type in (descriptor.CPPTYPE_INT64, descriptor.CPPTYPE_UINT64):
@@ -221,7 +226,7 @@ def _standardize_base64(text: str) -> str | None:
         return None
 
 
-def _normalize_recorded_value(value: Any, known: SchemaField, path: str, notes: RepairNotes) -> Any:
+def _normalize_recorded_value(value: object, known: SchemaField, path: str, notes: RepairNotes) -> object:
     """Return payloads as recorded, or encode again what the UI decoded."""
     assert known.value_message is not None
     if known.value_message.name == PAYLOAD:
@@ -239,18 +244,18 @@ def _normalize_recorded_value(value: Any, known: SchemaField, path: str, notes: 
     return _normalize_payloads(value, path, notes)
 
 
-def _normalize_payloads(value: Any, path: str, notes: RepairNotes) -> Any:
+def _normalize_payloads(value: object, path: str, notes: RepairNotes) -> object:
     if isinstance(value, str) and (blob := _read_blob(value)) is not None:
         return {"payloads": [{"data": blob}]}
     items = value.get("payloads", []) if isinstance(value, dict) and set(value) <= {"payloads"} else value
     return {"payloads": [_normalize_payload(item, f"{path}[{i}]", notes) for i, item in enumerate(_as_list(items))]}
 
 
-def _as_list(value: Any) -> list[Any]:
+def _as_list(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def _normalize_payload(value: Any, path: str, notes: RepairNotes) -> Any:
+def _normalize_payload(value: object, path: str, notes: RepairNotes) -> object:
     if not (isinstance(value, dict) and "metadata" in value and isinstance(value["metadata"], dict)):
         if isinstance(value, dict) and set(value) == {"data"} and isinstance(value["data"], str):
             return {"data": _standardize_base64(value["data"]) or value["data"]}
@@ -272,7 +277,7 @@ def _read_blob(text: str) -> str | None:
     return decoded if decoded == text and len(text) >= 4 else None
 
 
-def _encode_metadata(value: Any) -> Any:
+def _encode_metadata(value: object) -> object:
     """Encode metadata as base64; the UI shows it decoded."""
     if not isinstance(value, str):
         return value
@@ -281,7 +286,7 @@ def _encode_metadata(value: Any) -> Any:
     return value
 
 
-def _encode_again(value: Any, metadata: dict[str, Any], path: str, notes: RepairNotes) -> dict[str, Any]:
+def _encode_again(value: object, metadata: dict[str, object], path: str, notes: RepairNotes) -> dict[str, object]:
     """Encode a value that the UI decoded. JSON is restored exactly; other encodings are lost."""
     encoding = _decode_metadata(metadata.get("encoding", _JSON_PLAIN))
     if encoding == "binary/null":
@@ -299,8 +304,10 @@ def _encode_again(value: Any, metadata: dict[str, Any], path: str, notes: Repair
     return {"metadata": metadata, "data": base64.b64encode(json_values.encode_value(value)).decode()}
 
 
-def _decode_metadata(value: Any) -> str:
+def _decode_metadata(value: object) -> str:
+    if not isinstance(value, str):
+        return str(value)
     try:
         return base64.b64decode(value).decode()
-    except (ValueError, TypeError):
-        return str(value)
+    except ValueError:
+        return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.canonical_events import HistoryBuilder, find_attributes
@@ -76,11 +75,11 @@ def _sort_events(gathered: HistoryBuilder) -> tuple[list[Event], list[Problem]]:
     return [gathered.events[index] for index in order], [problem]
 
 
-def _start_attributes(gathered: HistoryBuilder) -> dict[str, Any]:
+def _start_attributes(gathered: HistoryBuilder) -> dict[str, object]:
     return find_attributes(gathered.parsed[0]) if 0 in gathered.parsed else {}
 
 
-def _last_reset_attributes(gathered: HistoryBuilder) -> dict[str, Any]:
+def _last_reset_attributes(gathered: HistoryBuilder) -> dict[str, object]:
     """Return the attributes of the newest reset; its new run is this one."""
     for event in reversed(gathered.parsed.values()):
         if event.get("eventType") == "EVENT_TYPE_WORKFLOW_TASK_FAILED" and _read_text(
@@ -91,7 +90,7 @@ def _last_reset_attributes(gathered: HistoryBuilder) -> dict[str, Any]:
 
 
 def _find_run_id(
-    wrapper: RunHints, reset: dict[str, Any], started: dict[str, Any], hints: RunHints
+    wrapper: RunHints, reset: dict[str, object], started: dict[str, object], hints: RunHints
 ) -> tuple[str | None, str]:
     for found, source in (
         (hints.run_id if hints.is_certain else None, "server"),
@@ -105,7 +104,7 @@ def _find_run_id(
     return None, "none"
 
 
-def _completion_attributes(gathered: HistoryBuilder) -> list[dict[str, Any]]:
+def _completion_attributes(gathered: HistoryBuilder) -> list[dict[str, object]]:
     return [
         find_attributes(event)
         for event in gathered.parsed.values()
@@ -113,7 +112,7 @@ def _completion_attributes(gathered: HistoryBuilder) -> list[dict[str, Any]]:
     ]
 
 
-def _latest_sdk_value(completed: list[dict[str, Any]], name: str) -> str | None:
+def _latest_sdk_value(completed: list[dict[str, object]], name: str) -> str | None:
     """Return the newest value: the server records SDK metadata only when it changes."""
     for one in reversed(completed):
         if found := _read_inner_text(one, "sdkMetadata", name):
@@ -122,7 +121,7 @@ def _latest_sdk_value(completed: list[dict[str, Any]], name: str) -> str | None:
 
 
 def _find_problems(
-    events: list[Event], completed: list[dict[str, Any]], run_id: str | None, workflow_id: str | None
+    events: list[Event], completed: list[dict[str, object]], run_id: str | None, workflow_id: str | None
 ) -> list[Problem]:
     problems = _find_gaps(events)
     has_flags = any(_has_sdk_flags(one) for one in completed)
@@ -162,7 +161,7 @@ def _find_gaps(events: list[Event]) -> list[Problem]:
     return problems[:20]
 
 
-def _has_sdk_flags(completed: dict[str, Any]) -> bool:
+def _has_sdk_flags(completed: dict[str, object]) -> bool:
     metadata = completed.get("sdkMetadata")
     return isinstance(metadata, dict) and bool(metadata.get("coreUsedFlags") or metadata.get("langUsedFlags"))
 
@@ -175,6 +174,6 @@ def _read_text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _read_inner_text(holder: dict[str, Any], key: str, name: str) -> str | None:
+def _read_inner_text(holder: dict[str, object], key: str, name: str) -> str | None:
     inner = holder.get(key)
     return _read_text(inner.get(name)) if isinstance(inner, dict) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +20,25 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     build_id: str | None
     raw: bytes
     """The whole event as canonical JSON, including fields that replaytool does not know."""
+
+
+class EventHead(Protocol):
+    """An event as far as most readers need it: also what an engine decodes from an event without keeping its JSON."""
+
+    @property
+    def event_id(self) -> int:
+        """Counted from 1."""
+        ...
+
+    @property
+    def event_type(self) -> str:
+        """PascalCase, without the engine's prefix."""
+        ...
+
+    @property
+    def event_time(self) -> str | None:
+        """RFC 3339, as recorded."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from replaytool.engines.temporal.core.update_messages import (
 from replaytool.engines.temporal.events.decoding import DECODERS, RECORDS
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS, FINAL_EVENTS
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
-from replaytool.model.history import Event
+from replaytool.model.history import Event, EventHead
 
 _FOLLOWS = frozenset(
     name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in COMMAND_EVENTS
@@ -166,7 +166,7 @@ class WorkflowMachines:
 
     def apply_simulated_event(self, event: Event) -> Fault | None:
         """Apply an event that the history does not hold: a simulation adds it behind the end."""
-        self._event = event
+        self._event: EventHead = event
         self.last_id += 1
         said = DECODERS[event.event_type](event.raw).attributes
         if event.event_type not in (_ADMITTED, _ACCEPTED):

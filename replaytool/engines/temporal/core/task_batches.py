@@ -9,7 +9,7 @@ from typing import Any
 
 from replaytool.engines.temporal.events.decoding import DECODERS, RECORDS, DecodedEvents, decode_events, event_heads
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS, FINAL_EVENTS
-from replaytool.model.history import Event
+from replaytool.model.history import Event, EventHead
 
 STARTED = "WorkflowExecutionStarted"
 TASK_SCHEDULED = "WorkflowTaskScheduled"
@@ -53,7 +53,7 @@ def find_malformation(events: Sequence[Event]) -> MalformedHistory | None:
     return None
 
 
-def find_previous_started_id(events: Sequence[Event]) -> int:
+def find_previous_started_id(events: Sequence[EventHead]) -> int:
     """Return the id of the last completed task's start. sdk-core replays up to it and runs new code after it."""
     last = before = 0
     for event, after in zip(events, [*events[1:], None], strict=True):

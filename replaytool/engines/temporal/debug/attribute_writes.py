@@ -38,12 +38,12 @@ class AttributeWatcher:
 
     chain: tuple[str, ...]
     heard: Callable[[CallSite | None], None]
-    _owner: Any = None
-    _patched: dict[type, Any] = field(default_factory=dict)
+    _owner: object = None
+    _patched: dict[type, object] = field(default_factory=dict)
 
-    def find_owner(self, workflow: Any) -> None:
+    def find_owner(self, workflow: object) -> None:
         """Find the object that has the attribute now, and patch its class."""
-        owner: Any = workflow
+        owner: object = workflow
         for name in self.chain[:-1]:
             owner = dict(read_attributes(owner)).get(name) if owner is not None else None
         self._owner = owner if self.chain else None
@@ -54,7 +54,7 @@ class AttributeWatcher:
     def _patch_class(self, kind: Any) -> None:
         given = kind.__setattr__
 
-        def set_attribute(one: Any, name: str, value: Any) -> None:
+        def set_attribute(one: object, name: str, value: object) -> None:
             given(one, name, value)
             if one is self._owner and name == self.chain[-1]:
                 self.heard(callsite.site_of_stack(sys._getframe(1), recorder.LOOP))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from types import CoroutineType, FrameType, GeneratorType
-from typing import Any, Literal
+from typing import Literal
 
 from replaytool.engines.temporal.sdk.recorder import RecordingInstance
 from replaytool.model.debug_state import CoroutineFrame, SourceLine
+from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
 from replaytool.replay.inspect_state.snapshots import Snapshots
 
@@ -32,7 +34,7 @@ _ORDER = ("main", "signal", "update", "task")
 
 
 def _build_frame(
-    instance: RecordingInstance, task: Any, lines: tuple[SourceLine, ...], begun_at: Any
+    instance: RecordingInstance, task: asyncio.Task[object], lines: tuple[SourceLine, ...], begun_at: CallSite | None
 ) -> CoroutineFrame:
     if task is instance._primary_task:
         return CoroutineFrame("main", instance._info.workflow_type, lines)
@@ -49,12 +51,12 @@ def _capture_line(frame: FrameType, whose: tuple[int, int], snapshots: Snapshots
     return SourceLine(callsite.relative_path(code.co_filename), frame.f_lineno, callsite.function_name(code), held)
 
 
-def frame_variables(frame: FrameType) -> Iterator[tuple[str, Any]]:
+def frame_variables(frame: FrameType) -> Iterator[tuple[str, object]]:
     """Yield the variables of a frame."""
     return ((name, value) for name, value in frame.f_locals.items() if name != "self" and name[:1] not in ".@")
 
 
-def main_coroutine_variables(instance: RecordingInstance) -> dict[str, Any]:
+def main_coroutine_variables(instance: RecordingInstance) -> dict[str, object]:
     """Return the variables of the main coroutine. If two functions have the same name for one, the inner one wins."""
     task = instance._primary_task
     if task is None:
@@ -63,7 +65,7 @@ def main_coroutine_variables(instance: RecordingInstance) -> dict[str, Any]:
     return dict(itertools.chain.from_iterable(frame_variables(frame) for frame in inner_last))
 
 
-def user_frames(coroutine: Any) -> Iterator[FrameType]:
+def user_frames(coroutine: object) -> Iterator[FrameType]:
     """Return the user's frames down the chain of awaits, innermost first."""
     found: list[FrameType] = []
     for _ in range(_DEEPEST):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from replaytool.engines.temporal.debug.attribute_writes import AttributeWatcher
 from replaytool.engines.temporal.debug.coroutine_stacks import frame_variables, main_coroutine_variables
@@ -17,6 +17,9 @@ from replaytool.model.debug_state import StateValue
 from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
 from replaytool.replay.inspect_state.expressions import Expression, ExpressionScope, TaskFacts
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 _MOST = 20_000
 """The most lines of one task that are evaluated; later changes in the task are not found."""
@@ -40,7 +43,7 @@ class ExpressionTracer:
         self._last: tuple[StateValue | None, bool] = (None, False)
         self._at: CallSite | None = None
         self._left = _MOST
-        self._before: Any = None
+        self._before: TraceFunction | None = None
         self._touching = AttributeWatcher(chain, self._record_write)
 
     def start_tracing(self) -> None:
@@ -63,14 +66,14 @@ class ExpressionTracer:
     def _record_write(self, site: CallSite | None) -> None:
         self.changed_at = site
 
-    def _trace_call(self, frame: FrameType, event: str, arg: Any) -> Any:
+    def _trace_call(self, frame: FrameType, event: str, arg: object) -> TraceFunction | None:
         if not callsite.is_user_code(frame.f_code) or self._left <= 0:
             return None
         self._check_frame(frame)
         self._at = callsite.site_of_stack(frame, recorder.LOOP)
         return self._trace_line
 
-    def _trace_line(self, frame: FrameType, event: str, arg: Any) -> Any:
+    def _trace_line(self, frame: FrameType, event: str, arg: object) -> TraceFunction | None:
         self._left -= 1
         if self._left <= 0:
             return None
@@ -83,7 +86,7 @@ class ExpressionTracer:
         if workflow is not None:
             self._compare_value(self._evaluate_now(workflow, _variables_of_stack(frame)))
 
-    def _find_workflow(self, frame: FrameType) -> Any:
+    def _find_workflow(self, frame: FrameType) -> object:
         """Return the workflow. During its `__init__`, only that frame has a reference to it."""
         instance = self._tape.instance
         if instance is None or instance._object is not None:
@@ -91,7 +94,7 @@ class ExpressionTracer:
         mine = frame.f_locals.get("self")
         return mine if type(mine) is instance._defn.cls else None
 
-    def _evaluate_now(self, workflow: Any, held: dict[str, Any]) -> tuple[StateValue | None, bool]:
+    def _evaluate_now(self, workflow: object, held: dict[str, object]) -> tuple[StateValue | None, bool]:
         outcome = self._expression.evaluate(ExpressionScope(workflow, held, None, self._task))
         return (None, outcome.holds) if self._truth else (outcome.value, False)
 
@@ -101,9 +104,9 @@ class ExpressionTracer:
             self.changed_at = self._at
 
 
-def _variables_of_stack(frame: FrameType | None) -> dict[str, Any]:
+def _variables_of_stack(frame: FrameType | None) -> dict[str, object]:
     """Return the variables of all running functions. If two have the same name for one, the inner one wins."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     while frame is not None:
         if callsite.is_user_code(frame.f_code):
             found = {**dict(frame_variables(frame)), **found}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pdb
 import sys
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 
@@ -16,6 +16,9 @@ from replaytool.model.history import Run
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.options import OFF, Options
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 _ENGINES = ["temporalio.*", "asyncio.*", "replaytool.*"]
 
@@ -62,10 +65,10 @@ class _TaskBreakpoint:
         if task == self._wanted and not self.has_stopped:
             sys.settrace(self._trace_call)
 
-    def _trace_call(self, frame: FrameType, event: str, arg: Any) -> Any:
+    def _trace_call(self, frame: FrameType, event: str, arg: object) -> TraceFunction | None:
         return self._trace_line if callsite.is_user_code(frame.f_code) else None
 
-    def _trace_line(self, frame: FrameType, event: str, arg: Any) -> Any:
+    def _trace_line(self, frame: FrameType, event: str, arg: object) -> TraceFunction | None:
         """Stop at the first line.
 
         A resumed coroutine is entered from the outside in, so `call` events come too early.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Union, overload
+from typing import Any, Protocol, Union, overload
 
 import msgspec
 
@@ -40,7 +40,7 @@ from replaytool.engines.temporal.events.event_structs import (
     WorkflowSignaled,
     WorkflowStarted,
 )
-from replaytool.model.history import Event
+from replaytool.model.history import Event, EventHead
 
 RECORDS: dict[str, type[EventPart]] = {
     "WorkflowExecutionStarted": WorkflowStarted,
@@ -106,7 +106,7 @@ RECORDS: dict[str, type[EventPart]] = {
 }
 
 
-def _build_event_struct(event_type: str, record: type[EventPart]) -> Any:
+def _build_event_struct(event_type: str, record: type[EventPart]) -> type[Any]:
     key = event_type[0].lower() + event_type[1:] + "EventAttributes"
     fields: list[tuple[str, Any, Any]] = [
         ("event_id", int, 0),
@@ -128,12 +128,26 @@ def _build_event_struct(event_type: str, record: type[EventPart]) -> Any:
 
 
 _KINDS = {name: _build_event_struct(name, record) for name, record in RECORDS.items()}
-DECODERS: dict[str, Callable[[bytes], Any]] = {
+DECODERS: dict[str, Callable[[bytes], EventRecord]] = {
     name: msgspec.json.Decoder(kind, strict=False).decode for name, kind in _KINDS.items()
 }
 _any_event: Any = Union[tuple(_KINDS.values())]  # noqa: UP007 - of as many as there are
 _History: Any = msgspec.defstruct("_History", [("events", list[_any_event])], gc=False)
 _decode = msgspec.json.Decoder(_History, strict=False).decode
+
+
+class EventRecord(EventHead, Protocol):
+    """A decoded event. Its type in `RECORDS` is the type of its attributes."""
+
+    @property
+    def attributes(self) -> Any:
+        """A struct of `event_structs`, or None if the event has no attributes."""
+        ...
+
+    @property
+    def worker_may_ignore(self) -> bool:
+        """Whether a worker that does not know the event may skip it."""
+        ...
 
 
 class _RawEvents(msgspec.Struct):
@@ -146,7 +160,7 @@ _split = msgspec.json.Decoder(_RawEvents).decode
 class DecodedEvents(Sequence[Event]):
     """Events with their decoded records, so that nothing decodes them twice. An `Event` is built only on access."""
 
-    def __init__(self, records: list[Any], split: Callable[[], Sequence[msgspec.Raw]]) -> None:
+    def __init__(self, records: list[EventRecord], split: Callable[[], Sequence[msgspec.Raw]]) -> None:
         self.records = records
         self._split = split
 
@@ -184,7 +198,7 @@ def take_events_before(events: Sequence[Event], event_id: int) -> Sequence[Event
     return events[: next((place for place, event in enumerate(known) if event.event_id >= event_id), len(known))]
 
 
-def event_heads(events: Sequence[Event]) -> Sequence[Any]:
+def event_heads(events: Sequence[Event]) -> Sequence[EventHead]:
     """Return events that have at least an ID, a type and a time."""
     return events.records if isinstance(events, DecodedEvents) else events
 
@@ -210,10 +224,10 @@ def split_raw_events(history: bytes) -> list[msgspec.Raw]:
     return _split(history).events
 
 
-def decode_history(history: bytes) -> list[Any] | None:
+def decode_history(history: bytes) -> list[EventRecord] | None:
     """Decode each event of a history. Return None if one of them cannot be decoded."""
     try:
-        found: list[Any] = _decode(history).events
+        found: list[EventRecord] = _decode(history).events
     except (msgspec.MsgspecError, ValueError):
         return None
     return found

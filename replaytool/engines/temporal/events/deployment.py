@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from replaytool.model.build_ids import read_build_id, read_versioning_behavior
 from replaytool.model.verdict import Subject
@@ -96,12 +95,12 @@ def _load_pinned_builds(store: Store, run_keys: Sequence[str]) -> dict[str, str]
     return {key: build for key, build in builds.items() if build is not None}
 
 
-def _parse_object(text: str | None) -> Mapping[str, Any]:
+def _parse_object(text: str | None) -> Mapping[str, object]:
     found = json.loads(text) if text else {}
     return found if isinstance(found, dict) else {}
 
 
-def find_pinned_build(task: Mapping[str, Any], override: Mapping[str, Any]) -> str | None:
+def find_pinned_build(task: Mapping[str, object], override: Mapping[str, object]) -> str | None:
     """Return the build that a run is pinned to, by its last completed task and its last override.
 
     A run with an override counts as not pinned: somebody moves it between builds, so it may meet any code.

@@ -44,7 +44,7 @@ class EventLabel:
     event_id: int
     kind: str
     name: str
-    content: Any
+    content: object
 
     @property
     def kind_and_name(self) -> tuple[str, str]:
@@ -52,7 +52,7 @@ class EventLabel:
         return (self.kind, self.name)
 
 
-def event_attributes(event: Mapping[str, Any]) -> dict[str, Any]:
+def event_attributes(event: Attributes) -> dict[str, Any]:
     """Return the event's attributes, whatever key its type keeps them under."""
     for key, value in event.items():
         if key.endswith("EventAttributes") and isinstance(value, dict):
@@ -65,9 +65,10 @@ def decode_attributes(event: Event) -> dict[str, Any]:
     return event_attributes(msgspec.json.decode(event.raw))
 
 
-def find_update_request(found: Attributes) -> Mapping[str, Any]:
+def find_update_request(found: Attributes) -> Attributes:
     """Return the request of an admitted or accepted update."""
-    return found.get("request") or found.get("acceptedRequest") or {}
+    request: Attributes = found.get("request") or found.get("acceptedRequest") or {}
+    return request
 
 
 def name_event(kind: str, found: Attributes) -> str:
@@ -75,7 +76,7 @@ def name_event(kind: str, found: Attributes) -> str:
     if kind == MARKER:
         return str(found.get("markerName", ""))
     for path in _NAME_PATHS:
-        value: Any = found
+        value: object = found
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
         if isinstance(value, str) and value:
@@ -104,7 +105,7 @@ def label_events(events: Iterable[Event], decoder: PayloadDecoder) -> list[Event
     ]
 
 
-def _drop_volatile_keys(value: Any) -> Any:
+def _drop_volatile_keys(value: object) -> object:
     if isinstance(value, dict):
         return {key: _drop_volatile_keys(item) for key, item in value.items() if key not in _VOLATILE}
     if isinstance(value, list):

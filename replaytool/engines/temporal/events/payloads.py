@@ -12,10 +12,10 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from replaytool.config import Settings
 from replaytool.errors import ReplaytoolError
@@ -34,9 +34,9 @@ class PayloadDecoder:
     """Reads payloads: the codec undoes encryption and compression, then the converter returns the value."""
 
     codec: Codec | None = None
-    to_value: Callable[[Payload], Any] | None = None
+    to_value: Callable[[Payload], object] | None = None
 
-    def decode_values(self, payloads: Sequence[Payload]) -> list[Any]:
+    def decode_values(self, payloads: Sequence[Payload]) -> list[object]:
         """Return the values as plain data. A value that cannot be read becomes its encoding and size."""
         return (
             [self._decode_value(payload) for payload in self.codec(payloads)]
@@ -44,12 +44,12 @@ class PayloadDecoder:
             else [self._decode_value(payload) for payload in payloads]
         )
 
-    def _decode_value(self, payload: Payload) -> Any:
+    def _decode_value(self, payload: Payload) -> object:
         if self.to_value is None or payload.encoding_name in _READERS:
             return read_plain_value(payload)
         return self.to_value(payload)
 
-    def make_readable(self, event: Any) -> Any:
+    def make_readable(self, event: object) -> Any:
         """Return an event's JSON with each payload replaced by its value."""
         found = list(_iterate_payloads(event))
         values = iter(self.decode_values(found))
@@ -86,7 +86,7 @@ def build_payload_decoder(settings: Settings) -> PayloadDecoder:
     return PayloadDecoder()
 
 
-def is_payload(value: object) -> bool:
+def is_payload(value: object) -> TypeGuard[dict[str, Any]]:
     """Return whether this part of an event's JSON is a payload."""
     return (
         isinstance(value, dict)
@@ -96,13 +96,13 @@ def is_payload(value: object) -> bool:
     )
 
 
-def payload_from_json(value: dict[str, Any]) -> Payload:
+def payload_from_json(value: Mapping[str, Any]) -> Payload:
     """Build a payload from an event's JSON."""
     metadata = {key: _decode_base64(item) for key, item in value["metadata"].items()}
     return Payload(_decode_base64(value.get("data", "")), metadata)
 
 
-def read_plain_value(payload: Payload) -> Any:
+def read_plain_value(payload: Payload) -> object:
     """Return the value if the encoding is a common one, else the encoding and the size."""
     reader = _READERS.get(payload.encoding_name)
     if reader is not None:
@@ -113,14 +113,14 @@ def read_plain_value(payload: Payload) -> Any:
     return {"encoding": payload.encoding_name, "bytes": len(payload.data)}
 
 
-def _decode_text(data: bytes) -> Any:
+def _decode_text(data: bytes) -> object:
     try:
         return data.decode()
     except UnicodeDecodeError:
         return {"encoding": "binary/plain", "bytes": len(data)}
 
 
-_READERS: dict[str, Callable[[bytes], Any]] = {
+_READERS: dict[str, Callable[[bytes], object]] = {
     "json/plain": json.loads,
     "json/protobuf": json.loads,
     "json": json.loads,
@@ -136,12 +136,12 @@ def _decode_base64(text: object) -> bytes:
         return str(text).encode("utf-8", "surrogatepass")
 
 
-def _payload_to_json(payload: Payload) -> dict[str, Any]:
+def _payload_to_json(payload: Payload) -> dict[str, object]:
     metadata = {key: base64.b64encode(value).decode() for key, value in payload.metadata.items()}
     return {"metadata": metadata, "data": base64.b64encode(payload.data).decode()}
 
 
-def _iterate_payloads(value: Any) -> Iterator[Payload]:
+def _iterate_payloads(value: object) -> Iterator[Payload]:
     if is_payload(value):
         yield payload_from_json(value)
     elif isinstance(value, dict):
@@ -152,7 +152,7 @@ def _iterate_payloads(value: Any) -> Iterator[Payload]:
             yield from _iterate_payloads(item)
 
 
-def _replace_payloads(value: Any, new: Callable[[Any], Any]) -> Any:
+def _replace_payloads(value: object, new: Callable[[object], object]) -> object:
     """Return the same tree with its payloads replaced, in the order of `_iterate_payloads`."""
     if is_payload(value):
         return new(value)
@@ -202,7 +202,7 @@ def _payload_to_proto(payload: Payload) -> ProtoPayload:
     return ProtoPayload(metadata=dict(payload.metadata), data=payload.data)
 
 
-def _convert_payload(converter: DataConverter, payload: Payload) -> Any:
+def _convert_payload(converter: DataConverter, payload: Payload) -> object:
     try:
         return converter.payload_converter.from_payload(_payload_to_proto(payload))
     except Exception as error:  # user code: one unreadable value must not hide the others

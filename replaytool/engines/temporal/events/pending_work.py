@@ -15,7 +15,7 @@ from replaytool.model.pending_work import PendingItem, ReceivedMessage, TrackedW
 _NOTES = {"attempt": "attempt {}", "startToFireTimeout": "{}"}
 
 
-def read_pending_work(events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:
+def read_pending_work(events: Sequence[Event], readable: Callable[[object], Any] | None = None) -> WorkRecord:
     """Read the pending work of a run in one pass over its events."""
     reading = _WorkReader(readable or PayloadDecoder().make_readable)
     for event, name, found in name_events(events):
@@ -45,7 +45,7 @@ class _WorkBuilder:
 class _WorkReader:
     """Collects a `WorkRecord` from events."""
 
-    readable: Callable[[Any], Any]
+    readable: Callable[[object], Any]
     names: list[str] = field(default_factory=list)
     works: dict[int, _WorkBuilder] = field(default_factory=dict)
     updates: dict[int, _WorkBuilder] = field(default_factory=dict)

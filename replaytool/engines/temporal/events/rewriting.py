@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from google.protobuf.json_format import MessageToDict
+from temporalio.bridge.proto.workflow_commands import ContinueAsNewWorkflowExecution
 
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.decoding import append_events, select_events, take_events_before
@@ -62,7 +63,7 @@ def rewrite_as_reset(
 
 
 def start_continued_history(
-    before: Sequence[Event], command: Any, run_id: str, new_run_id: str, time: str
+    before: Sequence[Event], command: ContinueAsNewWorkflowExecution, run_id: str, new_run_id: str, time: str
 ) -> Sequence[Event]:
     """Return the history of the run that this continue-as-new command starts, up to the start of its first task."""
     found = decode_attributes(before[0])

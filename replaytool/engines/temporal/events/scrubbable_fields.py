@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from replaytool.engines.temporal.events.event_types import MARKER
 from replaytool.engines.temporal.events.labels import event_attributes
@@ -34,7 +33,7 @@ class ScrubbableField:
     label: str
     key: str
     """The nearest name on the path."""
-    value: Any
+    value: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +44,16 @@ class OpaqueValue:
     data: bytes
 
 
-Change = Callable[[ScrubbableField], Any]
+Change = Callable[[ScrubbableField], object]
 """Returns the new value of a field, or the same value to keep it."""
 
 
-def read_event_type(event: dict[str, Any]) -> str:
+def read_event_type(event: dict[str, object]) -> str:
     """Return the event type in the spelling of the SQL views."""
-    return "".join(word.title() for word in event["eventType"].removeprefix("EVENT_TYPE_").split("_"))
+    return "".join(word.title() for word in str(event["eventType"]).removeprefix("EVENT_TYPE_").split("_"))
 
 
-def change_fields(event: dict[str, Any], about: str, change: Change) -> dict[str, Any]:
+def change_fields(event: dict[str, object], about: str, change: Change) -> dict[str, object]:
     """Return the event with its fields changed."""
     kind = read_event_type(event)
     label = f"{kind}.{about}" if about else kind
@@ -67,11 +66,11 @@ def change_fields(event: dict[str, Any], about: str, change: Change) -> dict[str
     }
 
 
-def list_fields(event: dict[str, Any], about: str) -> Iterator[ScrubbableField]:
+def list_fields(event: dict[str, object], about: str) -> Iterator[ScrubbableField]:
     """Yield all fields of an event."""
     found: list[ScrubbableField] = []
 
-    def collect_field(field: ScrubbableField) -> Any:
+    def collect_field(field: ScrubbableField) -> object:
         found.append(field)
         return field.value
 
@@ -84,7 +83,7 @@ class _FieldWalk:
     change: Change
     skipped: set[str]
 
-    def change_part(self, value: Any, label: str, key: str) -> Any:
+    def change_part(self, value: object, label: str, key: str) -> object:
         """Change a part of the event that is not a payload."""
         if is_payload(value):
             return self._change_payload(value, label, key)
@@ -96,7 +95,7 @@ class _FieldWalk:
             return self.change(ScrubbableField(label, key, value))
         return value
 
-    def _change_member(self, name: str, value: Any, label: str) -> Any:
+    def _change_member(self, name: str, value: object, label: str) -> object:
         if name in self.skipped or (name.startswith(_ENGINE_ATTRIBUTES) and is_payload(value)):
             return value
         # "payloads" and "fields" are the protocol's words, not the user's.
@@ -104,7 +103,7 @@ class _FieldWalk:
             value, label if name in ("payloads", "fields", "indexedFields") else f"{label}.{name}", name
         )
 
-    def _change_payload(self, value: dict[str, Any], label: str, key: str) -> dict[str, Any]:
+    def _change_payload(self, value: dict[str, object], label: str, key: str) -> dict[str, object]:
         payload = payload_from_json(value)
         if payload.encoding_name not in _JSON:
             return self._change_bytes(value, payload, label, key)
@@ -117,7 +116,7 @@ class _FieldWalk:
             return value
         return {**value, "data": base64.b64encode(_dump_json(made)).decode()}
 
-    def _change_bytes(self, value: dict[str, Any], payload: Payload, label: str, key: str) -> dict[str, Any]:
+    def _change_bytes(self, value: dict[str, object], payload: Payload, label: str, key: str) -> dict[str, object]:
         """Change bytes that are text. Other bytes are most likely encrypted and stay as they are."""
         try:
             text = payload.data.decode()
@@ -130,12 +129,12 @@ class _FieldWalk:
             "data": base64.b64encode(str(self.change(ScrubbableField(label, key, text))).encode()).decode(),
         }
 
-    def _report_opaque(self, value: dict[str, Any], payload: Payload, label: str, key: str) -> dict[str, Any]:
+    def _report_opaque(self, value: dict[str, object], payload: Payload, label: str, key: str) -> dict[str, object]:
         if payload.data:
             self.change(ScrubbableField(label, key, OpaqueValue(payload.encoding_name, payload.data)))
         return value
 
-    def change_value(self, value: Any, label: str, key: str) -> Any:
+    def change_value(self, value: object, label: str, key: str) -> object:
         """Change a part of a user's value."""
         if isinstance(value, dict):
             return {
@@ -152,7 +151,7 @@ class _FieldWalk:
         """Change a key that does not look like a field name: then it is data, such as an email address."""
         return name if _NAME.fullmatch(name) else str(self.change(ScrubbableField(f"{label}.{KEYS}", KEYS, name)))
 
-    def _change_nested_json(self, value: str, label: str, key: str) -> Any:
+    def _change_nested_json(self, value: str, label: str, key: str) -> object:
         """Change JSON inside a string: language models pass tool arguments this way."""
         try:
             held = json.loads(value)
@@ -163,10 +162,10 @@ class _FieldWalk:
         return value if _is_same_json(made, held) else _dump_json(made, spaced=spaced).decode()
 
 
-def _is_same_json(one: Any, other: Any) -> bool:
+def _is_same_json(one: object, other: object) -> bool:
     return json.dumps(one) == json.dumps(other)
 
 
-def _dump_json(value: Any, *, spaced: bool = False) -> bytes:
+def _dump_json(value: object, *, spaced: bool = False) -> bytes:
     separators = (", ", ": ") if spaced else (",", ":")
     return json.dumps(value, ensure_ascii=False, separators=separators).encode("utf-8", "surrogatepass")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from replaytool.engines.temporal.events.event_types import (
     COMMAND_EVENTS,
@@ -15,6 +14,7 @@ from replaytool.engines.temporal.events.event_types import (
     TASK_SCHEDULED,
     TASK_STARTED,
 )
+from replaytool.model.history import EventHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class CompletedTask:
 class TaskIndex:
     """All completed tasks of a run, in order. It reads only IDs and types of events."""
 
-    def __init__(self, events: Sequence[Any], builds: Mapping[int, str] | None = None) -> None:
+    def __init__(self, events: Sequence[EventHead], builds: Mapping[int, str] | None = None) -> None:
         self.all = list_completed_tasks(events, builds or {})
         self._first, self._types = events[0].event_id if events else 1, [event.event_type for event in events]
         self._ids = [task.event_id for task in self.all]
@@ -71,7 +71,7 @@ class TaskIndex:
         return range(task.event_id, after.event_id if after else self._last_id + 1)
 
 
-def list_completed_tasks(events: Sequence[Any], builds: Mapping[int, str]) -> list[CompletedTask]:
+def list_completed_tasks(events: Sequence[EventHead], builds: Mapping[int, str]) -> list[CompletedTask]:
     """Read the completed tasks in one pass. `builds` fills in a build ID where the event has none."""
     found: list[CompletedTask] = []
     ordinal, build, started = 0, None, 0

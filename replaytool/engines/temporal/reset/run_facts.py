@@ -41,7 +41,7 @@ class RunActivity:
     build_id: str | None = None
     """The build that executed it."""
     started_at: str | None = None
-    asked: Any = None
+    asked: object = None
     """Its recorded input, until it closes."""
     spent: list[TokenUsage] = field(default_factory=list)
     """The tokens that its result reports."""
@@ -232,14 +232,14 @@ def _read_activity_closed(made: RunFacts, event: Event, found: Attributes) -> No
         activity.spent, activity.asked = _read_spent_tokens(found.get("result"), activity.asked), None
 
 
-def _read_spent_tokens(result: Any, asked: Any) -> list[TokenUsage]:
+def _read_spent_tokens(result: object, asked: object) -> list[TokenUsage]:
     """Return the tokens that a result reports; an encrypted result reports none."""
     values = [read_plain_value(one) for one in _list_payloads(result) if _SAYS_USAGE in one.data]
     inputs = [read_plain_value(one) for one in _list_payloads(asked)] if values else []
     return [one for value in values for one in find_token_usage(value, inputs)]
 
 
-def _list_payloads(found: Any) -> list[Payload]:
+def _list_payloads(found: object) -> list[Payload]:
     listed = found.get("payloads") if isinstance(found, dict) else None
     return [payload_from_json(one) for one in listed if is_payload(one)] if isinstance(listed, list) else []
 
@@ -282,7 +282,7 @@ def _read_update_completed(made: RunFacts, event: Event, found: Attributes) -> N
         update.completed = event.event_id
 
 
-def read_override(event_id: int, found: Mapping[str, Any]) -> VersionOverride:
+def read_override(event_id: int, found: Attributes) -> VersionOverride:
     """Read the override in any spelling that servers have used."""
     return VersionOverride(event_id, *read_pinned_version(found))
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from replaytool.engines.temporal.reset.run_facts import RunFacts, read_run_facts
 from replaytool.engines.temporal.server.client import (
-    CALL_TIMEOUT,
+    Response,
+    call_with_retry,
     connect_client,
     explain_rpc_error,
     is_namespace_unknown,
+    iterate_history_pages,
 )
 from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
 from replaytool.errors import FINDINGS, ReplaytoolError
@@ -23,6 +25,13 @@ from replaytool.model.history import Payload, Run, RunHints
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
+    from temporalio.api.taskqueue.v1 import PollerInfo
+    from temporalio.api.workflow.v1 import ResetPointInfo
+    from temporalio.api.workflowservice.v1 import (
+        DescribeWorkflowExecutionResponse,
+        GetWorkflowExecutionHistoryResponse,
+        ResetWorkflowExecutionRequest,
+    )
     from temporalio.client import Client
     from temporalio.service import RPCError
 
@@ -30,7 +39,6 @@ RESET_TIMEOUT = timedelta(seconds=20)
 QUERY_TIMEOUT = timedelta(seconds=10)
 EXCLUDES = {"signals": 1, "updates": 2}
 """What a reset can leave out, by the numbers of ResetReapplyExcludeType."""
-_PAGE = 1000
 _STATUS = {6: "ContinuedAsNew", 7: "TimedOut"}
 
 
@@ -117,7 +125,7 @@ class ResetClient:
         request = DescribeWorkflowExecutionRequest(namespace=self.target.namespace)
         request.execution.workflow_id, request.execution.run_id = workflow_id, run_id
         try:
-            found = await self._call_with_retry(self._client.workflow_service.describe_workflow_execution, request)
+            found = await call_with_retry(self._client.workflow_service.describe_workflow_execution, request)
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND and not is_namespace_unknown(error):
                 return None
@@ -219,34 +227,27 @@ class ResetClient:
         return ReplaytoolError(found.message, found.hint, FINDINGS if _is_temporary(error) else found.exit_code)
 
     async def _iterate_events(self, workflow_id: str, run_id: str) -> AsyncIterator[HistoryEvent]:
-        from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
-
-        request = GetWorkflowExecutionHistoryRequest(namespace=self.target.namespace, maximum_page_size=_PAGE)
-        request.execution.workflow_id, request.execution.run_id = workflow_id, run_id
-        while True:
-            page = await self._call_or_explain(self._client.workflow_service.get_workflow_execution_history, request)
-            for event in (*page.history.events, *_decode_raw_events(page)):
-                yield event
-            if not page.next_page_token:
-                return
-            request.next_page_token = page.next_page_token
-
-    async def _call_or_explain(self, method: Any, request: Any) -> Any:
         from temporalio.service import RPCError
 
         try:
-            return await self._call_with_retry(method, request)
+            async for page in iterate_history_pages(self._client, self.target.namespace, workflow_id, run_id):
+                for event in (*page.history.events, *_decode_raw_events(page)):
+                    yield event
         except RPCError as error:
             raise self._explain_error(error) from error
 
-    async def _call_with_retry(self, method: Any, request: Any) -> Any:
-        """Call with retries. Only the reset itself must not be retried."""
-        return await method(request, retry=True, timeout=CALL_TIMEOUT)
+    async def _call_or_explain(self, method: Callable[..., Awaitable[Response]], request: object) -> Response:
+        from temporalio.service import RPCError
+
+        try:
+            return await call_with_retry(method, request)
+        except RPCError as error:
+            raise self._explain_error(error) from error
 
 
 def build_reset_request(
     namespace: str, workflow_id: str, run_id: str, event_id: int, token: str, how: ResetSettings
-) -> Any:
+) -> ResetWorkflowExecutionRequest:
     """Build the request for one reset. The token goes into the reason, which the history keeps."""
     from temporalio.api.workflow.v1 import VersioningOverride
     from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -277,7 +278,7 @@ def has_reset_token(event: HistoryEvent | None, token: str) -> bool:
     return bool(failed.new_run_id) and token in failed.failure.message.split()
 
 
-def _decode_raw_events(page: Any) -> list[HistoryEvent]:
+def _decode_raw_events(page: GetWorkflowExecutionHistoryResponse) -> list[HistoryEvent]:
     from temporalio.api.history.v1 import History
 
     return [event for blob in page.raw_history for event in History.FromString(blob.data).events]
@@ -289,7 +290,7 @@ def _is_temporary(error: RPCError) -> bool:
     return error.status in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED, Code.RESOURCE_EXHAUSTED)
 
 
-def _build_description(found: Any) -> RunDescription:
+def _build_description(found: DescribeWorkflowExecutionResponse) -> RunDescription:
     from temporalio.api.enums.v1 import WorkflowExecutionStatus
 
     info = found.workflow_execution_info
@@ -304,18 +305,18 @@ def _build_description(found: Any) -> RunDescription:
     )
 
 
-def _build_server_point(found: Any) -> ServerPoint:
+def _build_server_point(found: ResetPointInfo) -> ServerPoint:
     expires = found.expire_time.ToJsonString() if found.HasField("expire_time") else None
     build = found.build_id or found.binary_checksum
     return ServerPoint(build, found.run_id, found.first_workflow_task_completed_id, found.resettable, expires)
 
 
-def _build_poller(task_queue: str, found: Any) -> Poller:
+def _build_poller(task_queue: str, found: PollerInfo) -> Poller:
     build = found.deployment_options.build_id or found.worker_version_capabilities.build_id
     return Poller(task_queue, found.identity, build, found.last_access_time.ToDatetime())
 
 
-def _build_run_row(run: Run, workflow_id: str, run_id: str) -> dict[str, Any]:
+def _build_run_row(run: Run, workflow_id: str, run_id: str) -> dict[str, object]:
     names = ("workflow_type", "task_queue", "status", "first_run_id", "continued_run_id", "parent_workflow_id")
     row = {name: getattr(run, name) for name in names}
     return row | {"run_key": run_id, "workflow_id": workflow_id, "run_id": run_id, "namespace": run.namespace}

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from replaytool.engines.temporal.server.options import ServerTarget
 from replaytool.errors import ReplaytoolError
 
 if TYPE_CHECKING:
+    from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryResponse
     from temporalio.client import Client
     from temporalio.runtime import Runtime
     from temporalio.service import RPCError
 
+Response = TypeVar("Response")
 CONNECT_SECONDS = 10.0
 CALL_TIMEOUT = timedelta(seconds=30)
 RETRY_MILLISECONDS = 30_000
 """How long a call is retried while the server is away or overloaded."""
 
+_PAGE = 1000
 _REACH = "check --address or TEMPORAL_ADDRESS, and that the server runs (`temporal server start-dev` starts one)"
 _ACCESS = "check --api-key or TEMPORAL_API_KEY, the client certificate, and what they may do in this namespace"
 
@@ -88,6 +92,27 @@ def _explain_connect_error(target: ServerTarget, text: str) -> ReplaytoolError:
             f"it may expect {guess}, or it is not a Temporal server: see --tls, --tls-cert and --tls-key ({text})",
         )
     return ReplaytoolError(f"{server} cannot be used: {text}", _REACH)
+
+
+async def call_with_retry(method: Callable[..., Awaitable[Response]], request: object) -> Response:
+    """Call a method of the workflow service, with the SDK's retries. Only for calls that change nothing."""
+    return await method(request, retry=True, timeout=CALL_TIMEOUT)
+
+
+async def iterate_history_pages(
+    client: Client, namespace: str, workflow_id: str, run_id: str
+) -> AsyncIterator[GetWorkflowExecutionHistoryResponse]:
+    """Yield the pages of a run's history."""
+    from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
+
+    request = GetWorkflowExecutionHistoryRequest(namespace=namespace, maximum_page_size=_PAGE)
+    request.execution.workflow_id, request.execution.run_id = workflow_id, run_id
+    while True:
+        page = await call_with_retry(client.workflow_service.get_workflow_execution_history, request)
+        yield page
+        if not page.next_page_token:
+            return
+        request.next_page_token = page.next_page_token
 
 
 def explain_rpc_error(target: ServerTarget, error: RPCError) -> ReplaytoolError:

@@ -8,13 +8,14 @@ import io
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from replaytool.engines.temporal.server.client import (
-    CALL_TIMEOUT,
+    call_with_retry,
     connect_client,
     explain_rpc_error,
     is_namespace_unknown,
+    iterate_history_pages,
 )
 from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
 from replaytool.engines.temporal.server.temporal_query import visibility_query
@@ -25,6 +26,11 @@ from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.api.workflowservice.v1 import (
+        GetWorkflowExecutionHistoryResponse,
+        ListWorkflowExecutionsRequest,
+        ListWorkflowExecutionsResponse,
+    )
     from temporalio.client import Client
     from temporalio.service import RPCError
 
@@ -179,11 +185,11 @@ class _Puller:
                 return
             request.next_page_token = page.next_page_token
 
-    async def _fetch_page(self, request: Any) -> Any:
+    async def _fetch_page(self, request: ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse:
         from temporalio.service import RPCError, RPCStatusCode
 
         try:
-            return await self._call_with_retry(self.client.workflow_service.list_workflow_executions, request)
+            return await call_with_retry(self.client.workflow_service.list_workflow_executions, request)
         except RPCError as error:
             if error.status != RPCStatusCode.INVALID_ARGUMENT:
                 raise explain_rpc_error(self.target, error) from error
@@ -191,9 +197,6 @@ class _Puller:
                 f"the Temporal server rejects the query: {self.target.redact_secrets(error.message)}",
                 f"the whole query was: {escape_controls(request.query)}",
             ) from error
-
-    async def _call_with_retry(self, method: Any, request: Any) -> Any:
-        return await method(request, retry=True, timeout=CALL_TIMEOUT)
 
     async def fetch_source(self, run: _ListedRun) -> HistorySource | None:
         """Return the run's history, or None if the store has all of it."""
@@ -230,23 +233,14 @@ class _Puller:
 
         request = DescribeWorkflowExecutionRequest(namespace=self.target.namespace)
         request.execution.workflow_id, request.execution.run_id = run.workflow_id, run.run_id
-        described = await self._call_with_retry(self.client.workflow_service.describe_workflow_execution, request)
-        info: WorkflowExecutionInfo = described.workflow_execution_info
-        return info
+        described = await call_with_retry(self.client.workflow_service.describe_workflow_execution, request)
+        return described.workflow_execution_info
 
     async def _fetch_history(self, workflow_id: str, run_id: str) -> bytes:
-        from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
-
-        request = GetWorkflowExecutionHistoryRequest(namespace=self.target.namespace, maximum_page_size=_PAGE)
-        request.execution.workflow_id, request.execution.run_id = workflow_id, run_id
         pages: list[bytes] = []
-        while True:
-            page = await self._call_with_retry(self.client.workflow_service.get_workflow_execution_history, request)
+        async for page in iterate_history_pages(self.client, self.target.namespace, workflow_id, run_id):
             # Concatenated protobuf messages are one message: this joins the events of all pages.
             pages += [page.history.SerializeToString(), *_decode_raw_pages(page)]
-            if not page.next_page_token:
-                break
-            request.next_page_token = page.next_page_token
         return b"".join(pages) or _raise_no_events()
 
     def _build_source(self, workflow_id: str, run_id: str, history: bytes) -> HistorySource:
@@ -270,7 +264,7 @@ def _build_listed_run(info: WorkflowExecutionInfo) -> _ListedRun:
     return _ListedRun(info.execution.workflow_id, info.execution.run_id, length)
 
 
-def _decode_raw_pages(page: Any) -> Iterator[bytes]:
+def _decode_raw_pages(page: GetWorkflowExecutionHistoryResponse) -> Iterator[bytes]:
     """Yield histories in their stored form: some servers are configured to send them so, to save work."""
     from temporalio.api.enums.v1 import EncodingType
 

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from temporalio.bridge.proto.workflow_commands import UpdateResponse
+
 from replaytool.engines.temporal.core.state_machines.base import StateMachine
 from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivityMachine
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.decoding import select_events
-from replaytool.engines.temporal.events.labels import decode_attributes
+from replaytool.engines.temporal.events.labels import Attributes, decode_attributes
 from replaytool.engines.temporal.events.payloads import payload_from_json
 from replaytool.engines.temporal.replay.command_fields import payload_from_proto
 from replaytool.engines.temporal.replay.command_kinds import (
@@ -53,7 +55,7 @@ class DecisionReader:
     def __init__(self, decode: Decode) -> None:
         self._decode = decode
 
-    def to_plain(self, value: Any) -> Any:
+    def to_plain(self, value: object) -> object:
         """Return a value as JSON, with its payloads decoded."""
         if isinstance(value, Payload):
             return to_plain_json(self._decode([value])[0])
@@ -98,14 +100,14 @@ class DecisionReader:
             return None  # the core's own
         return self._build_decision(kind.kind, fields)
 
-    def _build_decision(self, kind: str, fields: dict[str, Any]) -> Decision:
+    def _build_decision(self, kind: str, fields: dict[str, object]) -> Decision:
         name = "" if kind in _NAMELESS else str(fields.get(BY_KIND[kind].name) or "")
         held = {key: self.to_plain(fields[key]) for key in _TELLING if key in fields}
         return Decision(kind, name, next(iter(held.values())) if len(held) == 1 else held or None)
 
-    def read_answers(self, responses: Iterable[Any]) -> dict[str, Any]:
+    def read_answers(self, responses: Iterable[UpdateResponse]) -> dict[str, object]:
         """Return the answers of the code to updates, by update ID."""
-        found: dict[str, Any] = {}
+        found: dict[str, object] = {}
         for response in responses:
             if response.HasField("completed"):
                 found[response.protocol_instance_id] = self.to_plain(payload_from_proto(response.completed))
@@ -113,16 +115,16 @@ class DecisionReader:
                 found[response.protocol_instance_id] = {"error": response.rejected.message}
         return found
 
-    def read_recorded_answers(self, events: Sequence[Event]) -> dict[str, Any]:
+    def read_recorded_answers(self, events: Sequence[Event]) -> dict[str, object]:
         """Return the recorded answers to updates, by update ID."""
-        found: dict[str, Any] = {}
+        found: dict[str, object] = {}
         for event in select_events(events, types.UPDATE_COMPLETED.__eq__):
             said = decode_attributes(event)
             update_id = str((said.get("meta") or {}).get("updateId") or "")
             found[update_id] = self._read_outcome(said.get("outcome") or {})
         return found
 
-    def _read_outcome(self, outcome: dict[str, Any]) -> Any:
+    def _read_outcome(self, outcome: Attributes) -> object:
         if "failure" in outcome:
             return {"error": (outcome["failure"] or {}).get("message", "")}
         listed = (outcome.get("success") or {}).get("payloads") or [None]

@@ -96,15 +96,16 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _set_value(event: Event, name: str, path: str, value: Any) -> Event:
+def _set_value(event: Event, name: str, path: str, value: object) -> Event:
     held = decode_attributes(event)
     if name == "failure" and not path:
         return _turn_into_failure(event, held, value)
-    where: Any = held
+    where: dict[str, Any] = held
     if name == "input" and event.event_type in _UPDATES:
         where = find_update_request(held).get("input") or {}
     key = "args" if where is not held else name
-    payloads = (where.get(key) or {}).get("payloads") if isinstance(where.get(key), dict) else None
+    values = where.get(key)
+    payloads = values.get("payloads") if isinstance(values, dict) else None
     if payloads is None:
         if name not in ("result", "input"):
             raise ReplaytoolError(f"event {event.event_id} has no {name}", "set result, input or failure")
@@ -119,7 +120,7 @@ def _parse_step(name: str, index: str) -> str | int:
     return int(index) if index else name
 
 
-def _change_payloads(payloads: list[Any], steps: list[str | int], name: str, value: Any) -> list[Any]:
+def _change_payloads(payloads: list[object], steps: list[str | int], name: str, value: object) -> list[object]:
     """Set all payloads, one payload, or a value inside one."""
     if not steps:
         many = value if name == "input" and isinstance(value, list) else [value]
@@ -131,11 +132,11 @@ def _change_payloads(payloads: list[Any], steps: list[str | int], name: str, val
     return [*payloads[:place], encode_payload(_set_inside(whole, steps, value)), *payloads[place + 1 :]]
 
 
-def _set_inside(whole: Any, steps: list[str | int], value: Any) -> Any:
+def _set_inside(whole: object, steps: list[str | int], value: object) -> object:
     if not steps:
         return value
     try:
-        inner = whole
+        inner: Any = whole
         for step in steps[:-1]:
             inner = inner[step]
         inner[steps[-1]] = value
@@ -146,14 +147,14 @@ def _set_inside(whole: Any, steps: list[str | int], value: Any) -> Any:
     return whole
 
 
-def _decode_json_payload(found: Any) -> Any:
+def _decode_json_payload(found: Any) -> object:
     try:
         return json.loads(base64.b64decode(found["data"]))
     except (KeyError, TypeError, ValueError):
         raise ReplaytoolError("the recorded value is not JSON", "set the whole value") from None
 
 
-def encode_payload(value: Any) -> dict[str, Any]:
+def encode_payload(value: object) -> dict[str, object]:
     """Encode a value as the default converter does."""
     text = json.dumps(value, separators=(",", ":")).encode()
     return {"metadata": {"encoding": _encode_base64(b"json/plain")}, "data": _encode_base64(text)}
@@ -163,7 +164,7 @@ def _encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _turn_into_failure(event: Event, held: dict[str, Any], value: Any) -> Event:
+def _turn_into_failure(event: Event, held: dict[str, object], value: object) -> Event:
     for word in types.ENDINGS[:4]:
         if event.event_type.endswith(word) and event.event_type.startswith(("Activity", "Child", "Nexus")):
             kind = event.event_type.removesuffix(word) + "Failed"
@@ -188,7 +189,7 @@ def _insert_event(text: str, found: dict[int, Event], point: int, event_id: int)
     return build_event(event_id, event_type, made, found[at].event_time)
 
 
-def _parse_arguments(text: str | None) -> list[Any]:
+def _parse_arguments(text: str | None) -> list[object]:
     """Parse no value, one value, or several: `=[1,2]` is one value, `=*[1,2]` is two."""
     if text is None:
         return []
@@ -196,7 +197,7 @@ def _parse_arguments(text: str | None) -> list[Any]:
     return value if text.startswith("*") and isinstance(value, list) else [value]
 
 
-def _build_signal(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
+def _build_signal(name: str, values: list[object], given: str) -> tuple[str, dict[str, object]]:
     return types.SIGNALED, {
         "signalName": name,
         "input": {"payloads": [encode_payload(one) for one in values]},
@@ -204,17 +205,17 @@ def _build_signal(name: str, values: list[Any], given: str) -> tuple[str, dict[s
     }
 
 
-def _build_update(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
+def _build_update(name: str, values: list[object], given: str) -> tuple[str, dict[str, object]]:
     arguments = {"payloads": [encode_payload(one) for one in values]}
     request = {"meta": {"updateId": given}, "input": {"name": name, "args": arguments}}
     return types.ADMITTED, {"request": request}
 
 
-def _build_cancel(name: str, values: list[Any], given: str) -> tuple[str, dict[str, Any]]:
+def _build_cancel(name: str, values: list[object], given: str) -> tuple[str, dict[str, object]]:
     return types.CANCEL_REQUESTED, {"cause": name or "", "identity": given}
 
 
-_INSERTS: dict[str, Callable[[str, list[Any], str], tuple[str, dict[str, Any]]]] = {
+_INSERTS: dict[str, Callable[[str, list[object], str], tuple[str, dict[str, object]]]] = {
     "signal": _build_signal,
     "update": _build_update,
     "cancel": _build_cancel,

@@ -10,12 +10,17 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from replaytool.engines.temporal.core.state_machines.local_activity import LOCAL_ACTIVITY, read_local_activity_marker
+from replaytool.engines.temporal.core.state_machines.local_activity import (
+    LOCAL_ACTIVITY,
+    LocalActivityResolution,
+    read_local_activity_marker,
+)
 from replaytool.engines.temporal.core.task_batches import HistoryBatches
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.decoding import RECORDS
+from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRecorded, ScheduledReference
 from replaytool.engines.temporal.events.labels import decode_attributes
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay.command_kinds import (
@@ -24,7 +29,7 @@ from replaytool.engines.temporal.replay.command_kinds import (
     read_produced_fields,
     read_recorded_fields,
 )
-from replaytool.model.history import Event, Payload
+from replaytool.model.history import Event, EventHead, Payload
 from replaytool.replay.compare.drift import Decode
 
 Match = Literal["exact", "assumed"]
@@ -57,7 +62,7 @@ class FollowUpEvent:
     """An event that followed a command, and how long after it."""
 
     event_type: str
-    said: Any
+    said: EventPart
     delay: int
     """In nanoseconds."""
     at: int
@@ -75,7 +80,7 @@ class RecordedResult:
     is_taken: bool = False
     is_suspect: bool = False
     """Whether a bad build gave the result."""
-    marker: Any = None
+    marker: LocalActivityResolution | None = None
     """The marker of a local activity: it is the only event of one."""
 
 
@@ -121,10 +126,10 @@ class RecordedResults:
         self._named[found.kind, found.keys[0]].append(found)
 
     def _add_follow_up(
-        self, opened: dict[int, RecordedResult], head: Any, said: Any, since: int
+        self, opened: dict[int, RecordedResult], head: EventHead, said: ScheduledReference | None, since: int
     ) -> RecordedResult | None:
         found = opened.get(said.of) if said is not None else None
-        if found is None:
+        if found is None or said is None:
             return None
         if found.event_id < since:
             self.open[found.event_id] = found
@@ -132,7 +137,7 @@ class RecordedResults:
         found.follows.append(FollowUpEvent(head.event_type, said, max(at - found.at, 0), at))
         return found
 
-    def _add_local_activity(self, head: Any, said: Any) -> None:
+    def _add_local_activity(self, head: EventHead, said: MarkerRecorded | None) -> None:
         known = read_local_activity_marker(said) if said is not None and said.marker_name == LOCAL_ACTIVITY else None
         if known is not None:
             found = RecordedResult(
@@ -143,20 +148,20 @@ class RecordedResults:
             )
             self._index_result(found)
 
-    def build_keys(self, kind: str, fields: dict[str, Any]) -> tuple[str, str]:
+    def build_keys(self, kind: str, fields: dict[str, object]) -> tuple[str, str]:
         """Return the name and the input of a command as text, to compare commands."""
         naming = NAMINGS[kind]
         return self._encode_fields(fields, naming.name), self._encode_fields(fields, naming.input)
 
-    def _encode_fields(self, fields: dict[str, Any], names: Iterable[str]) -> str:
+    def _encode_fields(self, fields: dict[str, object], names: Iterable[str]) -> str:
         return json.dumps([self._decode_field(fields.get(name)) for name in names], sort_keys=True, default=repr)
 
-    def _decode_field(self, value: Any) -> Any:
+    def _decode_field(self, value: object) -> object:
         if isinstance(value, list) and value and isinstance(value[0], Payload):
             return self._decode(value)
         return self._decode([value]) if isinstance(value, Payload) else value
 
-    def keys_of_command(self, kind: str, message: Any) -> tuple[str, str]:
+    def keys_of_command(self, kind: str, message: object) -> tuple[str, str]:
         """Return the name and the input of a command that the code has just issued."""
         return self.build_keys(kind, read_produced_fields(BY_KIND[kind], message))
 
@@ -184,6 +189,6 @@ def _first_unused(found: Iterable[RecordedResult]) -> RecordedResult | None:
     return next((one for one in found if not one.is_taken), None)
 
 
-def _open_before_point(event: Any) -> RecordedResult:
+def _open_before_point(event: EventHead) -> RecordedResult:
     """Return a result whose command is before the point. It needs no key: the code does not issue it again."""
     return RecordedResult(BY_EVENT[event.event_type].kind, event.event_id, parse_nanoseconds(event.event_time) or 0)

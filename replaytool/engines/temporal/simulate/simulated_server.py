@@ -10,10 +10,10 @@ import heapq
 import random
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.bridge.proto.workflow_activation import QueryWorkflow, WorkflowActivationJob
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.bridge.proto.workflow_commands import StartChildWorkflowExecution, WorkflowCommand
 
 from replaytool.engines.temporal.core.activations import WorkflowMachines
 from replaytool.engines.temporal.core.random_seed import derive_random_seed
@@ -32,6 +32,7 @@ from replaytool.engines.temporal.events.event_structs import (
     ActivityScheduled,
     ChildClosed,
     ChildInitiated,
+    EventPart,
     NexusScheduled,
     NoAttributes,
     TimerFired,
@@ -186,7 +187,7 @@ class SimulatedServer:
         for machine in line.take_requested_local_activities():
             self._run_local_activity(machine)
 
-    def _record_opening(self, machine: StateMachine, event_type: str, said: Any = None) -> None:
+    def _record_opening(self, machine: StateMachine, event_type: str, said: EventPart | None = None) -> None:
         machine.apply_event(self._replay, event_type, said or NoAttributes(), self._replay.last_id)
 
     def _answer_command(self, kind: str, machine: StateMachine) -> RecordedResult | None:
@@ -237,8 +238,8 @@ class SimulatedServer:
         kind = machine.attrs.activity_type
         self._world.again_local[kind] += 1
         found = self._answer_command("local_activity", machine)
-        if found is not None:
-            self._schedule_action(self._world.now, lambda: machine.resolve_with_result(self._replay, found.marker))
+        if found is not None and (end := found.marker) is not None:
+            self._schedule_action(self._world.now, lambda: machine.resolve_with_result(self._replay, end))
 
     def _start_timer(self, machine: StateMachine) -> None:
         self._record_opening(machine, types.TIMER_STARTED)
@@ -275,7 +276,7 @@ class SimulatedServer:
             return
         self._answer_command("child_workflow", machine)
 
-    def _is_child_refused(self, attrs: Any) -> bool:
+    def _is_child_refused(self, attrs: StartChildWorkflowExecution) -> bool:
         """Return whether the server would refuse the child, because of another workflow with its ID."""
         status = self._world.children.get(attrs.workflow_id)
         if status == "Running":
@@ -299,7 +300,7 @@ class SimulatedServer:
 
     # Queries, and random numbers.
 
-    def run_query(self, name: str) -> tuple[Any, str | None]:
+    def run_query(self, name: str) -> tuple[Payload | None, str | None]:
         """Return the answer to a query as a payload, or why there is none."""
 
         def queue_query(replay: WorkflowMachines) -> None:
@@ -351,7 +352,7 @@ _AWAITING = frozenset(
     ]
 )
 """The states in which a state machine waits for an event."""
-_TAKE: dict[str, Callable[[SimulatedServer, Any], None]] = {
+_TAKE: dict[str, Callable[[SimulatedServer, StateMachine], None]] = {
     "schedule_activity": SimulatedServer._schedule_activity,
     "request_cancel_activity": SimulatedServer._cancel_activity,
     "start_timer": SimulatedServer._start_timer,

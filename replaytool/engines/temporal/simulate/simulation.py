@@ -13,6 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from temporalio.bridge.proto.workflow_commands import (
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    FailWorkflowExecution,
+)
 
 from replaytool.engines import Code, Options, replay
 from replaytool.engines.temporal.events import event_types as types
@@ -193,6 +198,7 @@ class _ChainSimulator:
 
     def _build_next_run(self, run: Run, end: SimulationEnd, number: int) -> Run:
         new_id = f"{self._run_id[:-4]}{number:04x}"
+        assert isinstance(end.command, ContinueAsNewWorkflowExecution)
         events = rewritten.start_continued_history(
             run.events, end.command, run.run_id or "", new_id, _format_nanoseconds(self._world.now)
         )
@@ -245,9 +251,9 @@ class _ChainSimulator:
         )
 
     def _read_result(self, end: SimulationEnd) -> Any:
-        if end.status == "Completed" and end.command.HasField("result"):
+        if isinstance(end.command, CompleteWorkflowExecution) and end.command.HasField("result"):
             return self._reader.to_plain(payload_from_proto(end.command.result))
-        return end.command.failure.message if end.status == "Failed" else None
+        return end.command.failure.message if isinstance(end.command, FailWorkflowExecution) else None
 
     def _compare_with_record(self) -> tuple[list[DecisionChange], int]:
         base, *later = self._runs

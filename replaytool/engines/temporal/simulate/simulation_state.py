@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeAlias
+
+from temporalio.bridge.proto.workflow_commands import (
+    CancelWorkflowExecution,
+    CompleteWorkflowExecution,
+    ContinueAsNewWorkflowExecution,
+    FailWorkflowExecution,
+    UpdateResponse,
+)
 
 from replaytool.engines.temporal.core.state_machines.base import StateMachine
 from replaytool.engines.temporal.simulate.recorded_results import Match, RecordedResults
 from replaytool.model.history import Event
 
+ClosingCommand: TypeAlias = (
+    CompleteWorkflowExecution | FailWorkflowExecution | CancelWorkflowExecution | ContinueAsNewWorkflowExecution
+)
 TASK_FAILS = "a workflow task fails: "
 
 
@@ -37,7 +48,7 @@ class SimulationState:
     """Activities whose result came from a bad build."""
     sent: list[tuple[str, StateMachine]] = field(default_factory=list)
     """All commands that the server received, by kind."""
-    answers: list[Any] = field(default_factory=list)
+    answers: list[UpdateResponse] = field(default_factory=list)
     """The answers of the code to updates."""
     steps: int = 0
 
@@ -54,7 +65,7 @@ class SimulationEnd:
     """How one run ended, or where it stands."""
 
     status: str = "Running"
-    command: Any = None
+    command: ClosingCommand | None = None
     """The command that closed the run."""
     stopped: str | None = None
     waiting: tuple[str, ...] = ()

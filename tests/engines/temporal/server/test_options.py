@@ -71,7 +71,7 @@ def test_options_stand_over_variables_over_the_file(own_settings: Path, monkeypa
 def test_another_file(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text('[profile.default]\naddress = "other:1"\n')
     assert resolve_target(ServerOptions(config_file=str(tmp_path / "other.toml"))).address == "other:1"
-    assert "no configuration file" in refusal(ServerOptions(config_file=str(tmp_path / "none.toml")))
+    assert "does not exist" in refusal(ServerOptions(config_file=str(tmp_path / "none.toml")))
 
 
 def test_tls_files(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_addresses_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "nothing listens" in refusal(ServerOptions(address="127.0.0.1:1", api_key=SECRET, tls=False))
     assert "has no port" in refusal(ServerOptions(address="localhost"))
     assert "is a URL" in refusal(ServerOptions(address="http://localhost:7233"))
-    assert "no address" in refusal(ServerOptions(address="not a host:1"))
+    assert "address is not valid" in refusal(ServerOptions(address="not a host:1"))
     assert "characters that no key has" in refusal(ServerOptions(api_key=SECRET + "\n"))
     assert "no namespace" not in refusal(ServerOptions(address="nowhere.invalid:7233"))
     assert SECRET not in repr(key)
@@ -133,7 +133,7 @@ def test_what_is_no_temporal_server() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
-    assert "no Temporal server" in text
+    assert "not a Temporal server" in text
 
 
 Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
