@@ -10,16 +10,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
-from replaytool.check.causes import find_causes
+from replaytool.check.cause_charts import causes_with_charts
 from replaytool.check.repeat import replay_repeatedly
-from replaytool.check.run_charts import chart_run
 from replaytool.engines import CodeSpec, Options
 from replaytool.engines.temporal.events.deployment import load_subjects
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import (
     FAILING,
     WORDS,
-    Cause,
     CheckedRun,
     CheckReport,
     CodeInfo,
@@ -35,7 +33,6 @@ from replaytool.workers.pool import ReplayOutcome, WorkerLimits, WorkItem, repla
 from replaytool.workers.worker_process import WorkerProcess
 
 _log = logging.getLogger(__name__)
-MOST_PICTURES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +88,6 @@ def check_runs(
 def preload_code(plan: CheckPlan) -> AbstractContextManager[WorkerProcess]:
     """Start a worker process that loads the code while this process looks for the runs."""
     return start_worker_ahead(plan.spec, plan.options, plan.limits, plan.engine)
-
-
-def causes_with_charts(store: Store, checked: Sequence[CheckedRun]) -> tuple[Cause, ...]:
-    """Return the causes; the first MOST_PICTURES of them have a chart of their example run."""
-    by_key = {one.subject.run_key: one.verdict for one in checked}
-    found = find_causes(checked)
-    return tuple(
-        replace(cause, timeline=chart_run(store.read_events(cause.example), by_key[cause.example].event_id))
-        if number < MOST_PICTURES
-        else cause
-        for number, cause in enumerate(found)
-    )
 
 
 def _save_verdicts(store: Store, fingerprint: str, outcome: ReplayOutcome) -> None:

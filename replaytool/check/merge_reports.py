@@ -9,10 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from replaytool.check.causes import find_causes
-from replaytool.check.check_runs import MOST_PICTURES
+from replaytool.check.cause_charts import causes_with_known_charts
 from replaytool.errors import ReplaytoolError
-from replaytool.model.verdict import SCHEMA, WORDS, BaseCode, Cause, CheckedRun, CheckReport, CodeInfo, report_from_json
+from replaytool.model.verdict import SCHEMA, WORDS, BaseCode, CheckedRun, CheckReport, CodeInfo, report_from_json
 from replaytool.text import escape_controls
 
 _LATEST = "~"
@@ -51,7 +50,7 @@ def merge_reports(reports: Sequence[CheckReport]) -> CheckReport:
             best[one.subject.run_key] = one
     runs = sorted(best.values(), key=_store_order)
     return CheckReport(
-        code, runs, _reuse_charts(find_causes(runs), reports), sum(report.seconds for report in reports),
+        code, runs, causes_with_known_charts(runs, reports), sum(report.seconds for report in reports),
         all(report.complete for report in reports), frozenset(word for report in reports for word in report.failing),
         any(report.include_pinned for report in reports), _merge_bases(reports),
     )  # fmt: skip
@@ -85,11 +84,3 @@ def _check_shards_complete(reports: Sequence[CheckReport]) -> None:
         if missing:
             listed = ", ".join(f"{number}/{of}" for number in missing)
             raise ReplaytoolError(f"the report of shard {listed} is missing", "give the reports of all shards")
-
-
-def _reuse_charts(found: Sequence[Cause], reports: Sequence[CheckReport]) -> list[Cause]:
-    pictures = {(cause.id, cause.example): cause.timeline for report in reports for cause in report.causes}
-    return [
-        replace(cause, timeline=pictures.get((cause.id, cause.example)) if number < MOST_PICTURES else None)
-        for number, cause in enumerate(found)
-    ]

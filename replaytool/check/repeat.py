@@ -50,7 +50,7 @@ def replay_repeatedly(
 def clock_offset_of_repeat(number: int) -> float:
     """Return the seconds by which repeat `number` shifts the wall clock: 0 first, then forward and back.
 
-    >>> [round(clock_ahead(number) / 86400) for number in range(5)]
+    >>> [round(clock_offset_of_repeat(number) / 86400) for number in range(5)]
     [0, 201, -201, 401, -401]
     """
     strides = (number + 1) // 2

@@ -19,7 +19,7 @@ def history_file_name(row: RunRow) -> str:
 def _safe_name(text: str) -> str:
     """Replace characters that a shell, a file system or a link may misread.
 
-    >>> _safe("../orders/17: née")
+    >>> _safe_name("../orders/17: née")
     'orders-17-n-e'
     """
     return _UNSAFE.sub("-", text).strip("-.")[:_LONGEST] or "unnamed"

@@ -10,8 +10,8 @@ from replaytool.corpus import history_features as things
 from replaytool.corpus.source_lines import CountedSource, Thing, read_sources
 from replaytool.model.verdict import CodeInfo
 from replaytool.store import RunRow, Store
-from replaytool.workers.coverage_job import REACH, CoveredVerdict
 from replaytool.workers.pool import run_job
+from replaytool.workers.replay_job import REACH, CoveredVerdict
 
 Progress = Callable[[str], None]
 

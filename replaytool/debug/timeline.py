@@ -1,7 +1,7 @@
 """The recorded state of a run at each of its events; no code is replayed.
 
-Nothing is stepped. Each thing that the run waited for is one `Work` with the events between which it was open, so the
-state at an event is looked up. Forward and backward cost the same and cannot disagree.
+Nothing is stepped. Each thing that the run waited for is one `TrackedWork` with the events between which it was open,
+so the state at an event is looked up. Forward and backward cost the same and cannot disagree.
 """
 
 from __future__ import annotations

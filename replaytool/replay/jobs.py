@@ -1,7 +1,7 @@
 """A job: what a worker process does with a run. Workers find it by its name.
 
-To add one, write a function that takes a request and returns a value that msgspec can encode, and a module-level `Job`
-that holds its own import path.
+To add one, write a function that takes a request and returns a value that msgspec can encode, and a module-level
+`WorkerJob` that holds its own import path.
 """
 
 from __future__ import annotations

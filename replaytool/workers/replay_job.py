@@ -1,12 +1,13 @@
-"""The job of `check`: replay one run and return its verdict."""
+"""The jobs that replay a run: for its verdict, and for the lines of code that it reaches."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from replaytool.engines import replay
 from replaytool.model.verdict import Verdict
 from replaytool.replay.jobs import JobRequest, WorkerJob
+from replaytool.replay.line_coverage import ReplayCoverage, record_coverage
 
 NO_MEMORY = "the code ran out of memory"
 
@@ -30,4 +31,32 @@ REPLAY: WorkerJob[Verdict] = WorkerJob(
     fault=lambda reason, place: Verdict("unverified", reason, notes=(place,)),
     is_last=lambda one: one.verdict == "crashed" or (one.failure is not None and one.failure.type == "Deadlock"),
     is_shaky=lambda one: one.verdict == "crashed" or one.failure is not None,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredVerdict:
+    """A verdict, and the lines that the replay reached."""
+
+    verdict: Verdict
+    reach: ReplayCoverage = field(default_factory=ReplayCoverage)
+
+
+def _replay_with_coverage(asked: JobRequest) -> CoveredVerdict:
+    from replaytool.replay import call_site as callsite
+
+    callsite.claim_user_folders(asked.code.roots)
+    with record_coverage(callsite.is_user_code) as tracer:
+        verdict = REPLAY.work(asked)
+    return CoveredVerdict(verdict, tracer.recorded_coverage())
+
+
+REACH: WorkerJob[CoveredVerdict] = WorkerJob(
+    name="replaytool.workers.replay_job:REACH",
+    answer=CoveredVerdict,
+    work=_replay_with_coverage,
+    crashed=lambda reason, seconds: CoveredVerdict(REPLAY.crashed(reason, seconds)),
+    fault=lambda reason, place: CoveredVerdict(REPLAY.fault(reason, place)),
+    is_last=lambda one: REPLAY.is_last(one.verdict),
+    is_shaky=lambda one: REPLAY.is_shaky(one.verdict),
 )

@@ -22,11 +22,11 @@ from typing import IO, Any
 import msgspec
 
 from replaytool.engines import Code, CodeSpec, Options, engine_of, load_code
-from replaytool.errors import FAULT, ReplaytoolError
+from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay.isolation import clock_and_random as senses
-from replaytool.replay.isolation.memory import is_out_of_memory
+from replaytool.replay.isolation.limits import is_out_of_memory
 from replaytool.replay.jobs import JobRequest, WorkerJob, find_job
 from replaytool.replay.line_coverage import record_coverage, trace_activation
 from replaytool.workers.replay_job import NO_MEMORY
@@ -96,7 +96,7 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytes:
     return bytes(found)
 
 
-def main() -> None:
+def run_worker() -> None:
     """Run a worker of the pool."""
     serve_pipes(_serve_requests)
 
@@ -191,11 +191,3 @@ def limit_memory(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))
     except (ImportError, OSError, ValueError):
         pass
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except Exception:
-        faulthandler.dump_traceback()
-        os._exit(FAULT)

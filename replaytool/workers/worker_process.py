@@ -1,24 +1,27 @@
-"""The parent's side of one worker process: start it, give it runs, end it."""
+"""The parent's side of one worker process: start it, give it runs, end it, and say where it ended."""
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay.jobs import WorkerJob
-from replaytool.workers.dumps import find_user_line
 from replaytool.workers.worker_main import (
     TELL_PLACE,
     CodeLoaded,
@@ -33,6 +36,11 @@ _TELLING = 0.3
 _TAIL = 16384
 _LOOKS_EVERY = 0.1
 _NEVER = float("inf")
+_FRAME = re.compile(r'^ +File "(.+)", line (\d+) in (.+)$', re.MULTILINE)
+_FOREIGN = tuple(
+    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib")}
+    | {str(Path(__file__).resolve().parents[1]) + os.sep, "<"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +82,7 @@ class WorkerProcess:
         self._ended = threading.Event()
         self._code: CodeInfo | None = None
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _START, *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            env={**os.environ, "PYTHONHASHSEED": limits.hash_seed, **_ALLOCATOR},
-        )
+        self.process = start_python("replaytool.workers.worker_main:run_worker", self.errors, limits.hash_seed)
         self._begun = time.monotonic()
         threading.Thread(target=self._watch_deadline, daemon=True).start()
         self._send_message(setup, b"")
@@ -182,11 +184,19 @@ class WorkerProcess:
         self.errors.close()
 
 
-# glibc reserves address space per thread, and the memory limit counts address space.
-_ALLOCATOR = {"MALLOC_ARENA_MAX": "1"}
-
-# The worker gets this process's import path, however that was set.
-_START = "import sys; sys.path[:] = sys.argv[1:]; from replaytool.workers.worker_main import main; main()"
+def start_python(
+    entry: str, errors: IO[bytes], hash_seed: str = "0", folder: str | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a Python process that calls `module:function`, with this process's import path."""
+    module, _, function = entry.partition(":")
+    call = f"import sys; sys.path[:] = sys.argv[1:]; from {module} import {function}; {function}()"
+    paths = sys.path if folder is None else [os.path.abspath(one or ".") for one in sys.path]
+    # glibc reserves address space per thread, and the memory limit counts address space: one arena is enough.
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "MALLOC_ARENA_MAX": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", call, *paths],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, cwd=folder, env=environment,
+    )  # fmt: skip
 
 
 def _signal_name(number: int) -> str:
@@ -194,3 +204,29 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def find_user_line(dump: str) -> str:
+    r"""Return the innermost line of the user's code in a dump of all threads, or "".
+
+    >>> find_user_line('Thread 0x1 (most recent call first):\n  File "/app/orders.py", line 12 in run\n')
+    '/app/orders.py:12 in run'
+    """
+    for file, line, function in _FRAME.findall(dump):
+        name = _unescape_name(file)
+        if not name.startswith(_FOREIGN):
+            return f"{_relative_name(name)}:{line} in {function}"
+    return ""
+
+
+def _unescape_name(name: str) -> str:
+    """Undo the escapes that faulthandler writes for characters outside ASCII."""
+    try:
+        return str(ast.literal_eval(f'"{name}"')) if "\\" in name else name
+    except (SyntaxError, ValueError):
+        return name
+
+
+def _relative_name(name: str) -> str:
+    relative = os.path.relpath(name)
+    return name if relative.startswith("..") else relative

@@ -9,7 +9,7 @@ from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.engines.temporal.replay.recorded_commands import history_to_json
 from replaytool.replay.jobs import JobRequest
 from replaytool.replay.line_coverage import END, ReplayCoverage
-from replaytool.workers.coverage_job import REACH
+from replaytool.workers.replay_job import REACH
 from tests.support.histories import expectations, recorded, run_of
 from tests.support.paths import FIXTURES
 

@@ -18,7 +18,7 @@ from replaytool.check.impact import ast_compare as unchanged
 from replaytool.check.impact.ast_compare import Function, ModuleVersion
 from replaytool.check.impact.module_graph import CodeVersion
 from replaytool.model.verdict import CodeInfo
-from replaytool.workers.coverage_job import CoveredVerdict
+from replaytool.workers.replay_job import CoveredVerdict
 
 # Calls at import time that change no other module.
 _HARMLESS = {

@@ -16,10 +16,10 @@ import msgspec
 
 from replaytool.check.base_branch import drop_missing_files, find_repository_folder
 from replaytool.check.baseline import mark_known_findings
+from replaytool.check.cause_charts import causes_with_charts
 from replaytool.check.check_runs import (
     CheckPlan,
     Progress,
-    causes_with_charts,
     check_runs,
     make_work_items,
     verdict_fingerprint,
@@ -40,8 +40,8 @@ from replaytool.model.verdict import (
 from replaytool.replay.code.git_worktrees import Worktrees
 from replaytool.replay.line_coverage import ReplayCoverage
 from replaytool.store import RunRow, Store
-from replaytool.workers.coverage_job import REACH, CoveredVerdict
 from replaytool.workers.pool import load_code_info, run_job
+from replaytool.workers.replay_job import REACH, CoveredVerdict
 from replaytool.workers.worker_main import WATCHES_LOADING
 
 _log = logging.getLogger(__name__)

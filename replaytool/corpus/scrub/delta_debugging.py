@@ -13,7 +13,7 @@ def find_fewest(items: Sequence[T], enough: Callable[[Sequence[T]], bool]) -> li
 
     All of them together must be enough.
 
-    >>> fewest(range(20), lambda some: {3, 17} <= set(some))
+    >>> find_fewest(range(20), lambda some: {3, 17} <= set(some))
     [3, 17]
     """
     if enough([]):

@@ -29,8 +29,8 @@ class Pseudonyms:
     def replace_value(self, value: Any) -> Any:
         """Replace text and numbers; other values say too little to matter.
 
-        >>> Standins(b"k").of(True), Standins(b"k").of(None), Standins(b"k").of(0), Standins(b"k").of("--")
-        (True, None, 0, '--')
+        >>> [Pseudonyms(b"k").replace_value(value) for value in (True, None, 0, "--")]
+        [True, None, 0, '--']
         """
         if isinstance(value, str):
             return self.replace_text(value)
@@ -41,7 +41,7 @@ class Pseudonyms:
     def replace_text(self, value: str) -> str:
         """Replace letters by letters and digits by digits; other characters stay.
 
-        >>> made = Standins(b"k").text("Ada L. (1815)")
+        >>> made = Pseudonyms(b"k").replace_text("Ada L. (1815)")
         >>> re.fullmatch("[A-Z][a-z][a-z] [A-Z][.] [(][0-9]{4}[)]", made) is not None
         True
         """

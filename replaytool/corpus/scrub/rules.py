@@ -73,8 +73,8 @@ class ScrubRules:
 def parse_rules(only: Sequence[str], keep: Sequence[str]) -> ScrubRules:
     """Parse the rules of the command line.
 
-    >>> parsed(["key:email", "match:[0-9]{16}"], []).only[0]
-    Rule(kind='key', pattern='email')
+    >>> parse_rules(["key:email", "match:[0-9]{16}"], []).only[0]
+    ScrubRule(kind='key', pattern='email')
     """
     return ScrubRules(tuple(map(_parse_rule, only)), tuple(map(_parse_rule, keep)))
 

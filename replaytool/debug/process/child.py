@@ -51,8 +51,8 @@ class _QuestionCancelled(Exception):
     """The caller has cancelled the question."""
 
 
-def main() -> None:
-    """Run the child process."""
+def run_debug_process() -> None:
+    """Serve the questions of one debug session."""
     serve_pipes(_serve_questions)
 
 

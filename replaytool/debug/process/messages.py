@@ -73,7 +73,7 @@ class DebugReply(msgspec.Struct, omit_defaults=True):
 
 
 class EvaluatedSteps(msgspec.Struct):
-    """The answer to `Evaluate`."""
+    """The answer to `EvaluateExpression`."""
 
     steps: list[ExpressionValue]
     trouble: Trouble | None
@@ -81,13 +81,13 @@ class EvaluatedSteps(msgspec.Struct):
 
 
 class LineFound(msgspec.Struct):
-    """The answer to `LineOf`."""
+    """The answer to `FindLine`."""
 
     call_site: CallSite | None
     ran_at: int | None
 
 
 class StateDigests(msgspec.Struct):
-    """The answer to `States`: the completed tasks with a digest of their states."""
+    """The answer to `DigestStates`: the completed tasks with a digest of their states."""
 
     tasks: list[tuple[int, int]]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -24,11 +22,11 @@ from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import Trouble
 from replaytool.model.history import Run
 from replaytool.workers.worker_main import CodeLoaded, WorkerSetup, receive_message, send_message
+from replaytool.workers.worker_process import start_python
 
 T = TypeVar("T")
 _LOADING = 120.0
 _MEGABYTE = 1024 * 1024
-_START = "import sys; sys.path[:] = sys.argv[1:]; from replaytool.debug.process.child import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +122,7 @@ class _DebugProcess:
         self._refused: ReplaytoolError | None = None
         self._late = False
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, *(os.path.abspath(one or ".") for one in sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            cwd=place.cwd,
-            env={**os.environ, "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1"},
-        )
+        self._process = start_python("replaytool.debug.process.child:run_debug_process", self._errors, folder=place.cwd)
         options = {"sandbox": place.sandbox, "guard": place.guard}
         self._outbox: SimpleQueue[tuple[Any, bytes] | None] = SimpleQueue()
         self._outbox.put((WorkerSetup(place.spec, options=options, memory=place.megabytes * _MEGABYTE), b""))

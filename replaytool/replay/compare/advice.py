@@ -182,7 +182,7 @@ def _function_source(site: CallSite) -> str:
 def has_loop_over_set(source: str) -> bool:
     """Return whether a loop or comprehension goes over a set that the text itself makes.
 
-    >>> iterates_over_a_set("for name in set(names): pass"), iterates_over_a_set("for name in sorted({1}): pass")
+    >>> has_loop_over_set("for name in set(names): pass"), has_loop_over_set("for name in sorted({1}): pass")
     (True, False)
     """
     try:

@@ -43,7 +43,7 @@ def check_policy(given: Mapping[str, Any]) -> dict[str, Level]:
 def drift_level(policy: Mapping[str, Level], kind: str, field: str) -> Level:
     """Return the level of differences in this field.
 
-    >>> level_of({"input": "ignore", "activity.input": "error"}, "activity", "input")
+    >>> drift_level({"input": "ignore", "activity.input": "error"}, "activity", "input")
     'error'
     """
     return policy.get(f"{kind}.{field}") or policy.get(field) or policy.get("*") or "warn"
@@ -93,7 +93,7 @@ def _drop_tracing_headers(headers: Mapping[str, Any] | None) -> dict[str, Any] |
 def find_differing_paths(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield the paths at which two plain values differ, with both values.
 
-    >>> list(paths([{"km": 3}], [{"km": 4}]))
+    >>> list(find_differing_paths([{"km": 3}], [{"km": 4}]))
     [('[0].km', 3, 4)]
     """
     if _is_json_equal(before, after):

@@ -54,7 +54,7 @@ def differing_fields(
 ) -> tuple[str, ...]:
     """Return the fields whose values differ.
 
-    >>> differing({"id": "1", "type": "a"}, {"id": "1", "type": "b"}, ("id", "type"))
+    >>> differing_fields({"id": "1", "type": "a"}, {"id": "1", "type": "b"}, ("id", "type"))
     ('type',)
     """
     return tuple(name for name in fields if expected.get(name) != actual.get(name))

@@ -1,7 +1,7 @@
 """Compile expressions about a workflow and evaluate them at a step of a replay, without changing it.
 
-    expression = parse("points == 0 and trips")       # raises ReplaytoolError for an invalid expression
-    outcome = expression.evaluate(Scope(workflow, main_locals, event, task))
+    expression = parse_expression("points == 0 and trips")       # raises ReplaytoolError for an invalid expression
+    outcome = expression.evaluate(ExpressionScope(workflow, main_locals, event, task))
     outcome.holds, outcome.value, outcome.error
 
 An expression sees `self` (the workflow), its attributes as bare names, the local variables of its main coroutine, and

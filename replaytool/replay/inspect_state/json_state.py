@@ -26,7 +26,7 @@ def workflow_state(workflow: Any) -> dict[str, Any]:
 def to_plain_json(value: Any, depth: int = 0) -> Any:
     """Return a value as JSON; a type that JSON cannot express is named.
 
-    >>> plain({"at": datetime.date(2026, 1, 31), "left": {3, 1}, "ratio": float("nan"), "lock": object()})
+    >>> to_plain_json({"at": datetime.date(2026, 1, 31), "left": {3, 1}, "ratio": float("nan"), "lock": object()})
     {'at': '2026-01-31', 'left': [1, 3], 'ratio': 'nan', 'lock': '<object>'}
     """
     if isinstance(value, enum.Enum):

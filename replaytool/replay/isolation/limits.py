@@ -1,4 +1,4 @@
-"""Time limits for code that blocks its thread: a watching thread notices it, and interrupts it where Python can.
+"""Limits for code: a thread that blocks is noticed by a watching thread and interrupted where Python can.
 
 Python can interrupt any thread between two instructions. Inside a blocking call such as `time.sleep`, only the main
 thread of a process that has reserved a signal can be interrupted.
@@ -122,3 +122,8 @@ def _watch_until_collected(dog: weakref.ref[Watchdog]) -> None:
         found.interrupt_if_late()
         del found
         time.sleep(_LOOKS_EVERY)
+
+
+def is_out_of_memory(message: str) -> bool:
+    """Return whether an error other than MemoryError means no memory: a new thread finds no room for its stack."""
+    return "can't start new thread" in message

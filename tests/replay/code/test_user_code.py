@@ -155,7 +155,7 @@ def test_the_replayers_settings_come_from_a_function(tmp_path: Path) -> None:
     code = load_code(CodeSpec(("flows.py",), "hook:made", folder=str(tmp_path)))
     assert code.settings == {"workflow_failure_exception_types": [ValueError], "namespace": "n"}
     assert load_code(CodeSpec(("flows.py",), "hook.py:made", folder=str(tmp_path))).settings == code.settings
-    for name, told in (("hook:wrong", "workers"), ("hook:none", "no 'none'"), ("hook", "module:attribute")):
+    for name, told in (("hook:wrong", "workers"), ("hook:none", "no attribute 'none'"), ("hook", "module:attribute")):
         with pytest.raises(ReplaytoolError, match=told):
             load_code(CodeSpec(("flows.py",), name, folder=str(tmp_path)))
 

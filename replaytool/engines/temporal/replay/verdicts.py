@@ -33,7 +33,7 @@ from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.compare import advice, drift
 from replaytool.replay.compare.mismatch import Mismatch
-from replaytool.replay.isolation.memory import is_out_of_memory
+from replaytool.replay.isolation.limits import is_out_of_memory
 
 _BLIND = "no SDK flags are recorded, so the SDK's replayer compares no names; replaytool compared them anyway"
 _DEADLOCK = "Potential deadlock"
