@@ -24,7 +24,7 @@ from replaytool.replay.code.builds import CodeMap
 from replaytool.session.checks import StoreChecks
 from replaytool.session.corpora import StoreCorpora
 from replaytool.session.resets import StoreResets
-from replaytool.sources import HistorySource, open_output, open_sources, probe_output
+from replaytool.sources import HistorySource, open_output, probe_output
 from replaytool.store import RunRow, Store, is_store
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Session:
         self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.LoadObserver, *, decode: bool = False
     ) -> ingest.LoadReport:
         """Load files, folders, globs, objects or standard input."""
-        return self.load_sources(open_sources(paths, stdin), observer, decode=decode)
+        return self.load_sources(ingest.open_sources(paths, stdin), observer, decode=decode)
 
     def load_sources(
         self, sources: Iterator[HistorySource], observer: ingest.LoadObserver, *, decode: bool = False
@@ -167,7 +167,7 @@ class Session:
             return _check_store(store, condition, plan, progress, base, only_impacted), None
         with check.preload_code(plan):
             store = Store(None)
-            loaded = ingest.load_into_store(store, open_sources(sources, sys.stdin.buffer), observer)
+            loaded = ingest.load_into_store(store, ingest.open_sources(sources, sys.stdin.buffer), observer)
             return _check_store(store, condition, plan, progress, base, only_impacted), loaded
 
     def find_code_map(
