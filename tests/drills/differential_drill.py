@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from replaytool.engines.temporal.core.task_batches import find_malformation
+from replaytool.engines.temporal.core.history_batches import find_malformation
 from tests.drills.programs.steps import Small
 from tests.drills.programs.writing import edited, program
 from tests.engines.temporal.oracle import Bench, difference, quiet_process, run_of

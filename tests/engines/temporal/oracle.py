@@ -17,8 +17,8 @@ from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.workflow import NondeterminismError
 
-from replaytool.engines.temporal.core.activations import WorkflowMachines
 from replaytool.engines.temporal.core.initialize_job import Beginning
+from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 from replaytool.engines.temporal.replay.stepper import Stepper
 from replaytool.engines.temporal.sdk import fast_paths as lean
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime

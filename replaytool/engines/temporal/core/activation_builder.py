@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.bridge.proto.common import WorkerDeploymentVersion
@@ -12,6 +12,7 @@ from temporalio.bridge.proto.workflow_activation import WorkflowActivation, Work
 
 from replaytool.engines.temporal.core.initialize_job import to_timestamp
 from replaytool.engines.temporal.core.sdk_flags import ObservedFlags
+from replaytool.engines.temporal.events.event_structs import TaskStarted
 
 _RANKS = {
     "initialize_workflow": 0,
@@ -64,11 +65,14 @@ class ActivationBuilder:
         self.is_brief = False
         """Whether a light activation is enough. The first one must be a proto: the instance is created from it."""
 
-    def build_activation(self, at: ReplayPosition, jobs: list[WorkflowActivationJob], task: Any) -> Any:
+    def build_activation(
+        self, at: ReplayPosition, jobs: list[WorkflowActivationJob], task: TaskStarted | None
+    ) -> WorkflowActivation:
         """Build the activation for these jobs; `task` is the newest started workflow task."""
         if len(jobs) > 1:
             jobs.sort(key=_job_rank)
-        activation = self._build_light_activation(at, jobs) if self.is_brief else self._build_proto_activation(at, jobs)
+        light = cast(WorkflowActivation, self._build_light_activation(at, jobs)) if self.is_brief else None
+        activation = light or self._build_proto_activation(at, jobs)
         if _TELLS_SDK_VERSION:
             activation.last_sdk_version = at.flags.sdk_version
         if task is not None:
@@ -101,7 +105,7 @@ class ActivationBuilder:
         return self._deployed[1]
 
 
-def _add_history_sizes(activation: Any, task: Any) -> None:
+def _add_history_sizes(activation: WorkflowActivation, task: TaskStarted) -> None:
     """Copy what the newest started task says about the size of the history."""
     if task.history_size_bytes > 0:
         activation.history_size_bytes = task.history_size_bytes
@@ -114,7 +118,7 @@ def _add_history_sizes(activation: Any, task: Any) -> None:
         activation.suggest_continue_as_new_reasons.extend(found)
 
 
-def _continue_as_new_reason(name: str) -> Any:
+def _continue_as_new_reason(name: str) -> Any:  # an enum that only newer releases have
     kind = _FIELDS["suggest_continue_as_new_reasons"].enum_type
     known = kind.values_by_name if kind is not None else {}
     return known[name].number if name in known else 0

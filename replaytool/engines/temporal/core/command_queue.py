@@ -11,30 +11,45 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.engines.temporal.core.sdk_flags import MOVE_TERMINAL_COMMANDS, UPSERT_ON_PATCH
-from replaytool.engines.temporal.core.state_machines import timer as basic
 from replaytool.engines.temporal.core.state_machines.activity import ActivityMachine
 from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
 from replaytool.engines.temporal.core.state_machines.child_workflow import ChildWorkflowMachine
+from replaytool.engines.temporal.core.state_machines.external_workflow import (
+    CancelExternalMachine,
+    SignalExternalMachine,
+)
 from replaytool.engines.temporal.core.state_machines.local_activity import (
     LOCAL_ACTIVITY,
     HeldResolutions,
     LocalActivityMachine,
     LocalActivityResolution,
-    UpdateMachine,
-)
-from replaytool.engines.temporal.core.state_machines.local_activity import (
-    read_local_activity_marker as local_resolution_of,
+    read_local_activity_marker,
 )
 from replaytool.engines.temporal.core.state_machines.nexus import NexusOperationMachine
+from replaytool.engines.temporal.core.state_machines.patch import (
+    ModifyWorkflowPropertiesMachine,
+    PatchMachine,
+    UpsertSearchAttributesMachine,
+    read_patch_marker,
+)
+from replaytool.engines.temporal.core.state_machines.timer import TimerMachine
+from replaytool.engines.temporal.core.state_machines.update import UpdateMachine
+from replaytool.engines.temporal.core.state_machines.workflow_end import (
+    CancelWorkflowMachine,
+    CompleteWorkflowMachine,
+    ContinueAsNewWorkflowMachine,
+    FailWorkflowMachine,
+)
+from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRecorded, SearchAttributesUpserted
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.core.activations import WorkflowMachines
+    from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 
 _TERMINAL = frozenset(
     [
@@ -67,39 +82,41 @@ class MatchedCommand(msgspec.Struct, frozen=True):
 class CommandQueue:
     """Commands in the order of issue; they stay queued across workflow tasks."""
 
-    def __init__(self, replay: WorkflowMachines) -> None:
-        self._replay = replay
+    def __init__(self, machines: WorkflowMachines) -> None:
+        self._machines = machines
         self.waiting: deque[QueuedCommand] = deque()
         self.by_event: dict[int, StateMachine] = {}
+        """Machines by the event that records their command: later events refer to it."""
         self.updates: dict[str, UpdateMachine] = {}
         self.patches: dict[str, bool] = {}
         """Patch ids that a marker announced (False) or a command asked for (True)."""
-        self.peeked = HeldResolutions()
+        self.resolutions = HeldResolutions()
         self.matched: list[MatchedCommand] = []
         self.refused: QueuedCommand | None = None
         """The command at the front when an event did not match."""
         self._fresh: list[QueuedCommand] = []
         self._by_seq: dict[tuple[str, int], StateMachine] = {}
-        self._local: list[LocalActivityMachine] = []
+        self._local: dict[int, LocalActivityMachine] = {}
+        self._requests: list[LocalActivityMachine] = []
+        """Local activities that a worker might still have to execute."""
         self._command: WorkflowCommand | None = None
         self._some_dropped = False
 
     def issue_command(self, machine: StateMachine, kind: str) -> None:
         """Put a command behind the other commands of this activation."""
+        assert not machine.is_dropped, f"a cancelled {type(machine).__name__} issues {kind}"
         self._fresh.append(QueuedCommand(machine, kind, self._command))
 
     def issue_external_cancel(self, child: StateMachine) -> None:
         """Request the cancellation of a child. sdk-core creates this command, and its answer gives no job."""
-        machine = basic.CancelExternalMachine(child.command, None)
+        machine = CancelExternalMachine(child.command)
         machine.is_core_made = True
         self.issue_command(machine, "request_cancel_external_workflow_execution")
 
     @property
     def has_leftovers(self) -> bool:
         """Whether the code issued commands that no event records. Patches do not count: they need no marker."""
-        return any(
-            not isinstance(one.machine, basic.PatchMachine) and not one.machine.is_core_made for one in self.waiting
-        )
+        return any(not isinstance(one.machine, PatchMachine) and not one.machine.is_core_made for one in self.waiting)
 
     # From the code into the queue.
 
@@ -112,22 +129,24 @@ class CommandQueue:
                 return fault
         self._command = None
         fault = None
-        if self.peeked.waiting:
-            fault = self._apply_resolutions(include_held=False) or self.release_held_resolutions(
-                bool(self._replay._jobs)
-            )
+        if self.resolutions.waiting:
+            fault = self._apply_resolutions(include_held=False)
+            fault = fault or self.release_held_resolutions(has_jobs=self._machines.has_jobs)
         return fault or self._send_new_commands()
 
     def _order_terminal_commands(
         self, commands: list[tuple[WorkflowCommand, str]]
     ) -> list[tuple[WorkflowCommand, str]]:
-        """Move the command that ends the workflow to the end, or drop what follows it where the flag is missing."""
+        """Move the command that ends the workflow to the end.
+
+        sdk-core dropped the commands behind it until it had a flag for this order, and still does for such histories.
+        """
         if len(commands) == 1:
             return commands
         ends = [place for place, (_, kind) in enumerate(commands) if kind in _TERMINAL]
         if not ends:
             return commands
-        if self._replay.replaying and MOVE_TERMINAL_COMMANDS not in self._replay.flags.core:
+        if self._machines.replaying and MOVE_TERMINAL_COMMANDS not in self._machines.flags.core:
             return commands[: ends[0] + 1]
         return [one for one in commands if one[1] not in _TERMINAL] + [commands[ends[0]]]
 
@@ -138,22 +157,22 @@ class CommandQueue:
         fresh, self._fresh = self._fresh, []
         for one in fresh:
             if not one.machine.is_dropped:
-                fault = one.machine.mark_sent(self._replay, one.kind)
+                fault = one.machine.mark_sent(one.kind)
                 if fault is not None:
                     return fault
+                assert not one.machine.is_final, f"no event can record {one.kind}: {one.machine.state} is final"
                 self.waiting.append(one)
         return None
 
     def _take_numbered_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
         machine_type, name = _BY_SEQ[kind]
         attrs = getattr(command, kind)
-        machine = machine_type(command, attrs)
-        self._by_seq[name, machine.seq] = machine
+        machine = self._by_seq[name, attrs.seq] = machine_type(command, attrs, attrs.seq)
         self.issue_command(machine, kind)
         return None
 
     def _take_unanswered_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
-        self.issue_command(_UNANSWERED[kind](command, None), kind)
+        self.issue_command(_UNANSWERED[kind](command), kind)
         return None
 
     def _ignore_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
@@ -166,15 +185,15 @@ class CommandQueue:
         machine = self._by_seq.get((name, seq))
         if machine is None:
             return Fault("nondeterminism", f"Missing associated machine for {name}({seq})")
-        fault = machine.cancel(self._replay, getattr(attrs, "reason", ""))
+        fault = machine.cancel(self._machines, getattr(attrs, "reason", ""))
         self._some_dropped |= machine.is_dropped
         return fault
 
     def _take_local_activity(self, command: WorkflowCommand, kind: str) -> Fault | None:
         attrs = command.schedule_local_activity
-        machine = LocalActivityMachine(command, attrs, self._replay.replaying)
-        self._by_seq["LocalActivity", attrs.seq] = machine
-        self._local.append(machine)
+        machine = LocalActivityMachine(command, attrs, replaying=self._machines.replaying)
+        self._by_seq["LocalActivity", attrs.seq] = self._local[attrs.seq] = machine
+        self._requests.append(machine)
         return None
 
     def _take_update_response(self, command: WorkflowCommand, kind: str) -> Fault | None:
@@ -187,26 +206,24 @@ class CommandQueue:
         if word is None:
             text = f"Update response for update {machine.attrs.id} had an empty result, this is a lang layer bug."
             return Fault("fatal", text)
-        return machine.respond(self._replay, word)
+        return machine.respond(self._machines, word)
 
     def _take_patch_marker(self, command: WorkflowCommand, kind: str) -> Fault | None:
         patch_id = command.set_patch_marker.patch_id
         seen = self.patches.get(patch_id)
         if seen:
             return None
-        machine = basic.PatchMachine(command, None)
-        machine.patch_id = patch_id
-        self.issue_command(machine, kind)
+        self.issue_command(PatchMachine(command, patch_id), kind)
         if self._is_patch_upserted(patch_id, seen is not None):
-            upsert = basic.UpsertSearchAttributes(command, None)
+            upsert = UpsertSearchAttributesMachine(command)
             upsert.is_core_made = True
             self.issue_command(upsert, "upsert_workflow_search_attributes")
         self.patches[patch_id] = True
         return None
 
-    def _is_patch_upserted(self, patch_id: str, is_seen: bool) -> bool:
-        """Whether sdk-core sends a search attribute upsert with this patch."""
-        if self._replay.replaying and not (is_seen and UPSERT_ON_PATCH in self._replay.flags.core):
+    def _is_patch_upserted(self, patch_id: str, is_announced: bool) -> bool:
+        """Whether sdk-core sends a search attribute upsert with this patch: not if its list of ids grew too long."""
+        if self._machines.replaying and not (is_announced and UPSERT_ON_PATCH in self._machines.flags.core):
             return False
         ids = sorted({*(one for one, is_asked in self.patches.items() if is_asked), patch_id})
         return len(json.dumps(ids, separators=(",", ":"), ensure_ascii=False).encode()) < _LONGEST_PATCH_LIST
@@ -215,81 +232,82 @@ class CommandQueue:
 
     def add_resolution(self, found: LocalActivityResolution) -> Fault | None:
         """Add a local activity result that the look-ahead found."""
-        machine = self._by_seq.get(("LocalActivity", found.data.seq))
-        if machine is not None and machine.state != LocalActivityMachine.FIRST:
+        machine = self._local.get(found.data.seq)
+        if machine is not None and not machine.is_waiting:
             return None
-        self.peeked.waiting.append(found)
+        self.resolutions.waiting.append(found)
         return self._apply_resolutions(include_held=False)
 
-    def release_held_resolutions(self, has_jobs: bool) -> Fault | None:
+    def release_held_resolutions(self, *, has_jobs: bool) -> Fault | None:
         """Release held results when no job is pending: no later activation would deliver them."""
-        return None if has_jobs or not self.peeked.waiting else self._apply_resolutions(include_held=True)
+        return None if has_jobs or not self.resolutions.waiting else self._apply_resolutions(include_held=True)
 
     def _apply_resolutions(self, *, include_held: bool) -> Fault | None:
-        while (seq := self.peeked.next_seq(include_held)) is not None:
-            machine = self._by_seq.get(("LocalActivity", seq))
-            known = self.peeked.take_resolution(seq) if isinstance(machine, LocalActivityMachine) else None
-            if known is None or not isinstance(machine, LocalActivityMachine):
+        while (seq := self.resolutions.next_seq(include_held=include_held)) is not None:
+            machine = self._local.get(seq)
+            if machine is None:  # the code has not asked for it yet
                 return None
-            fault = machine.resolve_from_marker(self._replay, known)
+            known = self.resolutions.take_resolution(seq)
+            assert known is not None, f"the result of local activity {seq} is gone"
+            fault = machine.resolve_from_marker(self._machines, known)
             if fault is not None:
                 return fault
         return None
 
-    def cancel_local_activity(self, machine: LocalActivityMachine) -> Fault | None:
+    def cancel_local_activity(self, seq: int) -> Fault | None:
         """Resolve a cancelled local activity, unless its result belongs to a later activation."""
-        if self.peeked.holds_resolution(machine.seq):
+        machine = self._local[seq]
+        if self.resolutions.holds_resolution(seq):
             return None
-        known = self.peeked.take_resolution(machine.seq)
+        known = self.resolutions.take_resolution(seq)
         if known is not None:
-            return machine.resolve_from_marker(self._replay, known)
+            return machine.resolve_from_marker(self._machines, known)
         if machine.is_queued:
-            machine.cancel_before_start(self._replay)
+            machine.cancel_before_start(self._machines)
         return None
 
     def stop_waiting_for_markers(self) -> None:
         """Stop waiting for markers: the history has ended, so none will come."""
-        for machine in self._local:
+        for machine in self._requests:
             machine.stop_replaying()
 
     def run_local_activities(self) -> None:
         """Mark local activities as running behind the end of the history. A replay never executes them."""
-        if not self._replay.replaying:
-            for machine in self._local:
+        if not self._machines.replaying:
+            for machine in self._requests:
                 machine.is_queued = False
 
     def take_requested_local_activities(self) -> list[LocalActivityMachine]:
         """Return and forget the local activities that a worker would run now."""
-        asked = [one for one in self._local if one.is_requested]
-        self._local = [one for one in self._local if not one.is_requested]
+        asked = [one for one in self._requests if one.is_requested]
+        self._requests = [one for one in self._requests if not one.is_requested]
         return asked
 
     # From the queue to the events.
 
-    def match_event(self, place: int, kind: str, said: Any, after: int | None) -> tuple[Fault | None, bool]:
+    def match_event(
+        self, place: int, event_type: str, event: EventPart, after: int | None
+    ) -> tuple[Fault | None, bool]:
         """Match a command event with the front of the queue; the second value tells whether to skip the next event."""
-        replay = self._replay
-        event_id = replay.tape.heads[place].event_id
+        event_id = self._machines.history.heads[place].event_id
+        assert not self.matched or self.matched[-1].place < place, "events are matched in their order, and once"
         patch = None
-        if kind == "MarkerRecorded":
-            if said.marker_name == LOCAL_ACTIVITY:
-                fault, is_done = self._match_local_activity_marker(said, event_id)
+        if isinstance(event, MarkerRecorded):
+            if event.marker_name == LOCAL_ACTIVITY:
+                fault, is_done = self._match_local_activity_marker(event, event_id)
                 if fault is not None or is_done:
                     return fault, False
-            patch = basic.read_patch_marker(said)
-        while True:
-            outcome = self._skip_patches(patch, after)
-            if outcome is not None:
-                return outcome
-            if not self.waiting:
-                self.refused = None
-                return Fault(
-                    "nondeterminism", f"No command scheduled for event HistoryEvent(id: {event_id}, {kind})"
-                ), False
-            front = self.waiting.popleft()
-            if not front.machine.is_dropped:
-                break
-        fault = front.machine.apply_event(replay, kind, said, event_id)
+            patch = read_patch_marker(event)
+        outcome = self._skip_patches(patch, after)
+        if outcome is not None:
+            return outcome
+        if not self.waiting:
+            self.refused = None
+            text = f"No command scheduled for event HistoryEvent(id: {event_id}, {event_type})"
+            return Fault("nondeterminism", text), False
+        front = self.waiting.popleft()
+        assert not front.machine.is_dropped, f"{front.kind} was cancelled before it was sent, and is still queued"
+        fault = front.machine.apply_event(self._machines, event_type, event, event_id)
         if fault is not None:
             self.refused = front
             return fault, False
@@ -298,29 +316,31 @@ class CommandQueue:
             self.by_event[event_id] = front.machine
         return None, False
 
-    def _match_local_activity_marker(self, said: Any, event_id: int) -> tuple[Fault | None, bool]:
-        """Match a local activity marker. One that the look-ahead used consumes no queued command."""
-        known = local_resolution_of(said)
+    def _match_local_activity_marker(self, marker: MarkerRecorded, event_id: int) -> tuple[Fault | None, bool]:
+        """Match a local activity marker; the second value tells whether it needs no queued command.
+
+        It needs none where the look-ahead resolved the activity from it: sdk-core sends no command in a replay then.
+        """
+        known = read_local_activity_marker(marker)
         if known is None:
             return Fault("fatal", "Local activity marker was unparsable"), False
-        machine = self._by_seq.get(("LocalActivity", known.data.seq))
+        machine = self._local.get(known.data.seq)
         if machine is None:
             self.refused = self.waiting[0] if self.waiting else None
             return Fault("nondeterminism", f"Missing associated machine for LocalActivity({known.data.seq})"), False
-        if machine.state == "ResultNotified":
+        if machine.is_notified:
             return None, False
-        if machine.state != "ResolvedFromMarkerLookAheadWaitingMarkerEvent":
+        if not machine.expects_marker:
             text = f"Attempted to check for LA marker handling in invalid state {machine.state}"
             return Fault("fatal", text), False
-        fault = machine.apply_event(self._replay, "MarkerRecorded", said, event_id)
+        fault = machine.apply_event(self._machines, "MarkerRecorded", marker, event_id)
         if fault is not None:
             self.refused = QueuedCommand(machine, "schedule_local_activity", machine.command)
         return fault, True
 
     def _skip_patches(self, patch: tuple[str, bool] | None, after: int | None) -> tuple[Fault | None, bool] | None:
         """Skip patches on either side: a deprecated marker needs no command, and a patch command needs no marker."""
-        while self.waiting and isinstance(self.waiting[0].machine, basic.PatchMachine):
-            front = self.waiting[0].machine
+        while self.waiting and isinstance(front := self.waiting[0].machine, PatchMachine):
             if patch is None:
                 self.waiting.popleft()
                 continue
@@ -336,28 +356,28 @@ class CommandQueue:
         return Fault("nondeterminism", f"{text} command!"), False
 
     def _is_patch_upsert(self, place: int | None) -> bool:
-        tape = self._replay.tape
-        if place is None or tape.types[place] != "UpsertWorkflowSearchAttributes":
+        """Whether this event is the upsert that sdk-core sent with a deprecated patch: both are skipped together."""
+        upsert = self._machines.history.read_event(place).attributes if place is not None else None
+        if not isinstance(upsert, SearchAttributesUpserted):
             return False
-        said = tape.read_event(place).attributes
-        return said is not None and _PATCHES_ATTRIBUTE in said.search_attributes.indexed_fields
+        return _PATCHES_ATTRIBUTE in upsert.search_attributes.indexed_fields
 
 
 _BY_SEQ: dict[str, tuple[type[StateMachine], str]] = {
-    "start_timer": (basic.TimerMachine, "Timer"),
+    "start_timer": (TimerMachine, "Timer"),
     "schedule_activity": (ActivityMachine, "Activity"),
     "start_child_workflow_execution": (ChildWorkflowMachine, "ChildWorkflowStart"),
-    "signal_external_workflow_execution": (basic.SignalExternalMachine, "SignalExternal"),
-    "request_cancel_external_workflow_execution": (basic.CancelExternalMachine, "CancelExternal"),
+    "signal_external_workflow_execution": (SignalExternalMachine, "SignalExternal"),
+    "request_cancel_external_workflow_execution": (CancelExternalMachine, "CancelExternal"),
     "schedule_nexus_operation": (NexusOperationMachine, "NexusOperation"),
 }
 _UNANSWERED: dict[str, type[StateMachine]] = {
-    "complete_workflow_execution": basic.CompleteWorkflow,
-    "fail_workflow_execution": basic.FailWorkflow,
-    "cancel_workflow_execution": basic.CancelWorkflow,
-    "continue_as_new_workflow_execution": basic.ContinueAsNew,
-    "upsert_workflow_search_attributes": basic.UpsertSearchAttributes,
-    "modify_workflow_properties": basic.ModifyProperties,
+    "complete_workflow_execution": CompleteWorkflowMachine,
+    "fail_workflow_execution": FailWorkflowMachine,
+    "cancel_workflow_execution": CancelWorkflowMachine,
+    "continue_as_new_workflow_execution": ContinueAsNewWorkflowMachine,
+    "upsert_workflow_search_attributes": UpsertSearchAttributesMachine,
+    "modify_workflow_properties": ModifyWorkflowPropertiesMachine,
 }
 _CANCELS = {
     "cancel_timer": ("Timer", "seq"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from replaytool.engines.temporal.events.event_structs import TaskCompleted
 
 CHECK_IDS_AND_TYPES = 1
 UPSERT_ON_PATCH = 2
@@ -30,7 +31,7 @@ class ObservedFlags:
         self.left_out = True
         return False
 
-    def add_completed_task(self, completed: Any) -> None:
+    def add_completed_task(self, completed: TaskCompleted) -> None:
         """Add the flags of a completed task."""
         metadata = completed.sdk_metadata
         if metadata is not None:
@@ -40,7 +41,7 @@ class ObservedFlags:
                 self.lang = sorted({*self.lang, *metadata.lang_used_flags})
             self.sdk_version = metadata.sdk_version or self.sdk_version
 
-    def add_worker_build(self, completed: Any) -> None:
+    def add_worker_build(self, completed: TaskCompleted) -> None:
         """Read the build that completed a task; of several fields the newest one wins."""
         name, build = "", ""
         if completed.worker_version is not None:

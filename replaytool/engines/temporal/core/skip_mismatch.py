@@ -8,16 +8,17 @@ match no command are skipped, with everything they caused.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
+from replaytool.engines.temporal.events.event_structs import EventPart
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.core.activations import WorkflowMachines
-    from replaytool.engines.temporal.core.command_queue import CommandQueue
+    from replaytool.engines.temporal.core.command_queue import CommandQueue, QueuedCommand
+    from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 
 _MARKER = "MarkerRecorded"
 
@@ -38,45 +39,42 @@ class SkippedMismatch:
 class MismatchSkipper:
     """The mismatches found so far, and the events that belong to no command."""
 
-    partings: list[SkippedMismatch] = field(default_factory=list)
+    skipped: list[SkippedMismatch] = field(default_factory=list)
     orphans: set[int] = field(default_factory=set)
     """Ids of command events that matched no command."""
 
-    def try_to_skip(self, replay: WorkflowMachines, place: int, fault: Fault) -> bool:
+    def try_to_skip(self, machines: WorkflowMachines, place: int, fault: Fault) -> bool:
         """Skip this event if the replay can continue behind it; return whether it can."""
-        kind, event_id = replay.tape.types[place], replay.tape.heads[place].event_id
-        said = replay.tape.read_event(place).attributes
-        if fault.kind != "nondeterminism" or said is None or kind.startswith("WorkflowTask"):
+        history, queue = machines.history, machines.queue
+        event_type, event_id = history.types[place], history.heads[place].event_id
+        event: EventPart | None = history.read_event(place).attributes
+        if fault.kind != "nondeterminism" or event is None or event_type.startswith("WorkflowTask"):
             return False
-        if getattr(said, "of", 0) in self.orphans:
+        if getattr(event, "of", 0) in self.orphans:
             return True
-        refused, replay.line.refused = replay.line.refused, None
-        self.partings.append(SkippedMismatch(event_id, fault, refused.command if refused else None, replay.replaying))
-        if kind in COMMAND_EVENTS and not self._match_later_command(replay, kind, said, event_id, refused):
-            self.orphans.add(event_id)
+        refused, queue.refused = queue.refused, None
+        command = refused.command if refused else None
+        self.skipped.append(SkippedMismatch(event_id, fault, command, machines.replaying))
+        if event_type in COMMAND_EVENTS:
+            machine = self._find_later_machine(queue, event_type, refused) if refused else None
+            if machine is None:
+                self.orphans.add(event_id)
+            elif refused is None or machine is not refused.machine:
+                machine.apply_event(machines, event_type, event, event_id)
+            if machine is not None and not machine.is_final:
+                queue.by_event[event_id] = machine
         return True
 
-    def _match_later_command(self, replay: WorkflowMachines, kind: str, said: Any, event_id: int, refused: Any) -> bool:
-        line = replay.line
-        if refused is None:
-            return False
-        if kind in refused.machine.HANDLES:  # the same kind of command under another name or id
-            _register_machine(line, event_id, refused.machine)
-            return True
-        fitting = (at for at, one in enumerate(line.waiting) if kind in one.machine.TABLE[one.machine.state])
-        at = next(fitting, None) if kind != _MARKER else None
+    def _find_later_machine(self, queue: CommandQueue, event_type: str, refused: QueuedCommand) -> StateMachine | None:
+        """Return the machine of the first command that fits, and drop the commands before it from the queue."""
+        if event_type in refused.machine.HANDLES:  # the same kind of command under another name or id
+            return refused.machine
+        fitting = (at for at, one in enumerate(queue.waiting) if one.machine.accepts_event(event_type))
+        at = next(fitting, None) if event_type != _MARKER else None
         if at is None:
-            if not line.waiting or line.waiting[0] is not refused:
-                line.waiting.appendleft(refused)
-            return False
+            if not queue.waiting or queue.waiting[0] is not refused:
+                queue.waiting.appendleft(refused)
+            return None
         for _ in range(at):
-            line.waiting.popleft()
-        machine = line.waiting.popleft().machine
-        machine.apply_event(replay, kind, said, event_id)
-        _register_machine(line, event_id, machine)
-        return True
-
-
-def _register_machine(line: CommandQueue, event_id: int, machine: StateMachine) -> None:
-    if not machine.is_final:
-        line.by_event[event_id] = machine
+            queue.waiting.popleft()
+        return queue.waiting.popleft().machine

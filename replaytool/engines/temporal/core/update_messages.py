@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 from google.protobuf.json_format import ParseError
 from temporalio.api.update.v1 import Request
 from temporalio.bridge.proto.workflow_activation import DoUpdate, WorkflowActivationJob
 
 from replaytool.engines.temporal.core.state_machines.base import Fault
-from replaytool.engines.temporal.core.state_machines.local_activity import UpdateMachine
-from replaytool.engines.temporal.events.event_structs import is_present, parse_message
+from replaytool.engines.temporal.core.state_machines.update import UpdateMachine
+from replaytool.engines.temporal.events.event_structs import UpdateAccepted, UpdateAdmitted, is_present, parse_message
 
 _FROM_ADMITTED = "Failed to create protocol message from WorkflowExecutionUpdateAdmittedEvent"
 _FROM_ACCEPTED = "Failed to create protocol message from WorkflowExecutionUpdateAcceptedEvent"
@@ -26,23 +26,23 @@ class UpdateRequest:
     request: Request
 
 
-def read_admitted_update(said: Any, event_id: int) -> UpdateRequest | Fault:
+def read_admitted_update(admitted: UpdateAdmitted, event_id: int) -> UpdateRequest | Fault:
     """Return the request of an UpdateAdmitted event: one that a reset re-applied."""
-    request = _parse_request(said.request)
+    request = _parse_request(admitted.request)
     if request is None:
         return Fault("fatal", _FROM_ADMITTED)
     return UpdateRequest(request.meta.update_id, event_id, request)
 
 
-def read_accepted_update(said: Any) -> UpdateRequest | Fault:
+def read_accepted_update(accepted: UpdateAccepted) -> UpdateRequest | Fault:
     """Return the request of an UpdateAccepted event."""
-    request = _parse_request(said.accepted_request)
+    request = _parse_request(accepted.accepted_request)
     if request is None:
         return Fault("fatal", _FROM_ACCEPTED)
-    return UpdateRequest(said.protocol_instance_id, said.accepted_request_sequencing_event_id, request)
+    return UpdateRequest(accepted.protocol_instance_id, accepted.accepted_request_sequencing_event_id, request)
 
 
-def _parse_request(raw: Any) -> Request | None:
+def _parse_request(raw: msgspec.Raw) -> Request | None:
     if not is_present(raw):
         return None
     try:

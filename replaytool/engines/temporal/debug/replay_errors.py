@@ -17,7 +17,7 @@ def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.Reco
         return None
     replay = course.machines
     event_id = course.outcome.event_id or replay.last_id + 1
-    refused = replay.line.refused
+    refused = replay.queue.refused
     site = _find_call_site(refused.command if refused is not None else None, told, tape)
     if told.fault.kind == "nondeterminism":
         return Trouble("diverged", told.fault.message, event_id, site)
@@ -27,7 +27,7 @@ def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.Reco
 def _describe_failure(told: ActivationStep, course: Stepper, tape: recorder.RecordedTape) -> Trouble:
     error = tape.current_activation.error if tape.current_activation else None
     site = callsite.site_of_exception(error) or (tape.current_activation.kept_at if tape.current_activation else None)
-    last = course.machines.tape.heads[-1].event_id
+    last = course.machines.history.heads[-1].event_id
     event_id = min(told.activation.history_length + 1, last)
     if told.answer.is_deadlock:
         return Trouble("failed", "the code does not yield", event_id, site)

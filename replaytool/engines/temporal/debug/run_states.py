@@ -15,13 +15,13 @@ import msgspec
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
-from replaytool.engines.temporal.core.activations import WorkflowMachines
+from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 from replaytool.engines.temporal.debug.attribute_writes import AttributeWatcher, parse_attribute_chain
 from replaytool.engines.temporal.debug.coroutine_stacks import capture_frames, main_coroutine_variables
 from replaytool.engines.temporal.debug.line_tracing import ExpressionTracer
 from replaytool.engines.temporal.debug.replay_errors import find_replay_error
 from replaytool.engines.temporal.events.decoding import event_heads
-from replaytool.engines.temporal.events.workflow_tasks import index_tasks
+from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.drive import drive_with_recorder
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
@@ -37,7 +37,6 @@ from replaytool.model.debug_state import (
     Trouble,
 )
 from replaytool.model.history import Run
-from replaytool.model.task_index import CompletedTask
 from replaytool.model.verdict import CallSite, Command
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.inspect_state.expressions import (
@@ -109,7 +108,7 @@ class RunStates:
     ) -> None:
         self.run, self.code, self.options = run, code, options
         self.tell = tell
-        self.tasks = index_tasks(event_heads(run.events), builds)
+        self.tasks = TaskIndex(event_heads(run.events), builds)
         self.trouble: Trouble | None = _find_obstacle(run, code)
         """Why the run cannot be replayed, or why the recording replay ended early."""
         self._cannot = self.trouble is not None
@@ -348,13 +347,13 @@ class _StateRecorder:
 
     def _match_commands(self, replay: WorkflowMachines) -> None:
         """Note which events turned out to record which commands."""
-        for one in replay.line.matched[self._matched :]:
-            event_id = replay.tape.heads[one.place].event_id
+        for one in replay.queue.matched[self._matched :]:
+            event_id = replay.history.heads[one.place].event_id
             _, asked = self._waiting.pop(id(one.waiting.command), (None, None))
             if asked is not None:
                 asked.event_id = event_id
                 self._walked._by_event[event_id] = asked
-        self._matched = len(replay.line.matched)
+        self._matched = len(replay.queue.matched)
 
 
 def _task_facts(task: CompletedTask) -> TaskFacts:

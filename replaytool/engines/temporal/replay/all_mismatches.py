@@ -39,7 +39,7 @@ def add_later_mismatches(verdict: Verdict, run: Run, code: Code, options: Option
 def _find_later_mismatches(run: Run, code: Code, options: Options) -> list[Divergence]:
     tape = recorder.RecordedTape()
     with drive_with_recorder(run, code, options, tape) as stepper:
-        stepper.machines.astray = MismatchSkipper()
+        stepper.machines.skipper = MismatchSkipper()
         produced = _collect_produced_commands(stepper, tape)
     record, decode = RecordedHistory(run), get_payload_decoder(code, options)
     return [_build_divergence(one, produced, record, decode) for one in stepper.skipped_mismatches]

@@ -16,9 +16,9 @@ import temporalio
 from temporalio.worker import Plugin, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from replaytool.engines.temporal.core.activations import WorkflowMachines
+from replaytool.engines.temporal.core.history_batches import find_unknown_event
 from replaytool.engines.temporal.core.initialize_job import Beginning
-from replaytool.engines.temporal.core.task_batches import find_unknown_event
+from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 from replaytool.engines.temporal.replay.fast_compare import FastComparer
 from replaytool.engines.temporal.replay.plain_values import make_payload_decoder
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
@@ -216,12 +216,12 @@ class DirectReplayer:
             if self._have_same_ending(record, first, stepper):
                 return combine_verdicts(verdicts)
         site = next((one.call_site for one in verdict.hazards if not one.refused), None)
-        unrepeated = judge_unrepeated_pass(record, first.outcome, first.machines.line, self.decode, site)
+        unrepeated = judge_unrepeated_pass(record, first.outcome, first.machines.queue, self.decode, site)
         return combine_verdicts([*verdicts, unrepeated])
 
     def has_equal_commands(self, record: RecordedHistory, stepper: Stepper) -> bool:
         """Return whether every matched command equals its event, without drift."""
-        return self._comparer.are_all_equal(record, stepper.machines.tape, stepper.machines.line.matched)
+        return self._comparer.are_all_equal(record, stepper.machines.history, stepper.machines.queue.matched)
 
     def _have_same_ending(self, record: RecordedHistory, one: Stepper, other: Stepper) -> bool:
         """Return whether two passes ended alike, as all passes of deterministic code do."""
@@ -232,7 +232,7 @@ class DirectReplayer:
     def _describe_ending(self, record: RecordedHistory, stepper: Stepper) -> tuple[object, ...]:
         if stepper.outcome.word != "ok":
             return stepper.outcome.word, stepper.outcome.event_id
-        return "ok", stepper.machines.line.has_leftovers, self.has_equal_commands(record, stepper)
+        return "ok", stepper.machines.queue.has_leftovers, self.has_equal_commands(record, stepper)
 
 
 def make_side_effect_watch(options: Options) -> guard.SideEffectWatch | None:

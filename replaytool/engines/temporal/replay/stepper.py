@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 
-from replaytool.engines.temporal.core.activations import WorkflowMachines
 from replaytool.engines.temporal.core.skip_mismatch import SkippedMismatch
 from replaytool.engines.temporal.core.state_machines.base import Fault
+from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome
 from replaytool.engines.temporal.sdk.workflow_instance import ActivationAnswer, InstanceDriver
 
@@ -65,16 +65,16 @@ class Stepper:
             if self.before_activation is not None:
                 self.before_activation(activation)
             answer = self.driver.activate(activation)
-            self.machines.teller.is_brief = self.is_brief
+            self.machines.builder.is_brief = self.is_brief
             fault = None if answer.failure is not None else self.machines.complete_activation(answer.commands)
             if answer.failure is not None or fault is not None:
                 self.outcome = self._failed_step_outcome(answer, fault)
                 yield ActivationStep(activation, answer, fault)
                 return
-            if self.machines.astray and self.outcome.word == "ok":
+            if self.machines.skipper and self.outcome.word == "ok":
                 self.outcome = self._first_skipped_outcome()
             yield ActivationStep(activation, answer)
-        line = self.machines.line
+        line = self.machines.queue
         self.is_clean = (
             not self.skipped_mismatches
             and not line.has_leftovers
@@ -85,7 +85,7 @@ class Stepper:
     @property
     def skipped_mismatches(self) -> list[SkippedMismatch]:
         """The mismatches so far, if the run goes on past them."""
-        return self.machines.astray.partings if self.machines.astray else []
+        return self.machines.skipper.skipped if self.machines.skipper else []
 
     def _first_skipped_outcome(self) -> ReplayerOutcome:
         told = next((one for one in self.skipped_mismatches if one.is_told), None)
@@ -101,7 +101,7 @@ class Stepper:
 
     def release_machines(self) -> None:
         """Break the reference cycle of machines and queue, so that they are freed at once."""
-        del self.machines.line
+        del self.machines.queue
 
     def step_past_end(self, tell: Callable[[WorkflowMachines], None]) -> ActivationStep:
         """Send one more activation past the end of the record; `tell` queues its jobs."""
@@ -110,7 +110,7 @@ class Stepper:
         activation = self.machines.next_activation()
         assert activation is not None, "`tell` queues at least one job"
         answer = self.driver.activate(activation)
-        return ActivationStep(activation, answer, self.machines.line.take_commands(answer.commands))
+        return ActivationStep(activation, answer, self.machines.queue.take_commands(answer.commands))
 
 
 def _fault_outcome(fault: Fault, event_id: int) -> ReplayerOutcome:

@@ -76,7 +76,8 @@ class DecisionReader:
         if variant not in BY_VARIANT or variant == "set_patch_marker":
             return None
         kind = BY_VARIANT[variant]
-        asked = machine.command.WhichOneof("variant")
+        assert machine.command is not None, f"{variant} is a command of the code"
+        asked = str(machine.command.WhichOneof("variant"))
         message = getattr(machine.command, asked)
         if machine.is_core_made:
             return Decision(kind.kind, message.workflow_id) if hasattr(message, "workflow_id") else None

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from replaytool.engines.temporal.core.history_batches import HistoryBatches
 from replaytool.engines.temporal.core.state_machines.local_activity import (
     LOCAL_ACTIVITY,
     LocalActivityResolution,
     read_local_activity_marker,
 )
-from replaytool.engines.temporal.core.task_batches import HistoryBatches
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.decoding import RECORDS
 from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRecorded, ScheduledReference

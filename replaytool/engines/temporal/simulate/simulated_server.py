@@ -15,18 +15,18 @@ from temporalio.api.common.v1 import Payload
 from temporalio.bridge.proto.workflow_activation import QueryWorkflow, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import StartChildWorkflowExecution, WorkflowCommand
 
-from replaytool.engines.temporal.core.activations import WorkflowMachines
 from replaytool.engines.temporal.core.random_seed import derive_random_seed
 from replaytool.engines.temporal.core.state_machines.activity import ActivityMachine
 from replaytool.engines.temporal.core.state_machines.base import StateMachine
 from replaytool.engines.temporal.core.state_machines.child_workflow import ChildWorkflowMachine
-from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivityMachine
-from replaytool.engines.temporal.core.state_machines.nexus import NexusOperationMachine
-from replaytool.engines.temporal.core.state_machines.timer import (
+from replaytool.engines.temporal.core.state_machines.external_workflow import (
     CancelExternalMachine,
     SignalExternalMachine,
-    TimerMachine,
 )
+from replaytool.engines.temporal.core.state_machines.local_activity import LocalActivityMachine
+from replaytool.engines.temporal.core.state_machines.nexus import NexusOperationMachine
+from replaytool.engines.temporal.core.state_machines.timer import TimerMachine
+from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.event_structs import (
     ActivityScheduled,
@@ -84,7 +84,7 @@ class SimulatedServer:
         if trouble:
             return SimulationEnd(stopped=f"{TASK_FAILS}{trouble}")
         self._replay.replaying = False
-        self._replay.in_last = True
+        self._replay.in_last_batch = True
         self._replay.advance_clock(self._world.now)
         self._take_commands()
         self._adopt_open_commands()
@@ -132,7 +132,7 @@ class SimulatedServer:
 
     def _adopt_open_commands(self) -> None:
         """Schedule the results of commands that were open at the end of the history."""
-        for event_id, machine in list(self._replay.line.by_event.items()):
+        for event_id, machine in list(self._replay.queue.by_event.items()):
             kind = _KINDS.get(type(machine))
             if kind is None or machine.state not in _AWAITING:
                 continue
@@ -142,7 +142,7 @@ class SimulatedServer:
                 self._adopt_answer(event_id, machine, kind)
 
     def _adopt_timer(self, event_id: int, machine: StateMachine) -> None:
-        event = next(event for event in self._replay.tape.heads if event.event_id == event_id)
+        event = next(event for event in self._replay.history.heads if event.event_id == event_id)
         due = (parse_nanoseconds(event.event_time) or 0) + machine.attrs.start_to_fire_timeout.ToNanoseconds()
         self._schedule_firing(machine, due, is_seen=event_id in self._world.supply.open)
 
@@ -174,7 +174,7 @@ class SimulatedServer:
     # Commands of the code.
 
     def _take_commands(self) -> None:
-        line = self._replay.line
+        line = self._replay.queue
         while line.waiting and self._end is None:
             one = line.waiting.popleft()
             self._replay.last_id += 1
@@ -211,7 +211,7 @@ class SimulatedServer:
 
     def _follow_up_action(self, machine: StateMachine, one: FollowUpEvent) -> Act:
         def tell_machine() -> None:
-            if one.event_type not in machine.TABLE[machine.state]:
+            if not machine.accepts_event(one.event_type):
                 self._held[machine] = one  # a cancellation that this code has not requested yet
                 return
             self._replay.last_id += 1
@@ -254,7 +254,7 @@ class SimulatedServer:
             return
 
         def fire_timer() -> None:
-            if types.TIMER_FIRED in machine.TABLE[machine.state]:
+            if machine.accepts_event(types.TIMER_FIRED):
                 self._timers.pop(machine, None)
                 self._replay.last_id += 1
                 said = TimerFired(timer_id=str(machine.seq))
@@ -324,7 +324,7 @@ class SimulatedServer:
         return found is not None and found.getstate() != random.Random(derive_random_seed(run_id)).getstate()
 
     def _find_seed_run_id(self) -> str:
-        tape = self._replay.tape
+        tape = self._replay.history
         for place in range(len(tape.types) - 1, -1, -1):
             if tape.types[place] == types.TASK_FAILED and tape.read_event(place).attributes.new_run_id:
                 return str(tape.read_event(place).attributes.new_run_id)
@@ -375,6 +375,7 @@ def _is_closing_type(event_type: str) -> bool:
 
 
 def _describe_missing_result(kind: str, machine: StateMachine, found: RecordedResult | None) -> str:
+    assert machine.command is not None, f"{type(machine).__name__} waits for a result, so the code asked for it"
     known = BY_VARIANT[str(machine.command.WhichOneof("variant"))]
     name = getattr(machine.attrs, {"activity": "activity_type", "local_activity": "activity_type"}.get(kind, ""), "")
     name = name or getattr(machine.attrs, "workflow_type", "") or getattr(machine.attrs, "operation", "")

@@ -20,7 +20,7 @@ _OFF = Options(sandbox="off")
 
 def driven(place: Path, source: str, *, past_mismatches: bool) -> tuple[Stepper, list[ActivationStep]]:
     course = direct.open_stepper(a_run(steps=4), code_of(place, source), _OFF)
-    course.machines.astray = MismatchSkipper() if past_mismatches else None
+    course.machines.skipper = MismatchSkipper() if past_mismatches else None
     return course, list(course.run_steps())
 
 
@@ -53,7 +53,7 @@ def test_each_parting_is_told_and_the_first_is_the_verdict(
 def test_code_with_another_name_for_its_activity_comes_to_its_end(place: Path) -> None:
     course, steps = driven(place, WORKFLOWS.replace('activity("score_trip"', 'activity("other"'), past_mismatches=True)
     assert steps[-1].answer.commands[0].HasField("complete_workflow_execution")
-    assert course.machines.last_id == course.machines.tape.heads[-1].event_id
+    assert course.machines.last_id == course.machines.history.heads[-1].event_id
     assert [one.command.schedule_activity.activity_type for one in course.skipped_mismatches if one.command] == [
         "other"
     ] * 4

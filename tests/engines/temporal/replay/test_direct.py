@@ -16,7 +16,7 @@ from temporalio.bridge.proto.workflow_activation import SignalWorkflow, Workflow
 
 from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines import replay
-from replaytool.engines.temporal.core.activations import WorkflowMachines
+from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.direct import HandOver

@@ -1,24 +1,20 @@
-"""The machines of local activities and updates: both are told of by the look-ahead, before their events are reached."""
+"""The state machine of a local activity, and the results that the look-ahead found in markers for it."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import msgspec
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload
-from temporalio.bridge.proto.activity_result import (
-    ActivityResolution,
-    Cancellation,
-    DoBackoff,
-    Failure,
-    Success,
-)
+from temporalio.api.failure.v1 import Failure
+from temporalio.bridge.proto import activity_result as outcomes
+from temporalio.bridge.proto.activity_result import ActivityResolution, DoBackoff
 from temporalio.bridge.proto.workflow_activation import ResolveActivity, WorkflowActivationJob
-from temporalio.bridge.proto.workflow_commands import ActivityCancellationType
+from temporalio.bridge.proto.workflow_commands import ActivityCancellationType, ScheduleLocalActivity, WorkflowCommand
 
 from replaytool.engines.temporal.core import failures
 from replaytool.engines.temporal.core.sdk_flags import CHECK_IDS_AND_TYPES
@@ -28,24 +24,27 @@ from replaytool.engines.temporal.core.state_machines.base import (
     Fault,
     MachineHost,
     StateMachine,
-    transition_table,
+    Table,
+    transitions,
 )
+from replaytool.engines.temporal.events.event_structs import MarkerRecorded
 
 LOCAL_ACTIVITY = "core_local_activity"
 _WAITING, _RESOLVED = "WaitingResolveFromMarkerLookAhead", "ResolvedFromMarkerLookAheadWaitingMarkerEvent"
 _REQUESTED, _MARKER_CREATED, _NOTIFIED = "RequestSent", "MarkerCommandCreated", "ResultNotified"
+_RECORDED = "MarkerCommandRecorded"
 _ONE_SECOND = 1_000_000_000
 
 
 class MarkerTime(msgspec.Struct, frozen=True):
-    """A time or a length of time, as markers write it."""
+    """A time or a duration, as markers write it."""
 
     seconds: int = 0
     nanos: int = 0
 
 
 class LocalActivityMarkerData(msgspec.Struct, frozen=True):
-    """What a local activity's marker says beside the result."""
+    """The `data` detail of a local activity's marker."""
 
     seq: int
     attempt: int
@@ -59,140 +58,171 @@ class LocalActivityMarkerData(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class LocalActivityResolution:
-    """A local activity's end, or the end of one attempt, as its marker records it."""
+    """The end of a local activity, or of one attempt."""
 
     data: LocalActivityMarkerData
-    marker: Any
-    cancelled: bool = False
-    """Not recorded: the workflow gave it up past the end of the record."""
+    marker: MarkerRecorded | None
+    """None for a cancellation behind the end of the history."""
 
 
-_marker_data = msgspec.json.Decoder(LocalActivityMarkerData).decode
+_decode_data = msgspec.json.Decoder(LocalActivityMarkerData).decode
 
 
-def read_local_activity_marker(marker: Any) -> LocalActivityResolution | None:
-    """What the marker says; None where it cannot be read."""
+def read_local_activity_marker(marker: MarkerRecorded) -> LocalActivityResolution | None:
+    """Return the resolution that a marker records, or None where it cannot be read."""
     try:
-        return LocalActivityResolution(_marker_data(marker.details["data"].payloads[0].data), marker)
+        return LocalActivityResolution(_decode_data(marker.details["data"].payloads[0].data), marker)
     except (KeyError, IndexError, ValueError):
         return None
 
 
 class LocalActivityMachine(StateMachine):
-    """An activity that ran inside a task; only its marker tells that it did."""
+    """An activity that runs inside a workflow task. Only its marker is recorded, and it needs no queued command."""
 
-    __slots__ = ("began_in_replay", "is_queued")
-    NAME = "LocalActivityMachine"
+    __slots__ = ("_began_in_replay", "is_queued")
+    attrs: ScheduleLocalActivity
     REFUSES = "Local activity machine cannot handle this event: "
-    HANDLES = frozenset({"MarkerRecorded"})
     FIRST = _WAITING
 
-    def __init__(self, command: Any, attrs: Any, replaying: bool) -> None:
-        super().__init__(command, attrs)
-        self.began_in_replay = replaying
+    def __init__(self, command: WorkflowCommand, attrs: ScheduleLocalActivity, *, replaying: bool) -> None:
+        super().__init__(command, attrs, attrs.seq)
+        self._began_in_replay = replaying
         self.is_queued = not replaying
         if not replaying:
             self.state = _REQUESTED
 
-    def stop_replaying(self) -> None:
-        """The record has no marker for it: a worker would run it now."""
-        if self.state == _WAITING:
-            self.state, self.began_in_replay, self.is_queued = _REQUESTED, False, True
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for its marker."""
+        return self.state == _WAITING
 
-    def resolve_from_marker(self, core: MachineHost, known: LocalActivityResolution) -> Fault | None:
-        """Hand the workflow what the marker records."""
+    @property
+    def is_requested(self) -> bool:
+        """Whether a worker would have to execute it."""
+        return self.state == _REQUESTED
+
+    @property
+    def is_notified(self) -> bool:
+        """Whether its marker is a queued command: it was resolved behind the end of the history."""
+        return self.state == _NOTIFIED
+
+    @property
+    def expects_marker(self) -> bool:
+        """Whether it was resolved from its marker and waits for the marker's event."""
+        return self.state == _RESOLVED
+
+    def stop_replaying(self) -> None:
+        """Request its execution: the history ended without its marker."""
+        if self.state == _WAITING:
+            self.state, self._began_in_replay, self.is_queued = _REQUESTED, False, True
+
+    def resolve_from_marker(self, host: MachineHost, known: LocalActivityResolution) -> Fault | None:
+        """Resolve it with the marker that the look-ahead found."""
         if self.state != _WAITING:
             text = f"Invalid transition resolving local activity (seq {self.seq}, from marker: true) in {self.state}"
             return Fault("fatal", text)
         self.state = _RESOLVED
-        self.queue_resolution(core, known)
+        self._resolve(host, known)
         return None
 
-    @property
-    def is_requested(self) -> bool:
-        """Whether a worker would have to run it."""
-        return self.state == _REQUESTED
-
-    def resolve_with_result(self, core: MachineHost, known: LocalActivityResolution) -> None:
-        """Past the record: somebody knows how it ended."""
+    def resolve_with_result(self, host: MachineHost, known: LocalActivityResolution) -> None:
+        """Resolve it behind the end of the history with the result of another run of it."""
         self.state = _MARKER_CREATED
-        self.queue_resolution(
-            core,
-            LocalActivityResolution(
-                msgspec.structs.replace(known.data, seq=self.seq, complete_time=None), known.marker
-            ),
-        )
+        data = msgspec.structs.replace(known.data, seq=self.seq, complete_time=None)
+        self._resolve(host, LocalActivityResolution(data, known.marker))
 
-    def queue_resolution(self, core: MachineHost, known: LocalActivityResolution) -> None:
-        """The job for the workflow, and the command to record it where it is not recorded yet."""
-        job = ResolveActivity(seq=self.seq, result=_build_result(self, known), is_local=True)
-        core.queue_job(WorkflowActivationJob(resolve_activity=job))
+    def _resolve(self, host: MachineHost, known: LocalActivityResolution) -> None:
+        job = ResolveActivity(seq=self.seq, result=self._build_result(known), is_local=True)
+        host.queue_job(WorkflowActivationJob(resolve_activity=job))
         done = known.data.complete_time
-        if done is not None:
-            core.advance_clock(done.seconds * _ONE_SECOND + done.nanos)
-        if not self.began_in_replay:
-            core.issue_command(self, "record_marker")
+        if done is not None:  # cancelled ones have none: they do not move the clock
+            host.advance_clock(done.seconds * _ONE_SECOND + done.nanos)
+        if not self._began_in_replay:
+            host.issue_command(self, "record_marker")
 
-    def cancel_before_start(self, core: MachineHost) -> None:
-        """Cancelled before a worker would have begun with it: the workflow hears so at once."""
+    def cancel_before_start(self, host: MachineHost) -> None:
+        """Cancel it before a worker would have started it: it resolves at once."""
         self.is_queued = False
         if self.state == _REQUESTED:
-            self._resolve_cancelled(core)
+            self._resolve_cancelled(host)
 
-    def _resolve_cancelled(self, core: MachineHost) -> None:
+    def _resolve_cancelled(self, host: MachineHost) -> None:
         self.state = _MARKER_CREATED
-        self.queue_resolution(core, LocalActivityResolution(_marker_data_of(self), None, cancelled=True))
+        attrs = self.attrs
+        data = LocalActivityMarkerData(self.seq, attrs.attempt, attrs.activity_id, attrs.activity_type)
+        self._resolve(host, LocalActivityResolution(data, None))
 
-    def cancel(self, core: MachineHost, reason: str = "") -> Fault | None:
-        """What is waited for in the record is looked up; what is not in the record ends here."""
+    def cancel(self, host: MachineHost, reason: str = "") -> Fault | None:
+        """Cancel it: one that waits for its marker resolves with the marker, one without a marker resolves here."""
         kind = self.attrs.cancellation_type
         waits = kind == ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
         if self.state == _REQUESTED and not waits:
-            return self._give_up_unwaited(core, kind)
-        if self.state not in (_REQUESTED, _WAITING, _RESOLVED, "MarkerCommandRecorded"):
+            return self._cancel_unrecorded(host, kind)
+        if self.state not in (_REQUESTED, _WAITING, _RESOLVED, _RECORDED):
             return Fault("nondeterminism", "Invalid transition in state machine")
-        if self.state == "MarkerCommandRecorded" and kind == ActivityCancellationType.ABANDON:
+        if self.state == _RECORDED and kind == ActivityCancellationType.ABANDON:
             return None
-        return core.cancel_local_activity(self)
+        return host.cancel_local_activity(self.seq)
 
-    def _give_up_unwaited(self, core: MachineHost, kind: int) -> Fault | None:
+    def _cancel_unrecorded(self, host: MachineHost, kind: ActivityCancellationType.ValueType) -> Fault | None:
         self.state = _MARKER_CREATED
-        fault = core.cancel_local_activity(self) if kind == ActivityCancellationType.TRY_CANCEL else None
+        fault = host.cancel_local_activity(self.seq) if kind == ActivityCancellationType.TRY_CANCEL else None
         if fault is None:
-            self._resolve_cancelled(core)
+            self._resolve_cancelled(host)
         return fault
 
+    def _build_result(self, known: LocalActivityResolution) -> ActivityResolution:
+        # sdk-core's order: a backoff, then a failure, then a result; with none of them it completed without a value.
+        if known.data.backoff is not None:
+            return ActivityResolution(backoff=_build_backoff(known.data))
+        if known.marker is None:
+            failure = failures.build_canceled_failure()
+            failure.message = "Activity cancelled"
+            return self._build_cancelled(failure)
+        recorded = failures.read_failure(known.marker.failure)
+        if recorded is None:
+            values = known.marker.details.get("result")
+            last = values.payloads[-1].to_proto() if values and values.payloads else Payload()
+            return ActivityResolution(completed=outcomes.Success(result=last))
+        if recorded.HasField("canceled_failure_info") or recorded.cause.HasField("canceled_failure_info"):
+            return self._build_cancelled(recorded)
+        return ActivityResolution(failed=outcomes.Failure(failure=recorded))
 
-def _marker_data_of(machine: LocalActivityMachine) -> LocalActivityMarkerData:
-    attrs = machine.attrs
-    return LocalActivityMarkerData(machine.seq, attrs.attempt, attrs.activity_id, attrs.activity_type)
+    def _build_cancelled(self, failure: Failure) -> ActivityResolution:
+        if failure.HasField("canceled_failure_info"):
+            text = "Local Activity cancelled"
+            failure = failures.build_activity_failure(text, self.attrs, None, failure, failures.CANCEL_REQUESTED)
+        return ActivityResolution(cancelled=outcomes.Cancellation(failure=failure))
 
+    def on_marker_recorded(self, host: MachineHost, event: MarkerRecorded, event_id: int) -> Fault | None:
+        """Compare the number, then the id and the type."""
+        known = read_local_activity_marker(event)
+        if known is None:
+            return Fault("nondeterminism", "Local activity machine encountered an unparsable marker")
+        if known.data.seq != self.seq:
+            text = f"Local activity marker data has sequence number {known.data.seq} but matched against LA command"
+            return Fault("nondeterminism", f"{text} with sequence number {self.seq}")
+        if not host.flags.requires_check(CHECK_IDS_AND_TYPES, in_last=not self._began_in_replay):
+            return None
+        for what, recorded, produced in (
+            ("id", known.data.activity_id, self.attrs.activity_id),
+            ("type", known.data.activity_type, self.attrs.activity_type),
+        ):
+            if recorded != produced:
+                text = f"Activity {what} of recorded marker '{recorded}' does not match activity {what} of local"
+                return Fault("nondeterminism", f"{text} activity command '{produced}'")
+        return None
 
-def _build_result(machine: LocalActivityMachine, known: LocalActivityResolution) -> ActivityResolution:
-    data = known.data
-    if data.backoff is not None:
-        return ActivityResolution(backoff=_build_backoff(data))
-    if known.cancelled:
-        failure = failures.build_canceled_failure()
-        failure.message = "Activity cancelled"
-        return _build_cancelled(machine, failure)
-    recorded = failures.read_failure(known.marker.failure)
-    if recorded is None:
-        values = known.marker.details.get("result")
-        last = values.payloads[-1].to_proto() if values and values.payloads else Payload()
-        return ActivityResolution(completed=Success(result=last))
-    if recorded.HasField("canceled_failure_info") or recorded.cause.HasField("canceled_failure_info"):
-        return _build_cancelled(machine, recorded)
-    return ActivityResolution(failed=Failure(failure=recorded))
-
-
-def _build_cancelled(machine: LocalActivityMachine, failure: Any) -> ActivityResolution:
-    if failure.HasField("canceled_failure_info"):
-        state = failures.CANCEL_REQUESTED
-        failure = failures.build_activity_failure(
-            "Local Activity cancelled", machine.attrs, None, failure, retry_state=state
-        )
-    return ActivityResolution(cancelled=Cancellation(failure=failure))
+    TABLE: ClassVar[Table] = {
+        _WAITING: {},
+        _REQUESTED: {},
+        **transitions(
+            (_MARKER_CREATED, SENT, _NOTIFIED),
+            (_NOTIFIED, "MarkerRecorded", _RECORDED, on_marker_recorded),
+            (_RESOLVED, "MarkerRecorded", _RECORDED, on_marker_recorded),
+            (_RECORDED, CANCEL, _RECORDED),
+        ),
+    }
 
 
 def _build_backoff(data: LocalActivityMarkerData) -> DoBackoff:
@@ -204,51 +234,22 @@ def _build_backoff(data: LocalActivityMarkerData) -> DoBackoff:
     )
 
 
-def _recorded(machine: Any, core: MachineHost, record: Any, event_id: int) -> Fault | None:
-    known = read_local_activity_marker(record)
-    if known is None:
-        return Fault("nondeterminism", "Local activity machine encountered an unparsable marker")
-    if known.data.seq != machine.seq:
-        text = f"Local activity marker data has sequence number {known.data.seq} but matched against LA command"
-        return Fault("nondeterminism", f"{text} with sequence number {machine.seq}")
-    if not core.flags.requires_check(CHECK_IDS_AND_TYPES, in_last=not machine.began_in_replay):
-        return None
-    for what, recorded, produced in (
-        ("id", known.data.activity_id, machine.attrs.activity_id),
-        ("type", known.data.activity_type, machine.attrs.activity_type),
-    ):
-        if recorded != produced:
-            text = f"Activity {what} of recorded marker '{recorded}' does not match activity {what} of local activity"
-            return Fault("nondeterminism", f"{text} command '{produced}'")
-    return None
-
-
-LocalActivityMachine.TABLE = transition_table(
-    (_WAITING, "-", _WAITING),
-    (_REQUESTED, "-", _REQUESTED),
-    (_MARKER_CREATED, SENT, _NOTIFIED),
-    (_NOTIFIED, "MarkerRecorded", "MarkerCommandRecorded", _recorded),
-    (_RESOLVED, "MarkerRecorded", "MarkerCommandRecorded", _recorded),
-    ("MarkerCommandRecorded", CANCEL, "MarkerCommandRecorded"),
-)
-
-
 class HeldResolutions:
-    """Resolutions found in the next sequence, which wait for the activation that they were first delivered in."""
+    """Results found in the next batch, held until the activation in which the worker delivered them."""
 
     def __init__(self) -> None:
         self.waiting: deque[LocalActivityResolution] = deque()
         self.activation = 0
-        """How many activations this task has had: markers since 1.34 say which one they belong to."""
+        """How many activations this workflow task has had. Markers since SDK 1.34 name the one they belong to."""
 
-    def next_seq(self, include_held: bool) -> int | None:
-        """The local activity whose turn it is."""
+    def next_seq(self, *, include_held: bool) -> int | None:
+        """Return the number of the local activity to resolve next. The order is strict: a held one blocks the rest."""
         if not self.waiting or (not include_held and self._is_held(self.waiting[0])):
             return None
         return self.waiting[0].data.seq
 
     def take_resolution(self, seq: int) -> LocalActivityResolution | None:
-        """The first resolution of this local activity."""
+        """Remove and return the first result of this local activity."""
         for one in self.waiting:
             if one.data.seq == seq:
                 self.waiting.remove(one)
@@ -256,46 +257,8 @@ class HeldResolutions:
         return None
 
     def holds_resolution(self, seq: int) -> bool:
-        """Whether a resolution of it waits for a later activation."""
+        """Whether a result of it waits for a later activation."""
         return any(one.data.seq == seq and self._is_held(one) for one in self.waiting)
 
     def _is_held(self, one: LocalActivityResolution) -> bool:
         return one.data.activation_index is not None and one.data.activation_index > self.activation
-
-
-class UpdateMachine(StateMachine):
-    """An update: accepting and completing it are commands, in line with all others."""
-
-    __slots__ = ()
-    NAME = "UpdateMachine"
-    REFUSES = "Update machine does not handle this event: "
-    HANDLES = frozenset({"WorkflowExecutionUpdateAccepted", "WorkflowExecutionUpdateCompleted"})
-    FIRST = "RequestInitiated"
-
-    def respond(self, core: MachineHost, word: str) -> Fault | None:
-        """What the handler said: accepted, rejected or completed."""
-        row = self.TABLE[self.state].get(word)
-        if row is None:
-            text = f"Invalid transition while handling update response (id {self.attrs.id}) in state {self.state}"
-            return Fault("nondeterminism", text)
-        if self.state != "RequestInitiated" or word == "accepted":
-            core.issue_command(self, f"update_{'accept' if word == 'accepted' else 'complete'}")
-        self.state = row[0]
-        return None
-
-
-_DONE = "completed, rejected"
-UpdateMachine.TABLE = transition_table(
-    ("RequestInitiated", "accepted", "Accepted"),
-    ("RequestInitiated", "rejected", "Rejected"),
-    ("Accepted", _DONE, "CompletedImmediately"),
-    ("Accepted", SENT, "AcceptCommandCreated"),
-    ("AcceptCommandCreated", "WorkflowExecutionUpdateAccepted", "AcceptCommandRecorded"),
-    ("AcceptCommandCreated", _DONE, "CompletedImmediatelyAcceptCreated"),
-    ("AcceptCommandRecorded", _DONE, "Completed"),
-    ("Completed", SENT, "CompletedCommandCreated"),
-    ("CompletedCommandCreated", "WorkflowExecutionUpdateCompleted", "CompletedCommandRecorded"),
-    ("CompletedImmediately", SENT, "CompletedImmediatelyAcceptCreated"),
-    ("CompletedImmediatelyAcceptCreated", SENT, "CompletedImmediatelyCompleteCreated"),
-    ("CompletedImmediatelyCompleteCreated", "WorkflowExecutionUpdateAccepted", "CompletedCommandCreated"),
-)

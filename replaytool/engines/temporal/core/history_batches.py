@@ -5,9 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from replaytool.engines.temporal.events.decoding import DECODERS, RECORDS, DecodedEvents, decode_events, event_heads
+from replaytool.engines.temporal.events.decoding import (
+    DECODERS,
+    RECORDS,
+    DecodedEvents,
+    EventRecord,
+    decode_events,
+    event_heads,
+)
+from replaytool.engines.temporal.events.event_structs import TaskCompleted
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS, FINAL_EVENTS
 from replaytool.model.history import Event, EventHead
 
@@ -71,7 +78,7 @@ class HistoryBatches:
         """Ids, types and times of the events."""
         self.types = [event.event_type for event in self.heads]
         self.at = 0
-        self.records = decode_events(events)
+        self.records: list[EventRecord | None] = decode_events(events)
         """The decoded events, by place; None where an event was not read yet."""
         self.looks_ahead = not _AHEAD.isdisjoint(self.types)
         """Whether the history holds events that the look-ahead reads."""
@@ -81,7 +88,7 @@ class HistoryBatches:
         self._completed = [place for place, name in enumerate(self.types) if name == TASK_COMPLETED]
         self._next_completed = 0
 
-    def read_event(self, place: int) -> Any:
+    def read_event(self, place: int) -> EventRecord:
         """Return the decoded event at this place."""
         found = self.records[place]
         if found is None:
@@ -111,14 +118,15 @@ class HistoryBatches:
             return range(0)
         return range(self.at, self._batch_end(self.at, after_id)[0] + 1)
 
-    def next_completed_task(self, from_id: int) -> Any:
+    def next_completed_task(self, from_id: int) -> TaskCompleted | None:
         """Return the attributes of the first task completed from this event on, or None."""
         places = self._completed
         while self._next_completed < len(places) and places[self._next_completed] < self.at:
             self._next_completed += 1
         for number in range(self._next_completed, len(places)):
             if self.heads[places[number]].event_id >= from_id:
-                return self.read_event(places[number]).attributes
+                found: TaskCompleted | None = self.read_event(places[number]).attributes
+                return found
         return None
 
     def _batch_end(self, at: int, after_id: int) -> tuple[int, bool]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from temporalio.converter import DataConverter
 
-from replaytool.engines.temporal.core.task_batches import find_malformation
+from replaytool.engines.temporal.core.history_batches import find_malformation
 from tests.engines.temporal.oracle import Bench, cut, difference, quiet_process, run_of
 from tests.support.paths import FIXTURES
 
