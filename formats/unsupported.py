@@ -41,15 +41,15 @@ class UnsupportedFormat:
         yield
 
 
-FOREIGN = (
-    UnsupportedFormat(
-        "aws-lambda-durable",
-        "aws-lambda-durable",
-        "AWS Lambda durable execution",
-        re.compile(rb'"EventType"\s*:\s*"(Execution|Step|Wait|Context|Callback|ChainedInvoke)\w+"'),
-    ),
-    UnsupportedFormat("aws-swf", "aws-swf", "AWS Simple Workflow", re.compile(rb'"eventTimestamp"\s*:\s*[\d"]')),
-    UnsupportedFormat("durabletask", "durabletask", "Durable Task", re.compile(rb'"\$type"\s*:\s*"[^"]*DurableTask')),
+AWS_LAMBDA_DURABLE = UnsupportedFormat(
+    "aws-lambda-durable",
+    "aws-lambda-durable",
+    "AWS Lambda durable execution",
+    re.compile(rb'"EventType"\s*:\s*"(Execution|Step|Wait|Context|Callback|ChainedInvoke)\w+"'),
+)
+AWS_SWF = UnsupportedFormat("aws-swf", "aws-swf", "AWS Simple Workflow", re.compile(rb'"eventTimestamp"\s*:\s*[\d"]'))
+DURABLE_TASK = UnsupportedFormat(
+    "durabletask", "durabletask", "Durable Task", re.compile(rb'"\$type"\s*:\s*"[^"]*DurableTask')
 )
 
 

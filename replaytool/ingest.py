@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, cast
 
+from replaytool import sources
 from replaytool.errors import ReplaytoolError
-from replaytool.formats import HEAD_SIZE, Unreadable, detect_format
+from replaytool.formats import HEAD_SIZE, Unreadable, detect_format, find_place_format
 from replaytool.model.history import Run
 from replaytool.sources import HistorySource
 from replaytool.store import Store
@@ -55,9 +56,17 @@ class LoadObserver:
 Transform = Callable[[Run], Run]
 
 
+def open_sources(arguments: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[HistorySource]:
+    """Return the sources that the arguments name. A format may claim a file, a folder or an address as a whole."""
+    return sources.open_sources(arguments, stdin, lambda place: find_place_format(place) is not None)
+
+
 def read_runs(source: HistorySource) -> Iterator[Run]:
     """Yield the runs of a source. Raise Unreadable for a bad file and for the system's errors about it."""
     try:
+        if source.place is not None and (whole := find_place_format(source.place)) is not None:
+            yield from whole.read_place(source.place)
+            return
         with source.open() as stream:
             head = stream.read(HEAD_SIZE)
             found = detect_format(head)

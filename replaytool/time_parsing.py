@@ -15,7 +15,7 @@ _AGO = re.compile(r"(?:\d+[smhdw])+", re.IGNORECASE)
 def parse_since_time(since: str, now: datetime) -> datetime:
     """Return the time that 2h, 1d12h or an ISO 8601 time stands for; without a zone it is UTC.
 
-    >>> since_time("1d12h", datetime(2026, 1, 3, tzinfo=UTC)).isoformat()
+    >>> parse_since_time("1d12h", datetime(2026, 1, 3, tzinfo=UTC)).isoformat()
     '2026-01-01T12:00:00+00:00'
     """
     text = since.strip()

@@ -218,9 +218,9 @@ class SessionWorker:
             raise ReplaytoolError(f"run {row.run_key} has no events", "load its history again")
         return OpenedRun(row.values, events)
 
-    def read_timeline(self, events: Sequence[Event]) -> timeline.RunTimeline:
+    def read_timeline(self, engine: str, events: Sequence[Event]) -> timeline.RunTimeline:
         """All that the record says about each event."""
-        return timeline.read_timeline(events, self._payload_decoder().make_readable)
+        return timeline.read_timeline(engine, events, self.session.make_decoder(engine).make_readable)
 
     def open_time_travel(self, run_key: str, code: CodeMap | str, tell: Callable[[ReplayProgress], None]) -> TimeTravel:
         """The replayed side of a run: children replay it, and answer questions."""

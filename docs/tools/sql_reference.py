@@ -42,7 +42,7 @@ A query may read the store and nothing else. `--allow-files` lifts that, for `CO
 
 def reference() -> str:
     """The whole page."""
-    connection = db.in_memory()
+    connection = db.connect_in_memory()
     views = connection.execute(
         "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal ORDER BY view_oid"
     ).fetchall()

@@ -297,3 +297,6 @@ def _read_ids(wrapper: RunHints, value: dict[str, object]) -> RunHints:
         run_id=find_text("runId", "run_id", "runID") or wrapper.run_id,
         namespace=find_text("namespace") or wrapper.namespace,
     )
+
+
+TEMPORAL_JSON = TemporalJson()

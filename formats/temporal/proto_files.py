@@ -151,3 +151,6 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return size, at + index + 1
     return 0, len(data)
+
+
+TEMPORAL_PROTO = TemporalProto()

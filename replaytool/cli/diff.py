@@ -15,7 +15,7 @@ from replaytool.text import escape_controls, shorten_text
 
 if TYPE_CHECKING:
     from replaytool.debug.compare_runs import AlignedPair
-    from replaytool.engines.temporal.events.labels import EventLabel
+    from replaytool.model.event_label import EventLabel
 
 
 @click.command

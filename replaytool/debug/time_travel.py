@@ -27,8 +27,7 @@ from replaytool.debug.process.messages import (
     StateDigests,
 )
 from replaytool.debug.process.parent import DebugClient, DebugProcessSetup
-from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
+from replaytool.engines import CodeSpec, engine_of, load_code, require_part
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import (
     Blame,
@@ -47,6 +46,7 @@ from replaytool.model.debug_state import (
     compare_values,
 )
 from replaytool.model.history import Run
+from replaytool.model.task_index import CompletedTask
 from replaytool.replay.code.builds import BuildCheckouts, CodeMap
 from replaytool.replay.code.git_worktrees import PlacedCode
 from replaytool.replay.inspect_state import expressions
@@ -77,10 +77,9 @@ def make_code_map(
 
 def stop_in_pdb(run: Run, code: CodeMap, event_id: int) -> str:
     """Stop in pdb inside the workflow code, in this process, where the task of an event starts."""
-    from replaytool.engines import load_code
-    from replaytool.engines.temporal.debug.python_debugger import stop_in_pdb as stop_at
-
-    tasks = TaskIndex(run.events)
+    engine = engine_of(run.engine)
+    stop_at = require_part(engine, engine.debugger(), "stopped in pdb")
+    tasks = engine.record_reader().index_tasks(run.events)
     check_event_id(run, event_id)
     task = tasks.task_of_event(event_id)
     build = task.build_id if task else None
@@ -92,7 +91,7 @@ def stop_in_pdb(run: Run, code: CodeMap, event_id: int) -> str:
                 places.missing[build], "add --workflows MODULE-OR-PATH or --code BUILD=MODULE-OR-PATH"
             )
         with chdir(placed.cwd):
-            return stop_at(run, load_code(placed.spec), event_id)
+            return stop_at(run, load_code(placed.spec).for_engine(engine.name), event_id)
     finally:
         places.remove_checkouts()
 
@@ -110,7 +109,7 @@ class TimeTravel:
 
     def __init__(self, run: Run, history: bytes, code: CodeMap, progress: Tell | None = None) -> None:
         self._run = run
-        self._tasks = TaskIndex(run.events)
+        self._tasks = engine_of(run.engine).record_reader().index_tasks(run.events)
         self._places = BuildCheckouts(code, [task.build_id for task in self._tasks.all] or [None])
         self._tell = progress
         self._is_mapped = bool(code.builds or code.git)

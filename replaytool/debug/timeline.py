@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.event_types import FINAL_EVENTS, NEVER_SHOWN
-from replaytool.engines.temporal.events.pending_work import read_pending_work
+from replaytool.engines import engine_of
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.pending_work import OpenWorkIndex, PendingItem, ReceivedMessage, WorkflowTask, WorkRecord
@@ -109,9 +108,9 @@ def is_failure_type(event_type: str) -> bool:
     return event_type.endswith(_FAILURES)
 
 
-def read_timeline(events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> RunTimeline:
+def read_timeline(engine: str, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> RunTimeline:
     """Return the timeline of a run; `readable` decodes the payloads of memo and search attributes."""
-    return RunTimeline(events, read_pending_work(events, readable))
+    return RunTimeline(events, engine_of(engine).record_reader().read_work(events, readable))
 
 
 class RunTimeline:
@@ -197,8 +196,8 @@ class RunTimeline:
 
     def find_consuming_task(self, event_id: int) -> int | None:
         """Return the task in which the code saw this event; code never sees task events or its own commands."""
-        event_type = self.events[self.index_of_event(event_id)].event_type
-        if event_id in self._record.issued or event_type.startswith(NEVER_SHOWN) or event_type in FINAL_EVENTS:
+        self.index_of_event(event_id)
+        if event_id in self._record.issued or event_id in self._record.hidden:
             return None
         index = bisect_right(self._completed, event_id, key=lambda task: task.started or task.closed or 0)
         return self._completed[index].closed if index < len(self._completed) else None

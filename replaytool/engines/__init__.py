@@ -31,6 +31,7 @@ __all__ = [
     "engine_names",
     "engine_of",
     "load_code",
+    "read_history",
     "replay",
     "require_part",
 ]
@@ -75,6 +76,11 @@ def require_part(engine: Engine, part: T | None, ability: str) -> T:
             f"runs of {engine.title} cannot be {ability}", "`replaytool formats` lists what each engine can do"
         )
     return part
+
+
+def read_history(run: Run, history: bytes) -> Run:
+    """Return the run with its events, which travel to child processes as JSON."""
+    return engine_of(run.engine).record_reader().read_history(run, history)
 
 
 def load_code(spec: CodeSpec) -> Code:

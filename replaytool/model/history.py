@@ -105,3 +105,8 @@ class RunHints:
     run_id: str | None = None
     is_certain: bool = False
     """Whether a server said so. A file's name is the last resort."""
+
+
+def encode_history(run: Run) -> bytes:
+    """Return the whole history as JSON. The events are joined as they are; none is parsed."""
+    return b'{"events":[' + b",".join(event.raw for event in run.events) + b"]}"

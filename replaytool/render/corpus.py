@@ -96,7 +96,7 @@ def list_coverage_gaps(found: CorpusCoverage) -> Iterator[str]:
 def join_line_spans(lines: Sequence[int]) -> str:
     """Join neighbouring line numbers.
 
-    >>> spans([3, 4, 5, 9])
+    >>> join_line_spans([3, 4, 5, 9])
     '3-5, 9'
     """
     joined: list[list[int]] = []
@@ -170,7 +170,7 @@ def format_selection(found: ChosenHistories) -> Iterator[str]:
 def describe_things(things: Iterable[Thing]) -> str:
     """Count the things of each kind in words.
 
-    >>> said([("line", "a.py", "3"), ("line", "a.py", "4"), ("type", "Order")])
+    >>> describe_things([("line", "a.py", "3"), ("line", "a.py", "4"), ("type", "Order")])
     '1 workflow type, 2 lines'
     """
     counts = Counter(one[0] for one in things)

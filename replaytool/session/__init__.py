@@ -16,15 +16,15 @@ from replaytool.check import check_runs as check
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
-from replaytool.engines.temporal.events import labels as deeds
-from replaytool.engines.temporal.events import payloads
+from replaytool.engines import engine_of
+from replaytool.engines.base import ValueDecoder
 from replaytool.errors import ReplaytoolError
-from replaytool.model.history import Event
+from replaytool.model.history import Event, Run
 from replaytool.replay.code.builds import CodeMap
 from replaytool.session.checks import StoreChecks
 from replaytool.session.corpora import StoreCorpora
 from replaytool.session.resets import StoreResets
-from replaytool.sources import HistorySource, open_output, open_sources, probe_output
+from replaytool.sources import HistorySource, open_output, probe_output
 from replaytool.store import RunRow, Store, is_store
 
 if TYPE_CHECKING:
@@ -63,16 +63,18 @@ class Session:
         self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.LoadObserver, *, decode: bool = False
     ) -> ingest.LoadReport:
         """Load files, folders, globs, objects or standard input."""
-        return self.load_sources(open_sources(paths, stdin), observer, decode=decode)
+        return self.load_sources(ingest.open_sources(paths, stdin), observer, decode=decode)
 
     def load_sources(
         self, sources: Iterator[HistorySource], observer: ingest.LoadObserver, *, decode: bool = False
     ) -> ingest.LoadReport:
         """Load everything that these sources hold."""
-        decoder = payloads.build_payload_decoder(self.settings) if decode else payloads.PayloadDecoder()
-        if decode and decoder.codec is None:
+        if decode and not (self.settings.converter or self.settings.codec_endpoint):
             raise ReplaytoolError("--decode needs something to decode with", "give --converter or --codec-endpoint")
-        return ingest.load_into_store(self.store, sources, observer, decoder.decode_run if decode else None)
+        return ingest.load_into_store(self.store, sources, observer, self._decode_run if decode else None)
+
+    def _decode_run(self, run: Run) -> Run:
+        return self.make_decoder(run.engine).decode_run(run)
 
     def pull_runs(
         self, wanted: PullOptions, observer: ingest.LoadObserver, tally: PullProgress, *, decode: bool = False
@@ -107,9 +109,10 @@ class Session:
 
     def read_event_lines(self, run_key: str) -> Iterator[EventLine]:
         """Return the events of a run as lines of a list."""
-        decoder = payloads.build_payload_decoder(self.settings)
-        for event, name, found in deeds.name_events(self.store.read_events(run_key)):
-            value = _summarize_value(decoder.make_readable(found))
+        reader = engine_of(self.find_run(run_key).engine).record_reader()
+        decoder = reader.make_decoder(self.settings)
+        for event, name, found in reader.name_events(self.store.read_events(run_key)):
+            value = reader.summarize_value(decoder.make_readable(found))
             yield EventLine(event.event_id, event.event_time, event.event_type, name, event.build_id, value)
 
     def read_event(self, run_key: str, event_id: int) -> dict[str, Any]:
@@ -118,14 +121,23 @@ class Session:
         if not found:
             last = self.find_run(run_key).event_count
             raise ReplaytoolError(f"run {run_key} has no event {event_id}", f"its events are 1 to {last}")
-        whole: dict[str, Any] = payloads.build_payload_decoder(self.settings).make_readable(json.loads(found[0].raw))
+        decoder = self.make_decoder(self.find_run(run_key).engine)
+        whole: dict[str, Any] = decoder.make_readable(json.loads(found[0].raw))
         return whole
+
+    def make_decoder(self, engine: str) -> ValueDecoder:
+        """Return what decodes the recorded values of an engine's runs."""
+        return engine_of(engine).record_reader().make_decoder(self.settings)
 
     def diff_runs(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.AlignedPair]]:
         """Align two runs by what they did."""
-        decoder = payloads.build_payload_decoder(self.settings)
         rows = (self.find_run(left), self.find_run(right))
-        sides = [deeds.label_events(self.store.read_events(row.run_key), decoder) for row in rows]
+        sides = [
+            engine_of(row.engine)
+            .record_reader()
+            .label_events(self.store.read_events(row.run_key), self.make_decoder(row.engine))
+            for row in rows
+        ]
         return *rows, list(compare.align_runs(*sides))
 
     def list_builds(self) -> list[dict[str, Any]]:
@@ -155,7 +167,7 @@ class Session:
             return _check_store(store, condition, plan, progress, base, only_impacted), None
         with check.preload_code(plan):
             store = Store(None)
-            loaded = ingest.load_into_store(store, open_sources(sources, sys.stdin.buffer), observer)
+            loaded = ingest.load_into_store(store, ingest.open_sources(sources, sys.stdin.buffer), observer)
             return _check_store(store, condition, plan, progress, base, only_impacted), loaded
 
     def find_code_map(
@@ -200,39 +212,3 @@ def _check_store(
     if base is not None and report.complete:
         report = gate.compare_with_base(report, base, store, rows, plan, progress)
     return report
-
-
-def _summarize_value(found: dict[str, Any]) -> Any:
-    """Return what an event carries, as short as possible."""
-    for key in (
-        "failure",
-        "input",
-        "result",
-        "acceptedRequest",
-        "outcome",
-        "startToFireTimeout",
-        "details",
-        "lastFailure",
-    ):
-        value = found.get(key)
-        if key in ("failure", "lastFailure") and isinstance(value, dict):
-            return _deepest_message(value)
-        if key == "acceptedRequest" and isinstance(value, dict):
-            value = value.get("input", {}).get("args")
-        if value is not None:
-            return _unwrap_payloads(value)
-    return None
-
-
-def _unwrap_payloads(value: Any) -> Any:
-    values = value.get("payloads") if isinstance(value, dict) and set(value) == {"payloads"} else value
-    return values[0] if isinstance(values, list) and len(values) == 1 else values
-
-
-def _deepest_message(failure: dict[str, Any]) -> str:
-    messages: list[str] = []
-    inner: Any = failure
-    while isinstance(inner, dict) and len(messages) < 20:
-        messages.append(str(inner.get("message", "")))
-        inner = inner.get("cause")
-    return ": ".join(message for message in messages if message)

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.replay.recorded_commands import history_to_json
 from replaytool.engines.temporal.simulate.history_edits import HistoryEdits, apply_edits
 from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, SimulationRequest
 from replaytool.errors import ReplaytoolError
-from replaytool.model.history import Event, Run
+from replaytool.model.history import Event, Run, encode_history
 from replaytool.store import RunRow, Store
 from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
 
@@ -48,7 +47,7 @@ def simulate_what_if(store: Store, row: RunRow, question: WhatIfQuestion) -> Wha
     heads = [replace(one, events=()) for one in runs]
     ask = SimulationRequest(point, reset=False, queries=question.queries)
     argument = {"ask": msgspec.to_builtins(ask), "later": msgspec.to_builtins(heads[1:])}
-    history = b"[" + b",".join(history_to_json(one) for one in runs) + b"]"
+    history = b"[" + b",".join(encode_history(one) for one in runs) + b"]"
     work = WorkItem(row.run_key, heads[0], len(history), lambda: history, argument)
     done = run_job(JOB, [work], question.spec, question.options, question.limits)
     return WhatIfAnswer(point, done.found[row.run_key])

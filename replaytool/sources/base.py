@@ -16,6 +16,21 @@ class HistorySource:
     name: str
     open: Callable[[], BinaryIO]
     hints: RunHints = field(default_factory=RunHints)
+    place: str | None = None
+    """A file, folder or address that a format reads as a whole; it is not opened as a file."""
+
+
+ClaimsPlace = Callable[[str], bool]
+"""Return whether a format reads this file, folder or address as a whole."""
+
+
+def make_place_source(place: str) -> HistorySource:
+    """Return a source for a place that a format reads by itself."""
+
+    def refuse_to_open() -> BinaryIO:
+        raise AssertionError(f"{place} is read as a whole")
+
+    return HistorySource(place, refuse_to_open, place=place)
 
 
 class SourceUnavailable(OSError):

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from replaytool.engines import CodeSpec, Options
 from replaytool.errors import FAULT, ReplaytoolError
-from replaytool.model.history import Run
+from replaytool.model.history import Run, encode_history
 from replaytool.model.verdict import CodeInfo, Verdict
 from replaytool.replay.jobs import WorkerJob
 from replaytool.workers.replay_job import REPLAY
@@ -41,9 +41,7 @@ _MEGABYTE = 1024 * 1024
 
 def work_from_run(key: str, run: Run) -> WorkItem:
     """Return a work item for a run in memory."""
-    from replaytool.engines.temporal.replay.recorded_commands import history_to_json
-
-    return WorkItem(key, replace(run, events=()), run.history_bytes, lambda: history_to_json(run))
+    return WorkItem(key, replace(run, events=()), run.history_bytes, lambda: encode_history(run))
 
 
 @dataclass

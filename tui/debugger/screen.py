@@ -101,7 +101,10 @@ class DebuggerScreen(ReplaySide):
         await painted.wait()
         await asyncio.sleep(_PAUSE)
         self.timeline = await self.ask_session(
-            self.replay_app.desk.read_timeline, opened.events, wrong=lambda *why: self.panes["pending"].show_lines(why)
+            self.replay_app.desk.read_timeline,
+            opened.row["engine"],
+            opened.events,
+            wrong=lambda *why: self.panes["pending"].show_lines(why),
         )
         if self.timeline is not None:
             self.events.names = self.timeline.names

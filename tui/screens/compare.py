@@ -17,7 +17,7 @@ from replaytool.tui.widgets.table import DataGrid, TableColumn
 
 if TYPE_CHECKING:
     from replaytool.debug.compare_runs import AlignedPair
-    from replaytool.engines.temporal.events.labels import EventLabel
+    from replaytool.model.event_label import EventLabel
 
 _MEANING = {"=": "the same", "~": "other values", "-": "only in the left run", "+": "only in the right run"}
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from replaytool.engines.base import Engine, Strategy
+from replaytool.engines.base import Debugger, Engine, StateRecorder, Strategy
 from replaytool.engines.temporal.code_finder import TemporalCodeFinder
 
 if TYPE_CHECKING:
+    from replaytool.engines.temporal.record_reader import TemporalRecordReader
     from replaytool.model.history import Run
     from replaytool.model.verdict import Verdict
     from replaytool.replay.code.user_code import Code
@@ -24,6 +25,12 @@ class TemporalEngine(Engine):
 
     name = "temporal"
     title = "Temporal"
+
+    def record_reader(self) -> TemporalRecordReader:
+        """Return what reads Temporal's events."""
+        from replaytool.engines.temporal.record_reader import TemporalRecordReader
+
+        return TemporalRecordReader()
 
     def code_finder(self) -> TemporalCodeFinder:
         """Return what finds classes with `@workflow.defn`."""
@@ -40,6 +47,18 @@ class TemporalEngine(Engine):
             "both": strategies.replay_both,
         }
         return {name: _with_every_mismatch(way) for name, way in ways.items()}
+
+    def state_recorder(self) -> StateRecorder:
+        """Return what records the state after each workflow task."""
+        from replaytool.engines.temporal.debug.run_states import RunStates
+
+        return RunStates
+
+    def debugger(self) -> Debugger:
+        """Return what stops in pdb in the task of an event."""
+        from replaytool.engines.temporal.debug.python_debugger import stop_in_pdb
+
+        return stop_in_pdb
 
     @contextmanager
     def prepare_child(self) -> Iterator[None]:

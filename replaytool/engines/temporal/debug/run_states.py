@@ -21,7 +21,7 @@ from replaytool.engines.temporal.debug.coroutine_stacks import capture_frames, m
 from replaytool.engines.temporal.debug.line_tracing import ExpressionTracer
 from replaytool.engines.temporal.debug.replay_errors import find_replay_error
 from replaytool.engines.temporal.events.decoding import event_heads
-from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
+from replaytool.engines.temporal.events.workflow_tasks import index_tasks
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.drive import drive_with_recorder
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
@@ -37,6 +37,7 @@ from replaytool.model.debug_state import (
     Trouble,
 )
 from replaytool.model.history import Run
+from replaytool.model.task_index import CompletedTask
 from replaytool.model.verdict import CallSite, Command
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.inspect_state.expressions import (
@@ -108,7 +109,7 @@ class RunStates:
     ) -> None:
         self.run, self.code, self.options = run, code, options
         self.tell = tell
-        self.tasks = TaskIndex(event_heads(run.events), builds)
+        self.tasks = index_tasks(event_heads(run.events), builds)
         self.trouble: Trouble | None = _find_obstacle(run, code)
         """Why the run cannot be replayed, or why the recording replay ended early."""
         self._cannot = self.trouble is not None
