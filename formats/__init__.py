@@ -13,6 +13,7 @@ import importlib
 from functools import cache
 from importlib.metadata import entry_points
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import HEAD_SIZE, Format, PlaceFormat, Unreadable
 
 FORMATS: tuple[str, ...] = (
@@ -75,8 +76,13 @@ def detect_format(head: bytes) -> Format:
         if candidate.matches_head(head):
             return candidate
     if not head.strip():
-        raise Unreadable("the file is empty", "export the history again", "byte 0")
+        raise Unreadable("the file is empty", "export the history again", "byte 0", code=ErrorCode.FORMAT_EMPTY)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or (head[1:2] == b"\0" and head[:1] in b'{["'):
-        raise Unreadable("the text is UTF-16", "save it as UTF-8: PowerShell's > writes UTF-16", "byte 0")
+        raise Unreadable(
+            "the text is UTF-16",
+            "save it as UTF-8: PowerShell's > writes UTF-16",
+            "byte 0",
+            code=ErrorCode.FORMAT_UTF16,
+        )
     kind = "JSON, but not a history" if head.lstrip()[:1] in (b"{", b"[") else "neither JSON nor protobuf"
-    raise Unreadable(kind, "`replaytool formats` lists the formats", "byte 0")
+    raise Unreadable(kind, "`replaytool formats` lists the formats", "byte 0", code=ErrorCode.FORMAT_UNKNOWN)

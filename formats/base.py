@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol, runtime_checkable
 
+from replaytool.errors import ErrorCode
 from replaytool.model.history import Run, RunHints
 
 HEAD_SIZE = 64 * 1024
@@ -13,11 +14,12 @@ HEAD_SIZE = 64 * 1024
 class Unreadable(Exception):
     """A file that cannot be read: where, why, and what to do."""
 
-    def __init__(self, reason: str, hint: str = "", position: str = "") -> None:
+    def __init__(self, reason: str, hint: str = "", position: str = "", *, code: ErrorCode) -> None:
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
         self.position = position
+        self.code = code
 
 
 class Format(Protocol):

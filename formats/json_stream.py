@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 
 PIECE = 8 * 1024 * 1024
@@ -118,9 +119,13 @@ def read_whole_value(value: object) -> object:
     try:
         return parse_value(value)
     except RecursionError:
-        raise Unreadable("JSON nested too deeply", "this is not a history") from None
+        raise Unreadable("JSON nested too deeply", "this is not a history", code=ErrorCode.FORMAT_TOO_LARGE) from None
     except ValueError as error:
-        raise Unreadable(f"not valid JSON: {getattr(error, 'msg', error)}", "export the history again") from None
+        raise Unreadable(
+            f"not valid JSON: {getattr(error, 'msg', error)}",
+            "export the history again",
+            code=ErrorCode.FORMAT_INVALID_JSON,
+        ) from None
 
 
 def iterate_values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[object]:
@@ -155,7 +160,7 @@ def iterate_values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[obj
         else:
             yield _take_next_value(window)
     if not found:
-        raise Unreadable("the file is empty", "export the history again", "byte 0")
+        raise Unreadable("the file is empty", "export the history again", "byte 0", code=ErrorCode.FORMAT_EMPTY)
 
 
 class _Window:
@@ -185,6 +190,7 @@ class _Window:
                 f"a JSON value of more than {LONGEST_VALUE // 1024**2} MB: too long for a history",
                 "split the file into one history per file",
                 self.describe_position(),
+                code=ErrorCode.FORMAT_TOO_LARGE,
             )
         piece = b"" if self.whole else self.stream.read(max(PIECE, len(self.text)))
         self.whole = not piece
@@ -222,7 +228,10 @@ def _iterate_long_list(window: _Window) -> Iterator[object]:
     while (first := window.next_byte()) != b"]":
         if not first:
             raise Unreadable(
-                "the JSON ends in the middle of a list", "export the history again", window.describe_position()
+                "the JSON ends in the middle of a list",
+                "export the history again",
+                window.describe_position(),
+                code=ErrorCode.FORMAT_CUT_OFF,
             )
         yield _take_event_slice(window) or _take_next_value(window)
     window.at += 1
@@ -260,7 +269,12 @@ def _read_remaining_members(window: _Window) -> RemainingMembers:
     window.text[window.at : window.at] = b"{"
     members = open_value(_take_next_value(window))
     if not isinstance(members, dict):
-        raise Unreadable("invalid text after the list of events", "export it again", window.describe_position())
+        raise Unreadable(
+            "invalid text after the list of events",
+            "export it again",
+            window.describe_position(),
+            code=ErrorCode.FORMAT_INVALID_JSON,
+        )
     return RemainingMembers(members)
 
 
@@ -271,6 +285,7 @@ def _take_next_value(window: _Window) -> object:
                 "the JSON ends in the middle of a value: the file is cut off",
                 "export the history again",
                 window.describe_position(len(window.text) - window.at),
+                code=ErrorCode.FORMAT_CUT_OFF,
             )
     return _take_value(window, end)
 
@@ -347,11 +362,17 @@ def _take_value(window: _Window, end: int) -> object:
         return json.loads(text)
     except RecursionError:
         raise Unreadable(
-            "JSON nested too deeply", "this is not a history", window.describe_position(-len(text))
+            "JSON nested too deeply",
+            "this is not a history",
+            window.describe_position(-len(text)),
+            code=ErrorCode.FORMAT_TOO_LARGE,
         ) from None
     except ValueError as error:
         offset = getattr(error, "pos", 0) - len(text)
         reason = getattr(error, "msg", str(error))
         raise Unreadable(
-            f"not valid JSON: {reason}", "export the history again", window.describe_position(offset)
+            f"not valid JSON: {reason}",
+            "export the history again",
+            window.describe_position(offset),
+            code=ErrorCode.FORMAT_INVALID_JSON,
         ) from None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.model.history import Run, RunHints
 
@@ -67,4 +68,8 @@ def refuse_cadence(event: dict[str, object]) -> None:
 
 
 def _unsupported_error(engine: str) -> Unreadable:
-    return Unreadable(f"a history of {engine}, which is not supported", "`replaytool formats` lists the formats")
+    return Unreadable(
+        f"a history of {engine}, which is not supported",
+        "`replaytool formats` lists the formats",
+        code=ErrorCode.FORMAT_UNSUPPORTED,
+    )

@@ -16,7 +16,7 @@ from replaytool.config import Settings
 from replaytool.engines import CodeSpec
 from replaytool.engines.temporal.events import payloads
 from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ReplaytoolError, append_code
 from replaytool.store import Store
 from replaytool.text import count_noun
 from replaytool.workers.pool import load_code_info
@@ -49,7 +49,7 @@ def examine_installation(settings: Settings) -> Iterator[DoctorFinding]:
         try:
             yield from check(settings)
         except ReplaytoolError as error:
-            yield DoctorFinding(name, "wrong", error.message, error.hint)
+            yield DoctorFinding(name, "wrong", append_code(error.message, error.code), error.hint)
 
 
 def _check_versions(_: Settings) -> Iterator[DoctorFinding]:

@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import BinaryIO, cast
 
 from replaytool import sources
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.formats import HEAD_SIZE, Unreadable, detect_format, find_place_format
 from replaytool.model.history import Run
 from replaytool.sources import HistorySource
@@ -31,6 +31,7 @@ class BadFile:
     reason: str
     hint: str = ""
     position: str = ""
+    code: str = ""
 
 
 @dataclass
@@ -74,10 +75,16 @@ def read_runs(source: HistorySource) -> Iterator[Run]:
             content = BytesIO(head) if len(head) < HEAD_SIZE else cast(BinaryIO, _RewoundStream(head, stream))
             yield from found.read_runs(content, source.hints)
     except OSError as error:
-        raise Unreadable(error.strerror or str(error), getattr(error, "hint", "check the file and its mode")) from error
+        raise Unreadable(
+            error.strerror or str(error),
+            getattr(error, "hint", "check the file and its mode"),
+            code=getattr(error, "code", ErrorCode.SOURCE_UNREADABLE),
+        ) from error
     except (RecursionError, MemoryError) as error:
         raise Unreadable(
-            f"{type(error).__name__} while reading it", "this is no history as engines write it"
+            f"{type(error).__name__} while reading it",
+            "this is no history as engines write it",
+            code=ErrorCode.FORMAT_TOO_LARGE,
         ) from error
 
 
@@ -212,7 +219,7 @@ class _StoreLoader:
         self.report.run_keys += counted.run_keys
 
     def _refuse_source(self, source: HistorySource, error: Unreadable) -> None:
-        bad = BadFile(source.name, error.reason, error.hint, error.position)
+        bad = BadFile(source.name, error.reason, error.hint, error.position, error.code.code)
         self.report.bad.append(bad)
         self.observer.on_bad(bad)
 
@@ -221,4 +228,8 @@ def make_empty_load_error(report: LoadReport) -> ReplaytoolError | None:
     """Return the error of a load that found no file at all."""
     if report.files:
         return None
-    return ReplaytoolError("nothing to load", "name files, folders, globs or object stores with histories in them")
+    return ReplaytoolError(
+        "nothing to load",
+        "name files, folders, globs or object stores with histories in them",
+        code=ErrorCode.SOURCE_EMPTY,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.text import escape_controls
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -26,7 +26,9 @@ def parse_since_time(since: str, now: datetime) -> datetime:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ReplaytoolError(
-            f"{escape_controls(since)} is no time", "write 30m, 2h, 3d, 1w, or a time such as 2026-01-31T08:00Z"
+            f"{escape_controls(since)} is no time",
+            "write 30m, 2h, 3d, 1w, or a time such as 2026-01-31T08:00Z",
+            code=ErrorCode.USAGE_TIME,
         ) from error
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from textual.binding import Binding, BindingType
 from textual.keys import format_key
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,9 @@ def build_keymap(chosen: Mapping[str, str]) -> dict[str, str]:
         if name not in known or known[name].action in _BOUND_BY_TEXTUAL:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/tui.md lists the names"
-            raise ReplaytoolError(f"[tool.replaytool.keys] there is no action {name!r}", hint)
+            raise ReplaytoolError(
+                f"[tool.replaytool.keys] there is no action {name!r}", hint, code=ErrorCode.CONFIG_SHORTCUT_ACTION
+            )
     found = {
         name: ",".join(_normalize_key(key) for key in keys.split(",") if key.strip()) for name, keys in chosen.items()
     }
@@ -234,6 +236,7 @@ def _refuse_clashes(group: str, keys_by_name: Mapping[str, str]) -> None:
                 raise ReplaytoolError(
                     f"[tool.replaytool.keys] {format_single_key(key)} would mean both {taken[key]} and {name}",
                     "give one of them another key",
+                    code=ErrorCode.CONFIG_SHORTCUT_TAKEN,
                 )
 
 

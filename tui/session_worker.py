@@ -14,7 +14,7 @@ import msgspec
 
 from replaytool.debug import timeline
 from replaytool.engines.temporal.events import payloads
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.tui.debugger import source_pane
 from replaytool.tui.debugger.breakpoints import Breakpoint, is_same_file
@@ -215,7 +215,9 @@ class SessionWorker:
         """A run with its events, which are not looked into yet."""
         row, events = self.session.read_history(run)
         if not events:
-            raise ReplaytoolError(f"run {row.run_key} has no events", "load its history again")
+            raise ReplaytoolError(
+                f"run {row.run_key} has no events", "load its history again", code=ErrorCode.STORE_RUN_EMPTY
+            )
         return OpenedRun(row.values, events)
 
     def read_timeline(self, engine: str, events: Sequence[Event]) -> timeline.RunTimeline:
@@ -232,12 +234,14 @@ class SessionWorker:
         try:
             words = shlex.split(text)
         except ValueError as error:
-            raise ReplaytoolError(f"{text!r} cannot be read: {error}", "") from error
+            raise ReplaytoolError(f"{text!r} cannot be read: {error}", "", code=ErrorCode.CODE_BUILD_FORM) from error
         builds = dict(word.split("=", 1) for word in words if "=" in word)
         workflows = [word for word in words if "=" not in word and word != "--git"]
         found = self.session.find_code_map(workflows, builds, git="--git" in words)
         if found is None:
-            raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
+            raise ReplaytoolError(
+                "no workflow code was named", "write a module, a path, or BUILD=PATH", code=ErrorCode.CODE_NOT_NAMED
+            )
         return found
 
     def read_moment(self, walk: TimeTravel, before: int, at: int) -> tuple[ReplayedState, StateDifference]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 
+from replaytool.errors import ErrorCode
 from replaytool.formats import json_stream as json_values
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.event_schema import HISTORY_EVENT, EventStruct, event_struct, fold_spelling
@@ -218,7 +219,11 @@ class HistoryBuilder:
 
     def _check_size(self) -> None:
         if self.size > _LONGEST_HISTORY:
-            raise Unreadable("a history of more than 192 MB", "servers end a run at 50 MB: this is not a history")
+            raise Unreadable(
+                "a history of more than 192 MB",
+                "servers end a run at 50 MB: this is not a history",
+                code=ErrorCode.FORMAT_TOO_LARGE,
+            )
 
     def _normalize_slowly(
         self, source: dict[str, object], struct: type[EventStruct]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.canonical_events import HistoryBuilder, find_attributes
 from replaytool.model.history import Event, Problem, Run, RunHints
@@ -26,7 +27,11 @@ def build_run(gathered: HistoryBuilder, format_name: str, wrapper: RunHints, hin
     gathered.events, problems = _sort_events(gathered)
     events = gathered.events
     if events[-1].event_id > _HIGHEST_ID:
-        raise Unreadable(f"an event with the ID {events[-1].event_id}", "event IDs are below 2^31: check the export")
+        raise Unreadable(
+            f"an event with the ID {events[-1].event_id}",
+            "event IDs are below 2^31: check the export",
+            code=ErrorCode.FORMAT_EVENT_ID,
+        )
     started = _start_attributes(gathered)
     reset = _last_reset_attributes(gathered)
     run_id, run_id_from = _find_run_id(wrapper, reset, started, hints)

@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from replaytool import __version__
-from replaytool.errors import FAULT, USAGE, ReplaytoolError
+from replaytool.errors import FAULT, USAGE, ErrorCode, ReplaytoolError, append_code
 from replaytool.text import escape_controls
-
-if TYPE_CHECKING:
-    from replaytool.session import Session
 
 if TYPE_CHECKING:
     from replaytool.session import Session
@@ -75,7 +72,9 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             known = ", ".join(COMMANDS)
-            raise ReplaytoolError(f"there is no command {escape_controls(args[0])!r}", f"commands: {known}")
+            raise ReplaytoolError(
+                f"there is no command {escape_controls(args[0])!r}", f"commands: {known}", code=ErrorCode.USAGE_COMMAND
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -105,7 +104,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = cli.main(arguments, prog_name="replaytool", standalone_mode=False)
         sys.stdout.flush()
     except ReplaytoolError as error:
-        code = print_error(error.message, error.hint, error.exit_code)
+        code = print_error(append_code(error.message, error.code), error.hint, error.exit_code)
     except click.ClickException as error:
         code = _print_usage_error(error)
     except (KeyboardInterrupt, click.Abort):
@@ -116,9 +115,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = CUT_SHORT
     except Exception as error:
         _log.debug("", exc_info=True)
-        code = print_error(
-            f"a fault of replaytool: {type(error).__name__}: {error}", "-vv shows where; please report it", FAULT
-        )
+        message = f"a fault of replaytool: {type(error).__name__}: {error}"
+        hint = "-vv shows where; please report it"
+        code = print_error(append_code(message, ErrorCode.FAULT_INTERNAL), hint, FAULT)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -134,7 +133,8 @@ def _print_usage_error(error: click.ClickException) -> int:
     if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2
         click.echo(error.format_message(), err=True)
         return USAGE
-    return print_error(" ".join(error.format_message().split()), _usage_hint(error), USAGE)
+    message = append_code(" ".join(error.format_message().split()), ErrorCode.USAGE_OPTION)
+    return print_error(message, _usage_hint(error), USAGE)
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -12,7 +12,7 @@ import click
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
-from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
+from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
@@ -96,7 +96,11 @@ def command(
     from replaytool.check.check_runs import choose_failing_verdicts
 
     if given["impacted"] and (not given["base"] or given["repeat"] > 1):
-        raise ReplaytoolError("--impacted needs --base, and goes with no --repeat", "say --base REF: what has changed?")
+        raise ReplaytoolError(
+            "--impacted needs --base, and goes with no --repeat",
+            "say --base REF: what has changed?",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
     outputs = reports.parse_outputs(formats)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
@@ -134,7 +138,9 @@ def _plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
     workflows = given["workflows"] or settings.workflows
     if not workflows:
         raise ReplaytoolError(
-            "no workflow code was named", 'give --workflows MODULE-OR-PATH, or workflows = ["…"] in [tool.replaytool]'
+            "no workflow code was named",
+            'give --workflows MODULE-OR-PATH, or workflows = ["…"] in [tool.replaytool]',
+            code=ErrorCode.CODE_NOT_NAMED,
         )
     folder = "" if given["workflows"] else str(settings.folder)
     spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)

@@ -11,7 +11,7 @@ import click
 
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
-from replaytool.errors import FINDINGS, ReplaytoolError
+from replaytool.errors import FINDINGS, ErrorCode, ReplaytoolError
 from replaytool.render import debug as telling
 from replaytool.render.tables import encode_json_line as json_line
 from replaytool.text import escape_controls
@@ -95,7 +95,9 @@ def command(
         _start_pdb(work, run, code, asked)
     elif no_tui or as_json or asked.needs_code:
         if breaks:
-            raise ReplaytoolError("--break is for the screen", "use --find EXPR to search and print")
+            raise ReplaytoolError(
+                "--break is for the screen", "use --find EXPR to search and print", code=ErrorCode.USAGE_COMBINATION
+            )
         ctx.exit(_print_answers(work, run, code, asked, as_json=as_json))
     else:
         from replaytool.tui import launch
@@ -114,16 +116,22 @@ def _find_code_map(
 
 def _start_pdb(work: Session, run: str, code: CodeMap | None, asked: _DebugRequest) -> None:
     if code is None:
-        raise ReplaytoolError("--pdb needs code to stop in", _NO_CODE)
+        raise ReplaytoolError("--pdb needs code to stop in", _NO_CODE, code=ErrorCode.CODE_NOT_NAMED)
     if asked.at is None or asked.needs_code:
-        raise ReplaytoolError("--pdb stops at one event", "give --at EVENT and no --watch, --find or --blame")
+        raise ReplaytoolError(
+            "--pdb stops at one event",
+            "give --at EVENT and no --watch, --find or --blame",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     options.print_note(f"replaytool: {work.start_pdb(run, code, asked.at)}")
 
 
 def _print_answers(work: Session, run: str, code: CodeMap | None, asked: _DebugRequest, *, as_json: bool) -> int:
     if code is None:
         if asked.needs_code:
-            raise ReplaytoolError("an expression needs code to be evaluated in", _NO_CODE)
+            raise ReplaytoolError(
+                "an expression needs code to be evaluated in", _NO_CODE, code=ErrorCode.CODE_NOT_NAMED
+            )
         return _collect_answers(work, run, None, asked, as_json=as_json)
     with _show_replay_progress() as progress, work.open_walk(run, code, progress) as walk:
         return _collect_answers(work, run, walk, asked, as_json=as_json)

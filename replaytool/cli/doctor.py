@@ -9,7 +9,7 @@ import click
 
 from replaytool import config
 from replaytool.cli.shared import options
-from replaytool.errors import FINDINGS, ReplaytoolError
+from replaytool.errors import FINDINGS, ReplaytoolError, append_code
 from replaytool.render.tables import encode_json_line as json_line
 from replaytool.text import escape_controls
 
@@ -37,7 +37,7 @@ def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
     try:
         found = list(examine_installation(config.load_settings(ctx.obj | ({"store": store} if store else {}))))
     except ReplaytoolError as error:
-        found = [DoctorFinding("configuration", "wrong", error.message, error.hint)]
+        found = [DoctorFinding("configuration", "wrong", append_code(error.message, error.code), error.hint)]
     if as_json:
         click.echo(json_line([asdict(one) for one in found]))
     else:

@@ -8,7 +8,7 @@ import click
 
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.formats.temporal.export import EXPORTS
 from replaytool.session import open_output
 
@@ -32,7 +32,9 @@ def command(
       replaytool export order-17 order-18 -o histories/ --format binary
     """
     if len(runs) > 1 and (output is None or (Path(output).exists() and not Path(output).is_dir())):
-        raise ReplaytoolError("several runs need a folder", "name one with -o FOLDER")
+        raise ReplaytoolError(
+            "several runs need a folder", "name one with -o FOLDER", code=ErrorCode.OUTPUT_PATH_NEEDED
+        )
     work = open_session(ctx, store=store)
     for name in runs:
         row, events = work.read_history(name)

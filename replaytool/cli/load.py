@@ -77,6 +77,7 @@ def load_report_to_json(report: LoadReport) -> dict[str, object]:
         "run_keys": report.run_keys,
         "problems": dict(report.problems),
         "refused": [
-            {"source": bad.name, "position": bad.position, "reason": bad.reason, "hint": bad.hint} for bad in report.bad
+            {"source": bad.name, "position": bad.position, "reason": bad.reason, "hint": bad.hint, "code": bad.code}
+            for bad in report.bad
         ],
     }

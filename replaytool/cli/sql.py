@@ -8,7 +8,7 @@ import click
 
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.render.tables import OUTPUTS
 
 
@@ -45,10 +45,16 @@ def command(
     from replaytool.session import open_output
 
     if as_json and format_name not in (None, "json"):
-        raise ReplaytoolError(f"--json and --format {format_name} exclude each other", "give one of them")
+        raise ReplaytoolError(
+            f"--json and --format {format_name} exclude each other",
+            "give one of them",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     chosen = "json" if as_json else format_name or _choose_format_by_ending(output)
     if chosen == "parquet" and output is None and sys.stdout.isatty():
-        raise ReplaytoolError("Parquet is nothing for a terminal", "name a file with -o")
+        raise ReplaytoolError(
+            "Parquet is nothing for a terminal", "name a file with -o", code=ErrorCode.OUTPUT_PATH_NEEDED
+        )
     with open_session(ctx, store=store).run_sql(query, allow_files=allow_files) as batches:
         if output is None:
             OUTPUTS[chosen](batches, options.binary_stdout())

@@ -28,7 +28,7 @@ from replaytool.debug.process.messages import (
 )
 from replaytool.debug.process.parent import DebugClient, DebugProcessSetup
 from replaytool.engines import CodeSpec, engine_of, load_code, require_part
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.debug_state import (
     Blame,
     BuildSplit,
@@ -71,7 +71,11 @@ def make_code_map(
     names = workflows or settings.workflows
     default = make_spec(names, given=bool(workflows)) if names else None
     if git and default is None:
-        raise ReplaytoolError("--git needs to know where the workflows are", "add --workflows MODULE-OR-PATH")
+        raise ReplaytoolError(
+            "--git needs to know where the workflows are",
+            "add --workflows MODULE-OR-PATH",
+            code=ErrorCode.CODE_NOT_NAMED,
+        )
     return CodeMap(default, by_build, git, pattern) if default is not None or by_build else None
 
 
@@ -88,7 +92,9 @@ def stop_in_pdb(run: Run, code: CodeMap, event_id: int) -> str:
         placed = places.code_of_build(build)
         if placed is None:
             raise ReplaytoolError(
-                places.missing[build], "add --workflows MODULE-OR-PATH or --code BUILD=MODULE-OR-PATH"
+                places.missing[build],
+                "add --workflows MODULE-OR-PATH or --code BUILD=MODULE-OR-PATH",
+                code=ErrorCode.CODE_BUILD_UNKNOWN,
             )
         with chdir(placed.cwd):
             return stop_at(run, load_code(placed.spec).for_engine(engine.name), event_id)
@@ -100,7 +106,9 @@ def check_event_id(run: Run, event_id: int) -> int:
     """Return the event id; raise ReplaytoolError if the run has no such event."""
     first, last = run.events[0].event_id, run.events[-1].event_id
     if not first <= event_id <= last:
-        raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {first} to {last}")
+        raise ReplaytoolError(
+            f"the run has no event {event_id}", f"its events are {first} to {last}", code=ErrorCode.STORE_EVENT_UNKNOWN
+        )
     return event_id
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from replaytool.engines import engine_of
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.pending_work import OpenWorkIndex, PendingItem, ReceivedMessage, WorkflowTask, WorkRecord
 
@@ -118,7 +118,7 @@ class RunTimeline:
 
     def __init__(self, events: Sequence[Event], found: WorkRecord) -> None:
         if not events:
-            raise ReplaytoolError("the run has no events", "load its history again")
+            raise ReplaytoolError("the run has no events", "load its history again", code=ErrorCode.STORE_RUN_EMPTY)
         self.events = events
         self.names = found.names
         self.tasks = found.tasks
@@ -146,7 +146,9 @@ class RunTimeline:
         index = bisect_left(self._ids, event_id)
         if index == len(self._ids) or self._ids[index] != event_id:
             raise ReplaytoolError(
-                f"the run has no event {event_id}", f"its events are {self.first_event_id} to {self.last_event_id}"
+                f"the run has no event {event_id}",
+                f"its events are {self.first_event_id} to {self.last_event_id}",
+                code=ErrorCode.STORE_EVENT_UNKNOWN,
             )
         return index
 

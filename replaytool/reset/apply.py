@@ -17,7 +17,7 @@ from replaytool.engines.temporal.reset.first_task import find_first_task
 from replaytool.engines.temporal.reset.hazards import PIN_SOLVES
 from replaytool.engines.temporal.reset.server_calls import Poller, ResetClient, ResetSettings
 from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.errors import FINDINGS, ReplaytoolError
+from replaytool.errors import FINDINGS, ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import DONE, ItemOutcome, ResetItem, ResetPlan
 from replaytool.reset.apply_item import ItemResetter
 from replaytool.reset.ledger_writer import LedgerWriter
@@ -147,6 +147,7 @@ def _check_namespace(plan: ResetPlan, namespace: str) -> None:
         raise ReplaytoolError(
             f"the plan is for namespace {plan.namespace}, and this is {namespace}",
             f"give --namespace {plan.namespace}, or another plan",
+            code=ErrorCode.RESET_NAMESPACE,
         )
 
 
@@ -322,4 +323,5 @@ def refuse_outdated_plan(plan: ResetPlan, known: dict[str, int]) -> None:
             f"{first.events} events, and has {known[first.run_key]} in the store",
             "plan again with `replaytool reset plan`",
             FINDINGS,
+            code=ErrorCode.RESET_PLAN_STALE,
         )

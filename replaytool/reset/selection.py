@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from replaytool.engines.temporal.reset.run_facts import RunFacts, read_run_facts
-from replaytool.errors import NOTHING, ReplaytoolError
+from replaytool.errors import NOTHING, ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.store import Store
 
@@ -99,7 +99,9 @@ def _single_namespace(rows: Sequence[dict[str, Any]]) -> str | None:
     found = sorted({row["namespace"] for row in rows if row["namespace"]})
     if len(found) > 1:
         raise ReplaytoolError(
-            f"the chosen runs are of several namespaces: {', '.join(found)}", "a plan is for one: give --namespace"
+            f"the chosen runs are of several namespaces: {', '.join(found)}",
+            "a plan is for one: give --namespace",
+            code=ErrorCode.RESET_NAMESPACES,
         )
     return found[0] if found else None
 
@@ -155,4 +157,5 @@ def nothing_selected_error() -> ReplaytoolError:
         "no loaded run fulfils the choice",
         "`replaytool builds` and `replaytool runs` list what is loaded; `replaytool pull` fetches more",
         NOTHING,
+        code=ErrorCode.RESET_NO_RUN,
     )

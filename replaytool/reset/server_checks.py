@@ -13,7 +13,7 @@ from replaytool.engines.temporal.reset.points import first_activity_of_build, li
 from replaytool.engines.temporal.reset.run_facts import RunFacts
 from replaytool.engines.temporal.reset.server_calls import ResetClient, RunDescription, ServerPoint
 from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning, ResetPlan, ResetPoint
 from replaytool.reset.apply import find_bad_pollers
 from replaytool.reset.planner import PlanDraft, add_known_children, finish_plan
@@ -47,6 +47,7 @@ async def _plan_with_server(
         raise ReplaytoolError(
             f"the histories are of namespace {made.namespace}, and this is {namespace}",
             f"give --namespace {made.namespace}",
+            code=ErrorCode.RESET_NAMESPACE,
         )
     made = replace(made, namespace=namespace)
     answers = await _ask_about_items(server, made)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from replaytool.engines import CodeSpec, Options
 from replaytool.engines.temporal.debug.final_states import JOB, WorkflowState
 from replaytool.engines.temporal.reset.run_facts import RunFacts
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.replay.code.builds import CodeMap
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.store import Store
@@ -70,7 +70,7 @@ def find_runs_where_true(store: Store, records: Sequence[RunFacts], text: str, l
 def find_clean_prefixes(store: Store, records: Sequence[RunFacts], looking: StateSearch) -> StatePoints:
     """Find the last task of each run up to which the new code follows the record."""
     if looking.code.default is None:
-        raise ReplaytoolError("no new code was named", "give --workflows MODULE-OR-PATH")
+        raise ReplaytoolError("no new code was named", "give --workflows MODULE-OR-PATH", code=ErrorCode.CODE_NOT_NAMED)
     found = _replay_runs(store, [one.run_key for one in records], looking.code.default, {"clean": True}, looking)
     points = {key: one.clean for key, one in found.items() if one.clean is not None}
     return StatePoints(points, {key: one.trouble for key, one in found.items() if one.trouble})

@@ -18,7 +18,7 @@ from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
 from replaytool.engines import engine_of
 from replaytool.engines.base import ValueDecoder
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
 from replaytool.replay.code.builds import CodeMap
 from replaytool.session.checks import StoreChecks
@@ -70,7 +70,11 @@ class Session:
     ) -> ingest.LoadReport:
         """Load everything that these sources hold."""
         if decode and not (self.settings.converter or self.settings.codec_endpoint):
-            raise ReplaytoolError("--decode needs something to decode with", "give --converter or --codec-endpoint")
+            raise ReplaytoolError(
+                "--decode needs something to decode with",
+                "give --converter or --codec-endpoint",
+                code=ErrorCode.USAGE_COMBINATION,
+            )
         return ingest.load_into_store(self.store, sources, observer, self._decode_run if decode else None)
 
     def _decode_run(self, run: Run) -> Run:
@@ -120,7 +124,11 @@ class Session:
         found = self.store.read_events(run_key, event_id)
         if not found:
             last = self.find_run(run_key).event_count
-            raise ReplaytoolError(f"run {run_key} has no event {event_id}", f"its events are 1 to {last}")
+            raise ReplaytoolError(
+                f"run {run_key} has no event {event_id}",
+                f"its events are 1 to {last}",
+                code=ErrorCode.STORE_EVENT_UNKNOWN,
+            )
         decoder = self.make_decoder(self.find_run(run_key).engine)
         whole: dict[str, Any] = decoder.make_readable(json.loads(found[0].raw))
         return whole
@@ -147,7 +155,9 @@ class Session:
     def run_sql(self, query: str, *, allow_files: bool) -> AbstractContextManager[pa.RecordBatchReader]:
         """Return the result of a user's own query."""
         if not query.strip(" ;\n\t"):
-            raise ReplaytoolError("the query is empty", 'for example "SELECT * FROM runs"')
+            raise ReplaytoolError(
+                "the query is empty", 'for example "SELECT * FROM runs"', code=ErrorCode.STORE_QUERY_EMPTY
+            )
         return self.store.run_user_query(query, allow_files=allow_files)
 
     def check_runs(

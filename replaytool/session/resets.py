@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replaytool.config import Settings
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import ResetPlan, plan_to_text
 from replaytool.store import Store
 
@@ -96,7 +96,9 @@ class StoreResets:
         from replaytool.reset.planner import finish_plan
 
         if not workflows:
-            raise ReplaytoolError("no workflow code was named", "write a module or a path")
+            raise ReplaytoolError(
+                "no workflow code was named", "write a module or a path", code=ErrorCode.CODE_NOT_NAMED
+            )
         folder = str(self._settings.folder) if tuple(workflows) == self._settings.workflows else ""
         spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
         made = outlook.simulate_draft(
@@ -110,9 +112,13 @@ class StoreResets:
             with path.open("x", encoding="ascii") as file:
                 file.write(plan_to_text(plan))
         except FileExistsError:
-            raise ReplaytoolError(f"there is a file {path} already", "choose another name") from None
+            raise ReplaytoolError(
+                f"there is a file {path} already", "choose another name", code=ErrorCode.OUTPUT_EXISTS
+            ) from None
         except OSError as error:
-            raise ReplaytoolError(f"cannot write {path}: {error.strerror}", "choose another place") from error
+            raise ReplaytoolError(
+                f"cannot write {path}: {error.strerror}", "choose another place", code=ErrorCode.OUTPUT_UNWRITABLE
+            ) from error
 
     def make_tally(self) -> ApplyProgress:
         """Return the counters that an apply updates while it runs."""

@@ -10,7 +10,7 @@ import msgspec
 from replaytool.engines import CodeSpec, Options
 from replaytool.engines.temporal.simulate.history_edits import HistoryEdits, apply_edits
 from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, SimulationRequest
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run, encode_history
 from replaytool.store import RunRow, Store
 from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
@@ -56,15 +56,23 @@ def simulate_what_if(store: Store, row: RunRow, question: WhatIfQuestion) -> Wha
 def _find_start_task(events: Sequence[Event], question: WhatIfQuestion) -> int:
     first = question.edits.first_event_id()
     if question.start is None and first is None:
-        raise ReplaytoolError("the simulation needs a start or an edit", "add --from EVENT")
+        raise ReplaytoolError(
+            "the simulation needs a start or an edit", "add --from EVENT", code=ErrorCode.SIMULATE_START
+        )
     until = question.start if question.start is not None else (first or 1) - 1
     if events and until > events[-1].event_id:
-        raise ReplaytoolError(f"the run has no event {until}", f"its events are 1 to {events[-1].event_id}")
+        raise ReplaytoolError(
+            f"the run has no event {until}",
+            f"its events are 1 to {events[-1].event_id}",
+            code=ErrorCode.STORE_EVENT_UNKNOWN,
+        )
     tasks = [event.event_id for event in events if event.event_type == "WorkflowTaskCompleted"]
     found = [task for task in tasks if task <= until]
     if not found:
         known = f"the first is event {tasks[0]}" if tasks else "there is none"
-        raise ReplaytoolError(f"no workflow task was completed up to event {until}", known)
+        raise ReplaytoolError(
+            f"no workflow task was completed up to event {until}", known, code=ErrorCode.SIMULATE_NO_TASK
+        )
     return found[-1]
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.sources import local
 from replaytool.sources import object_store as objects
 from replaytool.sources.base import BrokenStream, ClaimsPlace, HistorySource, SourceUnavailable, make_place_source
@@ -53,7 +53,9 @@ def open_sources(
 ) -> Iterator[HistorySource]:
     """Return all sources that the arguments name, in order. Every argument is checked before the first is read."""
     if list(arguments).count("-") > 1:
-        raise ReplaytoolError("standard input is named twice", "it can be read once: give - once")
+        raise ReplaytoolError(
+            "standard input is named twice", "it can be read once: give - once", code=ErrorCode.SOURCE_STDIN_TWICE
+        )
     return itertools.chain.from_iterable([_open_argument(argument, stdin, claims_place) for argument in arguments])
 
 
@@ -71,5 +73,6 @@ def _open_argument(argument: str, stdin: BinaryIO | None, claims_place: ClaimsPl
         raise ReplaytoolError(
             f"nothing here reads {escape_controls(scheme[0])} addresses",
             f"known are {known}, a path, and - for standard input; `replaytool pull` reads a Temporal server",
+            code=ErrorCode.SOURCE_SCHEME,
         )
     return opener(argument)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from replaytool.errors import ErrorCode
 from replaytool.model.history import RunHints
 
 
@@ -36,9 +37,10 @@ def make_place_source(place: str) -> HistorySource:
 class SourceUnavailable(OSError):
     """A source that cannot be read for a reason outside the file system. The hint says what to do."""
 
-    def __init__(self, reason: str, hint: str) -> None:
+    def __init__(self, reason: str, hint: str, *, code: ErrorCode) -> None:
         super().__init__(reason)
         self.hint = hint
+        self.code = code
 
 
 class BrokenStream(SourceUnavailable):

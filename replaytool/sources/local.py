@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from replaytool.errors import NOTHING, USAGE, ReplaytoolError
+from replaytool.errors import NOTHING, USAGE, ErrorCode, ReplaytoolError
 from replaytool.model.history import RunHints
 from replaytool.sources.base import ClaimsPlace, HistorySource, make_place_source
 from replaytool.sources.compressed import unwrap_stream
@@ -50,7 +50,9 @@ def path_of_uri(uri: str) -> str:
     parts = urllib.parse.urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
         raise ReplaytoolError(
-            f"{escape_controls(uri)} names a file on another machine", "a path on this one is written file:///…"
+            f"{escape_controls(uri)} names a file on another machine",
+            "a path on this one is written file:///…",
+            code=ErrorCode.SOURCE_OTHER_HOST,
         )
     # Not parts.path: ? and # may be part of a file's name.
     return urllib.request.url2pathname(uri.split("://", 1)[1].removeprefix(parts.netloc))
@@ -74,8 +76,13 @@ def _explain_missing_path(path: str, error: OSError | ValueError) -> ReplaytoolE
         return ReplaytoolError(
             f"there is no file or folder {name}",
             "give a file, a folder, a pattern such as 'runs/**/*.json', or -",
+            code=ErrorCode.SOURCE_MISSING,
         )
-    return ReplaytoolError(f"{name} cannot be read: {_error_reason(error)}", "check the name and its permissions")
+    return ReplaytoolError(
+        f"{name} cannot be read: {_error_reason(error)}",
+        "check the name and its permissions",
+        code=ErrorCode.SOURCE_UNREADABLE,
+    )
 
 
 def _error_reason(error: OSError | ValueError) -> str:
@@ -109,13 +116,16 @@ def _walk_sources(
     files = (found for found in _walk_files(folder, pattern, claims_place) if not found.path.endswith(beside))
     first = next(files, None)
     if first is None:
-        raise ReplaytoolError(nothing, hint, NOTHING if beside else USAGE)
+        raise ReplaytoolError(nothing, hint, NOTHING if beside else USAGE, code=ErrorCode.SOURCE_EMPTY)
     if first.error is not None and first.path == folder:
         if isinstance(first.error, FileNotFoundError):
-            raise ReplaytoolError(nothing, f"there is no folder {escape_controls(folder)}")
+            raise ReplaytoolError(
+                nothing, f"there is no folder {escape_controls(folder)}", code=ErrorCode.SOURCE_MISSING
+            )
         raise ReplaytoolError(
             f"the folder {escape_controls(folder)} cannot be read: {_error_reason(first.error)}",
             "check its permissions: listing it takes both r and x",
+            code=ErrorCode.SOURCE_UNREADABLE,
         )
     return map(_make_source, itertools.chain([first], files))
 

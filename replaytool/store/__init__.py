@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
 from replaytool.store import connections as db
 from replaytool.store import line_coverage as reaches
@@ -118,7 +118,9 @@ class Store:
                 return self.list_runs("run_key = ?", [found[0]["run_key"]])[0]
             if found:
                 raise _ambiguous_run_error(text, found)
-        raise ReplaytoolError(f"no run {text!r} in the store", "`replaytool runs` lists what is there")
+        raise ReplaytoolError(
+            f"no run {text!r} in the store", "`replaytool runs` lists what is there", code=ErrorCode.STORE_RUN_UNKNOWN
+        )
 
     def read_events(self, run_key: str, event_id: int | None = None) -> list[Event]:
         """Return the events of a run in order, or one of them."""
@@ -203,8 +205,13 @@ def _explain_query_error(error: duckdb.Error) -> ReplaytoolError:
         return ReplaytoolError(
             f"this query reaches outside the store: {text.splitlines()[0]}",
             "--allow-files lets a query read and write files",
+            code=ErrorCode.STORE_QUERY_OUTSIDE,
         )
-    return ReplaytoolError(f"the query failed: {text.strip()}", "`replaytool sql --help` lists the views")
+    return ReplaytoolError(
+        f"the query failed: {text.strip()}",
+        "`replaytool sql --help` lists the views",
+        code=ErrorCode.STORE_QUERY_FAILED,
+    )
 
 
 def _ambiguous_run_error(text: str, found: list[dict[str, Any]]) -> ReplaytoolError:
@@ -214,7 +221,11 @@ def _ambiguous_run_error(text: str, found: list[dict[str, Any]]) -> ReplaytoolEr
         for row in found[:5]
     ]
     more = ["…"] if len(found) > 5 else []
-    return ReplaytoolError(f"{text!r} means several runs:\n  " + "\n  ".join(rows + more), "name one by its run key")
+    return ReplaytoolError(
+        f"{text!r} means several runs:\n  " + "\n  ".join(rows + more),
+        "name one by its run key",
+        code=ErrorCode.STORE_RUN_AMBIGUOUS,
+    )
 
 
 def _format_start_time(row: dict[str, Any]) -> str:

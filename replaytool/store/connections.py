@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import duckdb
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.store.atomic_file import create_atomically
 
 FORMAT_VERSION = 1
@@ -45,6 +45,7 @@ def connect_read_only(path: Path) -> Iterator[Connection]:
         raise ReplaytoolError(
             f"there is no store at {path}",
             "make one with `replaytool load PATH…`, or name another with --store",
+            code=ErrorCode.STORE_MISSING,
         )
     connection = _retry_while_locked(lambda: duckdb.connect(str(path), read_only=True), path, _WAIT_TO_READ)
     try:
@@ -60,7 +61,9 @@ def connect_for_writing(path: Path) -> Iterator[Connection]:
     """Open a store for writing; create it if it does not exist."""
     if not path.parent.is_dir():
         raise ReplaytoolError(
-            f"cannot make the store {path}: there is no folder {path.parent}", "make the folder first"
+            f"cannot make the store {path}: there is no folder {path.parent}",
+            "make the folder first",
+            code=ErrorCode.STORE_FOLDER,
         )
     connection = duckdb.connect(config=_WRITER | {"temp_directory": f"{path}.tmp"})
     try:
@@ -150,17 +153,32 @@ def _explain_store_error(error: duckdb.Error, path: Path) -> ReplaytoolError:
     if _is_lock_error(error):
         holder = re.search(r"PID (\d+)", str(error))
         who = f"process {holder[1]}" if holder else "another process"
-        return ReplaytoolError(f"the store {path} is in use by {who}", "wait for it to end, or use another --store")
+        return ReplaytoolError(
+            f"the store {path} is in use by {who}",
+            "wait for it to end, or use another --store",
+            code=ErrorCode.STORE_LOCKED,
+        )
     if "No space left" in text or "File too large" in text or "not enough space" in text.lower():
         return ReplaytoolError(
             f"the disk is full: the store {path} could not grow",
             "what was committed is safe; free room and load again",
+            code=ErrorCode.STORE_DISK_FULL,
         )
     if "Permission denied" in text:
-        return ReplaytoolError(f"no permission to open the store {path}", "check its owner and mode")
+        return ReplaytoolError(
+            f"no permission to open the store {path}", "check its owner and mode", code=ErrorCode.STORE_PERMISSION
+        )
     if "not a valid DuckDB" in text or "version number" in text:
-        return ReplaytoolError(f"{path} is no store that this DuckDB can read: {text}", "name another with --store")
-    return ReplaytoolError(f"the store {path} failed: {text}", "if it is damaged, load the histories into a new one")
+        return ReplaytoolError(
+            f"{path} is no store that this DuckDB can read: {text}",
+            "name another with --store",
+            code=ErrorCode.STORE_NOT_DUCKDB,
+        )
+    return ReplaytoolError(
+        f"the store {path} failed: {text}",
+        "if it is damaged, load the histories into a new one",
+        code=ErrorCode.STORE_FAILED,
+    )
 
 
 def _prepare_store(connection: Connection, path: Path) -> None:
@@ -196,15 +214,22 @@ def _check_version(connection: Connection, path: Path) -> None:
     except duckdb.CatalogException:
         rows = []
     if not rows:
-        raise ReplaytoolError(f"{path} is a DuckDB file, but no store of replaytool", "name another with --store")
+        raise ReplaytoolError(
+            f"{path} is a DuckDB file, but no store of replaytool",
+            "name another with --store",
+            code=ErrorCode.STORE_FOREIGN,
+        )
     found = rows[0][0]
     if found == str(FORMAT_VERSION):
         return
     if found.isdigit() and int(found) > FORMAT_VERSION:
         raise ReplaytoolError(
-            f"the store {path} is of format {found}, made by a newer replaytool", "upgrade replaytool"
+            f"the store {path} is of format {found}, made by a newer replaytool",
+            "upgrade replaytool",
+            code=ErrorCode.STORE_NEWER,
         )
     raise ReplaytoolError(
         f"the store {path} is of format {found}; this replaytool reads format {FORMAT_VERSION}",
         "load the histories into a new store: replaytool --store NEW load PATH…",
+        code=ErrorCode.STORE_OLDER,
     )

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from replaytool.engines import CodeSpec, Options
-from replaytool.errors import FAULT, ReplaytoolError
+from replaytool.errors import FAULT, ErrorCode, ReplaytoolError
 from replaytool.model.history import Run, encode_history
 from replaytool.model.verdict import CodeInfo, Verdict
 from replaytool.replay.jobs import WorkerJob
@@ -258,7 +258,11 @@ def _serve_worker(state: _PoolState) -> None:
     except ReplaytoolError as error:
         state.answers.put(error)
     except Exception as error:
-        state.answers.put(ReplaytoolError(f"the pool failed: {type(error).__name__}: {error}", "", FAULT))
+        state.answers.put(
+            ReplaytoolError(
+                f"the pool failed: {type(error).__name__}: {error}", "", FAULT, code=ErrorCode.FAULT_INTERNAL
+            )
+        )
     finally:
         if child is not None:
             child.end_process()

@@ -59,7 +59,7 @@ def test_a_missing_argument_is_a_usage_error(call: Call) -> None:
 def test_a_missing_choice_is_told_in_one_line(call: Call) -> None:
     missing = call("completion")
     assert missing.code == 2
-    assert "Choose from: bash, zsh, fish\n" in missing.err
+    assert "Choose from: bash, zsh, fish [RT-USAGE-1]\n" in missing.err
     assert "\\t" not in missing.err
 
 

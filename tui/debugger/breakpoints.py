@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from replaytool.debug.timeline import is_failure_type
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 
 FAILURE = "failure"
 EXAMPLE = "failure · TimerFired · @charge_card · workflows.py:64 · if points == 0"
@@ -64,7 +64,9 @@ def parse_breakpoint(text: str) -> Breakpoint:
         return Breakpoint(failure=True)
     if not (event_type or name.strip()) or " " in event_type:
         raise ReplaytoolError(
-            f"{text!r} is no breakpoint", "write failure, an event type, @NAME, FILE.py:LINE, or if EXPRESSION"
+            f"{text!r} is no breakpoint",
+            "write failure, an event type, @NAME, FILE.py:LINE, or if EXPRESSION",
+            code=ErrorCode.DEBUG_BREAKPOINT,
         )
     return Breakpoint(event_type, name.strip())
 

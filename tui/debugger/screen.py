@@ -14,7 +14,7 @@ from textual.containers import Container, Vertical
 from textual.widgets import Static
 
 from replaytool.debug.timeline import RunTimeline, is_failure_type
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.verdict import Verdict
 from replaytool.tui import keys
@@ -376,12 +376,16 @@ class DebuggerScreen(ReplaySide):
             names = self.timeline.names
             found: int | None = next((index for index in order if names[index] == text[1:]), None)
             if found is None:
-                raise ReplaytoolError(f"no event is about {text[1:]!r}", "names are those that the list shows")
+                raise ReplaytoolError(
+                    f"no event is about {text[1:]!r}", "names are those that the list shows", code=ErrorCode.DEBUG_PLACE
+                )
             return found
         if text.startswith("+"):
             return self._index_after_seconds(text[1:].removesuffix("s"))
         if not text.isdigit():
-            raise ReplaytoolError(f"{text!r} is no place", "write an event id, +SECONDS, or @NAME")
+            raise ReplaytoolError(
+                f"{text!r} is no place", "write an event id, +SECONDS, or @NAME", code=ErrorCode.DEBUG_PLACE
+            )
         return self.timeline.index_of_event(int(text))
 
     def _index_after_seconds(self, text: str) -> int:
@@ -389,7 +393,9 @@ class DebuggerScreen(ReplaySide):
         try:
             wanted = float(text)
         except ValueError:
-            raise ReplaytoolError(f"+{text} is no time", "write +90 or +90s, in seconds from the start") from None
+            raise ReplaytoolError(
+                f"+{text} is no time", "write +90 or +90s, in seconds from the start", code=ErrorCode.DEBUG_PLACE
+            ) from None
         passed = [seconds_since_start(event, events[0]) or 0.0 for event in events]
         return max(bisect_right(passed, wanted) - 1, 0)
 

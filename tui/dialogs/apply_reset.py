@@ -112,9 +112,7 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
         self._timer = None
         self._lock_form(False)
         self._show_fields("Enter connects", "wrong")
-        self._set_label(
-            "wrong", f"✗ {cell_text(error.message, 500)}{'; ' if error.hint else ''}{cell_text(error.hint, 300)}"
-        )
+        self._set_label("wrong", f"✗ {cell_text(error.format_line(), 800)}")
         self.query_one("#address", Input).focus()
 
     # The question is asked by the thread that applies, which waits for the answer.

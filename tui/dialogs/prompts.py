@@ -59,7 +59,7 @@ class PromptDialog(Dialog[str]):
             if self._check is not None:
                 self._check(event.value)
         except ReplaytoolError as error:
-            self.query_one("#wrong", Label).update(Text(f"✗ {cell_text(error.message)}; {cell_text(error.hint)}"))
+            self.query_one("#wrong", Label).update(Text(f"✗ {cell_text(error.format_line())}"))
             return
         self.dismiss(event.value)
 

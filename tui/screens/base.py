@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.tui import editor, keys
 from replaytool.tui.session_worker import run_in_thread
 from replaytool.tui.styled_lines import Line, cell_text
@@ -84,10 +84,10 @@ class BaseScreen(Screen[None]):
         """Open a line of code in $EDITOR."""
         try:
             if file is None:
-                raise ReplaytoolError("no line of code is known here", "")
+                raise ReplaytoolError("no line of code is known here", "", code=ErrorCode.TUI_EDITOR_FILE)
             editor.open_in_editor(self.app, file, number)
         except ReplaytoolError as error:
-            self.show_message(f"{error.message}{'; ' if error.hint else ''}{error.hint}", wrong=True)
+            self.show_message(error.format_line(), wrong=True)
 
     def help_groups(self) -> tuple[str, ...]:
         """Return the groups of keys that the help lists."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from replaytool.debug.timeline import PendingItem, ReceivedMessage, RecordedDifference, RecordedState, RunTimeline
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ReplaytoolError, append_code
 from replaytool.tui.styled_lines import Line, cell_text, line, tree_lines
 
 _MOST = 200
@@ -15,7 +15,7 @@ _KINDS = {"signal-out": "signal to another", "cancel-out": "cancel another", "ne
 
 def format_error(error: ReplaytoolError) -> list[Line]:
     """Return an error and its hint."""
-    first, *rest = error.message.splitlines() or [""]
+    first, *rest = append_code(error.message, error.code).splitlines() or [""]
     parts = [
         line(("✗ ", "bad"), (cell_text(first, 500), "strong")),
         *(line(f"  {cell_text(part, 500)}") for part in rest),

@@ -16,7 +16,7 @@ import click
 
 from replaytool.cli import main
 from replaytool.cli.demo.narration import print_command, print_heading, print_paragraph
-from replaytool.errors import FAULT, ReplaytoolError
+from replaytool.errors import FAULT, ErrorCode, ReplaytoolError
 
 _SETTINGS = """\
 [tool.replaytool]
@@ -152,7 +152,11 @@ def _open_demo_folder(folder: Path | None) -> Iterator[Path]:
             yield Path(temporary)
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ReplaytoolError(f"{folder} is there already, and not empty", "name a folder that is to be made")
+        raise ReplaytoolError(
+            f"{folder} is there already, and not empty",
+            "name a folder that is to be made",
+            code=ErrorCode.OUTPUT_EXISTS,
+        )
     folder.mkdir(parents=True, exist_ok=True)
     yield folder.resolve()
 
@@ -196,7 +200,9 @@ def _perform_step(number: int, step: DemoStep) -> None:
     print_command(step.command)
     code = run_command_line(shlex.split(step.command))
     if code != step.code:
-        raise ReplaytoolError(f"that should have ended with {step.code}, and ended with {code}", "", FAULT)
+        raise ReplaytoolError(
+            f"that should have ended with {step.code}, and ended with {code}", "", FAULT, code=ErrorCode.DEMO_STEP
+        )
     if step.so:
         click.echo()
         print_paragraph(step.so)

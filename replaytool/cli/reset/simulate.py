@@ -10,7 +10,7 @@ import click
 from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
-from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
+from replaytool.errors import FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 from replaytool.render import reset as reset_telling
 from replaytool.text import count_noun
 
@@ -92,10 +92,16 @@ def _load_or_make_plan(work: Session, target: str, event: int | None, build: str
 
     if event is None and build is None:
         if not Path(target).is_file():
-            raise ReplaytoolError(f"there is no plan {target}", "for a run say where to go back to: --event or --build")
+            raise ReplaytoolError(
+                f"there is no plan {target}",
+                "for a run say where to go back to: --event or --build",
+                code=ErrorCode.RESET_PLAN_UNKNOWN,
+            )
         return read_plan(Path(target))
     if event is not None and build is not None:
-        raise ReplaytoolError("--event and --build exclude each other", "give one of them")
+        raise ReplaytoolError(
+            "--event and --build exclude each other", "give one of them", code=ErrorCode.USAGE_COMBINATION
+        )
     rule = ResetRule("build", build) if build is not None else ResetRule("event", str(event))
     row = work.find_run(target)
     made = planner.finish_plan(
@@ -103,7 +109,12 @@ def _load_or_make_plan(work: Session, target: str, event: int | None, build: str
     )
     if not made.items:
         reason = made.skipped[0].reason if made.skipped else "it cannot be reset"
-        raise ReplaytoolError(f"nothing to simulate: {reason}", "`replaytool reset points RUN` lists points", NOTHING)
+        raise ReplaytoolError(
+            f"nothing to simulate: {reason}",
+            "`replaytool reset points RUN` lists points",
+            NOTHING,
+            code=ErrorCode.SIMULATE_NOTHING,
+        )
     return made
 
 

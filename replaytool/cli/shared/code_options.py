@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from replaytool.cli.shared import options
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan
@@ -100,7 +100,9 @@ def require_replay_plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
     found = find_replay_plan(settings, given)
     if found is None:
         raise ReplaytoolError(
-            "no workflow code was named", 'give --workflows MODULE-OR-PATH, or workflows = ["…"] in [tool.replaytool]'
+            "no workflow code was named",
+            'give --workflows MODULE-OR-PATH, or workflows = ["…"] in [tool.replaytool]',
+            code=ErrorCode.CODE_NOT_NAMED,
         )
     return found
 

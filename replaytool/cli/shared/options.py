@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ def parse_build_codes(given: Sequence[str]) -> dict[str, str]:
     pairs = [one.partition("=") for one in given]
     wrong = next((build for build, _, code in pairs if not (build and code)), None)
     if wrong is not None:
-        raise ReplaytoolError(f"--code {wrong!r} names no build and its code", "write --code BUILD=MODULE-OR-PATH")
+        raise ReplaytoolError(
+            f"--code {wrong!r} names no build and its code",
+            "write --code BUILD=MODULE-OR-PATH",
+            code=ErrorCode.CODE_BUILD_FORM,
+        )
     return {build: code for build, _, code in pairs}
 
 
@@ -61,7 +65,7 @@ def format_bad_file(bad: BadFile) -> str:
     """Format a refused file in one line: name, position, reason, hint."""
     place = f" ({bad.position})" if bad.position else ""
     hint = f"; {bad.hint}" if bad.hint else ""
-    return escape_controls(f"{bad.name}{place}: {bad.reason}{hint}")
+    return escape_controls(f"{bad.name}{place}: {bad.reason} [{bad.code}]{hint}")
 
 
 @contextmanager

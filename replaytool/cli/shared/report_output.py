@@ -12,7 +12,7 @@ import click
 
 from replaytool.cli import INTERRUPTED
 from replaytool.cli.shared import options
-from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
+from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 from replaytool.render import RENDERERS
 from replaytool.text import escape_controls
 
@@ -57,7 +57,9 @@ def probe_report_outputs(wanted: Sequence[Output], *, baseline: Path | None, upd
     from replaytool.session import probe_output
 
     if baseline is None and update_baseline:
-        raise ReplaytoolError("--update-baseline needs a file to write", "give --baseline FILE")
+        raise ReplaytoolError(
+            "--update-baseline needs a file to write", "give --baseline FILE", code=ErrorCode.USAGE_COMBINATION
+        )
     if baseline is not None and not update_baseline:
         known.read_baseline(baseline)
     targets = [path for _, path in wanted] + [str(baseline) if update_baseline else None]
@@ -75,7 +77,11 @@ def apply_baseline(report: CheckReport, *, baseline: Path | None, update_baselin
         return report
     if update_baseline:
         if not report.complete:
-            raise ReplaytoolError("an interrupted check is no baseline", "let it run to its end")
+            raise ReplaytoolError(
+                "an interrupted check is no baseline",
+                "let it run to its end",
+                code=ErrorCode.CHECK_BASELINE_INTERRUPTED,
+            )
         with open_output(str(baseline)) as stream:
             stream.write(known.render_baseline(report).encode())
     accepted = known.read_baseline(baseline)
@@ -94,6 +100,7 @@ def parse_outputs(given: Sequence[str]) -> list[Output]:
         raise ReplaytoolError(
             f"{' and '.join(shown)} cannot share stdout: a program could not read what it wants of it",
             "name a file for all but one: --format FORMAT:PATH",
+            code=ErrorCode.OUTPUT_SHARED_STDOUT,
         )
     for path in (path for _, path in wanted if path is not None):
         _require_folder(path)
@@ -105,14 +112,18 @@ def _require_folder(path: str) -> None:
     folder = Path(path).parent
     if "://" not in path and not folder.is_dir():
         raise ReplaytoolError(
-            f"the report cannot be written: there is no folder {escape_controls(str(folder))}", "make it first"
+            f"the report cannot be written: there is no folder {escape_controls(str(folder))}",
+            "make it first",
+            code=ErrorCode.OUTPUT_UNWRITABLE,
         )
 
 
 def _parse_output(text: str) -> Output:
     name, _, path = text.partition(":")
     if name not in RENDERERS:
-        raise ReplaytoolError(f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}")
+        raise ReplaytoolError(
+            f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}", code=ErrorCode.USAGE_VALUE
+        )
     return name, path or None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.model.history import Event, Run, RunHints
 
@@ -55,7 +56,7 @@ def read_journal(data: bytes, format_name: str) -> Run:
     try:
         events = [event_of(index + 1, line) for index, line in enumerate(lines)]
     except (ValueError, KeyError) as error:
-        raise Unreadable(f"a damaged journal: {error}", "copy it again") from error
+        raise Unreadable(f"a damaged journal: {error}", "copy it again", code=ErrorCode.FORMAT_INVALID_JSON) from error
     head = json.loads(lines[0])
     return Run(
         engine="toy",

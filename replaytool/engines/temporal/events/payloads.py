@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from replaytool.config import Settings
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Payload, Run
 
 if TYPE_CHECKING:
@@ -75,7 +75,11 @@ class PayloadDecoder:
 def build_payload_decoder(settings: Settings) -> PayloadDecoder:
     """Return the decoder that the settings ask for."""
     if settings.converter and settings.codec_endpoint:
-        raise ReplaytoolError("both a converter and a codec endpoint are set", "set only one: both decode payloads")
+        raise ReplaytoolError(
+            "both a converter and a codec endpoint are set",
+            "set only one: both decode payloads",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     if settings.converter:
         converter = _load_converter(settings.converter)
         return PayloadDecoder(
@@ -173,9 +177,15 @@ def _load_converter(name: str) -> DataConverter:
     try:
         converter = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ReplaytoolError(f"cannot load the converter {name!r}: {error}", "write MODULE:ATTR") from error
+        raise ReplaytoolError(
+            f"cannot load the converter {name!r}: {error}", "write MODULE:ATTR", code=ErrorCode.DECODE_CONVERTER
+        ) from error
     if not isinstance(converter, DataConverter):
-        raise ReplaytoolError(f"{name} is not a temporalio DataConverter", "name the data converter of your client")
+        raise ReplaytoolError(
+            f"{name} is not a temporalio DataConverter",
+            "name the data converter of your client",
+            code=ErrorCode.DECODE_CONVERTER,
+        )
     return converter
 
 
@@ -190,6 +200,7 @@ def _wrap_codec(codec: PayloadCodec | None) -> Codec | None:
             raise ReplaytoolError(
                 f"the payload codec failed: {type(error).__name__}: {error}",
                 "check that it is the codec that these histories were written with",
+                code=ErrorCode.DECODE_FAILED,
             ) from error
         return [Payload(one.data, dict(one.metadata)) for one in decoded]
 
@@ -215,7 +226,9 @@ def _convert_payload(converter: DataConverter, payload: Payload) -> object:
 
 def _build_remote_codec(endpoint: str, auth: str | None) -> Codec:
     if not endpoint.startswith(("http://", "https://")):
-        raise ReplaytoolError(f"{endpoint!r} is not a codec endpoint", "write http://… or https://…")
+        raise ReplaytoolError(
+            f"{endpoint!r} is not a codec endpoint", "write http://… or https://…", code=ErrorCode.DECODE_ENDPOINT
+        )
     url = endpoint.rstrip("/") + "/decode"
     headers = {"Content-Type": "application/json"} | ({"Authorization": auth} if auth else {})
 
@@ -229,10 +242,15 @@ def _build_remote_codec(endpoint: str, auth: str | None) -> Codec:
                 decoded = json.load(response)["payloads"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ReplaytoolError(
-                f"the codec endpoint {url} failed: {error}", "check its address and --codec-auth"
+                f"the codec endpoint {url} failed: {error}",
+                "check its address and --codec-auth",
+                code=ErrorCode.DECODE_FAILED,
             ) from error
         if len(decoded) != len(payloads):
-            raise ReplaytoolError(f"the codec endpoint {url} returned {len(decoded)} payloads for {len(payloads)}")
+            raise ReplaytoolError(
+                f"the codec endpoint {url} returned {len(decoded)} payloads for {len(payloads)}",
+                code=ErrorCode.DECODE_FAILED,
+            )
         return [payload_from_json({"metadata": {}, **one}) for one in decoded]
 
     return decode_payloads

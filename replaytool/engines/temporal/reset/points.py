@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from replaytool.engines.temporal.reset.run_chain import RunChain
 from replaytool.engines.temporal.reset.run_facts import RunActivity, RunFacts, RunTask
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import ResetPoint
 
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -68,6 +68,7 @@ def refuse_default_build_id(build_id: str) -> None:
             f"{build_id} is the SDK's default build ID: two versions of the code can share it",
             "choose the point by time (--time), event (--event) or activity (--before-activity), and set a build ID in "
             "your workers from now on",
+            code=ErrorCode.RESET_DEFAULT_BUILD,
         )
 
 

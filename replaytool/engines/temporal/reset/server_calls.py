@@ -224,7 +224,9 @@ class ResetClient:
 
     def _explain_error(self, error: RPCError) -> ReplaytoolError:
         found = explain_rpc_error(self.target, error)
-        return ReplaytoolError(found.message, found.hint, FINDINGS if _is_temporary(error) else found.exit_code)
+        return ReplaytoolError(
+            found.message, found.hint, FINDINGS if _is_temporary(error) else found.exit_code, code=found.code
+        )
 
     async def _iterate_events(self, workflow_id: str, run_id: str) -> AsyncIterator[HistoryEvent]:
         from temporalio.service import RPCError

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def resolve_target(options: ServerOptions) -> ServerTarget:
         raise ReplaytoolError(
             f"the TLS file {name} cannot be read: {error.strerror}",
             "check --tls-cert, --tls-key and --tls-ca, or the TEMPORAL_TLS_* variables and temporal.toml",
+            code=ErrorCode.SERVER_TLS_FILE,
         ) from error
     address = _check_address(config.pop("target_host", DEFAULT_ADDRESS))
     namespace = config.pop("namespace", DEFAULT_NAMESPACE) or DEFAULT_NAMESPACE
@@ -75,7 +76,9 @@ def _load_profile(options: ServerOptions) -> ClientConfigProfile:
     path = Path(options.config_file) if options.config_file else None
     if path is not None and not path.is_file():
         raise ReplaytoolError(
-            f"the configuration file {escape_controls(str(path))} does not exist", "check --config-file"
+            f"the configuration file {escape_controls(str(path))} does not exist",
+            "check --config-file",
+            code=ErrorCode.SERVER_CONFIG_FILE,
         )
     try:
         return ClientConfigProfile.load(options.profile, config_source=path)
@@ -90,6 +93,7 @@ def _profile_error(options: ServerOptions, text: str) -> ReplaytoolError:
         return ReplaytoolError(
             f"the Temporal configuration has no profile {escape_controls(missing[1])}",
             "check --profile or TEMPORAL_PROFILE; `temporal config list --help` tells where the file is",
+            code=ErrorCode.SERVER_PROFILE,
         )
     place = re.search(r"line \d+, column \d+", text)
     name = escape_controls(options.config_file or "in TEMPORAL_CONFIG_FILE or at its default place")
@@ -97,6 +101,7 @@ def _profile_error(options: ServerOptions, text: str) -> ReplaytoolError:
     return ReplaytoolError(
         f"the Temporal configuration ({name}, and the TEMPORAL_* variables) is not valid{where}",
         "`temporal config get` reads the same file",
+        code=ErrorCode.SERVER_CONFIG_INVALID,
     )
 
 
@@ -126,11 +131,15 @@ def _override_tls(tls: ClientConfigTLS | None, options: ServerOptions) -> Client
 def _check_address(address: str) -> str:
     if "://" in address:
         raise ReplaytoolError(
-            f"the address {escape_controls(address)} is a URL", "write HOST:PORT, and --tls if the server uses TLS"
+            f"the address {escape_controls(address)} is a URL",
+            "write HOST:PORT, and --tls if the server uses TLS",
+            code=ErrorCode.SERVER_ADDRESS,
         )
     if not re.search(r":\d+$", address):
         raise ReplaytoolError(
-            f"the address {escape_controls(address)} has no port", f"write {escape_controls(address)}:7233"
+            f"the address {escape_controls(address)} has no port",
+            f"write {escape_controls(address)}:7233",
+            code=ErrorCode.SERVER_ADDRESS,
         )
     return address
 
@@ -138,7 +147,9 @@ def _check_address(address: str) -> str:
 def _check_api_key(api_key: str | None) -> None:
     if api_key is not None and (not api_key.isascii() or not api_key.isprintable()):
         raise ReplaytoolError(
-            "the API key has characters that no key has", "check whether a line end or a quote was copied with it"
+            "the API key has characters that no key has",
+            "check whether a line end or a quote was copied with it",
+            code=ErrorCode.SERVER_API_KEY,
         )
 
 

@@ -19,7 +19,7 @@ from replaytool.engines.temporal.server.client import (
 )
 from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
 from replaytool.engines.temporal.server.temporal_query import visibility_query
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import RunHints
 from replaytool.sources.base import HistorySource, SourceUnavailable
 from replaytool.text import escape_controls
@@ -93,13 +93,23 @@ def pull_histories(
 
 def _check_options(options: PullOptions) -> None:
     if options.run_id and len(options.workflow_ids) != 1:
-        raise ReplaytoolError("--run-id needs exactly one workflow ID", "give --workflow-id once with --run-id")
+        raise ReplaytoolError(
+            "--run-id needs exactly one workflow ID",
+            "give --workflow-id once with --run-id",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     if options.workflow_ids and (options.query or options.since):
         raise ReplaytoolError(
-            "workflow IDs and a query cannot be combined", "write a query alone: WorkflowId IN ('a', 'b')"
+            "workflow IDs and a query cannot be combined",
+            "write a query alone: WorkflowId IN ('a', 'b')",
+            code=ErrorCode.USAGE_COMBINATION,
         )
     if options.concurrency < 1 or (options.limit is not None and options.limit < 1):
-        raise ReplaytoolError("--concurrency and --limit must be at least 1", "leave --limit out to pull all runs")
+        raise ReplaytoolError(
+            "--concurrency and --limit must be at least 1",
+            "leave --limit out to pull all runs",
+            code=ErrorCode.USAGE_VALUE,
+        )
     visibility_query(options.query, options.since)
 
 
@@ -196,6 +206,7 @@ class _Puller:
             raise ReplaytoolError(
                 f"the Temporal server rejects the query: {self.target.redact_secrets(error.message)}",
                 f"the whole query was: {escape_controls(request.query)}",
+                code=ErrorCode.SERVER_QUERY,
             ) from error
 
     async def fetch_source(self, run: _ListedRun) -> HistorySource | None:
@@ -294,4 +305,6 @@ def _concerns_all_runs(error: RPCError) -> bool:
 
 
 def _raise_unavailable(reason: str) -> BinaryIO:
-    raise SourceUnavailable(reason, "check the ID; the server deletes runs after the retention period")
+    raise SourceUnavailable(
+        reason, "check the ID; the server deletes runs after the retention period", code=ErrorCode.SERVER_RUN_MISSING
+    )
