@@ -63,7 +63,7 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         assert at.screen.opened.row["run_key"] == run.run_key
         first = at.screen.opened.events[at.stop - 1]
         assert first.event_type == "ActivityTaskScheduled"
-        assert at.screen.panes["mismatch"].size.height > 5
+        assert at.screen.panes.mismatch.size.height > 5
         assert "+ timer 5s" in at.pane("mismatch")
         assert "✗ diverged at event 9: recorded activity score_trip, the code asks for timer 5s" in at.text
         await at.press("G", "enter", "1", "x")
@@ -96,7 +96,7 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
 def test_code_that_cannot_be_loaded_says_so_and_may_be_named_again(drive: Drive, riders: Path) -> None:
     async def walk(at: Driver) -> None:
         await check(at, "nowhere.py")
-        assert at.name == "CheckDialog"
+        assert at.name == "CodeDialog"
         assert "nowhere.py" in at.screen.query_one("#wrong").content.plain
         await at.press("escape")
         await check(at, "")

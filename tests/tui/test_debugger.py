@@ -145,7 +145,7 @@ def test_panes_zoom_focus_and_copy(drive: Drive) -> None:
             assert at.screen.focused.id == pane
         await at.press("1", "j", "pagedown", "g", "G", "z")
         assert not at.screen.events.display or at.screen.events.size.height == 0
-        assert at.screen.panes["payload"].size.width > 130
+        assert at.screen.panes.payload.size.width > 130
         await at.press("z")
         assert at.screen.events.size.height > 20
         await at.press("tab")
@@ -158,12 +158,12 @@ def test_panes_zoom_focus_and_copy(drive: Drive) -> None:
 
 def test_narrow_screens_show_one_pane_below_the_list(drive: Drive) -> None:
     async def walk(at: Driver) -> None:
-        heights = {name: pane.size.height for name, pane in at.screen.panes.items()}
+        heights = {name: pane.size.height for name, pane in at.screen.panes.beside.items()}
         assert heights["payload"] > 5
         assert heights["pending"] == heights["difference"] == 0
         await at.press("2")
-        assert at.screen.panes["pending"].size.height > 5
-        assert at.screen.panes["payload"].size.height == 0
+        assert at.screen.panes.pending.size.height > 5
+        assert at.screen.panes.payload.size.height == 0
 
     drive(walk, (80, 24), run="order-2")
 

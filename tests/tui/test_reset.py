@@ -69,7 +69,7 @@ def test_a_plan_is_simulated_with_the_right_code(drive: Drive, riders: Path) -> 
         at.screen.set_filter("build:v2 rider-02")
         await at.settle()
         await at.press("R", "j", "enter", "s")
-        assert at.name == "SimulateDialog"
+        assert at.name == "CodeDialog"
         await at.write(str(FIXTURES / "loyalty" / "builds" / "v3.py"))
         await at.press("enter")
         assert at.name == "ResetScreen"

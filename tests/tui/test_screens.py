@@ -203,7 +203,7 @@ def test_a_store_without_runs_and_no_store_at_all(drive: Drive, tmp_path: Path) 
 def test_a_pane_that_was_out_of_sight_shows_what_came_meanwhile_from_its_top(drive: Drive) -> None:
     async def walk(at: Driver) -> None:
         await at.press("enter", "1")
-        pane = at.screen.panes["payload"]
+        pane = at.screen.panes.payload
         pane.scroll_to(y=3, animate=False, force=True)
         await at.press("2")
         at.screen.stop_at_index(4)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from replaytool.debug.timeline import is_failure_type
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.debug_state import WatchResult
 
 FAILURE = "failure"
 EXAMPLE = "failure · TimerFired · @charge_card · workflows.py:64 · if points == 0"
@@ -71,9 +72,31 @@ def parse_breakpoint(text: str) -> Breakpoint:
     return Breakpoint(event_type, name.strip())
 
 
+def names_by_event_type(found: Sequence[Breakpoint], event_types: Iterable[str]) -> dict[str, set[str] | None]:
+    """Return the names that stop each event type, None for any name: running then looks up, and matches nothing."""
+    stops: dict[str, set[str] | None] = {}
+    for event_type in event_types:
+        fitting = [one for one in found if one.matches_event(event_type, one.name)]
+        if any(one.failure or not one.name for one in fitting):
+            stops[event_type] = None
+        elif fitting:
+            stops[event_type] = {one.name for one in fitting}
+    return stops
+
+
 def find_breakpoint_lines(found: Iterable[Breakpoint], file: str) -> frozenset[int]:
     """Return the lines of this file that have a breakpoint; the user may leave out folders."""
     return frozenset(one.line for one in found if one.file and is_same_file(one.file, file))
+
+
+def find_first_true_events(found: WatchResult) -> set[int]:
+    """Return the steps at which the expression holds and did not hold before."""
+    held, stops = False, set()
+    for step in found.steps:
+        if step.holds and not held:
+            stops.add(step.event_id)
+        held = step.holds
+    return stops
 
 
 def is_same_file(written: str, file: str) -> bool:

@@ -24,7 +24,7 @@ from replaytool.tui.styled_lines import cell_text
 
 if TYPE_CHECKING:
     from replaytool.session.resets import ApplyResult
-    from replaytool.tui.app import ReplayApp
+    from replaytool.tui.screen_host import ScreenHost
 
 _TICK = 0.1
 _FORM = ("file", "address", "namespace")
@@ -80,7 +80,7 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
 
     @work(exclusive=True, group="apply")
     async def _connect_and_apply(self) -> None:
-        desk = cast("ReplayApp", self.app).desk
+        desk = cast("ScreenHost", self.app).desk
         values = {name: self.query_one(f"#{name}", Input).value.strip() for name in _FORM}
         path, target = Path(values["file"]), ResetServer(values["address"], values["namespace"])
         self._timer = self.set_interval(_TICK, self._update_progress)

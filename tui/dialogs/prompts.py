@@ -102,17 +102,6 @@ class GoToDialog(PageDialog):
         self._act()
 
 
-class _ChoiceList(LineList):
-    """Lines with a cursor."""
-
-    def __init__(self) -> None:
-        super().__init__("choices")
-        self.lines: Sequence[Line] = ()
-
-    def format_row(self, index: int) -> Line:
-        return self.lines[index]
-
-
 class ChoiceDialog(Dialog[int]):
     """A list; returns the index of the chosen line."""
 
@@ -126,23 +115,23 @@ class ChoiceDialog(Dialog[int]):
         """Yield the list and the full text of its selected line."""
         with Vertical(id="choice") as box:
             box.border_title, box.border_subtitle = self._title, self._subtitle
-            yield _ChoiceList()
+            yield LineList("choices")
             yield Label(Text(""), id="detail", markup=False)
 
     def on_mount(self) -> None:
         """Show the lines."""
         self.show_lines(self._lines)
-        self.query_one(_ChoiceList).focus()
+        self.query_one(LineList).focus()
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
         """Show the selected line in full below the list."""
-        listing = self.query_one(_ChoiceList)
+        listing = self.query_one(LineList)
         text = plain_text([listing.lines[listing.cursor]]) if listing.count else ""
         self.query_one("#detail", Label).update(Text(text))
 
     def show_lines(self, lines: Sequence[Line], cursor: int = 0) -> None:
         """Show other lines."""
-        listing = self.query_one(_ChoiceList)
+        listing = self.query_one(LineList)
         listing.lines = lines
         listing.set_rows(len(lines), [line((self._empty, "dim"))], cursor)
 
@@ -170,7 +159,7 @@ class TextListDialog(ChoiceDialog):
 
     def action_delete(self) -> None:
         """Delete the selected text."""
-        listing = self.query_one(_ChoiceList)
+        listing = self.query_one(LineList)
         if self._found:
             del self._found[listing.cursor]
             self._report_change(listing.cursor)

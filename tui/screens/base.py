@@ -18,7 +18,7 @@ from replaytool.tui.styled_lines import Line, cell_text
 from replaytool.tui.text import recorded as recorded_panes
 
 if TYPE_CHECKING:
-    from replaytool.tui.app import ReplayApp
+    from replaytool.tui.screen_host import ScreenHost
 
 Answer = TypeVar("Answer")
 _MOST_COPIED = 1_000_000
@@ -32,9 +32,9 @@ class BaseScreen(Screen[None]):
     _checks_seen: int | None = None
 
     @property
-    def replay_app(self) -> ReplayApp:
-        """Return the application with its own type."""
-        return cast("ReplayApp", self.app)
+    def replay_app(self) -> ScreenHost:
+        """Return the application as screens see it."""
+        return cast("ScreenHost", self.app)
 
     def compose(self) -> ComposeResult:
         """Yield the title line, the body and the footer."""
@@ -43,8 +43,8 @@ class BaseScreen(Screen[None]):
         yield Footer(compact=True)
 
     def compose_body(self) -> ComposeResult:
-        """Yield the widgets of this screen."""
-        raise NotImplementedError
+        """Yield the widgets of this screen; none by default."""
+        yield from ()
 
     def show_title(self, *parts: str, right: str = "") -> None:
         """Show the title line; control characters in recorded names are made visible."""

@@ -18,7 +18,8 @@ from replaytool.model.reset_plan import ItemOutcome, ResetItem, ResetPlan
 from replaytool.session.resets import ResetRequest
 from replaytool.tui import keys
 from replaytool.tui.dialogs.apply_reset import ApplyDialog
-from replaytool.tui.dialogs.check import SimulateDialog
+from replaytool.tui.dialogs.check import SimulateWork
+from replaytool.tui.dialogs.code import CodeDialog
 from replaytool.tui.dialogs.prompts import PageDialog, PromptDialog
 from replaytool.tui.screens.base import BaseScreen
 from replaytool.tui.styled_lines import cell_text, line
@@ -151,7 +152,7 @@ class ResetScreen(BaseScreen):
         """Ask for the new code, then simulate the plan."""
         if self.plan is not None and self.plan.items:
             self.app.push_screen(
-                SimulateDialog(self.wanted, len(self.plan.items), self.replay_app.default_check_code),
+                CodeDialog(SimulateWork(self.wanted, len(self.plan.items)), self.replay_app.default_check_code),
                 self._use_simulated_plan,
             )
 
