@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from replaytool.model.history import Event, EventHead, Run
     from replaytool.model.pending_work import WorkRecord
     from replaytool.model.recorded_step import RecordedStep
+    from replaytool.model.reset_case import HazardCase
+    from replaytool.model.reset_plan import Level
+    from replaytool.model.run_facts import RunFacts
     from replaytool.model.task_index import TaskIndex
     from replaytool.model.verdict import CallSite, Verdict
     from replaytool.replay.code.user_code import Code, CodeFinder
@@ -112,6 +115,33 @@ Debugger = Callable[["Run", "Code", int], str]
 """Stop in pdb where the task of an event begins to run, and return how that ended."""
 
 
+Hazard = Callable[["HazardCase"], Iterator[tuple["Level", str]]]
+"""Return the level and the text of each warning about one planned reset."""
+
+
+class ResetModel(Protocol):
+    """How runs of the engine go back to an earlier point. The planner finds points and effects in the facts."""
+
+    @property
+    def action(self) -> str:
+        """`reset` if the engine ends the run and goes on from the point; `fork` if it starts another run there."""
+        ...
+
+    @property
+    def silent_events(self) -> Sequence[str]:
+        """Event types whose content a plan never needs."""
+        ...
+
+    @property
+    def hazards(self) -> Mapping[str, Hazard]:
+        """What may go wrong, by the code of the warning."""
+        ...
+
+    def read_facts(self, row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...]) -> RunFacts:
+        """Return what a plan needs to know of a run; `row` is its row of the view `runs`."""
+        ...
+
+
 class Engine:
     """One engine."""
 
@@ -142,6 +172,10 @@ class Engine:
 
     def debugger(self) -> Debugger | None:
         """Return what stops in pdb inside the user's code."""
+        return None
+
+    def reset_model(self) -> ResetModel | None:
+        """Return how its runs are reset or forked."""
         return None
 
     def prepare_child(self) -> AbstractContextManager[Any]:

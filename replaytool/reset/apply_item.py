@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replaytool.engines.temporal.reset.points import ResetRule
-from replaytool.engines.temporal.reset.run_chain import RunChain
 from replaytool.engines.temporal.reset.server_calls import (
     AnswerLost,
     ResetClient,
@@ -23,6 +21,7 @@ from replaytool.engines.temporal.reset.server_calls import (
     has_reset_token,
 )
 from replaytool.errors import ReplaytoolError
+from replaytool.model.reset_case import ResetRule, RunChain
 from replaytool.model.reset_plan import (
     BLOCK,
     DONE,

@@ -7,12 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from replaytool import __version__
-from replaytool.engines.temporal.reset.effects import compute_effects, has_random_id
-from replaytool.engines.temporal.reset.hazards import TRAPS, HazardCase, find_child_state
-from replaytool.engines.temporal.reset.points import NoPoint, ResetRule, find_reset_point, refuse_default_build_id
-from replaytool.engines.temporal.reset.run_chain import RunChain, build_run_chains
-from replaytool.engines.temporal.reset.run_facts import RunFacts
+from replaytool.engines import engine_of, require_part
 from replaytool.engines.temporal.simulate.simulation import Simulation
+from replaytool.model.reset_case import HazardCase, ResetRule, RunChain, find_child_state, has_random_id
 from replaytool.model.reset_plan import (
     BLOCK,
     PlanWarning,
@@ -25,9 +22,13 @@ from replaytool.model.reset_plan import (
     seal_plan,
     sum_totals,
 )
+from replaytool.model.run_facts import RunFacts
 from replaytool.model.token_usage import Prices, tabulate_usage
 from replaytool.reset import selection
+from replaytool.reset.effects import compute_effects
 from replaytool.reset.foresight import plan_fields_of, warn_of_simulation
+from replaytool.reset.points import NoPoint, find_reset_point, refuse_default_build_id
+from replaytool.reset.run_chain import build_run_chains
 from replaytool.reset.selection import RunSelection
 from replaytool.store import Store
 
@@ -144,7 +145,9 @@ def finish_plan(
 
 def find_hazard_warnings(case: HazardCase) -> list[PlanWarning]:
     """Return every hazard of this item."""
-    return [PlanWarning(code, level, text) for code, trap in TRAPS.items() for level, text in trap(case)]
+    engine = engine_of(case.base.engine)
+    hazards = require_part(engine, engine.reset_model(), "reset").hazards
+    return [PlanWarning(code, level, text) for code, hazard in hazards.items() for level, text in hazard(case)]
 
 
 def find_simulation_warnings(made: PlanDraft, case: HazardCase) -> list[PlanWarning]:

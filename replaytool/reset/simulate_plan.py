@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.reset.hazards import HazardCase
 from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, SimulationRequest
+from replaytool.model.reset_case import HazardCase
 from replaytool.model.reset_plan import ResetPlan
 from replaytool.reset.planner import PlanDraft
 from replaytool.store import RunRow, Store

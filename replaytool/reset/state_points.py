@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from replaytool.engines import CodeSpec, Options
 from replaytool.engines.temporal.debug.final_states import JOB, WorkflowState
-from replaytool.engines.temporal.reset.run_facts import RunFacts
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.run_facts import RunFacts
 from replaytool.replay.code.builds import CodeMap
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.store import Store

@@ -79,7 +79,7 @@ class StoreResets:
         return finish_plan(self._draft_plan(wanted))
 
     def _draft_plan(self, wanted: ResetRequest) -> PlanDraft:
-        from replaytool.engines.temporal.reset.points import ResetRule
+        from replaytool.model.reset_case import ResetRule
         from replaytool.reset.planner import PlanRequest, draft_plan
         from replaytool.reset.selection import RunSelection
 

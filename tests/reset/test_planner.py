@@ -10,24 +10,18 @@ from typing import Any
 import pytest
 
 from replaytool import ingest
-from replaytool.engines.temporal.reset.effects import compute_effects
-from replaytool.engines.temporal.reset.points import ResetRule, list_reset_points
-from replaytool.engines.temporal.reset.run_facts import (
-    NamedEvent,
-    RunActivity,
-    RunChild,
-    RunFacts,
-    RunTask,
-    VersionOverride,
-    read_run_facts,
-)
+from replaytool.engines.temporal.reset.run_facts import read_run_facts
 from replaytool.engines.temporal.reset.server_calls import ServerPoint
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
+from replaytool.model.reset_case import ResetRule
 from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_from_text, plan_to_text
+from replaytool.model.run_facts import NamedEvent, RunActivity, RunChild, RunFacts, RunTask, VersionOverride
 from replaytool.model.token_usage import TokenUsage
 from replaytool.render.reset import print_plan
+from replaytool.reset.effects import compute_effects
 from replaytool.reset.planner import PlanRequest, draft_plan, finish_plan
+from replaytool.reset.points import list_reset_points
 from replaytool.reset.selection import RunSelection
 from replaytool.reset.server_checks import explain_server_point
 from replaytool.sources import open_sources
@@ -91,7 +85,7 @@ def test_an_override_to_the_bad_build_blocks_unless_named(store: Store) -> None:
 
 def test_a_hash_cannot_be_chosen(store: Store) -> None:
     (row,) = store.query_rows("SELECT first_build FROM runs WHERE workflow_id = 'walk-build_id_default'")
-    with pytest.raises(ReplaytoolError, match="set by nobody") as raised:
+    with pytest.raises(ReplaytoolError, match="two versions of the code can share it") as raised:
         planned(store, ResetRule("build", row["first_build"]))
     assert "--time" in raised.value.hint
 
@@ -223,7 +217,7 @@ def event(number: int, kind: str, **said: Any) -> Event:
 @pytest.mark.parametrize(("encoding", "spent"), [("json/plain", [TokenUsage("gpt", 5, 2)]), ("binary/encrypted", [])])
 def test_the_input_names_the_model_that_the_result_does_not(encoding: str, spent: list[TokenUsage]) -> None:
     result = payloads({"output": [], "usage": {"requests": 1, "input_tokens": 5, "output_tokens": 2}}, encoding)
-    row = dict.fromkeys(
+    row: dict[str, str | None] = dict.fromkeys(
         ("workflow_id", "run_id", "task_queue", "namespace", "first_run_id", "continued_run_id", "parent_workflow_id")
     )
     events = [
@@ -233,7 +227,8 @@ def test_the_input_names_the_model_that_the_result_does_not(encoding: str, spent
         event(8, "MarkerRecorded", markerName="core_local_activity",
               details={"data": payloads({"activity_type": "look"}), "result": result}),
     ]  # fmt: skip
-    found = read_run_facts(row | {"run_key": "key", "workflow_type": "Agent", "status": "Running"}, events)
+    row |= {"run_key": "key", "workflow_type": "Agent", "status": "Running", "engine": "temporal"}
+    found = read_run_facts(row, events)
     assert found.activities[5].spent == spent
     assert [(one.name, len(one.spent)) for one in found.locals] == [("look", len(spent))]
     assert [kind for kind, _ in compute_effects(found, (), 4).spent] == ["ask", "look"][: 2 * len(spent)]

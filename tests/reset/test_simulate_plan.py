@@ -10,7 +10,7 @@ import pytest
 
 from replaytool import ingest
 from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.reset.points import ResetRule
+from replaytool.model.reset_case import ResetRule
 from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_from_text, plan_to_text
 from replaytool.reset import planner
 from replaytool.reset.simulate_plan import PlanSimulationRequest, simulate_draft, simulate_plan

@@ -15,6 +15,9 @@ import pytest
 
 from replaytool.render import RENDERERS
 from tests.toy_engine.project import EDITS, edit_program, install_by_entry_points, install_by_rows, write_project
+from tests.toy_engine.toy.fork import fork_journal
+from tests.toy_engine.toy.journal import read_journal
+from tests.toy_engine.toy.records import read_steps
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,26 @@ def test_states_are_debugged(toy: ToyProject) -> None:
     assert found["find"]["event_id"] == 3
     at = toy.run_json("debug", "order-finished", "-w", "order.py", "--no-tui", "--json", "--at", "3")["at"]
     assert '"paid"' in json.dumps(at)
+
+
+def test_a_fork_is_planned(toy: ToyProject) -> None:
+    toy.run("reset", "plan", "--build", "v1", "-o", "plan.json")
+    plan = json.loads((toy.folder / "plan.json").read_text())
+    assert {item["workflow_id"] for item in plan["items"]} == {"order-finished", "order-open", "order-failed"}
+    item = next(one for one in plan["items"] if one["workflow_id"] == "order-open")
+    assert item["point"]["event_id"] == 2
+    assert item["repeats"] == {"charge": 1, "mail": 1}
+    assert [one["code"] for one in item["warnings"]] == ["original-open"]
+    (toy.folder / "plan.json").unlink()
+
+
+def test_a_fork_begins_with_the_kept_steps(tmp_path: Path) -> None:
+    journals = write_project(tmp_path)
+    run = read_journal((journals / "finished.journal").read_bytes(), "toy-journal")
+    fork_journal(run, 3, "fork-1", tmp_path / "fork.journal")
+    fork = read_journal((tmp_path / "fork.journal").read_bytes(), "toy-journal")
+    assert [step.name for step in read_steps(fork)] == ["charge"]
+    assert (fork.run_id, fork.status) == ("fork-1", "Running")
 
 
 def test_what_it_cannot_do_is_said_in_one_sentence(toy: ToyProject) -> None:

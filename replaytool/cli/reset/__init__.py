@@ -235,8 +235,8 @@ def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | 
     Example:
       replaytool reset points loyalty-rider-08
     """
-    from replaytool.engines.temporal.reset.points import list_reset_points
     from replaytool.engines.temporal.reset.run_facts import read_run_facts
+    from replaytool.reset.points import list_reset_points
     from replaytool.reset.server_checks import list_server_points
 
     opened = open_session(ctx, store=store)

@@ -20,9 +20,9 @@ from replaytool.render import reset as reset_telling
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.points import ResetRule
     from replaytool.engines.temporal.reset.server_calls import ResetSettings
     from replaytool.engines.temporal.server.options import ServerOptions
+    from replaytool.model.reset_case import ResetRule
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.reset.planner import PlanDraft
     from replaytool.session import Session
@@ -153,7 +153,7 @@ _RULES = (
 
 
 def _choose_reset_rule(given: dict[str, Any]) -> ResetRule:
-    from replaytool.engines.temporal.reset.points import ResetRule
+    from replaytool.model.reset_case import ResetRule
 
     found = [name for name in _RULES if given[name]]
     if len(found) != 1:

@@ -85,7 +85,7 @@ def needs_attention(one: Simulation) -> bool:
 
 
 def _load_or_make_plan(work: Session, target: str, event: int | None, build: str | None) -> ResetPlan:
-    from replaytool.engines.temporal.reset.points import ResetRule
+    from replaytool.model.reset_case import ResetRule
     from replaytool.model.reset_plan import read_plan
     from replaytool.reset import planner
     from replaytool.reset.selection import RunSelection

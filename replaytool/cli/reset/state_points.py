@@ -10,7 +10,7 @@ from replaytool.cli.shared import options
 from replaytool.errors import ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.points import ResetRule
+    from replaytool.model.reset_case import ResetRule
     from replaytool.reset.selection import RunSelection
     from replaytool.reset.state_points import StateSearch
     from replaytool.session import Session

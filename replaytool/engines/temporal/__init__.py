@@ -14,6 +14,7 @@ from replaytool.engines.temporal.code_finder import TemporalCodeFinder
 
 if TYPE_CHECKING:
     from replaytool.engines.temporal.record_reader import TemporalRecordReader
+    from replaytool.engines.temporal.reset.reset_model import TemporalResets
     from replaytool.model.history import Run
     from replaytool.model.verdict import Verdict
     from replaytool.replay.code.user_code import Code
@@ -59,6 +60,12 @@ class TemporalEngine(Engine):
         from replaytool.engines.temporal.debug.python_debugger import stop_in_pdb
 
         return stop_in_pdb
+
+    def reset_model(self) -> TemporalResets:
+        """Return how Temporal's runs are reset."""
+        from replaytool.engines.temporal.reset.reset_model import TemporalResets
+
+        return TemporalResets()
 
     @contextmanager
     def prepare_child(self) -> Iterator[None]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from replaytool.engines.base import Engine, StateRecorder, Strategy
 from tests.toy_engine.toy.records import ToyRecordReader
+
+if TYPE_CHECKING:
+    from tests.toy_engine.toy.fork import ToyForks
 
 
 class ToyCodeFinder:
@@ -64,6 +67,12 @@ class ToyEngine(Engine):
         from tests.toy_engine.toy.replay import ToyStates
 
         return ToyStates
+
+    def reset_model(self) -> ToyForks:
+        """Return how journals are forked."""
+        from tests.toy_engine.toy.fork import ToyForks
+
+        return ToyForks()
 
 
 ENGINE = ToyEngine()

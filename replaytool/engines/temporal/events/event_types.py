@@ -105,3 +105,12 @@ MOVES = {
     "ExternalWorkflowExecutionCancelRequested": Move(_INITIATED, "Delivered"),
     "RequestCancelExternalWorkflowExecutionFailed": Move(_INITIATED, "Failed"),
 }
+
+NEVER_NEEDED_BY_RESETS = (
+    "WorkflowTaskScheduled",
+    "WorkflowTaskStarted",
+    "WorkflowTaskTimedOut",
+    "TimerStarted",
+    "TimerFired",
+)
+"""Nothing that a reset depends on stands in these events."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from replaytool.engines.temporal.reset.run_facts import RunFacts, read_run_facts
+from replaytool.engines.temporal.reset.run_facts import read_run_facts
 from replaytool.engines.temporal.server.client import (
     Response,
     call_with_retry,
@@ -22,6 +22,7 @@ from replaytool.engines.temporal.server.options import ServerOptions, ServerTarg
 from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.formats.temporal.proto_files import TemporalProto
 from replaytool.model.history import Payload, Run, RunHints
+from replaytool.model.run_facts import RunFacts
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent

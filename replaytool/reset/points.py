@@ -7,34 +7,15 @@ this happened" means. To add a rule, write one function and add one row to RULES
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from replaytool.engines.temporal.reset.run_chain import RunChain
-from replaytool.engines.temporal.reset.run_facts import RunActivity, RunFacts, RunTask
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.reset_case import ResetRule, RunChain
 from replaytool.model.reset_plan import ResetPoint
+from replaytool.model.run_facts import RunFacts, RunTask, first_activity_of_build, list_build_entries
 
 _HASH = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True, slots=True)
-class ResetRule:
-    """A rule for the point, as a person gave it. `kind` is a row of RULES."""
-
-    kind: str
-    value: str = ""
-    ordinal: int = 1
-    tasks_only: bool = False
-    """Whether to ignore what a build did to activities only."""
-    points: Mapping[str, int] = field(default_factory=dict, compare=False)
-    """Points that only a replay can find, by run key."""
-    troubles: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-    def as_object(self) -> dict[str, object]:
-        """Return the rule as a plan records it."""
-        more: dict[str, object] = {"entry": self.ordinal} if self.ordinal != 1 else {}
-        return {self.kind: self.value or True} | more | ({"tasks_only": True} if self.tasks_only else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +56,6 @@ def refuse_default_build_id(build_id: str) -> None:
 def find_reset_point(rule: ResetRule, line: RunChain) -> FoundPoint | NoPoint:
     """Return the earliest point of the rule in the chain."""
     return RULES[rule.kind](rule, line)
-
-
-def list_build_entries(record: RunFacts) -> Iterator[tuple[RunTask, int]]:
-    """Yield the first task of each stretch of tasks by one build, and the number of that build's stretch."""
-    seen: dict[str | None, int] = {}
-    before: str | None = None
-    for task in record.tasks:
-        if task.build_id is not None and task.build_id != before:
-            seen[task.build_id] = seen.get(task.build_id, 0) + 1
-            yield task, seen[task.build_id]
-        before = task.build_id or before
-
-
-def first_activity_of_build(record: RunFacts, build_id: str) -> RunActivity | None:
-    """Return the first activity that the build executed."""
-    return next((one for one in record.activities.values() if one.build_id == build_id), None)
 
 
 def was_touched_by(record: RunFacts, build_id: str) -> bool:
