@@ -16,7 +16,7 @@ from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.formats import HEAD_SIZE, Unreadable, detect_format, find_place_format
 from replaytool.model.history import Run
 from replaytool.sources import HistorySource
-from replaytool.store import Store
+from replaytool.store import AddedRun, ReadSteps, Store
 
 _BATCH_BYTES = 70 * 1024 * 1024
 _BATCH_EVENTS = 180_000
@@ -110,9 +110,10 @@ def load_into_store(
     sources: Iterable[HistorySource],
     observer: LoadObserver | None = None,
     transform: Transform | None = None,
+    read_steps: ReadSteps | None = None,
 ) -> LoadReport:
     """Load every source. A file is loaded completely or not at all; a bad one is reported and the others go on."""
-    loading = _StoreLoader(store, observer or LoadObserver(), transform or (lambda run: run))
+    loading = _StoreLoader(store, observer or LoadObserver(), transform or (lambda run: run), read_steps)
     with _relax_garbage_collector():
         try:
             for source in sources:
@@ -136,10 +137,13 @@ def _relax_garbage_collector() -> Iterator[None]:
 class _StoreLoader:
     """Collect whole files until there are enough for a batch; a file longer than a batch is loaded alone."""
 
-    def __init__(self, store: Store, observer: LoadObserver, transform: Transform) -> None:
+    def __init__(
+        self, store: Store, observer: LoadObserver, transform: Transform, read_steps: ReadSteps | None
+    ) -> None:
         self.store = store
         self.observer = observer
         self.transform = transform
+        self.read_steps = read_steps
         self.report = LoadReport()
         self.waiting: list[tuple[str, Run]] = []
         self.bytes = 0
@@ -180,7 +184,7 @@ class _StoreLoader:
             with self.store.open_writer() as writer:
                 batch, size, events = begun, _BATCH_BYTES, 0
                 while batch:
-                    self._count_batch(counted, batch, writer.add_runs(batch))
+                    self._count_batch(counted, batch, writer.add_runs(batch, self.read_steps))
                     batch, size, events = [], 0, 0
                     for run in runs:
                         batch.append((source.name, self.transform(run)))
@@ -201,11 +205,11 @@ class _StoreLoader:
         counted = LoadReport()
         waiting, self.waiting, self.bytes, self.events = self.waiting, [], 0, 0
         with self.store.open_writer() as writer:
-            self._count_batch(counted, waiting, writer.add_runs(waiting))
+            self._count_batch(counted, waiting, writer.add_runs(waiting, self.read_steps))
         self._merge_report(counted)
 
     @staticmethod
-    def _count_batch(report: LoadReport, batch: list[tuple[str, Run]], added: list) -> None:  # type: ignore[type-arg]
+    def _count_batch(report: LoadReport, batch: list[tuple[str, Run]], added: Sequence[AddedRun]) -> None:
         for (_, run), one in zip(batch, added, strict=True):
             report.outcomes[one.outcome] += 1
             report.events += len(run.events)

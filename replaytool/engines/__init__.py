@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import entry_points
@@ -18,6 +18,7 @@ from typing import TypeVar
 from replaytool.engines.base import Engine
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Run
+from replaytool.model.recorded_step import RecordedStep
 from replaytool.model.verdict import Verdict
 from replaytool.replay.code.user_code import Code, CodeSpec, import_code
 from replaytool.replay.options import Options
@@ -32,6 +33,7 @@ __all__ = [
     "engine_of",
     "load_code",
     "read_history",
+    "read_steps",
     "replay",
     "require_part",
 ]
@@ -85,6 +87,11 @@ def require_part(engine: Engine, part: T | None, ability: str) -> T:
 def read_history(run: Run, history: bytes) -> Run:
     """Return the run with its events, which travel to child processes as JSON."""
     return engine_of(run.engine).record_reader().read_history(run, history)
+
+
+def read_steps(run: Run) -> Sequence[RecordedStep]:
+    """Return the steps of a run for the store; none if its engine is not installed."""
+    return engine_of(run.engine).record_reader().read_steps(run) if run.engine in _list_engines() else ()
 
 
 def load_code(spec: CodeSpec) -> Code:

@@ -16,7 +16,7 @@ from replaytool.check import check_runs as check
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
-from replaytool.engines import engine_of
+from replaytool.engines import engine_of, read_steps
 from replaytool.engines.base import ValueDecoder
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
@@ -75,7 +75,7 @@ class Session:
                 "give --converter or --codec-endpoint",
                 code=ErrorCode.USAGE_COMBINATION,
             )
-        return ingest.load_into_store(self.store, sources, observer, self._decode_run if decode else None)
+        return ingest.load_into_store(self.store, sources, observer, self._decode_run if decode else None, read_steps)
 
     def _decode_run(self, run: Run) -> Run:
         return self.make_decoder(run.engine).decode_run(run)
@@ -177,7 +177,8 @@ class Session:
             return _check_store(store, condition, plan, progress, base, only_impacted), None
         with check.preload_code(plan):
             store = Store(None)
-            loaded = ingest.load_into_store(store, ingest.open_sources(sources, sys.stdin.buffer), observer)
+            opened = ingest.open_sources(sources, sys.stdin.buffer)
+            loaded = ingest.load_into_store(store, opened, observer, None, read_steps)
             return _check_store(store, condition, plan, progress, base, only_impacted), loaded
 
     def find_code_map(

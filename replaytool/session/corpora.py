@@ -15,6 +15,7 @@ from replaytool.corpus.file_names import history_file_name
 from replaytool.corpus.gather import Corpus, Progress, gather_features
 from replaytool.corpus.scrub.scrub_job import SCRUB, ScrubResult
 from replaytool.corpus.select import CorpusSelection, select_histories
+from replaytool.engines import read_steps
 from replaytool.formats.temporal.export import export_json
 from replaytool.sources import open_output
 from replaytool.store import RunRow, Store, is_store
@@ -56,7 +57,7 @@ class StoreCorpora:
         if not sources:
             return self._store
         store = Store(None)
-        ingest.load_into_store(store, ingest.open_sources(sources, sys.stdin.buffer), observer)
+        ingest.load_into_store(store, ingest.open_sources(sources, sys.stdin.buffer), observer, None, read_steps)
         return store
 
     def measure_coverage(self, store: Store, condition: str, plan: CheckPlan, progress: Progress) -> CorpusCoverage:

@@ -22,9 +22,9 @@ from replaytool.store import connections as db
 from replaytool.store import line_coverage as reaches
 from replaytool.store import verdicts, writer
 from replaytool.store.connections import is_store
-from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, AddedRun
+from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, AddedRun, ReadSteps
 
-__all__ = ["GROWN", "NEW", "SAME", "SHORTER", "AddedRun", "RunRow", "Store", "is_store"]
+__all__ = ["GROWN", "NEW", "SAME", "SHORTER", "AddedRun", "ReadSteps", "RunRow", "Store", "is_store"]
 
 _REACHES_OUTSIDE = re.compile(
     r"disabled by configuration|configuration has been locked|Table with name \S*[/.]\S* does not exist"
@@ -171,9 +171,9 @@ class StoreWriter:
     def __init__(self, connection: db.Connection) -> None:
         self._connection = connection
 
-    def add_runs(self, found: Sequence[tuple[str, Run]]) -> list[AddedRun]:
-        """Add runs, each with the name of its source."""
-        return writer.add_runs(self._connection, found)
+    def add_runs(self, found: Sequence[tuple[str, Run]], read_steps: ReadSteps | None = None) -> list[AddedRun]:
+        """Add runs, each with the name of its source, and the steps that `read_steps` finds in them."""
+        return writer.add_runs(self._connection, found, read_steps)
 
     def save_verdicts(self, fingerprint: str, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Store verdicts by run key."""
