@@ -13,9 +13,7 @@ from typing import Literal
 
 from replaytool import __version__
 from replaytool.config import Settings
-from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.events import payloads
-from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
+from replaytool.engines import CodeSpec, engine_names, engine_of
 from replaytool.errors import ReplaytoolError, append_code
 from replaytool.store import Store
 from replaytool.text import count_noun
@@ -61,15 +59,10 @@ def _check_versions(_: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(name, "ok", importlib.metadata.version(name))
 
 
-def _check_engine(_: Settings) -> Iterator[DoctorFinding]:
-    found = importlib.metadata.version("temporalio")
-    oldest, newest = (".".join(map(str, one)) for one in (OLDEST, NEWEST))
-    if OLDEST <= tuple(int(part) for part in found.split(".")[:2]) <= NEWEST:
-        yield DoctorFinding("engine direct", "ok", f"compared with temporalio {oldest} to {newest}")
-    else:
-        yield DoctorFinding(
-            "engine direct", "missing", f"not compared with temporalio {found}", "engine sdk replays all"
-        )
+def _check_engines(settings: Settings) -> Iterator[DoctorFinding]:
+    for name in engine_names():
+        for what, is_fine, found, hint in engine_of(name).check_installation(settings):
+            yield DoctorFinding(what, "ok" if is_fine else "missing", found, hint)
 
 
 def _check_configuration(settings: Settings) -> Iterator[DoctorFinding]:
@@ -105,12 +98,6 @@ def _check_workflows(settings: Settings) -> Iterator[DoctorFinding]:
     yield DoctorFinding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
 
 
-def _check_converter(settings: Settings) -> Iterator[DoctorFinding]:
-    if settings.converter:
-        payloads.build_payload_decoder(settings)
-        yield DoctorFinding("converter", "ok", f"{settings.converter} can be loaded")
-
-
 def _check_programs(_: Settings) -> Iterator[DoctorFinding]:
     for name, (needed_for, hint) in PROGRAMS.items():
         beside = Path(sys.executable).with_name(name)
@@ -141,11 +128,10 @@ def _check_pytest(_: Settings) -> Iterator[DoctorFinding]:
 
 CHECKS: Mapping[str, Check] = {
     "versions": _check_versions,
-    "engine": _check_engine,
+    "engines": _check_engines,
     "configuration": _check_configuration,
     "store": _check_store_file,
     "workflows": _check_workflows,
-    "converter": _check_converter,
     "programs": _check_programs,
     "object_stores": _check_object_stores,
     "pytest": _check_pytest,

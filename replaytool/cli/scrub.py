@@ -52,7 +52,7 @@ def command(
       replaytool scrub exported/ --workflows app/workflows.py -o tests/histories
       replaytool scrub exported/ -w app/ --only key:email --only 'match:[0-9]{16}' --keep key:currency
     """
-    from replaytool.corpus.scrub.rules import parse_rules
+    from replaytool.replay.scrub.rules import parse_rules
 
     parse_rules(only, keep)
     work = open_session(ctx, **{name: given[name] for name in code.SESSION})

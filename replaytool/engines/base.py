@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from replaytool.model.event_label import EventLabel
     from replaytool.model.history import Event, EventHead, Run
     from replaytool.model.pending_work import WorkRecord
+    from replaytool.model.record_features import RecordFeatures
     from replaytool.model.recorded_step import RecordedStep
     from replaytool.model.reset_case import HazardCase
     from replaytool.model.reset_plan import Level
     from replaytool.model.run_facts import RunFacts
+    from replaytool.model.scrub_result import ScrubResult
     from replaytool.model.task_index import TaskIndex
     from replaytool.model.verdict import CallSite, Verdict
     from replaytool.replay.code.user_code import Code, CodeFinder
     from replaytool.replay.inspect_state.expressions import Expression
+    from replaytool.replay.jobs import WorkerJob
     from replaytool.replay.options import Options
 
 Strategy = Callable[["Run", "Code", "Options"], "Verdict"]
@@ -73,6 +76,10 @@ class RecordReader(Protocol):
 
     def make_decoder(self, settings: Settings) -> ValueDecoder:
         """Return what decodes recorded values with these settings."""
+        ...
+
+    def read_features(self, run: Run) -> RecordFeatures:
+        """Return what a history covers without any code, for `select` and `coverage`."""
         ...
 
     def read_steps(self, run: Run) -> Sequence[RecordedStep]:
@@ -177,6 +184,14 @@ class Engine:
     def reset_model(self) -> ResetModel | None:
         """Return how its runs are reset or forked."""
         return None
+
+    def scrub_job(self) -> WorkerJob[ScrubResult] | None:
+        """Return the job that replaces personal data in a history."""
+        return None
+
+    def check_installation(self, settings: Settings) -> Iterable[tuple[str, bool, str, str]]:
+        """Yield for `doctor`: a name, whether it is fine, what was found, and what to do."""
+        return ()
 
     def prepare_child(self) -> AbstractContextManager[Any]:
         """Set up a child process in which runs of this engine are replayed."""

@@ -13,11 +13,14 @@ from replaytool.engines.base import Debugger, Engine, StateRecorder, Strategy
 from replaytool.engines.temporal.code_finder import TemporalCodeFinder
 
 if TYPE_CHECKING:
+    from replaytool.config import Settings
     from replaytool.engines.temporal.record_reader import TemporalRecordReader
     from replaytool.engines.temporal.reset.reset_model import TemporalResets
     from replaytool.model.history import Run
+    from replaytool.model.scrub_result import ScrubResult
     from replaytool.model.verdict import Verdict
     from replaytool.replay.code.user_code import Code
+    from replaytool.replay.jobs import WorkerJob
     from replaytool.replay.options import Options
 
 
@@ -66,6 +69,28 @@ class TemporalEngine(Engine):
         from replaytool.engines.temporal.reset.reset_model import TemporalResets
 
         return TemporalResets()
+
+    def scrub_job(self) -> WorkerJob[ScrubResult]:
+        """Return the job that replaces personal data in a history."""
+        from replaytool.engines.temporal.scrub.scrub_job import SCRUB
+
+        return SCRUB
+
+    def check_installation(self, settings: Settings) -> Iterator[tuple[str, bool, str, str]]:
+        """Yield whether the direct replay was compared with the installed SDK, and whether the converter loads."""
+        from importlib.metadata import version
+
+        from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
+
+        found = version("temporalio")
+        oldest, newest = (".".join(map(str, one)) for one in (OLDEST, NEWEST))
+        if OLDEST <= tuple(int(part) for part in found.split(".")[:2]) <= NEWEST:
+            yield "engine direct", True, f"compared with temporalio {oldest} to {newest}", ""
+        else:
+            yield "engine direct", False, f"not compared with temporalio {found}", "engine sdk replays all"
+        if settings.converter:
+            self.record_reader().make_decoder(settings)
+            yield "converter", True, f"{settings.converter} can be loaded", ""
 
     @contextmanager
     def prepare_child(self) -> Iterator[None]:

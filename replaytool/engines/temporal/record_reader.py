@@ -14,6 +14,7 @@ from replaytool.engines.temporal.events.workflow_tasks import index_tasks
 from replaytool.model.event_label import EventLabel
 from replaytool.model.history import Event, EventHead, Run
 from replaytool.model.pending_work import WorkRecord
+from replaytool.model.record_features import RecordFeatures
 from replaytool.model.recorded_step import RecordedStep
 from replaytool.model.task_index import TaskIndex
 
@@ -50,6 +51,12 @@ class TemporalRecordReader:
     def make_decoder(self, settings: Settings) -> payloads.PayloadDecoder:
         """Return the decoder that converter and codec of the settings make."""
         return payloads.build_payload_decoder(settings)
+
+    def read_features(self, run: Run) -> RecordFeatures:
+        """Return commands, events and patches."""
+        from replaytool.engines.temporal.replay.record_features import read_record_features
+
+        return read_record_features(run)
 
     def read_steps(self, run: Run) -> Sequence[RecordedStep]:
         """Return nothing: the steps view of Temporal's runs is computed from their events."""

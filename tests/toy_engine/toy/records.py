@@ -12,6 +12,7 @@ from replaytool.engines.base import ValueDecoder
 from replaytool.model.event_label import EventLabel
 from replaytool.model.history import Event, EventHead, Run
 from replaytool.model.pending_work import PendingItem, TrackedWork, WorkflowTask, WorkRecord
+from replaytool.model.record_features import RecordFeatures
 from replaytool.model.recorded_step import ABSENT, RecordedEnd, RecordedStep
 from replaytool.model.task_index import CompletedTask, TaskIndex
 from tests.toy_engine.toy.journal import ENDED, STARTED, STEP, entries_of, event_of
@@ -87,6 +88,11 @@ class ToyRecordReader:
     def make_decoder(self, settings: Settings) -> ValueDecoder:
         """Return a decoder that has nothing to do."""
         return PlainDecoder()
+
+    def read_features(self, run: Run) -> RecordFeatures:
+        """Return the names of steps."""
+        names = [step.name for step in read_steps(run)]
+        return RecordFeatures(names, [(event.event_type, name) for event, name, _ in self.name_events(run.events)], [])
 
     def read_steps(self, run: Run) -> Sequence[RecordedStep]:
         """Return the steps of the run."""

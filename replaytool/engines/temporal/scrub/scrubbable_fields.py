@@ -16,6 +16,7 @@ from replaytool.engines.temporal.events.event_types import MARKER
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.history import Payload
+from replaytool.model.scrub_result import ScrubbableField
 
 ITEM, KEYS = "*", "(keys)"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -24,16 +25,6 @@ _TEXTS = {"message", "stackTrace", "identity", "reason", "nexusHeader"}
 # Kept by the SDK's core for itself: the id of a patch, and how a local activity was scheduled.
 _ENGINES = {"patch-data", "data"}
 _ENGINE_ATTRIBUTES = ("Temporal", "BuildIds")
-
-
-@dataclass(frozen=True, slots=True)
-class ScrubbableField:
-    """One value of a user's, and where it is."""
-
-    label: str
-    key: str
-    """The nearest name on the path."""
-    value: object
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from replaytool.engines.temporal.events.scrubbable_fields import ScrubbableField
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.scrub_result import ScrubbableField
 
 
 def _matches_key(field: ScrubbableField, pattern: str) -> bool:
