@@ -98,6 +98,13 @@ def _check_workflows(settings: Settings) -> Iterator[DoctorFinding]:
     yield DoctorFinding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
 
 
+def _check_converter(settings: Settings) -> Iterator[DoctorFinding]:
+    if settings.converter:
+        for name in engine_names():
+            engine_of(name).record_reader().make_decoder(settings)
+        yield DoctorFinding("converter", "ok", f"{settings.converter} can be loaded")
+
+
 def _check_programs(_: Settings) -> Iterator[DoctorFinding]:
     for name, (needed_for, hint) in PROGRAMS.items():
         beside = Path(sys.executable).with_name(name)
@@ -132,6 +139,7 @@ CHECKS: Mapping[str, Check] = {
     "configuration": _check_configuration,
     "store": _check_store_file,
     "workflows": _check_workflows,
+    "converter": _check_converter,
     "programs": _check_programs,
     "object_stores": _check_object_stores,
     "pytest": _check_pytest,

@@ -77,7 +77,7 @@ class TemporalEngine(Engine):
         return SCRUB
 
     def check_installation(self, settings: Settings) -> Iterator[tuple[str, bool, str, str]]:
-        """Yield whether the direct replay was compared with the installed SDK, and whether the converter loads."""
+        """Yield whether the direct replay was compared with the installed SDK."""
         from importlib.metadata import version
 
         from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
@@ -88,9 +88,6 @@ class TemporalEngine(Engine):
             yield "engine direct", True, f"compared with temporalio {oldest} to {newest}", ""
         else:
             yield "engine direct", False, f"not compared with temporalio {found}", "engine sdk replays all"
-        if settings.converter:
-            self.record_reader().make_decoder(settings)
-            yield "converter", True, f"{settings.converter} can be loaded", ""
 
     @contextmanager
     def prepare_child(self) -> Iterator[None]:
