@@ -77,6 +77,7 @@ def detect_format(head: bytes) -> Format:
             return candidate
     if not head.strip():
         raise Unreadable("the file is empty", "export the history again", "byte 0", code=ErrorCode.FORMAT_EMPTY)
+    # Also without a byte order mark: in UTF-16, every other byte of ASCII text is zero.
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or (head[1:2] == b"\0" and head[:1] in b'{["'):
         raise Unreadable(
             "the text is UTF-16",

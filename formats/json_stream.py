@@ -23,6 +23,8 @@ PIECE = 8 * 1024 * 1024
 FIRST_PIECE = 1024 * 1024
 LONGEST_VALUE = 128 * 1024 * 1024
 
+# Possessive (`*+`): nothing is given back, so that malformed text costs no quadratic time. \x1e separates the values
+# of a JSON text sequence (RFC 7464).
 _BETWEEN = re.compile(rb"[\s,\x1e]*+")  # commas between values are invalid but common
 _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]|\\.)*+"[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -69,6 +71,7 @@ def encode_value(value: object) -> bytes:
     """Encode one value as compact JSON."""
     try:
         return msgspec.json.encode(value)
+    # Half a surrogate pair, or an integer beyond 64 bits.
     except (UnicodeEncodeError, OverflowError, TypeError):
         return json.dumps(value, separators=(",", ":")).encode("ascii")
 
@@ -171,6 +174,7 @@ class _Window:
         self.text = bytearray(begin)
         self.whole = len(self.text) < FIRST_PIECE
         self.start = 0
+        # A byte order mark in UTF-8, as Windows programs write it.
         self.at = 3 if self.text.startswith(b"\xef\xbb\xbf") else 0
         self.singly_until = 0
         """Up to this offset in the stream, taking many events in one call has failed."""
@@ -251,6 +255,7 @@ def _take_event_slice(window: _Window) -> ListSlice | None:
         text = rest[:end].rstrip()
         stop = window.at + len(text) - 2
     else:
+        # Only in the last 64 KB: the last boundary is all that is needed.
         ends = [match.end() for match in _NEXT_EVENT.finditer(window.text, max(window.at, len(window.text) - 65536))]
         stop = ends[-1] if ends else window.at
         text = rest[: stop - window.at + 1].rstrip().removesuffix(b",") + b"]"
@@ -266,6 +271,7 @@ def _read_remaining_members(window: _Window) -> RemainingMembers:
     if window.next_byte() == b"}":
         window.at += 1
         return RemainingMembers({})
+    # The text goes on inside an object. With a brace before it, the rest is an object of its own.
     window.text[window.at : window.at] = b"{"
     members = open_value(_take_next_value(window))
     if not isinstance(members, dict):
@@ -352,6 +358,7 @@ def _find_bracket_end(text: bytearray, at: int) -> int | None:
 def _take_value(window: _Window, end: int) -> object:
     """Return the value up to here, as text if a strict parser can read it."""
     text = window.take_text(end)
+    # A strict parser has read it to find its end. A second time would double the cost.
     if window.strict_until == window.start + window.at:
         return msgspec.Raw(text)
     try:

@@ -82,6 +82,7 @@ def _list_decoder() -> msgspec.json.Decoder[list[EventStruct]]:
 @cache
 def _file_decoder() -> msgspec.json.Decoder[Any]:
     events: Any = GenericAlias(list, event_struct())
+    # A member beside the events may hold the run's IDs. Then the decoder fails, and the walk reads the file.
     return msgspec.json.Decoder(msgspec.defstruct("File", [("events", events)], forbid_unknown_fields=True))
 
 
@@ -178,6 +179,7 @@ class HistoryBuilder:
         self.hashed.update(lines)
         self.size += len(lines)
         kinds, found = _event_kinds(), self.events
+        # JSON escapes line feeds, so each line is one event. Not strict: an empty line follows the last one.
         for event, event_id, raw in zip(events, ids, lines.split(b"\n"), strict=False):
             try:
                 name, _, field, carries_build, tells = kinds[event.event_type_]

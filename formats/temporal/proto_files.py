@@ -62,6 +62,7 @@ def _iterate_items(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
                 code=ErrorCode.FORMAT_INVALID_PROTO,
             )
         size, width = _read_length(stream, at)
+        # A damaged length can claim gigabytes, which must not be allocated.
         data = stream.read(size) if size <= _LONGEST_ITEM else b""
         if len(data) < size:
             raise Unreadable(
@@ -123,6 +124,7 @@ def _event_to_json(event: HistoryEvent, data: bytes, gathered: HistoryBuilder) -
     known.CopyFrom(event)
     known.DiscardUnknownFields()
     result = _sort_maps(MessageToDict(event))
+    # protobuf keeps unknown fields without a word: only the size tells that there are some.
     if known.ByteSize() != event.ByteSize():
         result[UNKNOWN] = base64.b64encode(data).decode()
         gathered.add_problem(

@@ -140,6 +140,7 @@ def _find_run_id(
     for found, source in (
         (hints.run_id if hints.is_certain else None, "server"),
         (wrapper.run_id, "wrapper"),
+        # Before the started event: after a reset, that one still holds the ID of the base run.
         (_read_text(reset.get("newRunId")), "reset event"),
         (_read_text(started.get("originalExecutionRunId")), "started event"),
         (hints.run_id, "file name"),

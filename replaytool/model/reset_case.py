@@ -102,6 +102,7 @@ def has_random_id(child: RunChild, parent: RunFacts) -> bool:
     """Return whether the SDK generated the child's ID: the reset run generates another one."""
     if _RANDOM.fullmatch(child.workflow_id):
         return True
+    # The Go SDK names a child RUN-ID_NUMBER; the Python SDK takes a random UUID.
     return any(child.workflow_id.startswith(f"{run}_") for run in _known_run_ids(parent))
 
 

@@ -17,8 +17,10 @@ from replaytool.model.run_facts import NamedEvent, RunActivity, RunChild, RunFac
 
 def compute_effects(base: RunFacts, later: Sequence[RunFacts], point: int) -> Effects:
     """Compute the effects of a reset of the base to the event, together with the later runs."""
+    # An activity that was pending at the point counts too: the server drops its result.
     undone = [activity for activity in base.activities.values() if (activity.closed or point) >= point]
     undone += [activity for run in later for activity in run.activities.values()]
+    # Without Started nobody executed it, for example because it timed out in the queue.
     repeated = [one for one in undone if one.closed and one.started]
     repeated_local = [one for run in (base, *later) for one in _local_activities_after(run, base, point)]
     updates = _find_reapplied_updates(base, later, point)
@@ -27,6 +29,7 @@ def compute_effects(base: RunFacts, later: Sequence[RunFacts], point: int) -> Ef
         "signals": len(behind) + sum(len(run.signals) for run in later),
         "updates": len(updates),
         "options": sum(one.event_id > point for run in (base,) for one in run.overrides)
+        # Event 1 of a later run repeats the override that it inherited, and is not re-applied.
         + sum(one.event_id > 1 for run in later for one in run.overrides),
         "children": _count_child_events(base, point),
     }

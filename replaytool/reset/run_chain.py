@@ -19,6 +19,7 @@ def build_run_chains(records: Iterable[RunFacts]) -> list[RunChain]:
     by_workflow: defaultdict[tuple[str, str], dict[str, list[RunFacts]]] = defaultdict(dict)
     for one in records:
         workflow = (one.namespace or "", one.workflow_id or one.run_key)
+        # The first run's ID survives resets and continue-as-new. Another one means that the workflow ID was used again.
         by_workflow[workflow].setdefault(one.first_run_id or one.run_id or one.run_key, []).append(one)
     made: list[RunChain] = []
     for _, chains in sorted(by_workflow.items()):
@@ -34,6 +35,7 @@ def _mark_newer_chain(line: RunChain, newer: str | None) -> RunChain:
 
 def _build_chain(chain: list[RunFacts]) -> RunChain:
     by_id = {one.run_id: one for one in chain}
+    # Not by the time of event 1: a reset run has copied it from its base.
     newest = max(chain, key=lambda one: (one.born_at, one.last_event_id))
     runs = [newest]
     while (before := by_id.get(runs[0].continued_run_id)) is not None and before not in runs:

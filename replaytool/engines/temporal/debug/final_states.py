@@ -71,6 +71,7 @@ def find_latest_clean(run: Run, code: Code, options: Options) -> WorkflowState:
         return WorkflowState(clean=tasks[-1] if tasks else None)
     found = verdict.divergence or verdict.failure
     last = found.event_id if found is not None and found.event_id else tasks[-1] + 1 if tasks else 0
+    # From the mismatch backwards, not by halving: the first or second task is clean nearly always.
     for task in _tasks_backwards(tasks, last):
         if replay(replace(run, events=take_events_before(run.events, task)), code, options).verdict in _CLEAN:
             return WorkflowState(clean=task)

@@ -78,6 +78,7 @@ class _TaskBreakpoint:
             return self._trace_line
         self.has_stopped = True
         self._debugger.set_trace(frame)
+        # set_trace took the first frame of the process as the bottom: `where` and `up` would show the replay itself.
         self._debugger.botframe = _outermost_user_frame(frame)
         return self._debugger.trace_dispatch(frame, event, arg)
 

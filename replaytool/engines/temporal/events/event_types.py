@@ -38,6 +38,8 @@ CLOSING_STATUS = {
 }
 """The status of a run after the event that closes it."""
 FINAL_EVENTS = frozenset(CLOSING_STATUS)
+# sdk-core pops the front of its command queue for each of these. Terminated and TimedOut close a run too, but the
+# server alone decides on them, so they match no command.
 COMMAND_EVENTS = frozenset(
     [
         ACTIVITY_SCHEDULED, ACTIVITY_CANCEL_REQUESTED, MARKER, TIMER_STARTED, TIMER_CANCELED, CHILD_INITIATED,
@@ -51,6 +53,7 @@ BOOKKEEPING = frozenset({TASK_SCHEDULED, TASK_STARTED, TASK_COMPLETED, ACTIVITY_
 """Events that any two runs have, whatever they do."""
 NEVER_SHOWN = (TASK, ACTIVITY_STARTED, OPTIONS_UPDATED)
 """The code never sees events that begin like this."""
+# Without cancel requests: a reset drops these, whatever the request excludes (measured on server 1.32).
 REAPPLIED = frozenset({SIGNALED, ADMITTED, ACCEPTED, OPTIONS_UPDATED})
 """The server re-applies these after a reset. An accepted update is re-applied as an admitted one."""
 RECEIVED = {SIGNALED: "signal", CANCEL_REQUESTED: "cancel"}

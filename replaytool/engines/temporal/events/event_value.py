@@ -8,6 +8,7 @@ from typing import Any
 
 def summarize_event_value(found: Mapping[str, Any]) -> Any:
     """Return what an event carries, as short as possible."""
+    # In this order: a failed event may also repeat its input, and why it failed says more.
     for key in (
         "failure",
         "input",

@@ -45,12 +45,15 @@ class PayloadDecoder:
         )
 
     def _decode_value(self, payload: Payload) -> object:
+        # Plain JSON does not go through the user's converter: it would make objects of the user's classes, which a
+        # report can neither print nor compare.
         if self.to_value is None or payload.encoding_name in _READERS:
             return read_plain_value(payload)
         return self.to_value(payload)
 
     def make_readable(self, event: object) -> Any:
         """Return an event's JSON with each payload replaced by its value."""
+        # Collected first: a remote codec is then asked once for an event, and not once for each value.
         found = list(_iterate_payloads(event))
         values = iter(self.decode_values(found))
         return _replace_payloads(event, lambda _: next(values))
@@ -135,6 +138,7 @@ _READERS: dict[str, Callable[[bytes], object]] = {
 
 def _decode_base64(text: object) -> bytes:
     try:
+        # Exports of the UI hold decoded text here, so what is not base64 is taken as it is.
         return base64.b64decode(str(text), validate=True)
     except ValueError:
         return str(text).encode("utf-8", "surrogatepass")
@@ -171,6 +175,7 @@ def _load_converter(name: str) -> DataConverter:
     from temporalio.converter import DataConverter
 
     module, _, attribute = name.partition(":")
+    # As `python -m` does. The first entry of a console script's path is the folder of the script.
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -246,11 +251,13 @@ def _build_remote_codec(endpoint: str, auth: str | None) -> Codec:
                 "check its address and --codec-auth",
                 code=ErrorCode.DECODE_FAILED,
             ) from error
+        # The protocol pairs them by position. With another number, values would be shown in the wrong place.
         if len(decoded) != len(payloads):
             raise ReplaytoolError(
                 f"the codec endpoint {url} returned {len(decoded)} payloads for {len(payloads)}",
                 code=ErrorCode.DECODE_FAILED,
             )
+        # Proto JSON leaves out an empty map.
         return [payload_from_json({"metadata": {}, **one}) for one in decoded]
 
     return decode_payloads

@@ -118,6 +118,7 @@ class _WorkReader:
             opener = self.accepted.get(parse_event_id(found.get("acceptedEventId")), 0)
             step = "Failed" if "failure" in (found.get("outcome") or {}) else step
         else:
+            # Only an update that a reset re-applied has an Admitted event. The first event of any other is Accepted.
             opener = self.admitted.setdefault(key, event_id)
         if step == "Accepted":
             self.accepted[event_id] = opener
@@ -135,6 +136,7 @@ class _WorkReader:
         ):
             new = (found.get(key) or {}).get(inner)
             if new:
+                # Upserts add up. A null value, which removes an attribute, is dropped below.
                 merged = {**(versions[-1][1] if versions else {}), **self.readable(new)}
                 versions.append((event_id, {name: value for name, value in merged.items() if value is not None}))
 

@@ -57,6 +57,7 @@ def find_first_task(events: Iterable[HistoryEvent], reset_event: int) -> FirstTa
 
 def _read_first_task(event: HistoryEvent, kind: str, tries: int) -> FirstTask:
     found = getattr(event, kind)
+    # WorkflowTaskTimedOut has neither of both fields: no worker answered.
     build = found.worker_version.build_id if hasattr(found, "worker_version") else ""
     failure = found.failure.message if hasattr(found, "failure") else ""
     return FirstTask(event.event_id, _ENDS[kind], build or None, failure, tries)

@@ -24,6 +24,7 @@ from replaytool.model.run_facts import (
 )
 from replaytool.model.token_usage import TokenUsage, find_token_usage
 
+# The server's identity in WorkflowExecutionTerminated, if it ended the run because of a reset.
 RESETTER = "history-resetter"
 # To decode a large result costs more than to look for this part of `usage`, `usageMetadata` and `usage_metadata`.
 _SAYS_USAGE = b"usage"

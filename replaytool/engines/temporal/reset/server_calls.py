@@ -40,6 +40,7 @@ RESET_TIMEOUT = timedelta(seconds=20)
 QUERY_TIMEOUT = timedelta(seconds=10)
 EXCLUDES = {"signals": 1, "updates": 2}
 """What a reset can leave out, by the numbers of ResetReapplyExcludeType."""
+# `capitalize` makes Continued_as_new and Timed_out of these.
 _STATUS = {6: "ContinuedAsNew", 7: "TimedOut"}
 
 
@@ -107,6 +108,7 @@ class ResetClient:
         """Connect, and check that the server has the namespace."""
         target = resolve_target(options)
         server = cls(await connect_client(target), target)
+        # Connecting succeeds with any namespace. This is the first call that fails if it is unknown.
         await server.fetch_retention()
         return server
 
@@ -166,6 +168,7 @@ class ResetClient:
         request = QueryWorkflowRequest(namespace=self.target.namespace, query=WorkflowQuery(query_type=name))
         request.execution.workflow_id = workflow_id
         try:
+            # Without the SDK's retries: a query waits for a worker, and there may be none.
             found = await self._client.workflow_service.query_workflow(request, timeout=QUERY_TIMEOUT)
         except RPCError as error:
             return None, str(error.message)
@@ -218,6 +221,7 @@ class ResetClient:
             Code.UNIMPLEMENTED,
         ):
             return self._explain_error(error)
+        # With these the server changed nothing. Any other code may hide a reset that has happened.
         definite = (Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.ALREADY_EXISTS)
         if error.status in (*definite, Code.OUT_OF_RANGE):
             return ResetRefused(text)
@@ -234,6 +238,7 @@ class ResetClient:
 
         try:
             async for page in iterate_history_pages(self._client, self.target.namespace, workflow_id, run_id):
+                # A server that is configured to send raw history leaves `history` empty.
                 for event in (*page.history.events, *_decode_raw_events(page)):
                     yield event
         except RPCError as error:

@@ -103,6 +103,7 @@ class _FieldWalk:
         except (ValueError, RecursionError):
             return self._report_opaque(value, payload, label, key)
         made = self.change_value(held, label, key)
+        # Unchanged values keep their bytes: to encode them again could change blanks or escapes.
         if _is_same_json(made, held):
             return value
         return {**value, "data": base64.b64encode(_dump_json(made)).decode()}
@@ -136,6 +137,7 @@ class _FieldWalk:
             return [self.change_value(one, f"{label}.{ITEM}", key) for one in value]
         if isinstance(value, str) and value[:1] in ("{", "["):
             return self._change_nested_json(value, label, key)
+        # True, false and null identify nobody, and the code branches on them.
         return value if value is None or isinstance(value, bool) else self.change(ScrubbableField(label, key, value))
 
     def _change_key(self, name: str, label: str) -> str:

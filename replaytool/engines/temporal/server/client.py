@@ -102,6 +102,7 @@ def _explain_connect_error(target: ServerTarget, text: str) -> ReplaytoolError:
     for sign, meaning, hint, code in _TRANSPORT:
         if sign in text:
             return ReplaytoolError(f"{server} {meaning}", hint, code=code)
+    # Connecting calls GetSystemInfo, so a refused key shows here and not at our first call.
     if "Unauthenticated" in text or "PermissionDenied" in text:
         return ReplaytoolError(f"{server} refused access", _ACCESS, code=ErrorCode.SERVER_ACCESS)
     if "call error after connection" in text:

@@ -83,6 +83,7 @@ def _load_profile(options: ServerOptions) -> ClientConfigProfile:
     try:
         return ClientConfigProfile.load(options.profile, config_source=path)
     except Exception as error:
+        # `from None`: the parser's error quotes the line, and a traceback would print the key in it.
         raise _profile_error(options, str(error)) from None
 
 
@@ -123,6 +124,7 @@ def _override_tls(tls: ClientConfigTLS | None, options: ServerOptions) -> Client
     changes: dict[str, Any] = {key: value for key, value in given.items() if value}
     if options.tls is not None:
         changes["disabled"] = not options.tls
+    # A certificate has no use without TLS, so giving one turns TLS on.
     elif changes:
         changes["disabled"] = False
     return replace(tls or ClientConfigTLS(), **changes) if changes else tls

@@ -231,6 +231,7 @@ class _Puller:
     async def _find_current_run(self, run: _ListedRun) -> tuple[str, bool]:
         """Return the run's ID, and whether the store has as many events as the server."""
         stored = self.known(run.workflow_id, run.run_id) if self.known and run.run_id else None
+        # The list is older than the run as long as the run is open: only Describe knows its length now.
         if run.run_id and (stored is None or run.closed_length):
             return run.run_id, stored is not None and stored == run.closed_length
         info = await self._describe_run(run)

@@ -79,6 +79,7 @@ class DecisionReader:
         assert machine.command is not None, f"{variant} is a command of the code"
         asked = str(machine.command.WhichOneof("variant"))
         message = getattr(machine.command, asked)
+        # The core itself issues some: a cancel request to a started child, and the search attribute of a patch.
         if machine.is_core_made:
             return Decision(kind.kind, message.workflow_id) if hasattr(message, "workflow_id") else None
         return self._build_decision(kind.kind, read_produced_fields(kind, message) if asked == variant else {})
@@ -141,6 +142,7 @@ def compare_decisions(recorded: Sequence[Decision], simulated: Sequence[Decision
     """Compare decisions by kind, name and input. Return the differences, and how many are the same."""
     found: list[DecisionChange] = []
     same = 0
+    # autojunk would ignore each decision that makes up over 1 % of a long run, such as a polled activity.
     matcher = difflib.SequenceMatcher(None, _decision_texts(recorded), _decision_texts(simulated), autojunk=False)
     for word, left, left_end, right, right_end in matcher.get_opcodes():
         if word == "equal":

@@ -189,6 +189,7 @@ def _turn_into_failure(event: Event, held: dict[str, object], value: object) -> 
     for word in types.ENDINGS[:4]:
         if event.event_type.endswith(word) and event.event_type.startswith(("Activity", "Child", "Nexus")):
             kind = event.event_type.removesuffix(word) + "Failed"
+            # Retries leave no events: a recorded failure is always the last one, so it must look like that.
             info = {"type": "Simulated", "nonRetryable": True}
             failure = {"message": str(value), "applicationFailureInfo": info}
             kept = {name: one for name, one in held.items() if name not in ("result", "failure")}
@@ -235,6 +236,7 @@ def _build_signal(name: str, values: list[object], given: str) -> tuple[str, dic
 def _build_update(name: str, values: list[object], given: str) -> tuple[str, dict[str, object]]:
     arguments = {"payloads": [encode_payload(one) for one in values]}
     request = {"meta": {"updateId": given}, "input": {"name": name, "args": arguments}}
+    # Admitted, not Accepted: the code decides whether to accept it.
     return types.ADMITTED, {"request": request}
 
 

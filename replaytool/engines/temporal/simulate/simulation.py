@@ -47,6 +47,7 @@ __all__ = ["JOB", "Decision", "DecisionChange", "Simulation", "SimulationRequest
 _SECOND = 1_000_000_000
 _SHORT = 60 * _SECOND
 _MOST_RUNS = 100
+# Two, because a reset run's seed comes from its ID: what differs between two simulations depends on chance.
 _RUN_IDS = ("00000000-0000-4000-8000-00000000a11c", "00000000-0000-4000-8000-0000000005ed")
 _OUTSIDE = frozenset({types.SIGNALED, types.ADMITTED, types.ACCEPTED, types.CANCEL_REQUESTED})
 
@@ -283,6 +284,7 @@ def _build_state(runs: Sequence[Run], ask: SimulationRequest, decode: Decode) ->
     at = next(event for event in event_heads(base.events) if event.event_id == ask.point)
     began = parse_nanoseconds(at.event_time) or last
     if ask.reset:
+        # Nobody knows whether a timer that never fired would have. It may fire for as long as the undone part took.
         return SimulationState(supply, last, last + max(last - began, _SHORT), dict(ask.children))
     return SimulationState(supply, began, last, {}, _collect_inbox(runs, ask.point), is_reset=False)
 
@@ -291,6 +293,7 @@ def _collect_inbox(runs: Sequence[Run], point: int) -> list[Event]:
     """Return signals, updates and cancel requests after the point."""
     found: list[Event] = []
     for run in runs:
+        # An admitted update is delivered by Admitted; its Accepted event must not deliver it again.
         known = {_read_update_id(event) for event in select_events(run.events, types.ADMITTED.__eq__)}
         for event in select_events(run.events, _OUTSIDE.__contains__):
             if run is runs[0] and event.event_id <= point:
