@@ -43,7 +43,7 @@ def test_back_to_just_before_the_state_changed(place: Path) -> None:
     assert "loyalty-rider-01" not in by_id
     assert found["rule"] == {"state_changed": "points == 0 and trips"}
     reasons = {one["workflow_id"]: one["reason"] for one in found["skipped"]}
-    assert "never came to hold" in reasons["loyalty-rider-01"]
+    assert "never became true" in reasons["loyalty-rider-01"]
 
 
 def test_only_workflows_that_hold_it_in_the_end(place: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_source_is_that_of_the_function_and_of_those_that_wait() -> None:
     here = CallSite(__file__, test_silence_is_better_than_a_guess.__code__.co_firstlineno + 1, "f")
     text = source_of_site(CallSite(__file__, event.__code__.co_firstlineno + 1, "event", (here,)))
     assert "return Expected" in text
-    assert "assert advise(" in text
+    assert "assert advise_on_divergence(" in text
     assert source_of_site(CallSite("nowhere.py", 3, "f")) == source_of_site(None) == ""
 
 

@@ -93,7 +93,7 @@ async def child_with_a_random_id_started_by_a_signal(scene: Scene) -> None:
         await until(lambda: has_events(handle, "CHILD_WORKFLOW_EXECUTION_STARTED"), "the child to start")
     plan = await scene.plan(include=True)
     (blocking,) = [one for one in plan.items[0].warnings if one.level == "block"]
-    assert "same id" in blocking.message
+    assert "same ID" in blocking.message
     async with scene.build("v3"):
         await scene.apply(plan)
         await until(lambda: has_status(handle, Status.FAILED), "the parent to fail, as the plan said")

@@ -219,7 +219,7 @@ def test_tls(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with tls_in_front_of(server, of_server(tmp_path, asks=False)) as address:
         assert list(pull_histories(PullOptions(ServerOptions(address=address, **trusted), limit=1)))
         assert "expect TLS" in refusal(ServerOptions(address=address))
-        assert "not trusted" in refusal(ServerOptions(address=address, tls=True))
+        assert "untrusted authority" in refusal(ServerOptions(address=address, tls=True))
         assert "another name" in refusal(ServerOptions(address=address, tls_ca=trusted["tls_ca"]))
     with tls_in_front_of(server, of_server(tmp_path, asks=True)) as address:
         assert list(pull_histories(PullOptions(ServerOptions(address=address, **trusted, **client), limit=1)))
