@@ -15,7 +15,7 @@ from replaytool.text import count_noun
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from replaytool.engines.temporal.server.pull import PullOptions
+    from replaytool.model.pull_options import PullOptions
 
 _SERVER = (
     click.option("--address", metavar="HOST:PORT", help="The server (default: TEMPORAL_ADDRESS or localhost:7233)."),
@@ -76,7 +76,7 @@ def command(ctx: click.Context, /, skip_bad: bool, decode: bool, as_json: bool, 
       replaytool pull --profile prod --limit 1000
       replaytool pull -w order-17
     """
-    from replaytool.engines.temporal.server.pull import PullProgress
+    from replaytool.model.pull_options import PullProgress
 
     wanted, settings = _split_pull_options(given)
     tally = PullProgress()
@@ -96,8 +96,8 @@ def _split_pull_options(given: dict[str, Any]) -> tuple[PullOptions, dict[str, A
     """Split the options into those of the pull and those of the session."""
     from dataclasses import fields
 
-    from replaytool.engines.temporal.server.options import ServerOptions
-    from replaytool.engines.temporal.server.pull import PullOptions
+    from replaytool.model.pull_options import PullOptions
+    from replaytool.model.server_options import ServerOptions
 
     server = ServerOptions(**{one.name: given.pop(one.name) for one in fields(ServerOptions)})
     names = {one.name for one in fields(PullOptions)} & given.keys()

@@ -17,7 +17,8 @@ from replaytool.render.tables import encode_json_line as json_line
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.simulate.simulation import Decision, Simulation
+    from replaytool.engines.temporal.simulate.simulation import Decision
+    from replaytool.model.simulation import Simulation
 
 
 @click.command
@@ -57,7 +58,7 @@ def command(
       replaytool simulate order-7 --workflows app/ --set 'event:12.result={"ok": false}' --drop event:30
       replaytool simulate order-7 --workflows app/ --from 20 --insert 'signal:trip=5' --set 'event:26.failure=no money'
     """
-    from replaytool.engines.temporal.simulate.history_edits import HistoryEdits
+    from replaytool.model.simulation import HistoryEdits
     from replaytool.simulate.what_if import WhatIfQuestion, simulate_what_if
 
     work = open_session(ctx, **{name: given[name] for name in code.SESSION})

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from replaytool.engines.temporal.reset.first_task import find_first_task
 from replaytool.engines.temporal.reset.hazards import PIN_SOLVES
-from replaytool.engines.temporal.reset.server_calls import Poller, ResetClient, ResetSettings
-from replaytool.engines.temporal.server.options import ServerOptions
+from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.errors import FINDINGS, ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import DONE, ItemOutcome, ResetItem, ResetPlan
+from replaytool.model.reset_server import Poller, ResetSettings
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply_item import ItemResetter
 from replaytool.reset.ledger_writer import LedgerWriter
 from replaytool.reset.lock import hold_apply_lock

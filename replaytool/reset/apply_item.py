@@ -12,14 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replaytool.engines.temporal.reset.server_calls import (
-    AnswerLost,
-    ResetClient,
-    ResetRefused,
-    ResetSettings,
-    RunDescription,
-    has_reset_token,
-)
+from replaytool.engines.temporal.reset.server_calls import ResetClient, has_reset_token
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_case import ResetRule, RunChain
 from replaytool.model.reset_plan import (
@@ -34,6 +27,7 @@ from replaytool.model.reset_plan import (
     ResetItem,
     ResetPlan,
 )
+from replaytool.model.reset_server import AnswerLost, ResetRefused, ResetSettings, RunDescription
 from replaytool.reset.planner import find_hazard_warnings, make_case
 
 _TRIES = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from replaytool.engines.temporal.simulate.simulation import Simulation
 from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning
+from replaytool.model.simulation import Simulation
 
 _TELLS = (
     "state", "exact", "assumed", "stopped", "status", "result", "again", "again_local", "suspect", "waiting", "updates",

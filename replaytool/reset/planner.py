@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from replaytool import __version__
 from replaytool.engines import engine_of, require_part
-from replaytool.engines.temporal.simulate.simulation import Simulation
 from replaytool.model.reset_case import HazardCase, ResetRule, RunChain, find_child_state, has_random_id
 from replaytool.model.reset_plan import (
     BLOCK,
@@ -23,6 +22,7 @@ from replaytool.model.reset_plan import (
     sum_totals,
 )
 from replaytool.model.run_facts import RunFacts
+from replaytool.model.simulation import Simulation
 from replaytool.model.token_usage import Prices, tabulate_usage
 from replaytool.reset import selection
 from replaytool.reset.effects import compute_effects

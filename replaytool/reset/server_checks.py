@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from replaytool.engines.temporal.reset.server_calls import ResetClient, RunDescription, ServerPoint
-from replaytool.engines.temporal.server.options import ServerOptions
+from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_case import HazardCase
 from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning, ResetPlan, ResetPoint
+from replaytool.model.reset_server import RunDescription, ServerPoint
 from replaytool.model.run_facts import RunFacts, first_activity_of_build, list_build_entries
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply import find_bad_pollers
 from replaytool.reset.planner import PlanDraft, add_known_children, finish_plan
 

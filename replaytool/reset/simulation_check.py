@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from replaytool.engines.temporal.debug.final_states import JOB
 from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.model.history import Payload, Run
 from replaytool.model.reset_plan import ResetItem
 from replaytool.replay.inspect_state.json_state import to_plain_json
+from replaytool.reset.engine_jobs import final_state_job
 from replaytool.reset.simulate_plan import PlanSimulationRequest
 from replaytool.workers.pool import run_job, work_from_run
 
@@ -89,7 +89,9 @@ def compare_final_states(
 ) -> dict[str, list[str]]:
     """Return differences between final states and the simulated ones, by item id."""
     works = [work_from_run(item_id, run) for item_id, run in runs.items()]
-    done = run_job(JOB, works, wanted.spec, wanted.options, wanted.limits)
+    if not works:
+        return {}
+    done = run_job(final_state_job(works), works, wanted.spec, wanted.options, wanted.limits)
     return {
         key: list(_describe_state_differences(items[key], one.state, one.trouble)) for key, one in done.found.items()
     }

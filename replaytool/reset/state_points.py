@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.debug.final_states import JOB, WorkflowState
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.run_facts import RunFacts
+from replaytool.model.workflow_state import WorkflowState
 from replaytool.replay.code.builds import CodeMap
 from replaytool.replay.inspect_state.expressions import parse_expression
+from replaytool.reset.engine_jobs import final_state_job
 from replaytool.store import Store
 from replaytool.store.read_histories import HistoryReader
 from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
@@ -126,4 +127,6 @@ def _replay_runs(
         if looking.progress:
             looking.progress(key)
 
-    return run_job(JOB, map(make_work, wanted), spec, looking.options, looking.limits, argument, report_progress).found
+    works = [make_work(key) for key in wanted]
+    job = final_state_job(works)
+    return run_job(job, works, spec, looking.options, looking.limits, argument, report_progress).found

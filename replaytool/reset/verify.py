@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replaytool.engines.temporal.events.payloads import PayloadDecoder
-from replaytool.engines.temporal.reset.first_task import FirstTask, find_first_task
-from replaytool.engines.temporal.reset.server_calls import ResetClient, ResetSettings, has_reset_token
-from replaytool.engines.temporal.server.options import ServerOptions
+from replaytool.engines.temporal.reset.first_task import find_first_task
+from replaytool.engines.temporal.reset.server_calls import ResetClient, has_reset_token
 from replaytool.model.history import Run
 from replaytool.model.reset_plan import DONE, ItemOutcome, ResetItem, ResetPlan
+from replaytool.model.reset_server import FirstTask, ResetSettings
 from replaytool.model.run_facts import RunFacts
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply import list_items_to_reset
 from replaytool.reset.apply_item import ItemResetter
 from replaytool.reset.effects import compute_effects

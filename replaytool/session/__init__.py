@@ -16,7 +16,7 @@ from replaytool.check import check_runs as check
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
-from replaytool.engines import engine_of, read_steps
+from replaytool.engines import engine_of, read_steps, require_part
 from replaytool.engines.base import ValueDecoder
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
@@ -30,7 +30,7 @@ from replaytool.store import RunRow, Store, is_store
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from replaytool.engines.temporal.server.pull import Known, PullOptions, PullProgress
+    from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.verdict import CheckReport
 
 __all__ = ["CodeMap", "EventLine", "Session", "open_output", "probe_output"]
@@ -84,10 +84,10 @@ class Session:
         self, wanted: PullOptions, observer: ingest.LoadObserver, tally: PullProgress, *, decode: bool = False
     ) -> ingest.LoadReport:
         """Fetch histories from a server and load them; complete runs in the store are not fetched again."""
-        from replaytool.engines.temporal.server.pull import pull_histories
-
+        engine = engine_of(wanted.engine)
+        server = require_part(engine, engine.server(), "pulled")
         return self.load_sources(
-            pull_histories(wanted, self._read_known_event_counts(), tally), observer, decode=decode
+            server.pull_histories(wanted, self._read_known_event_counts(), tally), observer, decode=decode
         )
 
     def _read_known_event_counts(self) -> Known:

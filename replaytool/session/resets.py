@@ -136,7 +136,7 @@ class StoreResets:
         stop: threading.Event,
     ) -> ApplyResult | None:
         """Apply a written plan or continue it; return None if the user did not confirm."""
-        from replaytool.engines.temporal.server.options import ServerOptions
+        from replaytool.model.server_options import ServerOptions
         from replaytool.reset.apply import ApplySettings as How
         from replaytool.reset.apply import apply_plan
 

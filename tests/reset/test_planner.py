@@ -11,11 +11,11 @@ import pytest
 
 from replaytool import ingest
 from replaytool.engines.temporal.reset.run_facts import read_run_facts
-from replaytool.engines.temporal.reset.server_calls import ServerPoint
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.reset_case import ResetRule
 from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_from_text, plan_to_text
+from replaytool.model.reset_server import ServerPoint
 from replaytool.model.run_facts import NamedEvent, RunActivity, RunChild, RunFacts, RunTask, VersionOverride
 from replaytool.model.token_usage import TokenUsage
 from replaytool.render.reset import print_plan

@@ -11,10 +11,10 @@ import pytest
 
 from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.engines.temporal.simulate import simulation as simulate
-from replaytool.engines.temporal.simulate.history_edits import HistoryEdits, apply_edits, encode_payload
-from replaytool.engines.temporal.simulate.simulation import Simulation, SimulationRequest
+from replaytool.engines.temporal.simulate.history_edits import apply_edits, encode_payload
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
+from replaytool.model.simulation import HistoryEdits, Simulation, SimulationRequest
 from tests.reset.support.riders import replaytool
 from tests.support.histories import recorded
 from tests.support.paths import FIXTURES

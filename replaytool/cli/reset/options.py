@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.server_calls import ResetSettings
-    from replaytool.engines.temporal.server.options import ServerOptions
+    from replaytool.model.reset_server import ResetSettings
+    from replaytool.model.server_options import ServerOptions
 
 
 def _parse_exclusions(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -51,13 +51,13 @@ def reset_call_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def pop_server_options(given: dict[str, Any]) -> ServerOptions:
     """Remove the server options from `given` and return them as one value."""
-    from replaytool.engines.temporal.server.options import ServerOptions
+    from replaytool.model.server_options import ServerOptions
 
     return ServerOptions(**{one.name: given.pop(one.name) for one in fields(ServerOptions)})
 
 
 def pop_reset_call_options(given: dict[str, Any]) -> ResetSettings:
     """Remove the reset call options from `given` and return them as one value."""
-    from replaytool.engines.temporal.reset.server_calls import ResetSettings
+    from replaytool.model.reset_server import ResetSettings
 
     return ResetSettings(given.pop("reason"), given.pop("exclude"), given.pop("pin"))

@@ -20,10 +20,10 @@ from replaytool.render import reset as reset_telling
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.server_calls import ResetSettings
-    from replaytool.engines.temporal.server.options import ServerOptions
     from replaytool.model.reset_case import ResetRule
     from replaytool.model.reset_plan import ResetPlan
+    from replaytool.model.reset_server import ResetSettings
+    from replaytool.model.server_options import ServerOptions
     from replaytool.reset.planner import PlanDraft
     from replaytool.session import Session
 

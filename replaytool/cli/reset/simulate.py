@@ -16,8 +16,8 @@ from replaytool.text import count_noun
 
 if TYPE_CHECKING:
     from replaytool.config import Settings
-    from replaytool.engines.temporal.simulate.simulation import Simulation
     from replaytool.model.reset_plan import ResetItem, ResetPlan
+    from replaytool.model.simulation import Simulation
     from replaytool.reset.simulate_plan import PlanSimulationRequest
     from replaytool.session import Session
 

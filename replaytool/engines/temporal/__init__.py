@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.engines.temporal.record_reader import TemporalRecordReader
     from replaytool.engines.temporal.reset.reset_model import TemporalResets
+    from replaytool.engines.temporal.server.history_server import TemporalServer
+    from replaytool.engines.temporal.simulate.simulator import TemporalSimulator
     from replaytool.model.history import Run
     from replaytool.model.scrub_result import ScrubResult
     from replaytool.model.verdict import Verdict
+    from replaytool.model.workflow_state import WorkflowState
     from replaytool.replay.code.user_code import Code
     from replaytool.replay.jobs import WorkerJob
     from replaytool.replay.options import Options
@@ -69,6 +72,24 @@ class TemporalEngine(Engine):
         from replaytool.engines.temporal.reset.reset_model import TemporalResets
 
         return TemporalResets()
+
+    def simulator(self) -> TemporalSimulator:
+        """Return how runs go on by the server's rules."""
+        from replaytool.engines.temporal.simulate.simulator import TemporalSimulator
+
+        return TemporalSimulator()
+
+    def final_state_job(self) -> WorkerJob[WorkflowState]:
+        """Return the job that replays a run to its end."""
+        from replaytool.engines.temporal.debug.final_states import JOB
+
+        return JOB
+
+    def server(self) -> TemporalServer:
+        """Return how histories are fetched from a Temporal server."""
+        from replaytool.engines.temporal.server.history_server import TemporalServer
+
+        return TemporalServer()
 
     def scrub_job(self) -> WorkerJob[ScrubResult]:
         """Return the job that replaces personal data in a history."""

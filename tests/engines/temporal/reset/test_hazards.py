@@ -19,8 +19,9 @@ from temporalio.client import WorkflowExecutionStatus as Status
 from temporalio.service import RPCError
 
 from replaytool.engines.temporal.reset.hazards import HAZARDS
-from replaytool.engines.temporal.reset.server_calls import ResetClient, ResetSettings
+from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.model.reset_case import ResetRule
+from replaytool.model.reset_server import ResetSettings
 from replaytool.reset.points import list_reset_points
 from tests.reset.support.riders import Handle, count, history, rest, until
 from tests.reset.support.scene import Scene, codes, run
