@@ -65,10 +65,10 @@ def _check_engine(_: Settings) -> Iterator[DoctorFinding]:
     found = importlib.metadata.version("temporalio")
     oldest, newest = (".".join(map(str, one)) for one in (OLDEST, NEWEST))
     if OLDEST <= tuple(int(part) for part in found.split(".")[:2]) <= NEWEST:
-        yield DoctorFinding("engine direct", "ok", f"compared with temporalio {oldest} to {newest}")
+        yield DoctorFinding("engine direct", "ok", f"tested with temporalio {oldest} to {newest}")
     else:
         yield DoctorFinding(
-            "engine direct", "missing", f"not compared with temporalio {found}", "engine sdk replays all"
+            "engine direct", "missing", f"not tested with temporalio {found}", "the sdk engine replays all runs"
         )
 
 
@@ -87,7 +87,7 @@ def _format_setting(value: object) -> str:
 
 def _check_store_file(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.store.is_file():
-        yield DoctorFinding("store", "missing", f"{settings.store} is not there yet", "replaytool load PATH… makes it")
+        yield DoctorFinding("store", "missing", f"{settings.store} does not exist yet", "run `replaytool load PATH…`")
         return
     sql = "SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs"
     (row,) = Store(settings.store).query_rows(sql)
@@ -98,8 +98,8 @@ def _check_store_file(settings: Settings) -> Iterator[DoctorFinding]:
 
 def _check_workflows(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.workflows:
-        hint = 'give --workflows, or workflows = ["…"] in [tool.replaytool]'
-        yield DoctorFinding("workflows", "missing", "no code is configured: check and debug must be told", hint)
+        hint = 'set workflows = ["…"] in [tool.replaytool]'
+        yield DoctorFinding("workflows", "missing", "not configured: check and debug need --workflows", hint)
         return
     spec = CodeSpec(settings.workflows, settings.replayer, settings.converter, str(settings.folder))
     yield DoctorFinding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
@@ -136,7 +136,7 @@ def _check_pytest(_: Settings) -> Iterator[DoctorFinding]:
     try:
         yield DoctorFinding("pytest", "ok", importlib.metadata.version("pytest"))
     except importlib.metadata.PackageNotFoundError:
-        yield DoctorFinding("pytest", "missing", "needed for histories as tests", "pip install pytest")
+        yield DoctorFinding("pytest", "missing", "needed to run histories as tests", "pip install pytest")
 
 
 CHECKS: Mapping[str, Check] = {

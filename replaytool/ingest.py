@@ -68,7 +68,7 @@ def read_runs(source: HistorySource) -> Iterator[Run]:
         raise Unreadable(error.strerror or str(error), getattr(error, "hint", "check the file and its mode")) from error
     except (RecursionError, MemoryError) as error:
         raise Unreadable(
-            f"{type(error).__name__} while reading it", "this is no history as engines write it"
+            f"{type(error).__name__} while reading it", "this is not a history that an engine writes"
         ) from error
 
 
@@ -212,4 +212,4 @@ def make_empty_load_error(report: LoadReport) -> ReplaytoolError | None:
     """Return the error of a load that found no file at all."""
     if report.files:
         return None
-    return ReplaytoolError("nothing to load", "name files, folders, globs or object stores with histories in them")
+    return ReplaytoolError("nothing to load", "give files, folders, globs or object stores with histories")

@@ -35,7 +35,7 @@ def open_in_editor(app: App[None], file: str, line: int) -> None:
         with app.suspend():
             code = subprocess.call(build_editor_command(editor, file, line))
     except SuspendNotSupported:
-        raise ReplaytoolError("this terminal cannot be handed over", "open the file beside replaytool") from None
+        raise ReplaytoolError("the editor cannot use this terminal", "open the file in another terminal") from None
     except OSError as error:
         raise ReplaytoolError(f"the editor did not start: {error}", "check $EDITOR") from error
     if code:

@@ -237,7 +237,7 @@ class SessionWorker:
         workflows = [word for word in words if "=" not in word and word != "--git"]
         found = self.session.find_code_map(workflows, builds, git="--git" in words)
         if found is None:
-            raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
+            raise ReplaytoolError("no workflow code given", "enter a module, a path, or BUILD=PATH")
         return found
 
     def read_moment(self, walk: TimeTravel, before: int, at: int) -> tuple[ReplayedState, StateDifference]:

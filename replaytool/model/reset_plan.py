@@ -25,7 +25,7 @@ BLOCK: Level = "block"
 WARN: Level = "warn"
 NOTE: Level = "note"
 TOKEN = "replaytool"
-_MAKE_AGAIN = "make it again with `replaytool reset plan`; it takes seconds"
+_MAKE_AGAIN = "make a new plan with `replaytool reset plan`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +230,12 @@ def plan_from_text(text: str, name: str = "the plan") -> ResetPlan:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ReplaytoolError(f"{escape_controls(name)} is no plan: it is not JSON ({error})", _MAKE_AGAIN) from error
+        raise ReplaytoolError(
+            f"{escape_controls(name)} is not a plan: it is not JSON ({error})", _MAKE_AGAIN
+        ) from error
     if not isinstance(found, dict) or "items" not in found or "schema" not in found:
         raise ReplaytoolError(
-            f"{escape_controls(name)} is no plan of replaytool", "`replaytool reset plan -o FILE` writes one"
+            f"{escape_controls(name)} is not a plan of replaytool", "`replaytool reset plan -o FILE` writes one"
         )
     if found["schema"] != SCHEMA:
         raise ReplaytoolError(
@@ -242,11 +244,11 @@ def plan_from_text(text: str, name: str = "the plan") -> ResetPlan:
             _MAKE_AGAIN,
         )
     if found.get("sha256") != _digest_plan(found):
-        raise ReplaytoolError(f"{escape_controls(name)} was edited: its content does not have its hash", _MAKE_AGAIN)
+        raise ReplaytoolError(f"{escape_controls(name)} was edited: its hash does not match", _MAKE_AGAIN)
     try:
         return msgspec.convert(found, ResetPlan)
     except msgspec.ValidationError as error:
-        raise ReplaytoolError(f"{escape_controls(name)} is no plan of this version: {error}", _MAKE_AGAIN) from error
+        raise ReplaytoolError(f"{escape_controls(name)} is not a plan of this version: {error}", _MAKE_AGAIN) from error
 
 
 def read_plan(path: Path) -> ResetPlan:

@@ -71,7 +71,7 @@ class Session:
         """Load everything that these sources hold."""
         decoder = payloads.build_payload_decoder(self.settings) if decode else payloads.PayloadDecoder()
         if decode and decoder.codec is None:
-            raise ReplaytoolError("--decode needs something to decode with", "give --converter or --codec-endpoint")
+            raise ReplaytoolError("--decode needs a codec", "add --converter or --codec-endpoint")
         return ingest.load_into_store(self.store, sources, observer, decoder.decode_run if decode else None)
 
     def pull_runs(

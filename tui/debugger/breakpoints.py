@@ -64,7 +64,7 @@ def parse_breakpoint(text: str) -> Breakpoint:
         return Breakpoint(failure=True)
     if not (event_type or name.strip()) or " " in event_type:
         raise ReplaytoolError(
-            f"{text!r} is no breakpoint", "write failure, an event type, @NAME, FILE.py:LINE, or if EXPRESSION"
+            f"{text!r} is not a breakpoint", "write failure, an event type, @NAME, FILE.py:LINE, or if EXPRESSION"
         )
     return Breakpoint(event_type, name.strip())
 

@@ -133,7 +133,7 @@ class ReplaySide(BaseScreen):
         fresh = time.monotonic() - _FRESH
         under_way = [one for one, at in self._progress.values() if at > fresh and one.events < one.of]
         said = ", ".join(f"{one.events:,} of {one.of:,}" for one in under_way)
-        self.source.border_subtitle = f"replaying {said} events, Esc gives up" if said else self._code_header
+        self.source.border_subtitle = f"replaying {said} events; Esc stops" if said else self._code_header
 
     @property
     def _code_header(self) -> str:
@@ -187,7 +187,7 @@ class ReplaySide(BaseScreen):
         if not found:
             self.source.mark_lines({}, None)
             if not self.source.count:
-                self.source.show_notice(line(("no code waits at this event", "dim")))
+                self.source.show_notice(line(("no coroutine waits at this event", "dim")))
             return
         file, number, _ = found[self._frame % len(found)]
         if not self.source.has_file(moment.build_id, file):
@@ -211,7 +211,7 @@ class ReplaySide(BaseScreen):
 
     def _has_workflow_code(self) -> bool:
         if self.walk is None:
-            self.show_message("no workflow code is known for this run: o names it", wrong=True)
+            self.show_message("no workflow code for this run: press o to choose it", wrong=True)
         return self.walk is not None
 
     def action_name_code(self) -> None:
@@ -228,7 +228,9 @@ class ReplaySide(BaseScreen):
     def action_find(self) -> None:
         """Ask for an expression."""
         if self._has_workflow_code():
-            self.app.push_screen(PromptDialog("Find the first step where", "points == 0 and trips"), self._start_find)
+            self.app.push_screen(
+                PromptDialog("Find the first step where this is true", "points == 0 and trips"), self._start_find
+            )
 
     def _start_find(self, text: str | None) -> None:
         if text and text.strip():
@@ -238,7 +240,7 @@ class ReplaySide(BaseScreen):
     async def _find_first_event(self, expression: str) -> None:
         if self.walk is None:
             return
-        self.show_message(f"looking for {expression}… Esc gives up")
+        self.show_message(f"searching {expression}… Esc stops")
         found = await self.ask_time_travel(self.walk.find_first_holding, expression)
         if found is None:
             return
@@ -257,7 +259,7 @@ class ReplaySide(BaseScreen):
             return
         path = self.variables.expression_path
         if not path:
-            self.show_message("put the cursor on a variable of the workflow or of its main coroutine", wrong=True)
+            self.show_message("put the cursor on a variable first", wrong=True)
             return
         found = await self.ask_time_travel(self.walk.blame_value, path, self.opened.events[self.stop].event_id)
         if found is not None:
@@ -346,7 +348,9 @@ class ReplaySide(BaseScreen):
             at = await self.ask_time_travel(desk.find_line_stop, self.walk, self.opened.events, span, lines, self._halt)
             found = at if at is not None else recorded
         if found is None:
-            self.show_message(f"no breakpoint {'after' if by > 0 else 'before'} this event; B lists them", wrong=True)
+            self.show_message(
+                f"no breakpoint {'after' if by > 0 else 'before'} this event; press B to list them", wrong=True
+            )
         else:
             self.travel_to_event(self.opened.events[found].event_id)
 

@@ -67,7 +67,7 @@ class DebuggerScreen(ReplaySide):
                 yield VariablesPane()
                 yield TextPane("1 Event", "payload")
                 yield TextPane("2 State", "pending")
-                yield TextPane("3 Difference", "difference")
+                yield TextPane("3 Changes", "difference")
                 yield TextPane("6 Watch", "watch")
                 yield TextPane("7 Mismatch", "mismatch")
         yield Static(id="verdict", markup=False)
@@ -120,7 +120,7 @@ class DebuggerScreen(ReplaySide):
         )
         if found is None:
             self.panes["mismatch"].show_lines(
-                [line(("this run was not checked yet: c in the list of runs does it", "dim"))]
+                [line(("this run has no verdict yet: press c in the list of runs", "dim"))]
             )
             return
         self.verdict, site = found, found.call_site
@@ -188,7 +188,7 @@ class DebuggerScreen(ReplaySide):
                 self.before = self.timeline.index_of_event(since)
                 self.show_current_stop()
         else:
-            self.show_message(f"event {event_id} is behind the end of the record", wrong=True)
+            self.show_message(f"event {event_id} is after the end of the history", wrong=True)
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
         """The payload is that of the event under the cursor: looking at it is no travel."""
@@ -258,7 +258,7 @@ class DebuggerScreen(ReplaySide):
 
     def action_hit(self, by: int) -> None:
         """To a hit of the search."""
-        self._jump_to_next_of(self._hits, by, "no hit there; / searches")
+        self._jump_to_next_of(self._hits, by, "no search result there; press / to search")
 
     def _jump_to_next_of(self, places: Sequence[int], by: int, otherwise: str) -> None:
         index = bisect_right(places, self.stop) if by > 0 else bisect_left(places, self.stop) - 1
@@ -281,7 +281,7 @@ class DebuggerScreen(ReplaySide):
             self.action_pane("mismatch", focus=False)
             self.travel_to_event(at)
         else:
-            self.show_message("no mismatch is known in this run", wrong=True)
+            self.show_message("this run has no known mismatch", wrong=True)
 
     def action_toggle_breakpoint(self) -> None:
         """On events like the one under the cursor, or on the line of the source."""
@@ -293,7 +293,7 @@ class DebuggerScreen(ReplaySide):
             )
             on = new not in found
             self._set_breakpoints((*found, new) if on else tuple(one for one in found if one != new))
-            self.show_message(f"{'breakpoint on' if on else 'no breakpoint any more on'} {new}")
+            self.show_message(f"{'breakpoint set' if on else 'breakpoint cleared'}: {new}")
 
     def action_breakpoints(self) -> None:
         """All of them."""
@@ -325,7 +325,9 @@ class DebuggerScreen(ReplaySide):
     def action_search(self) -> None:
         """Ask for a text."""
         if self._is_timeline_ready():
-            self.app.push_screen(PromptDialog("Search", "a type, a name, or a piece of a payload"), self._start_search)
+            self.app.push_screen(
+                PromptDialog("Search", "an event type, a name, or a part of a payload"), self._start_search
+            )
 
     def _start_search(self, wanted: str | None) -> None:
         if wanted:
@@ -348,7 +350,7 @@ class DebuggerScreen(ReplaySide):
             self._hits, self.events.hits = found, frozenset(found)
             self.events.refresh()
             self.show_message(
-                f"{len(found):,} hits for {wanted!r}: . next, , before" if found else f"no hit for {wanted!r}"
+                f"{len(found):,} results for {wanted!r}: . next, , previous" if found else f"no result for {wanted!r}"
             )
             if found and self.stop not in self.events.hits:
                 self._jump_to_next_of(found, 1 if found[-1] > self.stop else -1, "")
@@ -373,12 +375,12 @@ class DebuggerScreen(ReplaySide):
             names = self.timeline.names
             found: int | None = next((index for index in order if names[index] == text[1:]), None)
             if found is None:
-                raise ReplaytoolError(f"no event is about {text[1:]!r}", "names are those that the list shows")
+                raise ReplaytoolError(f"no event has the name {text[1:]!r}", "the list shows the names")
             return found
         if text.startswith("+"):
             return self._index_after_seconds(text[1:].removesuffix("s"))
         if not text.isdigit():
-            raise ReplaytoolError(f"{text!r} is no place", "write an event id, +SECONDS, or @NAME")
+            raise ReplaytoolError(f"cannot go to {text!r}", "write an event ID, +SECONDS, or @NAME")
         return self.timeline.index_of_event(int(text))
 
     def _index_after_seconds(self, text: str) -> int:
@@ -386,7 +388,7 @@ class DebuggerScreen(ReplaySide):
         try:
             wanted = float(text)
         except ValueError:
-            raise ReplaytoolError(f"+{text} is no time", "write +90 or +90s, in seconds from the start") from None
+            raise ReplaytoolError(f"+{text} is not a time", "write +90 or +90s, in seconds from the start") from None
         passed = [seconds_since_start(event, events[0]) or 0.0 for event in events]
         return max(bisect_right(passed, wanted) - 1, 0)
 

@@ -45,7 +45,7 @@ def parse_filter(text: str) -> str:
             parts.append(f"({text[match.start(3) if bare else match.start(2) - 1 :]}\n)")
             break
         if word is not None and word not in _WORDS:
-            raise ReplaytoolError(f"there is no filter {word!r}", f"filters: {', '.join(('type', *CONDITIONS))}, where")
+            raise ReplaytoolError(f"unknown filter {word!r}", f"filters: {', '.join(('type', *CONDITIONS))}, where")
         value = quoted if quoted is not None else bare
         value = _parse_time(value) if word in _MOMENTS else value
         parts.append((CONDITIONS[_WORDS[word]] if word else _ANYWHERE).replace("?", _quote_sql(value)))

@@ -51,7 +51,9 @@ def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelectio
         return choice
     rows = work.store.read_newest_verdicts()
     if not rows:
-        raise ReplaytoolError("no run has been checked", "`replaytool check --workflows …` keeps verdicts in the store")
+        raise ReplaytoolError(
+            "the store has no verdicts", "run `replaytool check --workflows CODE` without a SOURCE first"
+        )
     only = {
         row["run_key"]
         for row in rows
@@ -66,7 +68,7 @@ def _make_state_search(work: Session, given: dict[str, Any], told: Any) -> State
 
     found = work.find_code_map(given["workflows"], options.parse_build_codes(given["by_build"]))
     if found is None:
-        raise ReplaytoolError("no workflow code was named to replay with", NO_CODE)
+        raise ReplaytoolError("no workflow code given", NO_CODE)
     plan = code.find_replay_plan(work.settings, given)
     if plan is None:
         return StateSearch(found, progress=told)
