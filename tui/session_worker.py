@@ -240,7 +240,7 @@ class SessionWorker:
         found = self.session.find_code_map(workflows, builds, git="--git" in words)
         if found is None:
             raise ReplaytoolError(
-                "no workflow code was named", "write a module, a path, or BUILD=PATH", code=ErrorCode.CODE_NOT_NAMED
+                "no workflow code given", "enter a module, a path, or BUILD=PATH", code=ErrorCode.CODE_NOT_NAMED
             )
         return found
 

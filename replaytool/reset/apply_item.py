@@ -68,7 +68,7 @@ class ItemResetter:
             if outcome is not None:
                 return outcome
         return await self._write_outcome(
-            item, LOST, attempt, None, "the server gave no answer, and its histories show no reset"
+            item, LOST, attempt, None, "the server did not answer, and its histories show no reset"
         )
 
     async def _try_reset(self, item: ResetItem, attempt: int) -> ItemOutcome | None:
@@ -116,14 +116,14 @@ class ItemResetter:
         self, item: ResetItem, current: RunDescription | None
     ) -> tuple[str, str | None, str] | None:
         if current is None:
-            return FAILED, None, "the server does not have this workflow any longer"
+            return FAILED, None, "the server no longer has this workflow"
         if current.run_id != item.current_run_id:
             if new := await self.find_reset_run(item, current):
                 return DONE, new, "found by its token"
-            text = f"its newest run is {current.run_id}, and was {item.current_run_id}: it went on or was reset since"
+            text = f"the newest run is {current.run_id}, not {item.current_run_id} as planned"
             return REFUSED, None, text
         if current.events > item.current_events and (trap := await self.find_new_hazard(item)):
-            return REFUSED, None, f"it went on since the plan was made, and now {trap}"
+            return REFUSED, None, f"new events since the plan block the reset: {trap}"
         return None
 
     async def find_new_hazard(self, item: ResetItem) -> str | None:

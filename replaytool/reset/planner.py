@@ -69,11 +69,9 @@ def draft_plan(store: Store, request: PlanRequest) -> PlanDraft:
     if not found.matched and not found.nameless and not found.unknown:
         raise selection.nothing_selected_error()
     cases: list[HazardCase] = []
-    skipped = [SkippedWorkflow(None, one, "nothing is loaded under this id") for one in found.unknown]
+    skipped = [SkippedWorkflow(None, one, "no loaded workflow or run has this ID") for one in found.unknown]
     skipped += [
-        SkippedWorkflow(
-            row["workflow_id"], row["run_id"], f"run {row['run_key']}: its record does not say which workflow it is"
-        )
+        SkippedWorkflow(row["workflow_id"], row["run_id"], f"run {row['run_key']}: its history has no workflow ID")
         for row in found.nameless
     ]
     for line in build_run_chains(found.records):

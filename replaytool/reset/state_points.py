@@ -16,7 +16,7 @@ from replaytool.store import Store
 from replaytool.store.read_histories import HistoryReader
 from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
 
-NO_CODE = "give --workflows MODULE-OR-PATH, or --code BUILD=MODULE-OR-PATH for each build"
+NO_CODE = "add --workflows MODULE-OR-PATH, or --code BUILD=MODULE-OR-PATH for each build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,11 @@ def find_runs_where_true(store: Store, records: Sequence[RunFacts], text: str, l
 def find_clean_prefixes(store: Store, records: Sequence[RunFacts], looking: StateSearch) -> StatePoints:
     """Find the last task of each run up to which the new code follows the record."""
     if looking.code.default is None:
-        raise ReplaytoolError("no new code was named", "give --workflows MODULE-OR-PATH", code=ErrorCode.CODE_NOT_NAMED)
+        raise ReplaytoolError(
+            "--latest-clean needs the new workflow code",
+            "add --workflows MODULE-OR-PATH",
+            code=ErrorCode.CODE_NOT_NAMED,
+        )
     found = _replay_runs(store, [one.run_key for one in records], looking.code.default, {"clean": True}, looking)
     points = {key: one.clean for key, one in found.items() if one.clean is not None}
     return StatePoints(points, {key: one.trouble for key, one in found.items() if one.trouble})

@@ -71,9 +71,7 @@ class Session:
         """Load everything that these sources hold."""
         if decode and not (self.settings.converter or self.settings.codec_endpoint):
             raise ReplaytoolError(
-                "--decode needs something to decode with",
-                "give --converter or --codec-endpoint",
-                code=ErrorCode.USAGE_COMBINATION,
+                "--decode needs a codec", "add --converter or --codec-endpoint", code=ErrorCode.USAGE_COMBINATION
             )
         return ingest.load_into_store(self.store, sources, observer, self._decode_run if decode else None, read_steps)
 

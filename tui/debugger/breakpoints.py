@@ -65,7 +65,7 @@ def parse_breakpoint(text: str) -> Breakpoint:
         return Breakpoint(failure=True)
     if not (event_type or name.strip()) or " " in event_type:
         raise ReplaytoolError(
-            f"{text!r} is no breakpoint",
+            f"{text!r} is not a breakpoint",
             "write failure, an event type, @NAME, FILE.py:LINE, or if EXPRESSION",
             code=ErrorCode.DEBUG_BREAKPOINT,
         )

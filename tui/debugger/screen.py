@@ -115,9 +115,7 @@ class DebuggerScreen(BaseScreen):
             self.replay_app.desk.last_verdict, self.opened.row["run_key"], wrong=lambda *why: None
         )
         if found is None:
-            self.panes.mismatch.show_lines(
-                [line(("this run was not checked yet: c in the list of runs does it", "dim"))]
-            )
+            self.panes.mismatch.show_lines([line(("this run has no verdict yet: press c in the list of runs", "dim"))])
             return
         self.verdict, site = found, found.call_site
         source = (
@@ -183,7 +181,7 @@ class DebuggerScreen(BaseScreen):
                 self.before = self.timeline.index_of_event(since)
                 self.show_current_stop()
         else:
-            self.show_message(f"event {event_id} is behind the end of the record", wrong=True)
+            self.show_message(f"event {event_id} is after the end of the history", wrong=True)
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
         """The payload is that of the event under the cursor: looking at it is no travel."""
@@ -254,7 +252,7 @@ class DebuggerScreen(BaseScreen):
 
     def action_hit(self, by: int) -> None:
         """To a hit of the search."""
-        self._jump_to_next_of(self._hits, by, "no hit there; / searches")
+        self._jump_to_next_of(self._hits, by, "no search result there; press / to search")
 
     def _jump_to_next_of(self, places: Sequence[int], by: int, otherwise: str) -> None:
         index = bisect_right(places, self.stop) if by > 0 else bisect_left(places, self.stop) - 1
@@ -277,7 +275,7 @@ class DebuggerScreen(BaseScreen):
             self.action_pane("mismatch", focus=False)
             self.travel_to_event(at)
         else:
-            self.show_message("no mismatch is known in this run", wrong=True)
+            self.show_message("this run has no known mismatch", wrong=True)
 
     def action_toggle_breakpoint(self) -> None:
         """On events like the one under the cursor, or on the line of the source."""
@@ -289,7 +287,7 @@ class DebuggerScreen(BaseScreen):
             )
             on = new not in found
             self._set_breakpoints((*found, new) if on else tuple(one for one in found if one != new))
-            self.show_message(f"{'breakpoint on' if on else 'no breakpoint any more on'} {new}")
+            self.show_message(f"{'breakpoint set' if on else 'breakpoint cleared'}: {new}")
 
     def action_breakpoints(self) -> None:
         """All of them."""
@@ -314,7 +312,9 @@ class DebuggerScreen(BaseScreen):
     def action_search(self) -> None:
         """Ask for a text."""
         if self._is_timeline_ready():
-            self.app.push_screen(PromptDialog("Search", "a type, a name, or a piece of a payload"), self._start_search)
+            self.app.push_screen(
+                PromptDialog("Search", "an event type, a name, or a part of a payload"), self._start_search
+            )
 
     def _start_search(self, wanted: str | None) -> None:
         if wanted:
@@ -337,7 +337,7 @@ class DebuggerScreen(BaseScreen):
             self._hits, self.events.hits = found, frozenset(found)
             self.events.refresh()
             self.show_message(
-                f"{len(found):,} hits for {wanted!r}: . next, , before" if found else f"no hit for {wanted!r}"
+                f"{len(found):,} results for {wanted!r}: . next, , previous" if found else f"no result for {wanted!r}"
             )
             if found and self.stop not in self.events.hits:
                 self._jump_to_next_of(found, 1 if found[-1] > self.stop else -1, "")

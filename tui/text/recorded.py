@@ -10,7 +10,7 @@ from replaytool.errors import ReplaytoolError, append_code
 from replaytool.tui.styled_lines import Line, cell_text, line, tree_lines
 
 _MOST = 200
-_KINDS = {"signal-out": "signal to another", "cancel-out": "cancel another", "nexus": "nexus operation"}
+_KINDS = {"signal-out": "signal to workflow", "cancel-out": "cancel of workflow", "nexus": "Nexus operation"}
 
 
 def format_error(error: ReplaytoolError) -> list[Line]:
@@ -38,7 +38,7 @@ def format_state(found: RecordedState, timeline: RunTimeline) -> list[Line]:
     return [
         *_format_task(found, timeline),
         line(),
-        *_format_section("Waiting for", len(found.pending), map(_format_pending, found.pending[:_MOST])),
+        *_format_section("Waits for", len(found.pending), map(_format_pending, found.pending[:_MOST])),
         *_format_signals(found),
         *_format_section("Updates", len(found.updates), map(_format_update, reversed(found.updates[-_MOST:]))),
         *_format_mapping("Search attributes", found.search_attributes),
@@ -64,14 +64,14 @@ def _format_task(found: RecordedState, timeline: RunTimeline) -> Iterator[Line]:
 
 def _describe_event_task(found: RecordedState) -> str:
     if found.issued_by:
-        return f"asked for by the task that completed at {found.issued_by}"
+        return f"issued by the task completed at event {found.issued_by}"
     if found.consumed_by:
-        return f"seen by the task that completed at {found.consumed_by}"
+        return f"processed by the task completed at event {found.consumed_by}"
     if found.event_type.startswith("WorkflowTask"):
-        return "a step of the task itself"
+        return "part of the task"
     if found.event_type == "ActivityTaskStarted" or found.status != "Running":
-        return "told to no task"
-    return "no task has seen it yet"
+        return "no task processes it"
+    return "no task has processed it yet"
 
 
 def _format_section(title: str, count: int, rows: Iterator[Line]) -> Iterator[Line]:
@@ -83,7 +83,7 @@ def _format_section(title: str, count: int, rows: Iterator[Line]) -> Iterator[Li
 
 def _format_pending(one: PendingItem) -> Line:
     note = f", {_format_pending_note(one)}" if one.note else ""
-    return line("  ", *_format_pending_name(one), f"  {one.status}{note}", (f"  since {one.since}", "dim"))
+    return line("  ", *_format_pending_name(one), f"  {one.status}{note}", (f"  since event {one.since}", "dim"))
 
 
 def _format_pending_note(one: PendingItem) -> str:
@@ -103,7 +103,7 @@ def _format_update(one: PendingItem) -> Line:
         ("● " if waits else "✔ ", "warn" if waits else "good"),
         *_format_pending_name(one),
         f"  {one.status}",
-        (f"  since {one.since}", "dim"),
+        (f"  since event {one.since}", "dim"),
     )
 
 
@@ -117,8 +117,8 @@ def _format_signals(found: RecordedState) -> Iterator[Line]:
 def _format_signal(one: ReceivedMessage, event_id: int) -> Line:
     name = (cell_text(one.name, 80), "key")
     if one.was_handled_at(event_id):
-        return line("  ", ("✔ ", "good"), name, (f"  event {one.event_id}, handled at {one.handled_by}", "dim"))
-    later = f"handled at {one.handled_by}" if one.handled_by else "no task of this record handles it"
+        return line("  ", ("✔ ", "good"), name, (f"  event {one.event_id}, handled at event {one.handled_by}", "dim"))
+    later = f"handled at event {one.handled_by}" if one.handled_by else "no task in this history handles it"
     return line("  ", ("● ", "warn"), name, f"  event {one.event_id}, not handled yet", (f"  ({later})", "dim"))
 
 
@@ -132,12 +132,12 @@ def _format_mapping(title: str, values: Mapping[str, Any]) -> Iterator[Line]:
 def format_difference(found: RecordedDifference) -> list[Line]:
     """Return what changed since the previous stop."""
     if found.before == found.after:
-        return [line(("the first stop: nothing to compare with", "dim"))]
+        return [line(("first stop: nothing to compare with", "dim"))]
     back = found.after < found.before
     rows = list(_backward_lines(found) if back else _forward_lines(found))
     way = "back from" if back else "since"
     head = line((f"{way} event {found.before}", "dim"))
-    return [head, *rows] if rows else [head, line("nothing that the record tells of")]
+    return [head, *rows] if rows else [head, line("no recorded change")]
 
 
 def _forward_lines(found: RecordedDifference) -> Iterator[Line]:
@@ -150,16 +150,19 @@ def _forward_lines(found: RecordedDifference) -> Iterator[Line]:
             *_closing_sign(one),
             *_format_pending_name(one),
             f"  {one.status}",
-            ("  opened and closed on the way", "dim"),
+            ("  opened and closed in between", "dim"),
         )
     yield from _changed_lines(found)
     for signal in found.received:
         yield line(
-            ("→ ", "warn"), ("signal ", "dim"), (cell_text(signal.name), "key"), f"  received at {signal.event_id}"
+            ("→ ", "warn"),
+            ("signal ", "dim"),
+            (cell_text(signal.name), "key"),
+            f"  received at event {signal.event_id}",
         )
     for signal in found.handled:
         yield line(
-            ("✔ ", "good"), ("signal ", "dim"), (cell_text(signal.name), "key"), f"  of {signal.event_id} handled"
+            ("✔ ", "good"), ("signal ", "dim"), (cell_text(signal.name), "key"), f"  of event {signal.event_id} handled"
         )
 
 
@@ -168,7 +171,7 @@ def _backward_lines(found: RecordedDifference) -> Iterator[Line]:
     for one in found.opened:
         yield line(("+ ", "good"), *_format_pending_name(one), f"  open again: {one.status}")
     for one in (*found.closed, *found.passed):
-        yield line(("- ", "warn"), *_format_pending_name(one), "  not there yet")
+        yield line(("- ", "warn"), *_format_pending_name(one), "  not opened yet")
     yield from _changed_lines(found)
     for signal in found.received:
         yield line(("- ", "warn"), ("signal ", "dim"), (cell_text(signal.name), "key"), "  not received yet")

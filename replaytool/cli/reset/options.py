@@ -17,9 +17,7 @@ def _parse_exclusions(_: click.Context, parameter: click.Parameter, value: str |
     found = tuple(part.strip() for part in (value or "").split(",") if part.strip())
     wrong = [one for one in found if one not in ("signals", "updates")]
     if wrong:
-        raise click.BadParameter(
-            f"{wrong[0]!r} always comes back; signals and updates can be left out", param=parameter
-        )
+        raise click.BadParameter(f"{wrong[0]!r} cannot be excluded; only signals and updates can", param=parameter)
     return found
 
 
@@ -36,11 +34,9 @@ def reset_call_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that are the same for every reset call."""
     for option in (
         click.option(
-            "--reason", metavar="TEXT", default="", help="Why, for the histories; the item's token precedes it."
+            "--reason", metavar="TEXT", default="", help="Reason to record in the histories, after the item's token."
         ),
-        click.option(
-            "--exclude", metavar="LIST", callback=_parse_exclusions, help="Do not bring back: signals,updates."
-        ),
+        click.option("--exclude", metavar="LIST", callback=_parse_exclusions, help="Do not re-apply: signals,updates."),
         click.option(
             "--pin", metavar="DEPLOYMENT:BUILD", callback=_parse_version, help="Pin the new runs to this version."
         ),

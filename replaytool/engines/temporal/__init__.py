@@ -106,9 +106,9 @@ class TemporalEngine(Engine):
         found = version("temporalio")
         oldest, newest = (".".join(map(str, one)) for one in (OLDEST, NEWEST))
         if OLDEST <= tuple(int(part) for part in found.split(".")[:2]) <= NEWEST:
-            yield "engine direct", True, f"compared with temporalio {oldest} to {newest}", ""
+            yield "engine direct", True, f"tested with temporalio {oldest} to {newest}", ""
         else:
-            yield "engine direct", False, f"not compared with temporalio {found}", "engine sdk replays all"
+            yield "engine direct", False, f"not tested with temporalio {found}", "the sdk engine replays all runs"
 
     @contextmanager
     def prepare_child(self) -> Iterator[None]:

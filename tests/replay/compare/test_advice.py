@@ -82,6 +82,6 @@ def test_equal_findings_are_one_cause_and_the_order_is_fixed() -> None:
     listed = [failed, diverged("k2", 11), fine, diverged("k1", 400), again, diverged("k3", 5)]
     found = find_causes(listed)
     assert [(one.verdict, one.runs, one.example) for one in found] == [("diverged", 3, "k1"), ("failed", 2, "x")]
-    assert found[0].message == "recorded: activity a; the code asks for: activity b"
+    assert found[0].message == "history: activity a; code: activity b"
     assert find_causes(reversed(listed))[0].id == found[0].id
     assert find_causes([fine]) == ()
