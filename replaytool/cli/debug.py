@@ -173,10 +173,9 @@ class _DebugAnswer:
 
 
 def _describe_event(work: Session, run: str, walk: TimeTravel | None, asked: _DebugRequest) -> _DebugAnswer:
-    from replaytool.debug import timeline
 
     row, events = work.read_history(run)
-    line = timeline.read_timeline(row.engine, events, work.make_decoder(row.engine).make_readable)
+    line = work.event_reader(row.engine).read_timeline(events)
     state = line.state_at(line.last_event_id if asked.at is None else asked.at)
     lines = list(telling.format_recorded_state(row, state))
     plain = {"run_key": row.run_key, **state.to_json()}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.model.debug_state import ExpressionValue, ReplayedState, Trouble
     from replaytool.model.event_label import EventLabel
+    from replaytool.model.event_role import EventRole
     from replaytool.model.history import Event, EventHead, Run
     from replaytool.model.pending_work import WorkRecord
     from replaytool.model.pull_options import Known, PullOptions, PullProgress
@@ -62,12 +63,24 @@ class RecordReader(Protocol):
         """Yield each event with the name that its user knows it by, and with its attributes."""
         ...
 
+    def classify_event(self, event_type: str) -> EventRole:
+        """Return the role of events of this type."""
+        ...
+
+    def split_event(self, whole: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Return what this type of event has, and the fields that every event has, from an event's JSON."""
+        ...
+
     def label_events(self, events: Iterable[Event], decoder: ValueDecoder) -> list[EventLabel]:
         """Return what a run did, without the engine's bookkeeping, to be compared with another run."""
         ...
 
     def summarize_value(self, attributes: Mapping[str, Any]) -> Any:
         """Return what an event carried: arguments, a result, a failure's message."""
+        ...
+
+    def read_carried_values(self, attributes: Mapping[str, Any]) -> str | Sequence[Any]:
+        """Return the values that an event carried, one by one; as text if it is a message or a duration."""
         ...
 
     def read_work(self, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:

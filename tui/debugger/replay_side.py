@@ -364,22 +364,22 @@ class ReplaySide:
     def run_to_breakpoint(self, by: int, recorded: int | None) -> None:
         """Go to the nearest breakpoint: at a line of code, or at `recorded`, the nearest one of the record."""
         if self._opened is not None:
-            self._start_work("run", self._run_to_breakpoint, self._opened.events, by, recorded)
+            self._start_work("run", self._run_to_breakpoint, self._opened, by, recorded)
 
-    async def _run_to_breakpoint(self, events: Sequence[Event], by: int, recorded: int | None) -> None:
+    async def _run_to_breakpoint(self, opened: OpenedRun, by: int, recorded: int | None) -> None:
         lines = [one for one in self._app.breakpoints if one.file]
         found = recorded
         if lines and self.walk is not None:
             self._halt.clear()
-            last = len(events) if by > 0 else -1
+            last = len(opened.events) if by > 0 else -1
             span = range(self._recorded.stop + by, last if recorded is None else recorded, by)
             desk = self._app.desk
-            at = await self._ask(desk.find_line_stop, self.walk, events, span, lines, self._halt)
+            at = await self._ask(desk.find_line_stop, self.walk, opened, span, lines, self._halt)
             found = at if at is not None else recorded
         if found is None:
             self._warn(f"no breakpoint {'after' if by > 0 else 'before'} this event; press B to list them")
         else:
-            self._recorded.travel_to_event(events[found].event_id)
+            self._recorded.travel_to_event(opened.events[found].event_id)
 
     # The rest
 

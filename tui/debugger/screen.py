@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Static
 
-from replaytool.debug.timeline import RunTimeline, is_failure_type
+from replaytool.debug.timeline import RunTimeline
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import Trouble
 from replaytool.model.verdict import Verdict
@@ -84,8 +84,8 @@ class DebuggerScreen(BaseScreen):
         self.opened = opened
         ids = [event.event_id for event in opened.events]
         self.stop = self.before = min(bisect_left(ids, self._wanted or ids[0]), len(ids) - 1)
-        self._bad = [index for index, event in enumerate(opened.events) if is_failure_type(event.event_type)]
-        self.events.load_events(opened.events, self.stop)
+        self._bad = [index for index, event in enumerate(opened.events) if opened.roles[event.event_type].failed]
+        self.events.load_events(opened.events, opened.roles, self.stop)
         self.panes.minimap.load_run(len(ids), self._bad, (), ids[0])
         self.show_current_stop()
         # Reading all names and states keeps the interpreter busy, so what can be seen already is painted first.
@@ -94,8 +94,7 @@ class DebuggerScreen(BaseScreen):
         await painted.wait()
         await asyncio.sleep(_PAUSE)
         self.timeline = await self.ask_session(
-            self.replay_app.desk.read_timeline,
-            opened.row["engine"],
+            opened.reader.read_timeline,
             opened.events,
             wrong=lambda *why: self.panes.pending.show_lines(why),
         )
@@ -164,7 +163,9 @@ class DebuggerScreen(BaseScreen):
             state = self.timeline.state_at(event.event_id)
             build = f"build {state.build_id}" if state.build_id else "no build"
             task = f"  task {state.task.ordinal if state.task else 0}/{len(self.timeline.tasks)}"
-            self.panes.pending.show_lines(recorded_panes.format_state(state, self.timeline))
+            self.panes.pending.show_lines(
+                recorded_panes.format_state(state, self.timeline, self.opened.roles[event.event_type])
+            )
             changed = self.timeline.difference_between(events[self.before].event_id, event.event_id)
             self.panes.difference.show_lines(recorded_panes.format_difference(changed))
         self.show_title(row["workflow_id"] or "-", row["run_key"], row["workflow_type"], row["status"], build)
@@ -210,20 +211,20 @@ class DebuggerScreen(BaseScreen):
         event = self.opened.events[index]
         await asyncio.sleep(_PAUSE)
         pane, desk = self.panes.payload, self.replay_app.desk
-        found = await self.ask_session(
-            lambda: recorded_panes.format_event(desk.decode_event(event)), wrong=lambda *why: pane.show_lines(why)
-        )
+        found = await self.ask_session(desk.format_event, self.opened, event, wrong=lambda *why: pane.show_lines(why))
         if found is not None:
             pane.show_lines([line((f"{event.event_id} {event.event_type}", "strong")), *found])
 
     @work(exclusive=True, group="previews")
     async def _show_previews(self) -> None:
         await asyncio.sleep(_PAUSE)
+        if self.opened is None:
+            return
         known, events = self.events.previews, self.events.events
         missing = [events[index] for index in self.events.visible_rows() if events[index].event_id not in known]
         if missing:
             try:
-                found = await run_in_thread(self.replay_app.desk.preview_events, missing)
+                found = await run_in_thread(self.replay_app.desk.preview_events, self.opened, missing)
             except ReplaytoolError:
                 return  # the payload pane says why; the list does without
             self.events.previews.update(found)
@@ -303,7 +304,7 @@ class DebuggerScreen(BaseScreen):
 
     def _set_breakpoints(self, found: Sequence[Breakpoint]) -> None:
         self.replay_app.breakpoints = tuple(found)
-        self.events.stops_at = breakpoints.names_by_event_type(found, {one.event_type for one in self.events.events})
+        self.events.stops_at = breakpoints.names_by_event_type(found, self.events.roles)
         self.events.refresh()
         source = self.panes.source
         source.set_breakpoint_lines(breakpoints.find_breakpoint_lines(found, source.file))
@@ -322,13 +323,12 @@ class DebuggerScreen(BaseScreen):
 
     @work(exclusive=True, group="search")
     async def _search_events(self, wanted: str) -> None:
-        if self.timeline is None:
+        if self.timeline is None or self.opened is None:
             return
-        events = self.events.events
-        self.show_message(f"searching {len(events):,} events…")
+        self.show_message(f"searching {len(self.opened.events):,} events…")
         found = await self.ask_session(
             self.replay_app.desk.search_events,
-            events,
+            self.opened,
             self.timeline.names,
             wanted,
             wrong=lambda *why: self.show_message(why[0][-1][0]),
@@ -391,7 +391,7 @@ class DebuggerScreen(BaseScreen):
         elif self.opened is not None:
             event = self.opened.events[self.events.cursor]
             found = await self.ask_session(
-                self.replay_app.desk.decode_event,
+                self.opened.reader.decode_event,
                 event,
                 wrong=lambda *why: self.show_message(why[0][-1][0], wrong=True),
             )

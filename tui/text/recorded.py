@@ -7,6 +7,7 @@ from typing import Any
 
 from replaytool.debug.timeline import PendingItem, ReceivedMessage, RecordedDifference, RecordedState, RunTimeline
 from replaytool.errors import ReplaytoolError, append_code
+from replaytool.model.event_role import EventRole
 from replaytool.tui.styled_lines import Line, cell_text, line, tree_lines
 
 _MOST = 200
@@ -23,20 +24,16 @@ def format_error(error: ReplaytoolError) -> list[Line]:
     return [*parts, line((f"  {cell_text(error.hint, 300)}", "dim"))] if error.hint else parts
 
 
-def format_event(event: Mapping[str, Any]) -> list[Line]:
+def format_event(attributes: Mapping[str, object], rest: Mapping[str, object]) -> list[Line]:
     """Return an event: its attributes first, then the fields that every event has."""
-    found: list[Line] = []
-    for key, value in event.items():
-        if key.endswith("EventAttributes"):
-            found.extend(tree_lines(value))
-    rest = {key: value for key, value in event.items() if not key.endswith("EventAttributes")}
-    return [*found, line(), *tree_lines(rest)]
+    parts = [tree_lines(part) for part in (attributes, rest) if part]
+    return [*parts[0], line(), *parts[1]] if len(parts) == 2 else [one for part in parts for one in part]
 
 
-def format_state(found: RecordedState, timeline: RunTimeline) -> list[Line]:
-    """Return the state of the run at an event."""
+def format_state(found: RecordedState, timeline: RunTimeline, role: EventRole) -> list[Line]:
+    """Return the state of the run at an event, which has this role."""
     return [
-        *_format_task(found, timeline),
+        *_format_task(found, timeline, role),
         line(),
         *_format_section("Waits for", len(found.pending), map(_format_pending, found.pending[:_MOST])),
         *_format_signals(found),
@@ -46,7 +43,7 @@ def format_state(found: RecordedState, timeline: RunTimeline) -> list[Line]:
     ]
 
 
-def _format_task(found: RecordedState, timeline: RunTimeline) -> Iterator[Line]:
+def _format_task(found: RecordedState, timeline: RunTimeline, role: EventRole) -> Iterator[Line]:
     task = found.task
     if task is None:
         yield line(("no workflow task yet", "dim"))
@@ -58,18 +55,18 @@ def _format_task(found: RecordedState, timeline: RunTimeline) -> Iterator[Line]:
             ("Task  ", "key"), f"{task.ordinal} of {len(timeline.tasks)}: ", (status, "bad" if bad else ""),
             (f", build {cell_text(task.build_id)}" if task.build_id else "", ""),
         )  # fmt: skip
-    yield line(("Event ", "key"), _describe_event_task(found))
+    yield line(("Event ", "key"), _describe_event_task(found, role))
     yield line(("Run   ", "key"), found.status)
 
 
-def _describe_event_task(found: RecordedState) -> str:
+def _describe_event_task(found: RecordedState, role: EventRole) -> str:
     if found.issued_by:
         return f"issued by the task completed at event {found.issued_by}"
     if found.consumed_by:
         return f"processed by the task completed at event {found.consumed_by}"
-    if found.event_type.startswith("WorkflowTask"):
+    if role.is_task:
         return "part of the task"
-    if found.event_type == "ActivityTaskStarted" or found.status != "Running":
+    if role.kind == "attempt" or found.status != "Running":
         return "no task processes it"
     return "no task has processed it yet"
 
