@@ -8,24 +8,28 @@ opens the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from replaytool.config import Settings
     from replaytool.model.debug_state import ExpressionValue, ReplayedState, Trouble
     from replaytool.model.event_label import EventLabel
     from replaytool.model.event_role import EventRole
-    from replaytool.model.history import Event, EventHead, Run
+    from replaytool.model.history import Event, EventHead, Payload, Run
     from replaytool.model.pending_work import WorkRecord
     from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.record_features import RecordFeatures
     from replaytool.model.recorded_step import RecordedStep
     from replaytool.model.reset_case import HazardCase
-    from replaytool.model.reset_plan import Level
+    from replaytool.model.reset_plan import Level, ResetItem, ResetPlan
+    from replaytool.model.reset_server import FirstTask, Poller, ResetRun, ResetSettings, RunDescription
     from replaytool.model.run_facts import RunFacts
     from replaytool.model.scrub_result import ScrubResult
+    from replaytool.model.server_options import ServerOptions, ServerTarget
     from replaytool.model.simulation import HistoryEdits, Simulation
     from replaytool.model.task_index import TaskIndex
     from replaytool.model.verdict import CallSite, Verdict
@@ -42,6 +46,10 @@ Strategy = Callable[["Run", "Code", "Options"], "Verdict"]
 
 class ValueDecoder(Protocol):
     """Turns recorded values into plain data."""
+
+    def decode_values(self, payloads: Sequence[Payload]) -> Sequence[object]:
+        """Return the values as plain data; a value that cannot be decoded becomes a description of itself."""
+        ...
 
     def make_readable(self, event: object) -> Any:
         """Return the JSON of an event with every encoded value decoded."""
@@ -161,8 +169,78 @@ class ResetModel(Protocol):
         """What may go wrong, by the code of the warning."""
         ...
 
-    def read_facts(self, row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...]) -> RunFacts:
+    def read_facts(self, row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...] = ()) -> RunFacts:
         """Return what a plan needs to know of a run; `row` is its row of the view `runs`."""
+        ...
+
+
+class ResetExecutor(Protocol):
+    """How a plan is executed on a server, and how the result is verified."""
+
+    @property
+    def solved_by_pin(self) -> Set[str]:
+        """The codes of warnings that block a reset, unless the new run is pinned to a build."""
+        ...
+
+    def format_command(self, plan: ResetPlan, item: ResetItem, how: ResetSettings, address: str | None) -> list[str]:
+        """Return the words of the command with which the engine's own command line makes this reset."""
+        ...
+
+    async def connect_to_server(self, options: ServerOptions) -> ResetConnection:
+        """Connect to the server that executes resets, and check that it has the namespace."""
+        ...
+
+
+class ResetConnection(Protocol):
+    """The calls of a reset to a server: a few reads, and the reset itself."""
+
+    target: ServerTarget
+
+    async def fetch_retention(self) -> timedelta | None:
+        """Return how long the server keeps closed runs."""
+        ...
+
+    async def describe_run(self, workflow_id: str, run_id: str = "") -> RunDescription | None:
+        """Return the run, or the newest run of the workflow; None if the server no longer has it."""
+        ...
+
+    async def fetch_run(self, workflow_id: str, run_id: str) -> Run:
+        """Return the run as the server has it now."""
+        ...
+
+    async def fetch_run_facts(self, workflow_id: str, run_id: str) -> RunFacts:
+        """Return the facts of the run as the server has it now."""
+        ...
+
+    async def find_first_task(self, workflow_id: str, run_id: str, reset_event: int) -> FirstTask | None:
+        """Return the task after the reset that decides, or None if none has ended yet."""
+        ...
+
+    async def is_reset_run(self, workflow_id: str, run_id: str, reset_event: int, token: str) -> bool:
+        """Return whether the reset with this token made the run."""
+        ...
+
+    async def read_reset_run(self, workflow_id: str, run_id: str, reset_event: int, token: str) -> ResetRun | None:
+        """Return what the run did since the reset; None if no reset with this token made it."""
+        ...
+
+    async def count_messages(self, workflow_id: str, run_id: str) -> int:
+        """Return how many signals and updates a run has."""
+        ...
+
+    async def query_workflow(self, workflow_id: str, name: str) -> tuple[Payload | None, str | None]:
+        """Return a worker's answer to a query, or why there is none."""
+        ...
+
+    async def list_pollers(self, task_queue: str) -> list[Poller]:
+        """Return the workers that polled the queue in the last minutes."""
+        ...
+
+    async def reset_run(self, workflow_id: str, run_id: str, event_id: int, token: str, how: ResetSettings) -> str:
+        """Reset a run once, without a retry, and return the ID of the new run.
+
+        Raise `ResetRefused` if nothing happened, and `AnswerLost` if the reset may have happened.
+        """
         ...
 
 
@@ -221,6 +299,10 @@ class Engine:
 
     def reset_model(self) -> ResetModel | None:
         """Return how its runs are reset or forked."""
+        return None
+
+    def reset_executor(self) -> ResetExecutor | None:
+        """Return how plans are executed on a server."""
         return None
 
     def simulator(self) -> Simulator | None:

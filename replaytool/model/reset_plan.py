@@ -111,6 +111,8 @@ class ResetItem:
     repeats_inputs: dict[str, dict[str, int]] | None = None
     """By type, how many re-executed activities get the recorded input and how many a changed one (simulated)."""
     repeats_usage: Table = field(default_factory=dict)
+    engine: str = "temporal"
+    """Plans of earlier versions do not name it, and are all for this one."""
     """Tokens that these activities spent, by type and model, as far as recorded results tell."""
 
     def blocks(self) -> set[str]:

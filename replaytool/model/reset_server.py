@@ -83,4 +83,17 @@ class FirstTask:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class ResetRun:
+    """What the server's history of a run says about the reset that made it."""
+
+    reapplied: dict[str, int]
+    """Events between the reset and the next task: signals, updates, options, others."""
+    ran_again: dict[str, int]
+    """Steps that started after the point, by name."""
+    sent_later: int
+    """Signals and updates that were sent after the re-applied part."""
+    task: FirstTask | None
+
+
 _WORDS = {"Failed": "failed", "TimedOut": "timed out"}

@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from replaytool.engines.temporal.reset.first_task import find_first_task
-from replaytool.engines.temporal.reset.hazards import PIN_SOLVES
-from replaytool.engines.temporal.reset.server_calls import ResetClient
+from replaytool.engines.base import ResetConnection
 from replaytool.errors import FINDINGS, ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import DONE, ItemOutcome, ResetItem, ResetPlan
 from replaytool.model.reset_server import Poller, ResetSettings
 from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply_item import ItemResetter
+from replaytool.reset.engine_jobs import reset_executor_of
 from replaytool.reset.ledger_writer import LedgerWriter
 from replaytool.reset.lock import hold_apply_lock
 from replaytool.store.ledger import Ledger, ledger_path_of
@@ -82,7 +81,7 @@ class ApplyResult:
 class ApplyPreview:
     """What the user confirms: the server has answered, and nothing is changed yet."""
 
-    server: ResetClient
+    server: ResetConnection
     items: tuple[ResetItem, ...]
     done_before: int
     pollers: tuple[Poller, ...]
@@ -91,7 +90,8 @@ class ApplyPreview:
 
 def list_items_to_reset(plan: ResetPlan, how: ResetSettings) -> tuple[ResetItem, ...]:
     """Return the items that an apply resets: those included, and those that a pin makes safe if one is given."""
-    return tuple(item for item in plan.items if item.included or (how.pin and item.blocks() <= PIN_SOLVES))
+    solved = reset_executor_of(plan).solved_by_pin if how.pin and plan.items else frozenset()
+    return tuple(item for item in plan.items if item.included or (how.pin and item.blocks() <= solved))
 
 
 def apply_plan(
@@ -104,6 +104,8 @@ def apply_plan(
 ) -> ApplyResult | None:
     """Apply the plan, or resume it; return None if the user declined. Setting `stop` interrupts it."""
     ledger, tally = Ledger(ledger_path_of(path)), tally or ApplyProgress()
+    if not plan.items:
+        return ApplyResult(tally, ())
     with hold_apply_lock(ledger.path.with_suffix(".lock")), asyncio.Runner() as runner:
         before = ledger.read_outcomes(plan.plan_id)
         ready = runner.run(_prepare_apply(plan, settings, before))
@@ -118,7 +120,7 @@ def apply_plan(
 
 
 async def _prepare_apply(plan: ResetPlan, settings: ApplySettings, before: dict[str, ItemOutcome]) -> ApplyPreview:
-    server = await ResetClient.connect_to_server(settings.server)
+    server = await reset_executor_of(plan).connect_to_server(settings.server)
     _check_namespace(plan, server.target.namespace)
     items = list_items_to_reset(plan, settings.how)
     left = [item for item in items if item.id not in before or before[item.id].state != DONE]
@@ -158,7 +160,7 @@ def _settings_for_ledger(settings: ApplySettings) -> dict[str, object]:
     return how | {"rps": settings.rps, "canary": settings.canary, "allow": sorted(settings.allow)}
 
 
-async def find_bad_pollers(server: ResetClient, plan: ResetPlan, items: Iterable[ResetItem]) -> list[Poller]:
+async def find_bad_pollers(server: ResetConnection, plan: ResetPlan, items: Iterable[ResetItem]) -> list[Poller]:
     """Return workers of the bad build that would take the reset runs."""
     queues = sorted({item.task_queue for item in items if item.task_queue}) if plan.bad_builds() else []
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -288,7 +290,7 @@ class _ApplyRun:
     async def _check_canary(self, item: ResetItem, new_run: str) -> str | None:
         """Return what is wrong, "" if that is not known yet, None if all is well."""
         steps = self._steps
-        task = find_first_task(await steps.server.fetch_events(item.workflow_id, new_run), item.point.event_id)
+        task = await steps.server.find_first_task(item.workflow_id, new_run, item.point.event_id)
         if task is None or task.outcome == "TimedOut":
             return ""
         return task.describe_problem(steps.plan.bad_builds(), self._settings.allow)

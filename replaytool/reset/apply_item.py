@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replaytool.engines.temporal.reset.server_calls import ResetClient, has_reset_token
+from replaytool.engines.base import ResetConnection
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_case import ResetRule, RunChain
 from replaytool.model.reset_plan import (
@@ -38,7 +38,7 @@ Write = Callable[[ItemOutcome], Awaitable[None]]
 class ItemResetter:
     """What all items of an apply share."""
 
-    server: ResetClient
+    server: ResetConnection
     plan: ResetPlan
     how: ResetSettings
     write: Write
@@ -147,8 +147,8 @@ class ItemResetter:
         for run_id in dict.fromkeys(candidates):
             if run_id is None or run_id == item.run_id:
                 continue
-            event = await self.server.fetch_event(item.workflow_id, run_id, item.point.event_id)
-            if has_reset_token(event, self.plan.reset_token(item)):
+            token = self.plan.reset_token(item)
+            if await self.server.is_reset_run(item.workflow_id, run_id, item.point.event_id, token):
                 return run_id
         return None
 

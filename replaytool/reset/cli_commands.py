@@ -1,24 +1,22 @@
-"""The same resets as commands of the official `temporal` CLI, for people who have no other tool."""
+"""The same resets as commands of the engine's own command line, for people who have no other tool."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
 
-from replaytool.model.reset_plan import ResetItem, ResetPlan
+from replaytool.model.reset_plan import ResetPlan
 from replaytool.model.reset_server import ResetSettings
 from replaytool.reset.apply import list_items_to_reset
+from replaytool.reset.engine_jobs import reset_executor_of
 from replaytool.text import escape_controls
-
-_EXCLUDES = {"signals": "Signal", "updates": "Update"}
 
 
 def list_reset_commands(plan: ResetPlan, how: ResetSettings, address: str | None = None) -> Iterator[str]:
-    """Return one command for each item that an apply resets. Each must run only once."""
-    return (
-        " ".join(map(quote_for_shell, format_reset_command(plan, item, how, address)))
-        for item in list_items_to_reset(plan, how)
-    )
+    """Yield one command for each item that an apply resets. Each must run only once."""
+    for item in list_items_to_reset(plan, how):
+        words = reset_executor_of(plan).format_command(plan, item, how, address)
+        yield " ".join(map(quote_for_shell, words))
 
 
 def quote_for_shell(word: str) -> str:
@@ -37,18 +35,3 @@ def _escape_character(char: str) -> str:
         return "\\" + char
     shown = escape_controls(char)
     return shown.replace("\\x", "\\u00") if char >= "\x80" else shown  # \x is a byte to a shell, not a character
-
-
-def format_reset_command(plan: ResetPlan, item: ResetItem, how: ResetSettings, address: str | None = None) -> list[str]:
-    """Return the words of one command."""
-    words = ["temporal", "workflow", "reset"]
-    if how.pin is not None:
-        words += ["with-workflow-update-options", "--versioning-override-behavior", "pinned"]
-        words += ["--versioning-override-deployment-name", how.pin[0], "--versioning-override-build-id", how.pin[1]]
-    words += [f"--workflow-id={item.workflow_id}", f"--run-id={item.run_id}"]
-    words += ["--event-id", str(item.point.event_id), "--reason", f"{plan.reset_token(item)} {how.reason}".strip()]
-    for name in how.exclude:
-        words += ["--reapply-exclude", _EXCLUDES[name]]
-    if plan.namespace:
-        words += ["--namespace", plan.namespace]
-    return words + (["--address", address] if address else [])

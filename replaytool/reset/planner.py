@@ -191,4 +191,5 @@ def _make_item(
         simulation=plan_fields_of(seen) if seen is not None else None,
         repeats_inputs=seen.inputs if seen is not None else None,
         repeats_usage=tabulate_usage(result.spent, made.request.prices),
+        engine=case.base.engine,
     )

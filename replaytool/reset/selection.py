@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from replaytool.engines import engine_of, require_part
 from replaytool.errors import NOTHING, ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.run_facts import RunFacts
+from replaytool.reset.engine_jobs import find_reset_model
 from replaytool.store import Store
 
 _AT_ONCE = 400
@@ -117,10 +117,9 @@ def _add_other_runs(store: Store, rows: Sequence[dict[str, Any]]) -> list[dict[s
 def _read_records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[RunFacts]:
     by_key = {row["run_key"]: row for row in rows}
     problems = _problem_codes_by_run(store)
-    engine = engine_of(_single_engine(rows)) if rows else None
-    if engine is None:
+    model = find_reset_model(row["engine"] for row in rows)
+    if model is None:
         return
-    model = require_part(engine, engine.reset_model(), "reset")
     # A reset depends on nothing in these events, so they are not parsed.
     silent = ", ".join(f"'{name}'" for name in (*model.silent_events, ""))
     ordered = sorted(by_key)
@@ -133,18 +132,6 @@ def _read_records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[RunF
         )
         for key, events in groupby(found, lambda one: str(one["run_key"])):
             yield model.read_facts(by_key[key], map(_event_from_row, events), problems.get(key, ()))
-
-
-def _single_engine(rows: Sequence[dict[str, Any]]) -> str:
-    found = sorted({row["engine"] for row in rows})
-    if len(found) > 1:
-        raise ReplaytoolError(
-            f"the chosen runs are of several engines: {', '.join(found)}",
-            'a plan is for one: add --where "engine = …"',
-            code=ErrorCode.RESET_NAMESPACES,
-        )
-    name: str = found[0]
-    return name
 
 
 def _event_from_row(row: dict[str, Any]) -> Event:

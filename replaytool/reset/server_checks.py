@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from replaytool.engines.temporal.reset.server_calls import ResetClient
+from replaytool.engines.base import ResetConnection
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_case import HazardCase
 from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning, ResetPlan, ResetPoint
@@ -16,6 +16,7 @@ from replaytool.model.reset_server import RunDescription, ServerPoint
 from replaytool.model.run_facts import RunFacts, first_activity_of_build, list_build_entries
 from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply import find_bad_pollers
+from replaytool.reset.engine_jobs import find_reset_executor
 from replaytool.reset.planner import PlanDraft, add_known_children, finish_plan
 
 _AT_ONCE = 20
@@ -41,7 +42,9 @@ def plan_with_server(
 async def _plan_with_server(
     made: PlanDraft, options: ServerOptions, foresee: Callable[[PlanDraft], PlanDraft]
 ) -> ResetPlan:
-    server = await ResetClient.connect_to_server(options)
+    if not made.cases:
+        return finish_plan(made)
+    server = await find_reset_executor(made.cases[0].base.engine).connect_to_server(options)
     namespace = server.target.namespace
     if made.namespace not in (None, namespace):
         raise ReplaytoolError(
@@ -78,7 +81,7 @@ async def _plan_with_server(
     )
 
 
-async def _ask_about_items(server: ResetClient, made: PlanDraft) -> dict[str, ServerAnswers]:
+async def _ask_about_items(server: ResetConnection, made: PlanDraft) -> dict[str, ServerAnswers]:
     async def describe_item(case: HazardCase) -> tuple[str, ServerAnswers]:
         workflow_id, run_id = case.base.workflow_id or "", case.base.run_id or ""
         base = await server.describe_run(workflow_id, run_id)
@@ -87,7 +90,7 @@ async def _ask_about_items(server: ResetClient, made: PlanDraft) -> dict[str, Se
     return dict(await _ask_concurrently(describe_item, made.cases))
 
 
-async def _ask_about_children(server: ResetClient, made: PlanDraft) -> dict[str, tuple[str | None, str]]:
+async def _ask_about_children(server: ResetConnection, made: PlanDraft) -> dict[str, tuple[str | None, str]]:
     """Return the state of the children that would start again. Deleted children keep their loaded state."""
 
     async def describe_child(workflow_id: str) -> tuple[str, RunDescription | None]:
@@ -184,7 +187,7 @@ def list_server_points(record: RunFacts, options: ServerOptions) -> list[ResetPo
 
 
 async def _list_server_points(record: RunFacts, options: ServerOptions) -> list[ResetPoint]:
-    server = await ResetClient.connect_to_server(options)
+    server = await find_reset_executor(record.engine).connect_to_server(options)
     found = await server.describe_run(record.workflow_id or "", record.run_id or "")
     ours = {(task.build_id, task.event_id) for task, ordinal in list_build_entries(record) if ordinal == 1}
     return [

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from replaytool.engines.temporal.events.payloads import PayloadDecoder
-from replaytool.engines.temporal.reset.first_task import find_first_task
-from replaytool.engines.temporal.reset.server_calls import ResetClient, has_reset_token
+from replaytool.engines.base import ResetConnection, ValueDecoder
 from replaytool.model.history import Run
 from replaytool.model.reset_plan import DONE, ItemOutcome, ResetItem, ResetPlan
-from replaytool.model.reset_server import FirstTask, ResetSettings
+from replaytool.model.reset_server import FirstTask, ResetRun, ResetSettings
 from replaytool.model.run_facts import RunFacts
 from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply import list_items_to_reset
 from replaytool.reset.apply_item import ItemResetter
 from replaytool.reset.effects import compute_effects
+from replaytool.reset.engine_jobs import reset_executor_of
 from replaytool.reset.simulate_plan import PlanSimulationRequest
 from replaytool.reset.simulation_check import (
     compare_activities,
@@ -29,15 +26,7 @@ from replaytool.reset.simulation_check import (
 )
 from replaytool.store.ledger import Ledger, ledger_path_of
 
-if TYPE_CHECKING:
-    from temporalio.api.history.v1 import HistoryEvent
-
 _AT_ONCE = 10
-_BACK = {
-    "workflow_execution_signaled_event_attributes": "signals",
-    "workflow_execution_update_admitted_event_attributes": "updates",
-    "workflow_execution_options_updated_event_attributes": "options",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +54,15 @@ def verify_plan(
     options: ServerOptions,
     allow: frozenset[str] = frozenset(),
     seen: Callable[[VerifiedItem], None] = lambda one: None,
-    decoder: PayloadDecoder | None = None,
+    *,
+    make_decoder: Callable[[str], ValueDecoder],
     wanted: PlanSimulationRequest | None = None,
 ) -> list[VerifiedItem]:
     """Check every workflow of the plan on the server; with code, its state too."""
+    if not plan.items:
+        return []
     ledger = Ledger(ledger_path_of(path))
-    how = VerifyOptions(allow, seen, decoder or PayloadDecoder())
+    how = VerifyOptions(allow, seen, make_decoder(plan.items[0].engine))
     found = asyncio.run(
         _verify_items(
             plan, options, ledger.read_outcomes(plan.plan_id), ledger.read_apply_options(plan.plan_id) or {}, how
@@ -89,7 +81,7 @@ class VerifyOptions:
 
     allow: frozenset[str]
     seen: Callable[[VerifiedItem], None]
-    decoder: PayloadDecoder
+    decoder: ValueDecoder
 
 
 async def _verify_items(
@@ -99,7 +91,7 @@ async def _verify_items(
     applied: dict[str, object],
     comparing: VerifyOptions,
 ) -> list[VerifiedItem]:
-    server = await ResetClient.connect_to_server(options)
+    server = await reset_executor_of(plan).connect_to_server(options)
     how = _reset_options_of(applied)
     allow = comparing.allow or frozenset(_texts_in(applied.get("allow")))
     looking = _ItemVerifier(server, plan, how, outcomes, allow, comparing.decoder)
@@ -126,12 +118,12 @@ def _texts_in(value: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _ItemVerifier:
-    server: ResetClient
+    server: ResetConnection
     plan: ResetPlan
     how: ResetSettings
     outcomes: dict[str, ItemOutcome]
     allow: frozenset[str]
-    decoder: PayloadDecoder
+    decoder: ValueDecoder
 
     async def verify_item(self, item: ResetItem) -> VerifiedItem:
         outcome = self.outcomes.get(item.id)
@@ -160,15 +152,14 @@ class _ItemVerifier:
         )
 
     async def _compare_reset_run(self, item: ResetItem, state: str, new_run: str) -> VerifiedItem:
-        events = await self.server.fetch_events(item.workflow_id, new_run)
-        at_point = next((event for event in events if event.event_id == item.point.event_id), None)
-        if not has_reset_token(at_point, self.plan.reset_token(item)):
+        token = self.plan.reset_token(item)
+        made = await self.server.read_reset_run(item.workflow_id, new_run, item.point.event_id, token)
+        if made is None:
             wrong = f"run {new_run} has no reset with the plan's token at event {item.point.event_id}"
             return VerifiedItem(item, state, new_run, differences=(wrong,))
         current = await self.server.describe_run(item.workflow_id)
         base = await self.server.describe_run(item.workflow_id, item.run_id)
-        task = find_first_task(events, item.point.event_id)
-        back = count_reapplied(events, item.point.event_id)
+        task, back = made.task, made.reapplied
         differences, notes = self._compare_first_task(task), []
         if base is not None and base.reset_run_id not in (None, new_run):
             differences.append(f"the base run was reset again, to run {base.reset_run_id}")
@@ -196,20 +187,20 @@ class _ItemVerifier:
             new_run,
             status,
             back,
-            _count_started_again(events, item),
+            made.ran_again,
             task,
             tuple(differences),
             tuple(notes),
         )
-        return await self._compare_with_simulation(found, events, current.run_id if current else new_run, grown=grown)
+        return await self._compare_with_simulation(found, made, current.run_id if current else new_run, grown=grown)
 
     async def _compare_with_simulation(
-        self, found: VerifiedItem, events: list[HistoryEvent], current: str, *, grown: bool
+        self, found: VerifiedItem, made: ResetRun, current: str, *, grown: bool
     ) -> VerifiedItem:
         """Return the item with its differences from the simulation."""
         item = found.item
-        later = [] if current == found.new_run_id else await self.server.fetch_events(item.workflow_id, current)
-        why = why_incomparable(item, events, later, grown=grown)
+        later = 0 if current == found.new_run_id else await self.server.count_messages(item.workflow_id, current)
+        why = why_incomparable(item, made.sent_later + later, grown=grown)
         if why is not None:
             more = () if item.simulation is None else (f"not compared with the simulation: {why}",)
             return replace(found, notes=(*found.notes, *more))
@@ -254,31 +245,3 @@ def _note_later_arrivals(expected: dict[str, int], planned: dict[str, int]) -> l
         for name, count in planned.items()
         if name in ("signals", "updates") and expected.get(name, 0) > count
     ]
-
-
-def count_reapplied(events: list[HistoryEvent], reset_event: int) -> dict[str, int]:
-    """Count what was re-applied: all events between the reset and the next workflow task."""
-    counts: Counter[str] = Counter()
-    for event in events:
-        kind = event.WhichOneof("attributes") or ""
-        if event.event_id <= reset_event:
-            continue
-        if kind == "workflow_task_scheduled_event_attributes":
-            break
-        counts[_BACK.get(kind, "others")] += 1
-    return dict(counts)
-
-
-def _count_started_again(events: list[HistoryEvent], item: ResetItem) -> dict[str, int]:
-    """Count activities that started after the point, whichever task scheduled them."""
-    kinds = {
-        event.event_id: event.activity_task_scheduled_event_attributes.activity_type.name
-        for event in events
-        if event.HasField("activity_task_scheduled_event_attributes")
-    }
-    started = (
-        event.activity_task_started_event_attributes.scheduled_event_id
-        for event in events
-        if event.event_id > item.point.event_id and event.HasField("activity_task_started_event_attributes")
-    )
-    return dict(sorted(Counter(kinds.get(one, "?") for one in started).items()))

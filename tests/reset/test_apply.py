@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
+from replaytool.engines.temporal.reset.cli_command import format_reset_command
 from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_plan import ResetPlan, plan_to_text, read_plan, seal_plan
 from replaytool.model.reset_server import AnswerLost, ResetSettings
 from replaytool.model.server_options import ServerOptions
-from replaytool.reset import cli_commands as official
 from replaytool.reset.apply import refuse_outdated_plan
 from replaytool.store.ledger import Ledger, ledger_path_of
 from tests.reset.support.riders import replaytool, until
@@ -222,7 +222,7 @@ def test_the_official_commands_do_the_same(server: DevServer, tmp_path: Path) ->
     async def scenario(scene: Scene) -> None:
         async with planned(scene) as plan:
             how = ResetSettings("it's $HOME; why not", ("signals", "updates"))
-            words = official.format_reset_command(plan, plan.items[0], how)
+            words = format_reset_command(plan, plan.items[0], how)
             await asyncio.to_thread(server.cli, *words[1:])
 
             async def is_verified() -> bool:

@@ -201,18 +201,23 @@ def verify_command(
       replaytool reset verify plan.json --address localhost:7233 --csv results.csv
       replaytool reset verify plan.json --address localhost:7233 --workflows app/
     """
-    from replaytool.engines.temporal.events import payloads
     from replaytool.model.reset_plan import read_plan
     from replaytool.reset.verify import verify_plan
 
     plan = read_plan(plan_file)
     server = pop_server_options(given)
-    settings = open_session(ctx, **{name: given[name] for name in ("replayer", "converter")}).settings
+    work = open_session(ctx, **{name: given[name] for name in ("replayer", "converter")})
+    settings = work.settings
     wanted = (
         reset_simulate.make_simulation_request(settings, given | {"queries": ()}, ()) if plan.code is not None else None
     )
     found = verify_plan(
-        plan_file, plan, server, frozenset(allow), decoder=payloads.build_payload_decoder(settings), wanted=wanted
+        plan_file,
+        plan,
+        server,
+        frozenset(allow),
+        make_decoder=lambda engine: work.event_reader(engine).make_decoder(),
+        wanted=wanted,
     )
     rows = [_make_verified_row(one) for one in found]
     names = tuple(rows[0]) if rows else ("workflow_id",)
@@ -256,13 +261,13 @@ def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | 
     Example:
       replaytool reset points loyalty-rider-08
     """
-    from replaytool.engines.temporal.reset.run_facts import read_run_facts
+    from replaytool.reset.engine_jobs import require_reset_model
     from replaytool.reset.points import list_reset_points
     from replaytool.reset.server_checks import list_server_points
 
     opened = open_session(ctx, store=store)
     row, events = opened.read_history(run)
-    made = read_run_facts(row.values, events)
+    made = require_reset_model(row.engine).read_facts(row.values, events)
     server = pop_server_options(given)
     theirs = list_server_points(made, server) if server.address is not None else []
     names = ("event_id", "build_id", "ordinal", "at", "rule", "known_by")

@@ -15,7 +15,7 @@ from replaytool.engines.temporal.code_finder import TemporalCodeFinder
 if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.engines.temporal.record_reader import TemporalRecordReader
-    from replaytool.engines.temporal.reset.reset_model import TemporalResets
+    from replaytool.engines.temporal.reset.reset_model import TemporalResetExecutor, TemporalResets
     from replaytool.engines.temporal.server.history_server import TemporalServer
     from replaytool.engines.temporal.simulate.simulator import TemporalSimulator
     from replaytool.model.history import Run
@@ -72,6 +72,12 @@ class TemporalEngine(Engine):
         from replaytool.engines.temporal.reset.reset_model import TemporalResets
 
         return TemporalResets()
+
+    def reset_executor(self) -> TemporalResetExecutor:
+        """Return how plans are executed on a Temporal server."""
+        from replaytool.engines.temporal.reset.reset_model import TemporalResetExecutor
+
+        return TemporalResetExecutor()
 
     def simulator(self) -> TemporalSimulator:
         """Return how runs go on by the server's rules."""

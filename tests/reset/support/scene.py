@@ -14,6 +14,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from replaytool import ingest
+from replaytool.engines.temporal.events.payloads import PayloadDecoder
 from replaytool.engines.temporal.server.pull import pull_histories
 from replaytool.model.pull_options import PullOptions
 from replaytool.model.reset_case import ResetRule
@@ -112,7 +113,9 @@ class Scene:
         return applied
 
     async def verify(self, plan: ResetPlan) -> list[VerifiedItem]:
-        return await asyncio.to_thread(verify_plan, self.plan_file, plan, self.options)
+        return await asyncio.to_thread(
+            verify_plan, self.plan_file, plan, self.options, make_decoder=lambda engine: PayloadDecoder()
+        )
 
 
 def codes(item: ResetItem, *levels: str) -> set[str]:

@@ -27,7 +27,7 @@ class ToyForks:
     silent_events: tuple[str, ...] = ()
     hazards: Mapping[str, Hazard] = {"original-open": _warn_unfinished}
 
-    def read_facts(self, row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...]) -> RunFacts:
+    def read_facts(self, row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...] = ()) -> RunFacts:
         """Return each step as a task and as the activity that it ran."""
         facts = RunFacts(
             row["run_key"], row["workflow_id"], row["run_id"], row["workflow_type"], None, row["status"], row["engine"],

@@ -11,7 +11,7 @@ from replaytool.config import Settings
 from replaytool.engines.base import ValueDecoder
 from replaytool.model.event_label import EventLabel
 from replaytool.model.event_role import EventRole
-from replaytool.model.history import Event, EventHead, Run
+from replaytool.model.history import Event, EventHead, Payload, Run
 from replaytool.model.pending_work import PendingItem, TrackedWork, WorkflowTask, WorkRecord
 from replaytool.model.record_features import RecordFeatures
 from replaytool.model.recorded_step import ABSENT, RecordedEnd, RecordedStep
@@ -25,6 +25,10 @@ class PlainDecoder:
     def make_readable(self, event: object) -> Any:
         """Return the event as it is."""
         return event
+
+    def decode_values(self, payloads: Sequence[Payload]) -> Sequence[object]:
+        """Return the JSON of the values."""
+        return [json.loads(payload.data) for payload in payloads]
 
     def decode_run(self, run: Run) -> Run:
         """Return the run as it is."""

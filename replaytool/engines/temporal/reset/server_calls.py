@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from replaytool.engines.temporal.reset.reset_run import count_messages, find_first_task, has_reset_token, read_reset_run
 from replaytool.engines.temporal.reset.run_facts import read_run_facts
 from replaytool.engines.temporal.server.client import (
     Response,
@@ -21,7 +22,16 @@ from replaytool.engines.temporal.server.options import resolve_target
 from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.formats.temporal.proto_files import TemporalProto
 from replaytool.model.history import Payload, Run, RunHints
-from replaytool.model.reset_server import AnswerLost, Poller, ResetRefused, ResetSettings, RunDescription, ServerPoint
+from replaytool.model.reset_server import (
+    AnswerLost,
+    FirstTask,
+    Poller,
+    ResetRefused,
+    ResetRun,
+    ResetSettings,
+    RunDescription,
+    ServerPoint,
+)
 from replaytool.model.run_facts import RunFacts
 from replaytool.model.server_options import ServerOptions, ServerTarget
 
@@ -84,15 +94,26 @@ class ResetClient:
             raise self._explain_error(error) from error
         return _build_description(found)
 
-    async def fetch_event(self, workflow_id: str, run_id: str, event_id: int) -> HistoryEvent | None:
-        """Return one event of a run."""
+    async def is_reset_run(self, workflow_id: str, run_id: str, reset_event: int, token: str) -> bool:
+        """Return whether the reset with this token made the run."""
         async for event in self._iterate_events(workflow_id, run_id):
-            if event.event_id >= event_id:
-                return event if event.event_id == event_id else None
-        return None
+            if event.event_id >= reset_event:
+                return event.event_id == reset_event and has_reset_token(event, token)
+        return False
 
-    async def fetch_events(self, workflow_id: str, run_id: str) -> list[HistoryEvent]:
-        """Return all events of a run."""
+    async def find_first_task(self, workflow_id: str, run_id: str, reset_event: int) -> FirstTask | None:
+        """Return the task after the reset that decides, or None if none has ended yet."""
+        return find_first_task(await self._fetch_events(workflow_id, run_id), reset_event)
+
+    async def read_reset_run(self, workflow_id: str, run_id: str, reset_event: int, token: str) -> ResetRun | None:
+        """Return what the run did since the reset; None if no reset with this token made it."""
+        return read_reset_run(await self._fetch_events(workflow_id, run_id), reset_event, token)
+
+    async def count_messages(self, workflow_id: str, run_id: str) -> int:
+        """Return how many signals and updates a run has."""
+        return count_messages(await self._fetch_events(workflow_id, run_id))
+
+    async def _fetch_events(self, workflow_id: str, run_id: str) -> list[HistoryEvent]:
         return [event async for event in self._iterate_events(workflow_id, run_id)]
 
     async def fetch_run_facts(self, workflow_id: str, run_id: str) -> RunFacts:
@@ -104,7 +125,7 @@ class ResetClient:
         """Return the run as the server has it now, as a loaded run."""
         from temporalio.api.history.v1 import History
 
-        content = History(events=await self.fetch_events(workflow_id, run_id)).SerializeToString()
+        content = History(events=await self._fetch_events(workflow_id, run_id)).SerializeToString()
         hints = RunHints(workflow_id, self.target.namespace, workflow_id, run_id)
         return next(TemporalProto().read_runs(io.BytesIO(content), hints))
 
@@ -225,14 +246,6 @@ def build_reset_request(
         pinned.version.deployment_name, pinned.version.build_id = how.pin
         pinned.behavior = VersioningOverride.PinnedOverrideBehavior.PINNED_OVERRIDE_BEHAVIOR_PINNED
     return request
-
-
-def has_reset_token(event: HistoryEvent | None, token: str) -> bool:
-    """Return whether this event is a reset with this token. The official CLI writes a user's name before it."""
-    if event is None or not event.HasField("workflow_task_failed_event_attributes"):
-        return False
-    failed = event.workflow_task_failed_event_attributes
-    return bool(failed.new_run_id) and token in failed.failure.message.split()
 
 
 def _decode_raw_events(page: GetWorkflowExecutionHistoryResponse) -> list[HistoryEvent]:
