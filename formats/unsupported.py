@@ -11,14 +11,6 @@ from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.model.history import Run, RunHints
 
-_CADENCE_KEYS = {
-    "executionStartToCloseTimeoutSeconds",
-    "taskStartToCloseTimeoutSeconds",
-    "execution_start_to_close_timeout",
-    "task_start_to_close_timeout",
-}
-
-
 # Only Temporal spells the time of an event so. The other engines' field names may also stand in a Temporal payload.
 _TEMPORAL = re.compile(rb'"event_?[tT]ime"')
 
@@ -38,7 +30,7 @@ class UnsupportedFormat:
 
     def read_runs(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
         """Raise Unreadable with the name of the engine."""
-        raise _unsupported_error(self.about)
+        raise unsupported_error(self.about)
         yield
 
 
@@ -54,20 +46,8 @@ DURABLE_TASK = UnsupportedFormat(
 )
 
 
-def refuse_cadence(event: dict[str, object]) -> None:
-    """Raise Unreadable for a Cadence history. Only the timeouts of the first event tell it from Temporal before 1.0."""
-    event_id = event.get("eventId", event.get("event_id"))
-    if event_id not in (1, "1"):
-        return
-    started = event.get("workflowExecutionStartedEventAttributes") or event.get(
-        "workflow_execution_started_event_attributes"
-    )
-    kind = str(event.get("eventType", event.get("event_type", "")))
-    if isinstance(started, dict) and started.keys() & _CADENCE_KEYS and not kind.lower().startswith("event"):
-        raise _unsupported_error("Cadence")
-
-
-def _unsupported_error(engine: str) -> Unreadable:
+def unsupported_error(engine: str) -> Unreadable:
+    """Return the error for a history of this engine."""
     return Unreadable(
         f"a history of {engine}, which is not supported",
         "`replaytool formats` lists the formats",

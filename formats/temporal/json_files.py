@@ -17,6 +17,7 @@ import msgspec
 from replaytool.errors import ErrorCode
 from replaytool.formats import json_stream as json_values
 from replaytool.formats.base import HEAD_SIZE, Unreadable
+from replaytool.formats.temporal.cadence import refuse_cadence
 from replaytool.formats.temporal.canonical_events import (
     UNSPECIFIED,
     DecodedEvent,
@@ -27,7 +28,6 @@ from replaytool.formats.temporal.canonical_events import (
     read_event_id,
 )
 from replaytool.formats.temporal.run_summary import build_run, is_closing_event
-from replaytool.formats.unsupported import refuse_cadence
 from replaytool.model.history import Problem, Run, RunHints
 
 _LOOKS_LIKE = re.compile(rb'\\?"(event_?[iI]d|event_?[tT]ype|events|[a-z]+(EventAttributes|_event_attributes))\\?"')

@@ -56,7 +56,7 @@ class _DebugRequest:
     "breaks",
     multiple=True,
     metavar="SPEC",
-    help="Set a breakpoint on the screen, such as ActivityTaskFailed. Repeatable.",
+    help="Set a breakpoint on the screen, such as failure or @charge_card. Repeatable.",
 )
 @click.option("--no-tui", is_flag=True, help="Print instead of opening the screen.")
 @click.option("--pdb", is_flag=True, help="Stop in pdb in the workflow code, before the task of --at runs.")

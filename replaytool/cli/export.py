@@ -9,7 +9,6 @@ import click
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import ErrorCode, ReplaytoolError
-from replaytool.formats.temporal.export import EXPORTS
 from replaytool.session import open_output
 
 _ENDINGS = {"json": ".json", "binary": ".binpb"}
@@ -17,7 +16,7 @@ _ENDINGS = {"json": ".json", "binary": ".binpb"}
 
 @click.command
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
-@click.option("--format", "format_name", type=click.Choice(list(EXPORTS)), default="json", show_default=True)
+@click.option("--format", "format_name", type=click.Choice(list(_ENDINGS)), default="json", show_default=True)
 @click.option("-o", "--output", metavar="PLACE", help="A file for one run, a folder for several (default: stdout).")
 @options.store
 @click.pass_context
@@ -35,8 +34,7 @@ def command(
         raise ReplaytoolError("several runs need a folder", "add -o FOLDER", code=ErrorCode.OUTPUT_PATH_NEEDED)
     work = open_session(ctx, store=store)
     for name in runs:
-        row, events = work.read_history(name)
-        data = EXPORTS[format_name](events)
+        row, data = work.export_history(name, format_name)
         if output is None:
             options.binary_stdout().write(data)
         else:

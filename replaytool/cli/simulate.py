@@ -17,8 +17,7 @@ from replaytool.render.tables import encode_json_line as json_line
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.simulate.simulation import Decision
-    from replaytool.model.simulation import Simulation
+    from replaytool.model.simulation import Decision, Simulation
 
 
 @click.command

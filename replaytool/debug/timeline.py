@@ -52,9 +52,9 @@ class RecordedState:
     task: WorkflowTask | None
     task_status: str | None
     issued_by: int | None
-    """The WorkflowTaskCompleted whose code asked for this event."""
+    """The event that completed the task whose code asked for this event."""
     consumed_by: int | None
-    """The WorkflowTaskCompleted in which the code saw this event."""
+    """The event that completed the task in which the code saw this event."""
     pending: tuple[PendingItem, ...]
     signals: tuple[ReceivedMessage, ...]
     updates: tuple[PendingItem, ...]

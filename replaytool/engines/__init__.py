@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from replaytool.engines.base import Engine
 from replaytool.errors import ErrorCode, ReplaytoolError
-from replaytool.model.history import Run
+from replaytool.model.history import Event, Run
 from replaytool.model.recorded_step import RecordedStep
 from replaytool.model.verdict import Verdict
 from replaytool.replay.code.user_code import Code, CodeSpec, import_code
@@ -92,6 +92,12 @@ def read_history(run: Run, history: bytes) -> Run:
 def read_steps(run: Run) -> Sequence[RecordedStep]:
     """Return the steps of a run for the store; none if its engine is not installed."""
     return engine_of(run.engine).record_reader().read_steps(run) if run.engine in _list_engines() else ()
+
+
+def export_history(engine_name: str, format_name: str, events: Sequence[Event]) -> bytes:
+    """Return a history in a format of its engine's own tools."""
+    engine = engine_of(engine_name)
+    return require_part(engine, engine.exports().get(format_name), f"exported as {format_name}")(events)
 
 
 def load_code(spec: CodeSpec) -> Code:

@@ -147,6 +147,8 @@ Debugger = Callable[["Run", "Code", int], str]
 """Stop in pdb where the task of an event begins to run, and return how that ended."""
 
 
+Export = Callable[[Sequence["Event"]], bytes]
+"""Return a history as the bytes of a file."""
 Hazard = Callable[["HazardCase"], Iterator[tuple["Level", str]]]
 """Return the level and the text of each warning about one planned reset."""
 
@@ -320,6 +322,10 @@ class Engine:
     def scrub_job(self) -> WorkerJob[ScrubResult] | None:
         """Return the job that replaces personal data in a history."""
         return None
+
+    def exports(self) -> Mapping[str, Export]:
+        """Return the formats in which its own tools read a history, by the name that `export --format` takes."""
+        return {}
 
     def check_installation(self, settings: Settings) -> Iterable[tuple[str, bool, str, str]]:
         """Yield for `doctor`: a name, whether it is fine, what was found, and what to do."""

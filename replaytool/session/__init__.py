@@ -14,7 +14,7 @@ from replaytool.check import check_runs as check
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
-from replaytool.engines import engine_of, read_steps, require_part
+from replaytool.engines import engine_of, export_history, read_steps, require_part
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
 from replaytool.replay.code.builds import CodeMap
@@ -178,6 +178,11 @@ class Session:
         """Return a run with all its events."""
         row = self.find_run(text)
         return row, self.store.read_events(row.run_key)
+
+    def export_history(self, text: str, format_name: str) -> tuple[RunRow, bytes]:
+        """Return a run, and its history in a format of its engine's own tools."""
+        row, events = self.read_history(text)
+        return row, export_history(row.engine, format_name, events)
 
 
 def _check_store(

@@ -14,8 +14,7 @@ from replaytool.corpus.coverage import CorpusCoverage, measure_coverage
 from replaytool.corpus.file_names import history_file_name
 from replaytool.corpus.gather import Corpus, Progress, gather_features
 from replaytool.corpus.select import CorpusSelection, select_histories
-from replaytool.engines import engine_of, read_steps, require_part
-from replaytool.formats.temporal.export import export_json
+from replaytool.engines import engine_of, export_history, read_steps, require_part
 from replaytool.model.scrub_result import ScrubResult
 from replaytool.sources import open_output
 from replaytool.store import RunRow, Store, is_store
@@ -107,5 +106,5 @@ def _make_history_path(folder: str, row: RunRow) -> str:
 def _write_history(store: Store, row: RunRow, folder: str) -> str:
     path = _make_history_path(folder, row)
     with open_output(path) as stream:
-        stream.write(export_json(store.read_events(row.run_key)))
+        stream.write(export_history(row.engine, "json", store.read_events(row.run_key)))
     return path

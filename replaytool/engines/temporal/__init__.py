@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from replaytool.engines.base import Debugger, Engine, StateRecorder, Strategy
+from replaytool.engines.base import Debugger, Engine, Export, StateRecorder, Strategy
 from replaytool.engines.temporal.code_finder import TemporalCodeFinder
 
 if TYPE_CHECKING:
@@ -102,6 +102,12 @@ class TemporalEngine(Engine):
         from replaytool.engines.temporal.scrub.scrub_job import SCRUB
 
         return SCRUB
+
+    def exports(self) -> Mapping[str, Export]:
+        """Return the JSON and the binary History of Temporal's tools."""
+        from replaytool.formats.temporal.export import EXPORTS
+
+        return EXPORTS
 
     def check_installation(self, settings: Settings) -> Iterator[tuple[str, bool, str, str]]:
         """Yield whether the direct replay was compared with the installed SDK."""

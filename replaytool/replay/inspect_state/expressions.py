@@ -75,7 +75,7 @@ class EventFacts(int):
 
     @property
     def type(self) -> str:
-        """The event's type, as `TimerFired`."""
+        """The event's type, as the engine spells it."""
         return self.event_type
 
     @property
