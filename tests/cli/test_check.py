@@ -114,7 +114,7 @@ def test_known_verdicts_are_not_computed_again(call: Call) -> None:
         (["check", str(ORDER / "history.json"), "-w", "no_such_module"], "no_such_module"),
         (["check", str(ORDER / "history.json"), "-w", "json"], "no workflow found"),
         (["check", str(ORDER / "history.json"), "-w", str(ORDER), "--format", "nope"], "no report format 'nope'"),
-        (["check", str(ORDER / "history.json"), "-w", str(ORDER), "--fail-on", "nope"], "no verdict 'nope'"),
+        (["check", str(ORDER / "history.json"), "-w", str(ORDER), "--fail-on", "nope"], "unknown verdict 'nope'"),
         (["check", str(ORDER / "history.json"), "-w", str(ORDER)], "more than once"),
         (["check", "-w", str(ORDER / "workflow.py")], "there is no store"),
     ],

@@ -79,7 +79,7 @@ def test_only_what_the_last_check_said(place: Path) -> None:
 def test_a_slip_in_an_id_or_in_the_rule_is_told(place: Path) -> None:
     done = replaytool(place, "reset", "plan", "--build", "v2", "--skip", "rider-2", "--include", "rider-3")
     assert done.returncode == 0
-    assert "--skip rider-2: nothing is loaded" in done.stderr
+    assert "--skip rider-2: no loaded workflow" in done.stderr
     assert "--include rider-3: the plan has no workflow" in done.stderr
     done = replaytool(place, "reset", "plan", "--build", "v2", "--time", "2h", "--first-task")
     assert (done.returncode, "--build and --time and --first-task cannot be combined" in done.stderr) == (2, True)

@@ -88,7 +88,8 @@ def write_project(folder: Path) -> Path:
 
 
 def import_project(folder: Path) -> tuple[ModuleType, ModuleType]:
-    """Import the library and the program, and forget them again."""
+    """Import the library and the program, and leave no trace; other tests have modules of the same names."""
+    before = {name: sys.modules.pop(name) for name in ("toylib", "order") if name in sys.modules}
     sys.path.insert(0, str(folder))
     try:
         return importlib.import_module("toylib"), importlib.import_module("order")
@@ -96,6 +97,7 @@ def import_project(folder: Path) -> tuple[ModuleType, ModuleType]:
         sys.path.remove(str(folder))
         for name in ("toylib", "order"):
             sys.modules.pop(name, None)
+        sys.modules.update(before)
 
 
 def copy_engine(target: Path, package: str) -> None:

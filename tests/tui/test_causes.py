@@ -48,7 +48,7 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         (finding,) = at.screen.grid.rows
         assert (finding.cause.runs, finding.cause.message) == (
             3,
-            "recorded: activity score_trip; the code asks for: timer",
+            "history: activity score_trip; code: timer",
         )
         await at.picture()
         shown = at.pane("evidence")

@@ -254,5 +254,5 @@ def test_since(since: str, expected: str) -> None:
 
 @pytest.mark.parametrize("since", ["", "soon", "2", "h", "-2h", "9" * 30 + "d", "2026-13-01", "2h\n; x"])
 def test_what_is_no_time(since: str) -> None:
-    with pytest.raises(ReplaytoolError, match="is no time"):
+    with pytest.raises(ReplaytoolError, match="is not a time"):
         parse_since_time(since, NOW)

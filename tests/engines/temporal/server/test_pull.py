@@ -135,7 +135,7 @@ def test_what_is_wrong_is_said(server: DevServer) -> None:
     assert "no namespace nope" in refusal(PullOptions(address, workflow_ids=("x",))).message
     assert "exactly one workflow ID" in refusal(options(server, run_id="x")).message
     assert "cannot be combined" in refusal(options(server, workflow_ids=("x",), since="1h")).message
-    assert "no time" in refusal(options(server, since="yesterday")).message
+    assert "not a time" in refusal(options(server, since="yesterday")).message
     assert "at least 1" in refusal(options(server, limit=0)).message
 
 
