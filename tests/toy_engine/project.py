@@ -89,7 +89,7 @@ def write_project(folder: Path) -> Path:
 
 def import_project(folder: Path) -> tuple[ModuleType, ModuleType]:
     """Import the library and the program, and leave no trace; other tests have modules of the same names."""
-    before = {name: sys.modules.pop(name) for name in ("toylib", "order") if name in sys.modules}
+    before: dict[str, ModuleType] = {name: sys.modules.pop(name) for name in ("toylib", "order") if name in sys.modules}
     sys.path.insert(0, str(folder))
     try:
         return importlib.import_module("toylib"), importlib.import_module("order")
@@ -111,6 +111,7 @@ def copy_engine(target: Path, package: str) -> None:
 def install_by_entry_points(site: Path) -> None:
     """Install the engine as a package of its own."""
     copy_engine(site / "toy_engine", "toy_engine")
+    (site / "temporalio.py").write_text('raise ImportError("who uses another engine need not have it")\n')
     info = site / "toy_engine-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-engine\nVersion: 1.0\n")
