@@ -142,7 +142,7 @@ def test_sql_shows_results_and_errors_and_reads_only(drive: Drive) -> None:
         await at.press("slash")
         assert at.screen.focused is at.screen.editor
         await at.press("escape", "enter")
-        assert any("names no run" in text for text in at.said)
+        assert any("the row has no run" in text for text in at.said)
         for query, words in (
             ("SELEC", "the query failed"),
             ("", "the query is empty"),
