@@ -79,12 +79,12 @@ def _read_project_file(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ReplaytoolError(
             f"cannot read {file}: {error}",
-            "mend the file, or run from another folder",
+            "fix the file, or run in another folder",
             code=ErrorCode.CONFIG_UNREADABLE,
         ) from error
     if not isinstance(table, dict):
         raise ReplaytoolError(
-            f"{file}: tool.replaytool is no table",
+            f"{file}: tool.replaytool is not a table",
             "write [tool.replaytool] and keys below it",
             code=ErrorCode.CONFIG_TYPE,
         )
@@ -169,8 +169,8 @@ def _parse_prices(name: str, value: Any, folder: Path) -> dict[str, dict[str, fl
     models = value.values() if isinstance(value, Mapping) else [None]
     if not all(isinstance(one, Mapping) and _is_price(one) for one in models):
         raise ReplaytoolError(
-            f"[tool.replaytool] {name} must say what a million tokens cost, by model, not {value!r}",
-            f'{name} = {{"model-1" = {{input = 0.15, output = 0.6, cached = 0.075}}}}; only cached may be left out',
+            f"[tool.replaytool] {name} must map models to prices per million tokens, not {value!r}",
+            f'{name} = {{"model-1" = {{input = 0.15, output = 0.6, cached = 0.075}}}}; cached is optional',
             code=ErrorCode.CONFIG_TYPE,
         )
     return {model: dict(one) for model, one in value.items()}

@@ -80,7 +80,7 @@ def _format_setting(value: object) -> str:
 
 def _check_store_file(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.store.is_file():
-        yield DoctorFinding("store", "missing", f"{settings.store} is not there yet", "replaytool load PATH… makes it")
+        yield DoctorFinding("store", "missing", f"{settings.store} does not exist yet", "run `replaytool load PATH…`")
         return
     sql = "SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs"
     (row,) = Store(settings.store).query_rows(sql)
@@ -91,8 +91,8 @@ def _check_store_file(settings: Settings) -> Iterator[DoctorFinding]:
 
 def _check_workflows(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.workflows:
-        hint = 'give --workflows, or workflows = ["…"] in [tool.replaytool]'
-        yield DoctorFinding("workflows", "missing", "no code is configured: check and debug must be told", hint)
+        hint = 'set workflows = ["…"] in [tool.replaytool]'
+        yield DoctorFinding("workflows", "missing", "not configured: check and debug need --workflows", hint)
         return
     spec = CodeSpec(settings.workflows, settings.replayer, settings.converter, str(settings.folder))
     yield DoctorFinding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
@@ -130,7 +130,7 @@ def _check_pytest(_: Settings) -> Iterator[DoctorFinding]:
     try:
         yield DoctorFinding("pytest", "ok", importlib.metadata.version("pytest"))
     except importlib.metadata.PackageNotFoundError:
-        yield DoctorFinding("pytest", "missing", "needed for histories as tests", "pip install pytest")
+        yield DoctorFinding("pytest", "missing", "needed to run histories as tests", "pip install pytest")
 
 
 CHECKS: Mapping[str, Check] = {

@@ -83,7 +83,7 @@ def read_runs(source: HistorySource) -> Iterator[Run]:
     except (RecursionError, MemoryError) as error:
         raise Unreadable(
             f"{type(error).__name__} while reading it",
-            "this is no history as engines write it",
+            "this is not a history that an engine writes",
             code=ErrorCode.FORMAT_TOO_LARGE,
         ) from error
 
@@ -233,7 +233,5 @@ def make_empty_load_error(report: LoadReport) -> ReplaytoolError | None:
     if report.files:
         return None
     return ReplaytoolError(
-        "nothing to load",
-        "name files, folders, globs or object stores with histories in them",
-        code=ErrorCode.SOURCE_EMPTY,
+        "nothing to load", "give files, folders, globs or object stores with histories", code=ErrorCode.SOURCE_EMPTY
     )

@@ -123,7 +123,7 @@ class _JudgePool:
         folder = self.folder if named else self.settings.folder
         if not (named or self.settings.workflows):
             hint = f'set {WORKFLOWS} beside {HISTORIES}, or workflows = ["…"] in [tool.replaytool]'
-            raise ReplaytoolError("no workflow code was named", hint, code=ErrorCode.CODE_NOT_NAMED)
+            raise ReplaytoolError("no workflow code given", hint, code=ErrorCode.CODE_NOT_NAMED)
         chosen = named or self.settings.workflows
         return CodeSpec(chosen, self.settings.replayer, self.settings.converter, str(folder))
 

@@ -26,7 +26,7 @@ def parse_since_time(since: str, now: datetime) -> datetime:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ReplaytoolError(
-            f"{escape_controls(since)} is no time",
+            f"{escape_controls(since)} is not a time",
             "write 30m, 2h, 3d, 1w, or a time such as 2026-01-31T08:00Z",
             code=ErrorCode.USAGE_TIME,
         ) from error

@@ -42,7 +42,7 @@ def open_in_editor(app: App[None], file: str, line: int) -> None:
             code = subprocess.call(build_editor_command(editor, file, line))
     except SuspendNotSupported:
         raise ReplaytoolError(
-            "this terminal cannot be handed over", "open the file beside replaytool", code=ErrorCode.TUI_EDITOR_FAILED
+            "the editor cannot use this terminal", "open the file in another terminal", code=ErrorCode.TUI_EDITOR_FAILED
         ) from None
     except OSError as error:
         raise ReplaytoolError(

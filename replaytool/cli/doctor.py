@@ -24,9 +24,9 @@ _MARKS = {"ok": "✔", "missing": "·", "wrong": "✗"}
 @options.store
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
-    """Tell versions, configuration, store and code, and what is missing for what.
+    """Show versions, configuration, store and code, and what is missing for which command.
 
-    Exits with 1 where something that is configured does not work.
+    The command exits with 1 if a configured part does not work.
 
     \b
     Example:

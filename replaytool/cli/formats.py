@@ -14,7 +14,7 @@ from replaytool.render.tables import format_table
 @click.command
 @options.as_json
 def command(as_json: bool) -> None:
-    """List the formats that can be loaded, and those that are recognised and refused by name.
+    """List the formats that can be loaded, and those that are only recognised.
 
     \b
     Example:

@@ -25,11 +25,8 @@ __all__ = [
     "RecordedState",
     "RunTimeline",
     "WorkflowTask",
-    "is_failure_type",
     "read_timeline",
 ]
-
-_FAILURES = ("Failed", "TimedOut", "Terminated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +98,6 @@ class RecordedDifference:
     received: tuple[ReceivedMessage, ...]
     handled: tuple[ReceivedMessage, ...]
     changes: tuple[FactChange, ...]
-
-
-def is_failure_type(event_type: str) -> bool:
-    """Return whether an event of this type reports a failure."""
-    return event_type.endswith(_FAILURES)
 
 
 def read_timeline(engine: str, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> RunTimeline:

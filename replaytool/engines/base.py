@@ -16,20 +16,25 @@ if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.model.debug_state import ExpressionValue, ReplayedState, Trouble
     from replaytool.model.event_label import EventLabel
+    from replaytool.model.event_role import EventRole
     from replaytool.model.history import Event, EventHead, Run
     from replaytool.model.pending_work import WorkRecord
+    from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.record_features import RecordFeatures
     from replaytool.model.recorded_step import RecordedStep
     from replaytool.model.reset_case import HazardCase
     from replaytool.model.reset_plan import Level
     from replaytool.model.run_facts import RunFacts
     from replaytool.model.scrub_result import ScrubResult
+    from replaytool.model.simulation import HistoryEdits, Simulation
     from replaytool.model.task_index import TaskIndex
     from replaytool.model.verdict import CallSite, Verdict
+    from replaytool.model.workflow_state import WorkflowState
     from replaytool.replay.code.user_code import Code, CodeFinder
     from replaytool.replay.inspect_state.expressions import Expression
     from replaytool.replay.jobs import WorkerJob
     from replaytool.replay.options import Options
+    from replaytool.sources import HistorySource
 
 Strategy = Callable[["Run", "Code", "Options"], "Verdict"]
 """Replay one run in this process, which is a child of ours, and return the verdict. No real step may run."""
@@ -58,12 +63,24 @@ class RecordReader(Protocol):
         """Yield each event with the name that its user knows it by, and with its attributes."""
         ...
 
+    def classify_event(self, event_type: str) -> EventRole:
+        """Return the role of events of this type."""
+        ...
+
+    def split_event(self, whole: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Return what this type of event has, and the fields that every event has, from an event's JSON."""
+        ...
+
     def label_events(self, events: Iterable[Event], decoder: ValueDecoder) -> list[EventLabel]:
         """Return what a run did, without the engine's bookkeeping, to be compared with another run."""
         ...
 
     def summarize_value(self, attributes: Mapping[str, Any]) -> Any:
         """Return what an event carried: arguments, a result, a failure's message."""
+        ...
+
+    def read_carried_values(self, attributes: Mapping[str, Any]) -> str | Sequence[Any]:
+        """Return the values that an event carried, one by one; as text if it is a message or a duration."""
         ...
 
     def read_work(self, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:
@@ -149,6 +166,27 @@ class ResetModel(Protocol):
         ...
 
 
+class Simulator(Protocol):
+    """How a run goes on past its record."""
+
+    @property
+    def job(self) -> WorkerJob[Simulation]:
+        """The job of a worker process. Its argument is the `SimulationRequest`, and the runs that followed."""
+        ...
+
+    def apply_edits(self, events: Sequence[Event], edits: HistoryEdits, point: int) -> list[Event]:
+        """Return the edited history. Events up to the point cannot be edited."""
+        ...
+
+
+class HistoryServer(Protocol):
+    """A server that holds histories of the engine."""
+
+    def pull_histories(self, options: PullOptions, known: Known, progress: PullProgress) -> Iterator[HistorySource]:
+        """Yield the histories that the options name, each as a source."""
+        ...
+
+
 class Engine:
     """One engine."""
 
@@ -183,6 +221,18 @@ class Engine:
 
     def reset_model(self) -> ResetModel | None:
         """Return how its runs are reset or forked."""
+        return None
+
+    def simulator(self) -> Simulator | None:
+        """Return how its runs are simulated."""
+        return None
+
+    def final_state_job(self) -> WorkerJob[WorkflowState] | None:
+        """Return the job that replays a run to its end, for plans that depend on states."""
+        return None
+
+    def server(self) -> HistoryServer | None:
+        """Return how histories are fetched from a server."""
         return None
 
     def scrub_job(self) -> WorkerJob[ScrubResult] | None:

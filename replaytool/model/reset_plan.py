@@ -25,7 +25,7 @@ BLOCK: Level = "block"
 WARN: Level = "warn"
 NOTE: Level = "note"
 TOKEN = "replaytool"
-_MAKE_AGAIN = "make it again with `replaytool reset plan`; it takes seconds"
+_MAKE_AGAIN = "make a new plan with `replaytool reset plan`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +231,13 @@ def plan_from_text(text: str, name: str = "the plan") -> ResetPlan:
         found = json.loads(text)
     except ValueError as error:
         raise ReplaytoolError(
-            f"{escape_controls(name)} is no plan: it is not JSON ({error})",
+            f"{escape_controls(name)} is not a plan: it is not JSON ({error})",
             _MAKE_AGAIN,
             code=ErrorCode.RESET_PLAN_INVALID,
         ) from error
     if not isinstance(found, dict) or "items" not in found or "schema" not in found:
         raise ReplaytoolError(
-            f"{escape_controls(name)} is no plan of replaytool",
+            f"{escape_controls(name)} is not a plan of replaytool",
             "`replaytool reset plan -o FILE` writes one",
             code=ErrorCode.RESET_PLAN_INVALID,
         )
@@ -250,7 +250,7 @@ def plan_from_text(text: str, name: str = "the plan") -> ResetPlan:
         )
     if found.get("sha256") != _digest_plan(found):
         raise ReplaytoolError(
-            f"{escape_controls(name)} was edited: its content does not have its hash",
+            f"{escape_controls(name)} was edited: its hash does not match",
             _MAKE_AGAIN,
             code=ErrorCode.RESET_PLAN_EDITED,
         )
@@ -258,7 +258,7 @@ def plan_from_text(text: str, name: str = "the plan") -> ResetPlan:
         return msgspec.convert(found, ResetPlan)
     except msgspec.ValidationError as error:
         raise ReplaytoolError(
-            f"{escape_controls(name)} is no plan of this version: {error}",
+            f"{escape_controls(name)} is not a plan of this version: {error}",
             _MAKE_AGAIN,
             code=ErrorCode.RESET_PLAN_INVALID,
         ) from error

@@ -23,13 +23,15 @@ def hold_apply_lock(path: Path) -> Iterator[None]:
         handle: BinaryIO = path.open("a+b")
     except OSError as error:
         raise ReplaytoolError(
-            f"cannot write {path}: {error.strerror}", "the ledger stands beside the plan", code=ErrorCode.RESET_LEDGER
+            f"cannot write {path}: {error.strerror}",
+            "the ledger is written beside the plan: check that folder",
+            code=ErrorCode.RESET_LEDGER,
         ) from error
     with handle:
         if not _try_lock(handle):
             raise ReplaytoolError(
-                f"this plan is being applied already: {_describe_lock_holder(path)}",
-                "`replaytool reset status` tells how far it is; what it leaves can be applied afterwards",
+                f"another process is applying this plan: {_describe_lock_holder(path)}",
+                "`replaytool reset status` shows its progress; run apply again when it has ended",
                 FINDINGS,
                 code=ErrorCode.RESET_LOCKED,
             )

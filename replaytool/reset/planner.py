@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from replaytool import __version__
 from replaytool.engines import engine_of, require_part
-from replaytool.engines.temporal.simulate.simulation import Simulation
 from replaytool.model.reset_case import HazardCase, ResetRule, RunChain, find_child_state, has_random_id
 from replaytool.model.reset_plan import (
     BLOCK,
@@ -23,6 +22,7 @@ from replaytool.model.reset_plan import (
     sum_totals,
 )
 from replaytool.model.run_facts import RunFacts
+from replaytool.model.simulation import Simulation
 from replaytool.model.token_usage import Prices, tabulate_usage
 from replaytool.reset import selection
 from replaytool.reset.effects import compute_effects
@@ -69,11 +69,9 @@ def draft_plan(store: Store, request: PlanRequest) -> PlanDraft:
     if not found.matched and not found.nameless and not found.unknown:
         raise selection.nothing_selected_error()
     cases: list[HazardCase] = []
-    skipped = [SkippedWorkflow(None, one, "nothing is loaded under this id") for one in found.unknown]
+    skipped = [SkippedWorkflow(None, one, "no loaded workflow or run has this ID") for one in found.unknown]
     skipped += [
-        SkippedWorkflow(
-            row["workflow_id"], row["run_id"], f"run {row['run_key']}: its record does not say which workflow it is"
-        )
+        SkippedWorkflow(row["workflow_id"], row["run_id"], f"run {row['run_key']}: its history has no workflow ID")
         for row in found.nameless
     ]
     for line in build_run_chains(found.records):

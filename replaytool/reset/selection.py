@@ -98,8 +98,8 @@ def _single_namespace(rows: Sequence[dict[str, Any]]) -> str | None:
     found = sorted({row["namespace"] for row in rows if row["namespace"]})
     if len(found) > 1:
         raise ReplaytoolError(
-            f"the chosen runs are of several namespaces: {', '.join(found)}",
-            "a plan is for one: give --namespace",
+            f"the chosen runs are from several namespaces: {', '.join(found)}",
+            "a plan covers one namespace: add --namespace NAME",
             code=ErrorCode.RESET_NAMESPACES,
         )
     return found[0] if found else None
@@ -171,7 +171,7 @@ def find_loaded_children(store: Store, workflow_ids: Sequence[str]) -> dict[str,
 def nothing_selected_error() -> ReplaytoolError:
     """Return the error for a selection without runs."""
     return ReplaytoolError(
-        "no loaded run fulfils the choice",
+        "no loaded run matches the choice",
         "`replaytool builds` and `replaytool runs` list what is loaded; `replaytool pull` fetches more",
         NOTHING,
         code=ErrorCode.RESET_NO_RUN,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,13 +14,13 @@ from replaytool.check import check_runs as check
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
-from replaytool.engines import engine_of, read_steps
-from replaytool.engines.base import ValueDecoder
+from replaytool.engines import engine_of, read_steps, require_part
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
 from replaytool.replay.code.builds import CodeMap
 from replaytool.session.checks import StoreChecks
 from replaytool.session.corpora import StoreCorpora
+from replaytool.session.events import EventLine, EventReader
 from replaytool.session.resets import StoreResets
 from replaytool.sources import HistorySource, open_output, probe_output
 from replaytool.store import RunRow, Store, is_store
@@ -30,23 +28,10 @@ from replaytool.store import RunRow, Store, is_store
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from replaytool.engines.temporal.server.pull import Known, PullOptions, PullProgress
+    from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.verdict import CheckReport
 
-__all__ = ["CodeMap", "EventLine", "Session", "open_output", "probe_output"]
-
-
-@dataclass(frozen=True, slots=True)
-class EventLine:
-    """One event as a list shows it."""
-
-    event_id: int
-    event_time: str | None
-    event_type: str
-    name: str
-    build_id: str | None
-    value: Any
-    """The input, result or failure message that the event carries."""
+__all__ = ["CodeMap", "EventLine", "EventReader", "Session", "open_output", "probe_output"]
 
 
 class Session:
@@ -71,23 +56,21 @@ class Session:
         """Load everything that these sources hold."""
         if decode and not (self.settings.converter or self.settings.codec_endpoint):
             raise ReplaytoolError(
-                "--decode needs something to decode with",
-                "give --converter or --codec-endpoint",
-                code=ErrorCode.USAGE_COMBINATION,
+                "--decode needs a codec", "add --converter or --codec-endpoint", code=ErrorCode.USAGE_COMBINATION
             )
         return ingest.load_into_store(self.store, sources, observer, self._decode_run if decode else None, read_steps)
 
     def _decode_run(self, run: Run) -> Run:
-        return self.make_decoder(run.engine).decode_run(run)
+        return self.event_reader(run.engine).make_decoder().decode_run(run)
 
     def pull_runs(
         self, wanted: PullOptions, observer: ingest.LoadObserver, tally: PullProgress, *, decode: bool = False
     ) -> ingest.LoadReport:
         """Fetch histories from a server and load them; complete runs in the store are not fetched again."""
-        from replaytool.engines.temporal.server.pull import pull_histories
-
+        engine = engine_of(wanted.engine)
+        server = require_part(engine, engine.server(), "pulled")
         return self.load_sources(
-            pull_histories(wanted, self._read_known_event_counts(), tally), observer, decode=decode
+            server.pull_histories(wanted, self._read_known_event_counts(), tally), observer, decode=decode
         )
 
     def _read_known_event_counts(self) -> Known:
@@ -113,11 +96,7 @@ class Session:
 
     def read_event_lines(self, run_key: str) -> Iterator[EventLine]:
         """Return the events of a run as lines of a list."""
-        reader = engine_of(self.find_run(run_key).engine).record_reader()
-        decoder = reader.make_decoder(self.settings)
-        for event, name, found in reader.name_events(self.store.read_events(run_key)):
-            value = reader.summarize_value(decoder.make_readable(found))
-            yield EventLine(event.event_id, event.event_time, event.event_type, name, event.build_id, value)
+        return self.event_reader(self.find_run(run_key).engine).read_lines(self.store.read_events(run_key))
 
     def read_event(self, run_key: str, event_id: int) -> dict[str, Any]:
         """Return one complete event with decoded payloads."""
@@ -129,23 +108,16 @@ class Session:
                 f"its events are 1 to {last}",
                 code=ErrorCode.STORE_EVENT_UNKNOWN,
             )
-        decoder = self.make_decoder(self.find_run(run_key).engine)
-        whole: dict[str, Any] = decoder.make_readable(json.loads(found[0].raw))
-        return whole
+        return self.event_reader(self.find_run(run_key).engine).decode_event(found[0])
 
-    def make_decoder(self, engine: str) -> ValueDecoder:
-        """Return what decodes the recorded values of an engine's runs."""
-        return engine_of(engine).record_reader().make_decoder(self.settings)
+    def event_reader(self, engine: str) -> EventReader:
+        """Return what reads the events of an engine's runs."""
+        return EventReader(engine, self.settings)
 
     def diff_runs(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.AlignedPair]]:
         """Align two runs by what they did."""
         rows = (self.find_run(left), self.find_run(right))
-        sides = [
-            engine_of(row.engine)
-            .record_reader()
-            .label_events(self.store.read_events(row.run_key), self.make_decoder(row.engine))
-            for row in rows
-        ]
+        sides = [self.event_reader(row.engine).label_events(self.store.read_events(row.run_key)) for row in rows]
         return *rows, list(compare.align_runs(*sides))
 
     def list_builds(self) -> list[dict[str, Any]]:

@@ -71,8 +71,8 @@ class StoreChecks:
         """Replay these runs in child processes and keep the verdicts. Setting `stop` ends it early."""
         if not workflows:
             raise ReplaytoolError(
-                "no workflow code was named",
-                'write a module or a path, or workflows = ["…"] in [tool.replaytool]',
+                "no workflow code given",
+                'enter a module or a path, or set workflows = ["…"] in [tool.replaytool]',
                 code=ErrorCode.CODE_NOT_NAMED,
             )
         folder = str(self._settings.folder) if tuple(workflows) == self.configured_code else ""

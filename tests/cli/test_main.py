@@ -70,7 +70,7 @@ def test_a_fault_is_told_without_a_traceback(call: Call, monkeypatch: pytest.Mon
     monkeypatch.setattr(formats.command, "callback", broken)
     result = call("formats")
     assert result.code == 3
-    assert "a fault of replaytool: RuntimeError: boom" in result.err
+    assert "internal error of replaytool: RuntimeError: boom" in result.err
     assert "Traceback" not in result.err
 
 

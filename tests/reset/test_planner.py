@@ -11,11 +11,11 @@ import pytest
 
 from replaytool import ingest
 from replaytool.engines.temporal.reset.run_facts import read_run_facts
-from replaytool.engines.temporal.reset.server_calls import ServerPoint
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.reset_case import ResetRule
 from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_from_text, plan_to_text
+from replaytool.model.reset_server import ServerPoint
 from replaytool.model.run_facts import NamedEvent, RunActivity, RunChild, RunFacts, RunTask, VersionOverride
 from replaytool.model.token_usage import TokenUsage
 from replaytool.render.reset import print_plan
@@ -122,7 +122,7 @@ def test_ids_that_are_unknown_or_skipped(store: Store) -> None:
         store, ResetRule("build", "v2"), "loyalty-rider-02", "loyalty-rider-03", "nobody", skip=("loyalty-rider-03",)
     )
     assert [item.workflow_id for item in plan.items] == ["loyalty-rider-02"]
-    assert {one.run_id: one.reason for one in plan.skipped}["nobody"] == "nothing is loaded under this id"
+    assert {one.run_id: one.reason for one in plan.skipped}["nobody"] == "no loaded workflow or run has this ID"
 
 
 def test_nothing_chosen_is_said(store: Store) -> None:
@@ -195,10 +195,8 @@ def test_what_agents_spent_is_told_by_model(store: Store, capsys: pytest.Capture
     assert plan_from_text(plan_to_text(plan)) == plan
     print_plan(plan, None)
     told = capsys.readouterr().out
-    assert "gpt-4o-mini-2024-07-18: 2 calls, 158 tokens in (0 of them cached), 28 out; cost 0.000135" in told
-    assert (
-        "with model claude-3-5-haiku-20241022: 2 calls, 1,152 tokens in (320 of them cached), 67 out; cost n/a" in told
-    )
+    assert "gpt-4o-mini-2024-07-18: 2 calls, 158 input tokens (0 cached), 28 output tokens; cost 0.000135" in told
+    assert "claude-3-5-haiku-20241022: 2 calls, 1,152 input tokens (320 cached), 67 output tokens; cost n/a" in told
     late = finish_plan(draft_plan(store, replace(request, rule=ResetRule("event", "17"))))
     assert [one["calls"] for one in late.totals["repeats_usage"]["chat_completion"].values()] == [1]
     assert "repeats_usage" not in planned(store, ResetRule("build", "v2"), "loyalty-rider-02").totals
@@ -244,4 +242,4 @@ def test_why_the_server_has_another_point(store: Store) -> None:
         explain_server_point(case, ServerPoint(same.build_id, same.run_id, same.event_id, False, None), 2) or ""
     )
     assert "newest 20" in (explain_server_point(case, None, 20) or "")
-    assert "any longer" in (explain_server_point(case, None, 3) or "")
+    assert "no longer" in (explain_server_point(case, None, 3) or "")

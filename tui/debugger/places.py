@@ -20,14 +20,14 @@ def parse_place(text: str, timeline: RunTimeline, stop: int) -> int:
         found: int | None = next((index for index in order if names[index] == text[1:]), None)
         if found is None:
             raise ReplaytoolError(
-                f"no event is about {text[1:]!r}", "names are those that the list shows", code=ErrorCode.DEBUG_PLACE
+                f"no event has the name {text[1:]!r}", "the list shows the names", code=ErrorCode.DEBUG_PLACE
             )
         return found
     if text.startswith("+"):
         return _index_after_seconds(text[1:].removesuffix("s"), timeline)
     if not text.isdigit():
         raise ReplaytoolError(
-            f"{text!r} is no place", "write an event id, +SECONDS, or @NAME", code=ErrorCode.DEBUG_PLACE
+            f"cannot go to {text!r}", "write an event ID, +SECONDS, or @NAME", code=ErrorCode.DEBUG_PLACE
         )
     return timeline.index_of_event(int(text))
 
@@ -37,7 +37,7 @@ def _index_after_seconds(text: str, timeline: RunTimeline) -> int:
         wanted = float(text)
     except ValueError:
         raise ReplaytoolError(
-            f"+{text} is no time", "write +90 or +90s, in seconds from the start", code=ErrorCode.DEBUG_PLACE
+            f"+{text} is not a time", "write +90 or +90s, in seconds from the start", code=ErrorCode.DEBUG_PLACE
         ) from None
     passed = [seconds_since_start(event, timeline.events[0]) or 0.0 for event in timeline.events]
     return max(bisect_right(passed, wanted) - 1, 0)

@@ -159,7 +159,7 @@ class ReplaySide:
         fresh = time.monotonic() - _FRESH
         under_way = [one for one, at in self._progress.values() if at > fresh and one.events < one.of]
         said = ", ".join(f"{one.events:,} of {one.of:,}" for one in under_way)
-        self._panes.source.border_subtitle = f"replaying {said} events, Esc gives up" if said else self._code_header
+        self._panes.source.border_subtitle = f"replaying {said} events; Esc stops" if said else self._code_header
 
     @property
     def _code_header(self) -> str:
@@ -206,7 +206,7 @@ class ReplaySide:
         if not found:
             self._panes.source.mark_lines({}, None)
             if not self._panes.source.count:
-                self._panes.source.show_notice(line(("no code waits at this event", "dim")))
+                self._panes.source.show_notice(line(("no coroutine waits at this event", "dim")))
             return
         file, number, _ = found[self._frame % len(found)]
         if not self._panes.source.has_file(moment.build_id, file):
@@ -229,7 +229,7 @@ class ReplaySide:
 
     def _has_workflow_code(self) -> bool:
         if self.walk is None:
-            self._warn("no workflow code is known for this run: o names it")
+            self._warn("no workflow code for this run: press o to choose it")
         return self.walk is not None
 
     def ask_for_code(self) -> None:
@@ -248,7 +248,7 @@ class ReplaySide:
         """Ask for an expression, and go to the first event where it holds."""
         if self._has_workflow_code():
             self._screen.app.push_screen(
-                PromptDialog("Find the first step where", "points == 0 and trips"), self._start_find
+                PromptDialog("Find the first step where this is true", "points == 0 and trips"), self._start_find
             )
 
     def _start_find(self, text: str | None) -> None:
@@ -258,7 +258,7 @@ class ReplaySide:
     async def _find_first_event(self, expression: str) -> None:
         if self.walk is None:
             return
-        self._screen.show_message(f"looking for {expression}… Esc gives up")
+        self._screen.show_message(f"searching {expression}… Esc stops")
         found = await self._ask(self.walk.find_first_holding, expression)
         if found is None:
             return
@@ -279,7 +279,7 @@ class ReplaySide:
             return
         path = self._panes.variables.expression_path
         if not path:
-            self._warn("put the cursor on a variable of the workflow or of its main coroutine")
+            self._warn("put the cursor on a variable first")
             return
         found = await self._ask(self.walk.blame_value, path, self._opened.events[self._recorded.stop].event_id)
         if found is not None:
@@ -364,22 +364,22 @@ class ReplaySide:
     def run_to_breakpoint(self, by: int, recorded: int | None) -> None:
         """Go to the nearest breakpoint: at a line of code, or at `recorded`, the nearest one of the record."""
         if self._opened is not None:
-            self._start_work("run", self._run_to_breakpoint, self._opened.events, by, recorded)
+            self._start_work("run", self._run_to_breakpoint, self._opened, by, recorded)
 
-    async def _run_to_breakpoint(self, events: Sequence[Event], by: int, recorded: int | None) -> None:
+    async def _run_to_breakpoint(self, opened: OpenedRun, by: int, recorded: int | None) -> None:
         lines = [one for one in self._app.breakpoints if one.file]
         found = recorded
         if lines and self.walk is not None:
             self._halt.clear()
-            last = len(events) if by > 0 else -1
+            last = len(opened.events) if by > 0 else -1
             span = range(self._recorded.stop + by, last if recorded is None else recorded, by)
             desk = self._app.desk
-            at = await self._ask(desk.find_line_stop, self.walk, events, span, lines, self._halt)
+            at = await self._ask(desk.find_line_stop, self.walk, opened, span, lines, self._halt)
             found = at if at is not None else recorded
         if found is None:
-            self._warn(f"no breakpoint {'after' if by > 0 else 'before'} this event; B lists them")
+            self._warn(f"no breakpoint {'after' if by > 0 else 'before'} this event; press B to list them")
         else:
-            self._recorded.travel_to_event(events[found].event_id)
+            self._recorded.travel_to_event(opened.events[found].event_id)
 
     # The rest
 

@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Static
 
-from replaytool.debug.timeline import RunTimeline, is_failure_type
+from replaytool.debug.timeline import RunTimeline
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import Trouble
 from replaytool.model.verdict import Verdict
@@ -84,8 +84,8 @@ class DebuggerScreen(BaseScreen):
         self.opened = opened
         ids = [event.event_id for event in opened.events]
         self.stop = self.before = min(bisect_left(ids, self._wanted or ids[0]), len(ids) - 1)
-        self._bad = [index for index, event in enumerate(opened.events) if is_failure_type(event.event_type)]
-        self.events.load_events(opened.events, self.stop)
+        self._bad = [index for index, event in enumerate(opened.events) if opened.roles[event.event_type].failed]
+        self.events.load_events(opened.events, opened.roles, self.stop)
         self.panes.minimap.load_run(len(ids), self._bad, (), ids[0])
         self.show_current_stop()
         # Reading all names and states keeps the interpreter busy, so what can be seen already is painted first.
@@ -94,8 +94,7 @@ class DebuggerScreen(BaseScreen):
         await painted.wait()
         await asyncio.sleep(_PAUSE)
         self.timeline = await self.ask_session(
-            self.replay_app.desk.read_timeline,
-            opened.row["engine"],
+            opened.reader.read_timeline,
             opened.events,
             wrong=lambda *why: self.panes.pending.show_lines(why),
         )
@@ -115,9 +114,7 @@ class DebuggerScreen(BaseScreen):
             self.replay_app.desk.last_verdict, self.opened.row["run_key"], wrong=lambda *why: None
         )
         if found is None:
-            self.panes.mismatch.show_lines(
-                [line(("this run was not checked yet: c in the list of runs does it", "dim"))]
-            )
+            self.panes.mismatch.show_lines([line(("this run has no verdict yet: press c in the list of runs", "dim"))])
             return
         self.verdict, site = found, found.call_site
         source = (
@@ -166,7 +163,9 @@ class DebuggerScreen(BaseScreen):
             state = self.timeline.state_at(event.event_id)
             build = f"build {state.build_id}" if state.build_id else "no build"
             task = f"  task {state.task.ordinal if state.task else 0}/{len(self.timeline.tasks)}"
-            self.panes.pending.show_lines(recorded_panes.format_state(state, self.timeline))
+            self.panes.pending.show_lines(
+                recorded_panes.format_state(state, self.timeline, self.opened.roles[event.event_type])
+            )
             changed = self.timeline.difference_between(events[self.before].event_id, event.event_id)
             self.panes.difference.show_lines(recorded_panes.format_difference(changed))
         self.show_title(row["workflow_id"] or "-", row["run_key"], row["workflow_type"], row["status"], build)
@@ -183,7 +182,7 @@ class DebuggerScreen(BaseScreen):
                 self.before = self.timeline.index_of_event(since)
                 self.show_current_stop()
         else:
-            self.show_message(f"event {event_id} is behind the end of the record", wrong=True)
+            self.show_message(f"event {event_id} is after the end of the history", wrong=True)
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
         """The payload is that of the event under the cursor: looking at it is no travel."""
@@ -212,20 +211,20 @@ class DebuggerScreen(BaseScreen):
         event = self.opened.events[index]
         await asyncio.sleep(_PAUSE)
         pane, desk = self.panes.payload, self.replay_app.desk
-        found = await self.ask_session(
-            lambda: recorded_panes.format_event(desk.decode_event(event)), wrong=lambda *why: pane.show_lines(why)
-        )
+        found = await self.ask_session(desk.format_event, self.opened, event, wrong=lambda *why: pane.show_lines(why))
         if found is not None:
             pane.show_lines([line((f"{event.event_id} {event.event_type}", "strong")), *found])
 
     @work(exclusive=True, group="previews")
     async def _show_previews(self) -> None:
         await asyncio.sleep(_PAUSE)
+        if self.opened is None:
+            return
         known, events = self.events.previews, self.events.events
         missing = [events[index] for index in self.events.visible_rows() if events[index].event_id not in known]
         if missing:
             try:
-                found = await run_in_thread(self.replay_app.desk.preview_events, missing)
+                found = await run_in_thread(self.replay_app.desk.preview_events, self.opened, missing)
             except ReplaytoolError:
                 return  # the payload pane says why; the list does without
             self.events.previews.update(found)
@@ -254,7 +253,7 @@ class DebuggerScreen(BaseScreen):
 
     def action_hit(self, by: int) -> None:
         """To a hit of the search."""
-        self._jump_to_next_of(self._hits, by, "no hit there; / searches")
+        self._jump_to_next_of(self._hits, by, "no search result there; press / to search")
 
     def _jump_to_next_of(self, places: Sequence[int], by: int, otherwise: str) -> None:
         index = bisect_right(places, self.stop) if by > 0 else bisect_left(places, self.stop) - 1
@@ -277,7 +276,7 @@ class DebuggerScreen(BaseScreen):
             self.action_pane("mismatch", focus=False)
             self.travel_to_event(at)
         else:
-            self.show_message("no mismatch is known in this run", wrong=True)
+            self.show_message("this run has no known mismatch", wrong=True)
 
     def action_toggle_breakpoint(self) -> None:
         """On events like the one under the cursor, or on the line of the source."""
@@ -289,7 +288,7 @@ class DebuggerScreen(BaseScreen):
             )
             on = new not in found
             self._set_breakpoints((*found, new) if on else tuple(one for one in found if one != new))
-            self.show_message(f"{'breakpoint on' if on else 'no breakpoint any more on'} {new}")
+            self.show_message(f"{'breakpoint set' if on else 'breakpoint cleared'}: {new}")
 
     def action_breakpoints(self) -> None:
         """All of them."""
@@ -305,7 +304,7 @@ class DebuggerScreen(BaseScreen):
 
     def _set_breakpoints(self, found: Sequence[Breakpoint]) -> None:
         self.replay_app.breakpoints = tuple(found)
-        self.events.stops_at = breakpoints.names_by_event_type(found, {one.event_type for one in self.events.events})
+        self.events.stops_at = breakpoints.names_by_event_type(found, self.events.roles)
         self.events.refresh()
         source = self.panes.source
         source.set_breakpoint_lines(breakpoints.find_breakpoint_lines(found, source.file))
@@ -314,7 +313,9 @@ class DebuggerScreen(BaseScreen):
     def action_search(self) -> None:
         """Ask for a text."""
         if self._is_timeline_ready():
-            self.app.push_screen(PromptDialog("Search", "a type, a name, or a piece of a payload"), self._start_search)
+            self.app.push_screen(
+                PromptDialog("Search", "an event type, a name, or a part of a payload"), self._start_search
+            )
 
     def _start_search(self, wanted: str | None) -> None:
         if wanted:
@@ -322,13 +323,12 @@ class DebuggerScreen(BaseScreen):
 
     @work(exclusive=True, group="search")
     async def _search_events(self, wanted: str) -> None:
-        if self.timeline is None:
+        if self.timeline is None or self.opened is None:
             return
-        events = self.events.events
-        self.show_message(f"searching {len(events):,} events…")
+        self.show_message(f"searching {len(self.opened.events):,} events…")
         found = await self.ask_session(
             self.replay_app.desk.search_events,
-            events,
+            self.opened,
             self.timeline.names,
             wanted,
             wrong=lambda *why: self.show_message(why[0][-1][0]),
@@ -337,7 +337,7 @@ class DebuggerScreen(BaseScreen):
             self._hits, self.events.hits = found, frozenset(found)
             self.events.refresh()
             self.show_message(
-                f"{len(found):,} hits for {wanted!r}: . next, , before" if found else f"no hit for {wanted!r}"
+                f"{len(found):,} results for {wanted!r}: . next, , previous" if found else f"no result for {wanted!r}"
             )
             if found and self.stop not in self.events.hits:
                 self._jump_to_next_of(found, 1 if found[-1] > self.stop else -1, "")
@@ -391,7 +391,7 @@ class DebuggerScreen(BaseScreen):
         elif self.opened is not None:
             event = self.opened.events[self.events.cursor]
             found = await self.ask_session(
-                self.replay_app.desk.decode_event,
+                self.opened.reader.decode_event,
                 event,
                 wrong=lambda *why: self.show_message(why[0][-1][0], wrong=True),
             )

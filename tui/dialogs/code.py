@@ -88,7 +88,7 @@ class CodeDialog(Dialog[Result], Generic[Result]):
         home = cast("ScreenHost", self.app)
         self._timer = self.set_interval(_TICK, self._update_progress)
         box = self.query_one("#dialog")
-        box.border_subtitle = "Esc stops it"
+        box.border_subtitle = "Esc stops"
         self.query_one("#progress").display = True
         try:
             result = await run_in_thread(self._job.do_work, home.desk, shlex.split(code), self._stop)

@@ -152,7 +152,7 @@ class TextListDialog(ChoiceDialog):
         check: Callable[[str], object] | None = None,
     ) -> None:
         self._found, self._changed, self._example, self._checked = list(found), changed, example, check
-        super().__init__(title, self._format_texts(), "none: a adds one", "a adds, d deletes, Esc closes")
+        super().__init__(title, self._format_texts(), "none; press a to add one", "a adds, d deletes, Esc closes")
 
     def _format_texts(self) -> list[Line]:
         return [line(("● ", "bad"), cell_text(one)) for one in self._found]
@@ -166,7 +166,7 @@ class TextListDialog(ChoiceDialog):
 
     def action_add(self) -> None:
         """Ask for a new text."""
-        self.app.push_screen(PromptDialog("A new one", self._example, check=self._checked), self._add_text)
+        self.app.push_screen(PromptDialog("New entry", self._example, check=self._checked), self._add_text)
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Do nothing: Enter has no meaning here."""

@@ -46,7 +46,7 @@ def parse_filter(text: str) -> str:
             break
         if word is not None and word not in _WORDS:
             raise ReplaytoolError(
-                f"there is no filter {word!r}",
+                f"unknown filter {word!r}",
                 f"filters: {', '.join(('type', *CONDITIONS))}, where",
                 code=ErrorCode.TUI_FILTER,
             )

@@ -52,8 +52,8 @@ def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelectio
     rows = work.store.read_newest_verdicts()
     if not rows:
         raise ReplaytoolError(
-            "no run has been checked",
-            "`replaytool check --workflows …` keeps verdicts in the store",
+            "the store has no verdicts",
+            "run `replaytool check --workflows CODE` without a SOURCE first",
             code=ErrorCode.CHECK_NO_VERDICTS,
         )
     only = {
@@ -70,7 +70,7 @@ def _make_state_search(work: Session, given: dict[str, Any], told: Any) -> State
 
     found = work.find_code_map(given["workflows"], options.parse_build_codes(given["by_build"]))
     if found is None:
-        raise ReplaytoolError("no workflow code was named to replay with", NO_CODE, code=ErrorCode.CODE_NOT_NAMED)
+        raise ReplaytoolError("no workflow code given", NO_CODE, code=ErrorCode.CODE_NOT_NAMED)
     plan = code.find_replay_plan(work.settings, given)
     if plan is None:
         return StateSearch(found, progress=told)

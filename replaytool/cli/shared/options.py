@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-store = click.option("--store", metavar="FILE", help="The store to use (default: replaytool.duckdb, or as configured).")
+store = click.option("--store", metavar="FILE", help="The store file (default: as configured, else replaytool.duckdb).")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
@@ -29,10 +29,10 @@ def decoding_options(function: Function) -> Function:
         click.option(
             "--codec-auth",
             metavar="TEXT",
-            help="Authorization header for the codec endpoint; better in REPLAYTOOL_CODEC_AUTH.",
+            help="Authorization header for the codec server; better set REPLAYTOOL_CODEC_AUTH.",
         ),
-        click.option("--codec-endpoint", metavar="URL", help="Codec server that decodes payloads."),
-        click.option("--converter", metavar="MODULE:ATTR", help="A temporalio DataConverter that decodes payloads."),
+        click.option("--codec-endpoint", metavar="URL", help="Decode payloads with this codec server."),
+        click.option("--converter", metavar="MODULE:ATTR", help="Decode payloads with this temporalio DataConverter."),
     ):
         function = option(function)
     return function
@@ -44,7 +44,7 @@ def parse_build_codes(given: Sequence[str]) -> dict[str, str]:
     wrong = next((build for build, _, code in pairs if not (build and code)), None)
     if wrong is not None:
         raise ReplaytoolError(
-            f"--code {wrong!r} names no build and its code",
+            f"--code {wrong!r} must name a build and its code",
             "write --code BUILD=MODULE-OR-PATH",
             code=ErrorCode.CODE_BUILD_FORM,
         )

@@ -32,19 +32,19 @@ def report_format_option(function: Function) -> Function:
         "formats",
         multiple=True,
         metavar="FORMAT[:PATH]",
-        help=f"{', '.join(RENDERERS)}; to stdout or a file. Repeatable.",
+        help=f"{', '.join(RENDERERS)}; to stdout, or to the file PATH. Repeatable.",
     )(function)
 
 
 def baseline_options(function: Function) -> Function:
     """Add the options for a baseline file."""
     for option in (
-        click.option("--update-baseline", is_flag=True, help="Write what fails now to the baseline, and pass."),
+        click.option("--update-baseline", is_flag=True, help="Write the current findings to the baseline, and pass."),
         click.option(
             "--baseline",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="Findings that are listed there are known and do not fail.",
+            help="Do not fail on the findings that this file lists.",
         ),
     ):
         function = option(function)
@@ -78,8 +78,8 @@ def apply_baseline(report: CheckReport, *, baseline: Path | None, update_baselin
     if update_baseline:
         if not report.complete:
             raise ReplaytoolError(
-                "an interrupted check is no baseline",
-                "let it run to its end",
+                "an interrupted check cannot become a baseline",
+                "run the check to its end",
                 code=ErrorCode.CHECK_BASELINE_INTERRUPTED,
             )
         with open_output(str(baseline)) as stream:
@@ -87,7 +87,7 @@ def apply_baseline(report: CheckReport, *, baseline: Path | None, update_baselin
     accepted = known.read_baseline(baseline)
     if left := known.count_fixed_findings(report, accepted) if report.shard is None else 0:
         options.print_note(
-            f"{left} of {len(accepted)} findings of the baseline are gone; --update-baseline forgets them"
+            f"{left} of {len(accepted)} findings of the baseline no longer occur; --update-baseline removes them"
         )
     return known.accept_findings(report, accepted)
 
@@ -98,8 +98,8 @@ def parse_outputs(given: Sequence[str]) -> list[Output]:
     shown = [name for name, path in wanted if path is None]
     if len(shown) > 1 and not _FOR_PEOPLE.issuperset(shown):
         raise ReplaytoolError(
-            f"{' and '.join(shown)} cannot share stdout: a program could not read what it wants of it",
-            "name a file for all but one: --format FORMAT:PATH",
+            f"{' and '.join(shown)} cannot both go to stdout",
+            "write all but one to a file: --format FORMAT:PATH",
             code=ErrorCode.OUTPUT_SHARED_STDOUT,
         )
     for path in (path for _, path in wanted if path is not None):
@@ -112,8 +112,8 @@ def _require_folder(path: str) -> None:
     folder = Path(path).parent
     if "://" not in path and not folder.is_dir():
         raise ReplaytoolError(
-            f"the report cannot be written: there is no folder {escape_controls(str(folder))}",
-            "make it first",
+            f"cannot write the report: there is no folder {escape_controls(str(folder))}",
+            "create the folder first",
             code=ErrorCode.OUTPUT_UNWRITABLE,
         )
 
@@ -157,7 +157,7 @@ def _write_for_github(report: CheckReport, *, is_told: bool) -> None:
             with path.open("a", encoding="utf-8") as stream:
                 stream.write(github.render_step_summary(report, already))
         except OSError as error:
-            options.print_note(f"the step's summary was not written: {error}")
+            options.print_note(f"cannot write the step summary: {error}")
 
 
 def choose_exit_code(report: CheckReport) -> int:

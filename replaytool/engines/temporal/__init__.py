@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.engines.temporal.record_reader import TemporalRecordReader
     from replaytool.engines.temporal.reset.reset_model import TemporalResets
+    from replaytool.engines.temporal.server.history_server import TemporalServer
+    from replaytool.engines.temporal.simulate.simulator import TemporalSimulator
     from replaytool.model.history import Run
     from replaytool.model.scrub_result import ScrubResult
     from replaytool.model.verdict import Verdict
+    from replaytool.model.workflow_state import WorkflowState
     from replaytool.replay.code.user_code import Code
     from replaytool.replay.jobs import WorkerJob
     from replaytool.replay.options import Options
@@ -70,6 +73,24 @@ class TemporalEngine(Engine):
 
         return TemporalResets()
 
+    def simulator(self) -> TemporalSimulator:
+        """Return how runs go on by the server's rules."""
+        from replaytool.engines.temporal.simulate.simulator import TemporalSimulator
+
+        return TemporalSimulator()
+
+    def final_state_job(self) -> WorkerJob[WorkflowState]:
+        """Return the job that replays a run to its end."""
+        from replaytool.engines.temporal.debug.final_states import JOB
+
+        return JOB
+
+    def server(self) -> TemporalServer:
+        """Return how histories are fetched from a Temporal server."""
+        from replaytool.engines.temporal.server.history_server import TemporalServer
+
+        return TemporalServer()
+
     def scrub_job(self) -> WorkerJob[ScrubResult]:
         """Return the job that replaces personal data in a history."""
         from replaytool.engines.temporal.scrub.scrub_job import SCRUB
@@ -85,9 +106,9 @@ class TemporalEngine(Engine):
         found = version("temporalio")
         oldest, newest = (".".join(map(str, one)) for one in (OLDEST, NEWEST))
         if OLDEST <= tuple(int(part) for part in found.split(".")[:2]) <= NEWEST:
-            yield "engine direct", True, f"compared with temporalio {oldest} to {newest}", ""
+            yield "engine direct", True, f"tested with temporalio {oldest} to {newest}", ""
         else:
-            yield "engine direct", False, f"not compared with temporalio {found}", "engine sdk replays all"
+            yield "engine direct", False, f"not tested with temporalio {found}", "the sdk engine replays all runs"
 
     @contextmanager
     def prepare_child(self) -> Iterator[None]:

@@ -8,10 +8,12 @@ from typing import Any
 from replaytool.config import Settings
 from replaytool.engines.base import ValueDecoder
 from replaytool.engines.temporal.events import labels, payloads
-from replaytool.engines.temporal.events.event_value import summarize_event_value
+from replaytool.engines.temporal.events.event_types import classify_event
+from replaytool.engines.temporal.events.event_value import read_carried_values, summarize_event_value
 from replaytool.engines.temporal.events.pending_work import read_pending_work
 from replaytool.engines.temporal.events.workflow_tasks import index_tasks
 from replaytool.model.event_label import EventLabel
+from replaytool.model.event_role import EventRole
 from replaytool.model.history import Event, EventHead, Run
 from replaytool.model.pending_work import WorkRecord
 from replaytool.model.record_features import RecordFeatures
@@ -32,6 +34,14 @@ class TemporalRecordReader:
         """Yield each event with its name and attributes."""
         return labels.name_events(events)
 
+    def classify_event(self, event_type: str) -> EventRole:
+        """Return the role of events of this type."""
+        return classify_event(event_type)
+
+    def split_event(self, whole: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Return the attributes of an event, and its other fields."""
+        return labels.split_attributes(whole)
+
     def label_events(self, events: Iterable[Event], decoder: ValueDecoder) -> list[EventLabel]:
         """Return the label of each event, without the bookkeeping of workflow tasks."""
         return labels.label_events(events, decoder)
@@ -39,6 +49,10 @@ class TemporalRecordReader:
     def summarize_value(self, attributes: Mapping[str, Any]) -> Any:
         """Return what an event carried, as short as possible."""
         return summarize_event_value(attributes)
+
+    def read_carried_values(self, attributes: Mapping[str, Any]) -> str | Sequence[Any]:
+        """Return the payloads of an event, or its failure message or duration."""
+        return read_carried_values(attributes)
 
     def read_work(self, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:
         """Return what the run waited for."""

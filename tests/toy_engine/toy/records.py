@@ -10,6 +10,7 @@ from typing import Any
 from replaytool.config import Settings
 from replaytool.engines.base import ValueDecoder
 from replaytool.model.event_label import EventLabel
+from replaytool.model.event_role import EventRole
 from replaytool.model.history import Event, EventHead, Run
 from replaytool.model.pending_work import PendingItem, TrackedWork, WorkflowTask, WorkRecord
 from replaytool.model.record_features import RecordFeatures
@@ -45,6 +46,14 @@ class ToyRecordReader:
             entry = json.loads(event.raw)
             yield event, str(entry.get("name") or entry.get("program") or ""), entry
 
+    def classify_event(self, event_type: str) -> EventRole:
+        """Return the role of a line of a journal."""
+        return EventRole("start" if event_type == STARTED else "end" if event_type == ENDED else "step")
+
+    def split_event(self, whole: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Return the whole line: lines have nothing in common."""
+        return whole, {}
+
     def label_events(self, events: Iterable[Event], decoder: ValueDecoder) -> list[EventLabel]:
         """Return each step with what went in and came out."""
         return [
@@ -55,6 +64,10 @@ class ToyRecordReader:
     def summarize_value(self, attributes: Mapping[str, Any]) -> Any:
         """Return the result, or else the input."""
         return attributes.get("result", attributes.get("input"))
+
+    def read_carried_values(self, attributes: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the result, or else the input."""
+        return [self.summarize_value(attributes)]
 
     def read_work(self, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:
         """Return the steps as work: a journal holds a step when it is done, but for the last of an open run."""

@@ -5,7 +5,10 @@ To read a new kind of event, add it to the tables that it belongs in. `decoding.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, NamedTuple
+
+from replaytool.model.event_role import EventKind, EventRole
 
 STARTED, UPSERTED = "WorkflowExecutionStarted", "UpsertWorkflowSearchAttributes"
 SIGNALED, CANCEL_REQUESTED = "WorkflowExecutionSignaled", "WorkflowExecutionCancelRequested"
@@ -117,3 +120,36 @@ NEVER_NEEDED_BY_RESETS = (
     "TimerFired",
 )
 """Nothing that a reset depends on stands in these events."""
+
+_FAILURES = ("Failed", "TimedOut", "Terminated")
+_KINDS_BY_START: tuple[tuple[str, EventKind], ...] = (
+    (TASK_SCHEDULED, "task"),
+    (TASK_STARTED, "task"),
+    (TASK, "step"),
+    (STARTED, "start"),
+    (SIGNALED, "received"),
+    (UPDATE, "received"),
+    (CANCEL_REQUESTED, "received"),
+    ("WorkflowExecutionCompleted", "end"),
+    ("WorkflowExecutionContinuedAsNew", "end"),
+    (MARKER, "marker"),
+    (ACTIVITY_STARTED, "attempt"),
+    (TIMER_STARTED, "request"),
+)
+_KINDS_BY_END: tuple[tuple[str, EventKind], ...] = (
+    ("Scheduled", "request"),
+    ("Initiated", "request"),
+    ("Requested", "request"),
+    ("Completed", "answer"),
+    ("Fired", "answer"),
+)
+
+
+@lru_cache(maxsize=512)
+def classify_event(event_type: str) -> EventRole:
+    """Return the role of events of this type; types that are newer than these tables get one by their name."""
+    kinds = (
+        *(kind for start, kind in _KINDS_BY_START if event_type.startswith(start)),
+        *(kind for end, kind in _KINDS_BY_END if event_type.endswith(end)),
+    )
+    return EventRole(next(iter(kinds), "other"), event_type.endswith(_FAILURES))

@@ -45,6 +45,11 @@ def event_attributes(event: Attributes) -> dict[str, Any]:
     return {}
 
 
+def split_attributes(event: Attributes) -> tuple[Attributes, Attributes]:
+    """Return the event's attributes, and the fields that every event has."""
+    return event_attributes(event), {key: value for key, value in event.items() if not key.endswith("EventAttributes")}
+
+
 def decode_attributes(event: Event) -> dict[str, Any]:
     """Return the attributes of a stored event."""
     return event_attributes(msgspec.json.decode(event.raw))

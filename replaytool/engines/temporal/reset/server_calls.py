@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from replaytool.engines.temporal.reset.run_facts import read_run_facts
@@ -18,11 +17,13 @@ from replaytool.engines.temporal.server.client import (
     is_namespace_unknown,
     iterate_history_pages,
 )
-from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
+from replaytool.engines.temporal.server.options import resolve_target
 from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.formats.temporal.proto_files import TemporalProto
 from replaytool.model.history import Payload, Run, RunHints
+from replaytool.model.reset_server import AnswerLost, Poller, ResetRefused, ResetSettings, RunDescription, ServerPoint
 from replaytool.model.run_facts import RunFacts
+from replaytool.model.server_options import ServerOptions, ServerTarget
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
@@ -42,58 +43,6 @@ EXCLUDES = {"signals": 1, "updates": 2}
 """What a reset can leave out, by the numbers of ResetReapplyExcludeType."""
 # `capitalize` makes Continued_as_new and Timed_out of these.
 _STATUS = {6: "ContinuedAsNew", 7: "TimedOut"}
-
-
-@dataclass(frozen=True, slots=True)
-class ServerPoint:
-    """A reset point as the server keeps it."""
-
-    build_id: str
-    run_id: str
-    event_id: int
-    resettable: bool
-    expires_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunDescription:
-    """A run as the server describes it."""
-
-    run_id: str
-    status: str
-    events: int
-    reset_run_id: str | None
-    """The newest run that a reset forked from it."""
-    closed_at: datetime | None
-    points: tuple[ServerPoint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Poller:
-    """A worker that polls for workflow tasks."""
-
-    task_queue: str
-    identity: str
-    build_id: str
-    seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ResetSettings:
-    """Settings that all resets of an apply share."""
-
-    reason: str = ""
-    exclude: tuple[str, ...] = ()
-    pin: tuple[str, str] | None = None
-    """Deployment and build to pin the new runs to, in the same transaction as the reset."""
-
-
-class ResetRefused(Exception):
-    """The server refused the reset, and nothing happened."""
-
-
-class AnswerLost(Exception):
-    """The answer to the reset was lost: it may have happened or not."""
 
 
 class ResetClient:

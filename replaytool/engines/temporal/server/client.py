@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from replaytool.engines.temporal.server.options import ServerTarget
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.server_options import ServerTarget
 
 if TYPE_CHECKING:
     from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryResponse

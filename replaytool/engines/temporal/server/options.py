@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.server_options import ServerOptions, ServerTarget
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
@@ -15,39 +16,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_NAMESPACE = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """Server options of the command line. None leaves the choice to the environment and the configuration file."""
-
-    address: str | None = None
-    namespace: str | None = None
-    profile: str | None = None
-    config_file: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    tls: bool | None = None
-    tls_cert: str | None = None
-    tls_key: str | None = None
-    tls_ca: str | None = None
-    tls_server_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTarget:
-    """The resolved server."""
-
-    address: str
-    namespace: str
-    connect: dict[str, Any] = field(repr=False)
-    """Arguments of Client.connect."""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-
-    def redact_secrets(self, text: str) -> str:
-        """Return the text on one line, without secrets."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return escape_controls(" ".join(text.split()))
 
 
 def resolve_target(options: ServerOptions) -> ServerTarget:

@@ -6,8 +6,8 @@ import asyncio
 import functools
 import io
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from replaytool.engines.temporal.server.client import (
@@ -17,10 +17,12 @@ from replaytool.engines.temporal.server.client import (
     is_namespace_unknown,
     iterate_history_pages,
 )
-from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
+from replaytool.engines.temporal.server.options import resolve_target
 from replaytool.engines.temporal.server.temporal_query import visibility_query
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import RunHints
+from replaytool.model.pull_options import Known, PullOptions, PullProgress
+from replaytool.model.server_options import ServerTarget
 from replaytool.sources.base import HistorySource, SourceUnavailable
 from replaytool.text import escape_controls
 
@@ -34,37 +36,8 @@ if TYPE_CHECKING:
     from temporalio.client import Client
     from temporalio.service import RPCError
 
-Known = Callable[[str, str], int | None]
-"""Returns how many events of a run (workflow ID, run ID) the store has."""
 
 _PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class PullOptions:
-    """What to pull from which server."""
-
-    server: ServerOptions = field(default_factory=ServerOptions)
-    query: str = ""
-    since: str | None = None
-    """2h, 3d, or an ISO 8601 time: runs that started or closed since then."""
-    limit: int | None = None
-    """The most runs to take from the query's list, whether fetched or already stored."""
-    workflow_ids: tuple[str, ...] = ()
-    """Instead of a query: the latest run of each workflow, as in the official CLI."""
-    run_id: str | None = None
-    concurrency: int = 10
-    only_new: bool = True
-
-
-@dataclass(slots=True)
-class PullProgress:
-    """The progress of a pull. It changes while the pull runs, so that a progress bar can show it."""
-
-    listed: int = 0
-    fetched: int = 0
-    unchanged: int = 0
-    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

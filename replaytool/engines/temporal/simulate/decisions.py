@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from temporalio.bridge.proto.workflow_commands import UpdateResponse
 
@@ -26,27 +25,9 @@ from replaytool.engines.temporal.replay.command_kinds import (
 )
 from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, read_marker
 from replaytool.model.history import Event, Payload
+from replaytool.model.simulation import Decision, DecisionChange
 from replaytool.replay.compare.drift import Decode
 from replaytool.replay.inspect_state.json_state import to_plain_json
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A command of the code."""
-
-    kind: str
-    name: str
-    value: Any = None
-    event_id: int | None = None
-    """The event that records it."""
-
-
-@dataclass(frozen=True)
-class DecisionChange:
-    """A difference between recorded and simulated decisions. One side is None if the decision is missing there."""
-
-    recorded: Decision | None
-    simulated: Decision | None
 
 
 class DecisionReader:

@@ -13,7 +13,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from replaytool.engines.temporal.events import event_types as types
@@ -21,29 +20,13 @@ from replaytool.engines.temporal.events.labels import decode_attributes, find_up
 from replaytool.engines.temporal.events.rewriting import build_event
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
+from replaytool.model.simulation import EVENT_EDIT, INSERT_EDIT, HistoryEdits
 
-_EVENT = re.compile(r"event:(\d+)")
 _SET = re.compile(r"event:(\d+)\.([A-Za-z_]\w*)((?:\.\w+|\[\d+\])*)=(.*)", re.DOTALL)
-_INSERT = re.compile(r"(signal|update|cancel)(?::([^@=]+))?(?:@(\d+))?(?:=(.*))?", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _RESULTS = (*types.ENDINGS, "Signaled")
 _UPDATES = (types.ACCEPTED, types.ADMITTED)
 _MESSAGES = (types.SIGNALED, *_UPDATES, types.CANCEL_REQUESTED)
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEdits:
-    """All edits of one history."""
-
-    set: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    insert: tuple[str, ...] = ()
-
-    def first_event_id(self) -> int | None:
-        """Return the earliest event that an edit names, or None."""
-        found = [int(one[1]) for text in (*self.set, *self.drop) if (one := _EVENT.match(text))]
-        found += [int(one[3]) for text in self.insert if (one := _INSERT.fullmatch(text)) and one[3]]
-        return min(found, default=None)
 
 
 def apply_edits(events: Sequence[Event], edits: HistoryEdits, point: int) -> list[Event]:
@@ -56,7 +39,7 @@ def apply_edits(events: Sequence[Event], edits: HistoryEdits, point: int) -> lis
         event = _find_editable_event(found, int(matched[1]), point)
         found[event.event_id] = _set_value(event, matched[2], matched[3], _parse_value(matched[4]))
     for text in edits.drop:
-        whole = _EVENT.fullmatch(text)
+        whole = EVENT_EDIT.fullmatch(text)
         if whole is None:
             raise _bad_edit_error("--drop", text, "event:30")
         event = _find_editable_event(found, int(whole[1]), point)
@@ -203,7 +186,7 @@ def _turn_into_failure(event: Event, held: dict[str, object], value: object) -> 
 
 
 def _insert_event(text: str, found: dict[int, Event], point: int, event_id: int) -> Event:
-    matched = _INSERT.fullmatch(text)
+    matched = INSERT_EDIT.fullmatch(text)
     if matched is None or (matched[1] != "cancel" and not matched[2]):
         raise _bad_edit_error("--insert", text, "signal:NAME=VALUE")
     at = int(matched[3] or point)

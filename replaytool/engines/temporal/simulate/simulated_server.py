@@ -42,8 +42,9 @@ from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay.command_kinds import BY_VARIANT, describe_command
 from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.simulate.recorded_results import FollowUpEvent, RecordedResult
-from replaytool.engines.temporal.simulate.simulation_state import TASK_FAILS, SimulationEnd, SimulationState
+from replaytool.engines.temporal.simulate.simulation_state import SimulationEnd, SimulationState
 from replaytool.model.history import Event
+from replaytool.model.simulation import TASK_FAILS
 
 _SECOND = 1_000_000_000
 _MOST_STEPS = 20_000

@@ -19,8 +19,9 @@ from temporalio.client import WorkflowExecutionStatus as Status
 from temporalio.service import RPCError
 
 from replaytool.engines.temporal.reset.hazards import HAZARDS
-from replaytool.engines.temporal.reset.server_calls import ResetClient, ResetSettings
+from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.model.reset_case import ResetRule
+from replaytool.model.reset_server import ResetSettings
 from replaytool.reset.points import list_reset_points
 from tests.reset.support.riders import Handle, count, history, rest, until
 from tests.reset.support.scene import Scene, codes, run
@@ -93,7 +94,7 @@ async def child_with_a_random_id_started_by_a_signal(scene: Scene) -> None:
         await until(lambda: has_events(handle, "CHILD_WORKFLOW_EXECUTION_STARTED"), "the child to start")
     plan = await scene.plan(include=True)
     (blocking,) = [one for one in plan.items[0].warnings if one.level == "block"]
-    assert "same id" in blocking.message
+    assert "same ID" in blocking.message
     async with scene.build("v3"):
         await scene.apply(plan)
         await until(lambda: has_status(handle, Status.FAILED), "the parent to fail, as the plan said")
