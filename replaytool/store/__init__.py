@@ -24,6 +24,7 @@ from replaytool.store import verdicts, writer
 from replaytool.store.connections import is_store
 from replaytool.store.rows import BuildRow, ChosenBuildRow, NewestRun, OpenStep, ProblemRow, RunRow
 from replaytool.store.run_filters import RUN_FILTERS, RUN_SORTS, RunFilter, filter_runs, run_list_query
+from replaytool.store.schema import has_engine_view
 from replaytool.store.user_queries import ambiguous_run_error, explain_query_error, read_arrow_batches
 from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, AddedRun, ReadSteps
 
@@ -159,15 +160,15 @@ class Store:
         return row["runs"], row["events"]
 
     def read_known_event_counts(self) -> dict[tuple[str | None, str | None], int]:
-        """Return the number of events of each run by workflow ID and run ID; run IDs from file names are not trusted."""
+        """Return the number of events of each run by its IDs. Run IDs from file names are not trusted."""
         rows = self.query_rows("SELECT workflow_id, run_id, event_count FROM runs WHERE run_id_from <> 'file name'")
         return {(row["workflow_id"], row["run_id"]): row["event_count"] for row in rows}
 
     def find_newest_runs(self, workflow_ids: Sequence[str]) -> dict[str, NewestRun]:
         """Return the newest loaded run of each of these workflow IDs."""
         rows = self.query_rows(
-            "SELECT workflow_id, arg_max(run_id, started_at) AS run_id, arg_max(status, started_at) AS status FROM runs "
-            "WHERE list_contains(?, workflow_id) GROUP BY workflow_id",
+            "SELECT workflow_id, arg_max(run_id, started_at) AS run_id, arg_max(status, started_at) AS status "
+            "FROM runs WHERE list_contains(?, workflow_id) GROUP BY workflow_id",
             [list(workflow_ids)],
         )
         return {row["workflow_id"]: NewestRun(row["run_id"], row["status"]) for row in rows}
@@ -208,11 +209,19 @@ class Store:
         rows = self.query_rows(_OPEN_STEPS, [list(run_keys)])
         return [OpenStep(row["run_key"], row["kind"], row["name"]) for row in rows]
 
-    def read_engine_view(self, engine: str, view: str, run_keys: Sequence[str]) -> list[dict[str, Any]]:
-        """Return the rows of these runs in a view that an engine's `views.sql` has for the engine itself."""
-        return self.query_rows(
-            f"FROM engine_{engine}.{view} WHERE run_key IN (SELECT unnest(?)) ORDER BY run_key", [list(run_keys)]
+    def read_pin_facts(self, engine: str, run_keys: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the newest fact of each kind in the engine's view `pin_facts`, by run key; nothing without a view."""
+        if not has_engine_view(engine, "pin_facts"):
+            return {}
+        rows = self.query_rows(
+            f"SELECT run_key, kind, arg_max(content, event_id) AS content FROM engine_{engine}.pin_facts AS fact "
+            "JOIN run ON run.id = fact.run WHERE run_key IN (SELECT unnest(?)) GROUP BY run_key, kind",
+            [list(run_keys)],
         )
+        found: dict[str, dict[str, str]] = {}
+        for row in rows:
+            found.setdefault(row["run_key"], {})[row["kind"]] = row["content"]
+        return found
 
     def read_events(self, run_key: str, event_id: int | None = None) -> list[Event]:
         """Return the events of a run in order, or one of them."""
@@ -230,8 +239,8 @@ class Store:
     ) -> Iterator[tuple[str, list[Event]]]:
         """Yield runs with their events, in order of run keys; events of `empty_types` come without their content."""
         rows = self.query_rows(
-            "SELECT run_key, event_id, event_type, strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, event.build_id, "
-            "CASE WHEN list_contains(?, event_type) THEN '{}' ELSE raw END AS raw "
+            "SELECT run_key, event_id, event_type, strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, "
+            "event.build_id, CASE WHEN list_contains(?, event_type) THEN '{}' ELSE raw END AS raw "
             "FROM event JOIN run ON run.id = event.run WHERE run_key IN (SELECT unnest(?)) ORDER BY run_key, event_id",
             [list(empty_types), list(run_keys)],
         )

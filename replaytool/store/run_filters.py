@@ -25,9 +25,9 @@ _CONDITIONS = _USER_CONDITIONS | {
     "namespace": "coalesce(namespace, ?) = ?",
     "ids": f"coalesce({_ANY_ID}, false)",
     "except_ids": f"NOT coalesce({_ANY_ID}, false)",
-    "run_keys": "list_contains(?, run_key)",
+    "run_keys": "run_key IN (SELECT unnest(?))",
     "run_ids": "list_contains(?, run_id)",
-    "workflow_ids": "run_id IS NOT NULL AND list_contains(?, workflow_id)",
+    "workflow_ids": "run_id IS NOT NULL AND workflow_id IN (SELECT unnest(?))",
     "continues": "continued_run_id = ? AND run_id <> ?",
 }
 _TIMES = ("since", "until")
@@ -67,7 +67,7 @@ class RunFilter:
         parts = []
         for name, value in self.conditions:
             assert isinstance(value, str), f"{name} takes a list, which only to_sql can pass"
-            quoted = "'" + _read_value(name, value).replace("'", "''") + "'"
+            quoted = "'" + str(_read_value(name, value)).replace("'", "''") + "'"
             parts.append(f"({_CONDITIONS[name].replace('?', quoted)})")
         return self._join_parts(parts)
 
