@@ -231,18 +231,18 @@ FROM main.event WHERE event_type = 'WorkflowTaskCompleted' AND build_id IS NOT N
 
 -- What says which build a run is pinned to: its completed tasks, and the overrides of its versioning.
 CREATE VIEW engine_temporal.pin_facts AS
-SELECT run, event_id, 'task' AS kind, CAST(raw AS JSON) ->> '$.workflowTaskCompletedEventAttributes' AS content
-FROM main.event WHERE event_type = 'WorkflowTaskCompleted'
-UNION ALL
 SELECT
-    run, event_id, 'override' AS kind,
-    coalesce(
-        CAST(raw AS JSON) ->> '$.workflowExecutionOptionsUpdatedEventAttributes',
-        CAST(raw AS JSON) ->> '$.workflowExecutionStartedEventAttributes'
-    ) AS content
+    run, event_id,
+    CASE event_type WHEN 'WorkflowTaskCompleted' THEN 'task' ELSE 'override' END AS kind,
+    CASE event_type
+        WHEN 'WorkflowTaskCompleted' THEN CAST(raw AS JSON) ->> '$.workflowTaskCompletedEventAttributes'
+        WHEN 'WorkflowExecutionStarted' THEN CAST(raw AS JSON) ->> '$.workflowExecutionStartedEventAttributes'
+        ELSE CAST(raw AS JSON) ->> '$.workflowExecutionOptionsUpdatedEventAttributes'
+    END AS content
 FROM main.event
-WHERE event_type IN ('WorkflowExecutionOptionsUpdated', 'WorkflowExecutionStarted')
-    AND contains(raw, 'ersioningOverride');
+WHERE event_type = 'WorkflowTaskCompleted' OR (
+    event_type IN ('WorkflowExecutionOptionsUpdated', 'WorkflowExecutionStarted') AND contains(raw, 'ersioningOverride')
+);
 
 CREATE VIEW engine_temporal.steps AS
 WITH
