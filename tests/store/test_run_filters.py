@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from replaytool.store import RUN_FILTERS, RUN_SORTS, RunFilter, Store, filter_ru
 
 def _run(day: int, name: str, workflow_type: str, namespace: str | None) -> Run:
     events = [Event(1, "Row", f"2026-01-0{day}T00:00:00Z", None, b"{}")]
-    ids = {"workflow_id": name, "run_id": f"run-{name}", "namespace": namespace}
-    return Run("toy", "toy journal", events, workflow_type, "Running", "none", sha256=name, **ids)
+    run = Run("toy", "toy journal", events, workflow_type, "Running", "none", sha256=name)
+    return replace(run, workflow_id=name, run_id=f"run-{name}", namespace=namespace)
 
 
 @pytest.fixture(scope="module")
