@@ -12,6 +12,7 @@ import click
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
+from replaytool.cli.shared.code_options import make_run_filter
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def command(
     with _show_check_progress() as (observer, progress):
         report, loaded = work.check_runs(
             sources,
-            _condition(where, workflow_type),
+            make_run_filter(workflow_type, where),
             plan,
             observer,
             progress,
@@ -144,12 +145,6 @@ def command(
     reports.publish_report(report, outputs)
     code = reports.choose_exit_code(report)
     ctx.exit(FINDINGS if code in (CLEAN, NOTHING) and loaded is not None and loaded.bad else code)
-
-
-def _condition(where: str | None, workflow_type: str | None) -> str:
-    quoted = (workflow_type or "").replace("'", "''")
-    parts = ([f"workflow_type = '{quoted}'"] if workflow_type else []) + ([f"({where}\n)"] if where else [])
-    return " AND ".join(parts) or "true"
 
 
 def _plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:

@@ -15,6 +15,7 @@ from replaytool.errors import ErrorCode, ReplaytoolError
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan
     from replaytool.config import Settings
+    from replaytool.store import RunFilter
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 SESSION = ("store", "replayer", "converter")
@@ -78,11 +79,11 @@ def _add_replay_options(function: Function, seconds: float) -> Function:
     return function
 
 
-def build_run_condition(given: dict[str, Any]) -> str:
-    """Return the SQL condition for --type and --where."""
-    quoted = (given["workflow_type"] or "").replace("'", "''")
-    parts = [f"workflow_type = '{quoted}'"] if quoted else []
-    return " AND ".join(parts + ([f"({given['where']}\n)"] if given["where"] else [])) or "true"
+def make_run_filter(workflow_type: str | None, where: str | None, **_: object) -> RunFilter:
+    """Return the filter of --type and --where."""
+    from replaytool.store import RunFilter
+
+    return RunFilter((("workflow_type", workflow_type),) if workflow_type else (), where)
 
 
 def find_replay_plan(settings: Settings, given: dict[str, Any]) -> CheckPlan | None:
