@@ -1,258 +1,246 @@
-"""The queue between the code and the record: commands wait in it until their event comes, first in, first out.
+"""Match a tape with its history: the command queue takes the commands of the tape and the events of the history.
 
-It is the core's rule and nothing more: an event that records a command takes the command that waits longest. What
-makes it look complicated is what never reaches the queue (local activities, what is cancelled before it was sent) and
-what the core puts there itself (the cancel of a child, the search attribute that goes with a patch).
+The tape tells what the code was given and what it asked for, so no code runs here. All rules of matching are those of
+`core.command_queue`. This module only feeds it, and says what did not match as values that a report can show.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
 
-from replaytool.engines.temporal.replay.command_kinds import BY_KIND, TERMINAL
+import msgspec
+from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
+from temporalio.client import WorkflowHistory
+
+from replaytool.engines.temporal.core.command_queue import CommandQueue, QueuedCommand
+from replaytool.engines.temporal.core.history_batches import HistoryBatches
+from replaytool.engines.temporal.core.sdk_flags import ObservedFlags
+from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
+from replaytool.engines.temporal.core.state_machines.external_workflow import CancelExternalMachine
+from replaytool.engines.temporal.core.state_machines.local_activity import (
+    LOCAL_ACTIVITY,
+    LocalActivityMachine,
+    read_local_activity_marker,
+)
+from replaytool.engines.temporal.core.state_machines.patch import PatchMachine
+from replaytool.engines.temporal.core.state_machines.update import UpdateMachine
+from replaytool.engines.temporal.events.decoding import RECORDS
+from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRecorded, TimerFired
+from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
+from replaytool.engines.temporal.replay.command_kinds import BY_KIND
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
-from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, RecordedHistory
-from replaytool.model.verdict import CallSite, Command, ExpectedEvent
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory, history_to_json, run_from_json
+from replaytool.engines.temporal.sdk.recorder import RecordedActivation
+from replaytool.model.history import Run
+from replaytool.model.verdict import ActivationJob, Command
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch, differing_fields
 
-_ABANDON = {"schedule_activity": 2, "start_child_workflow_execution": 0, "schedule_nexus_operation": 1}
-_OPENS = {
-    "start_timer": "timer",
-    "schedule_activity": "activity",
-    "start_child_workflow_execution": "child",
-    "signal_external_workflow_execution": "signal",
-    "schedule_nexus_operation": "nexus",
-}
-_CANCELS = {
-    "cancel_timer": ("timer", "seq"),
-    "request_cancel_activity": ("activity", "seq"),
-    "cancel_child_workflow_execution": ("child", "child_workflow_seq"),
-    "cancel_signal_workflow": ("signal", "seq"),
-    "request_cancel_nexus_operation": ("nexus", "seq"),
-}
-_RESOLVES = {
-    "fire_timer": "timer",
-    "resolve_activity": "activity",
-    "resolve_child_workflow_execution": "child",
-    "resolve_nexus_operation": "nexus",
-}
-_CHECKS, _UPSERTS, _REORDERS, _NEXUS_CHECKS = 1, 2, 3, 4
+
+class _StrictFlags(ObservedFlags):
+    """Flags under which every name is compared, even where the history does not ask for it."""
+
+    def requires_check(self, flag: int, *, in_last: bool = False) -> bool:
+        """Compare always; `left_out` tells whether the SDK would compare here."""
+        super().requires_check(flag, in_last=in_last)
+        return True
 
 
-@dataclass
-class TapeCommand:
-    """One command on its way."""
-
-    command: Command
-    abandoned: bool = False
-    """Its cancel is not told to anybody."""
-    sent: bool = False
-    dropped: bool = False
-    resolved: bool = False
-    from_core: bool = False
-
-
-@dataclass
 class TapeMatcher:
-    """The commands of one run against its events."""
+    """The state machines of one tape. It takes the place of the replay loop, whose part the tape has played already."""
 
-    record: RecordedHistory
-    strict: bool = True
-    """Whether names and ids are compared even where the record does not ask for it."""
-    pairs: MatchedPairs = field(default_factory=MatchedPairs)
-    translator: CommandTranslator = field(default_factory=CommandTranslator)
-    waiting: deque[TapeCommand] = field(default_factory=deque)
-    _open: dict[tuple[str, int], TapeCommand] = field(default_factory=dict)
-    _local: dict[int, Command] = field(default_factory=dict)
-    _patches: set[str] = field(default_factory=set)
-    _accepted: set[str] = field(default_factory=set)
-    _timers: dict[int, Command] = field(default_factory=dict)
+    def __init__(self, record: RecordedHistory, *, strict: bool = True) -> None:
+        self._record = record
+        self.history = _read_history(record.run)
+        self.flags: ObservedFlags = _StrictFlags() if strict else ObservedFlags()
+        self.replaying = True
+        self.in_last_batch = False
+        self.has_jobs = False
+        self.queue = CommandQueue(self)
+        self.pairs = MatchedPairs()
+        self.mismatch: Mismatch | None = None
+        self._translator = CommandTranslator()
+        self._commands: dict[int, Command] = {}
+        """By the `id()` of their message, which the tape keeps alive."""
+        self._place = 0
 
-    def tell(self, jobs: Iterable[Any]) -> None:
-        """Note what an activation is about to tell the code: what is over cannot be cancelled any more."""
+    # The part of the replay loop (`QueueHost`): jobs and the clock are on the tape, so nothing needs them here.
+
+    def queue_job(self, job: WorkflowActivationJob) -> None:
+        """Drop the job."""
+
+    def issue_command(self, machine: StateMachine, kind: str) -> None:
+        """Put one more command of this machine into the command queue."""
+        self.queue.issue_command(machine, kind)
+
+    def issue_external_cancel(self, child: StateMachine) -> None:
+        """Put the request to cancel this child workflow into the command queue."""
+        self.queue.issue_external_cancel(child)
+
+    def cancel_local_activity(self, seq: int) -> Fault | None:
+        """Do nothing: the marker resolves it when its event is reached."""
+        return None
+
+    def advance_clock(self, time: int) -> None:
+        """Ignore the time."""
+
+    def current_event_time(self) -> int | None:
+        """Return None: no machine of a command asks."""
+        return None
+
+    def start_workflow_task(self, started_id: int, time: int) -> None:
+        """Do nothing: the tape has the tasks."""
+
+    # Activations of the tape.
+
+    def add_jobs(self, jobs: Iterable[WorkflowActivationJob]) -> tuple[ActivationJob, ...]:
+        """Take the jobs of an activation; return them as values."""
+        values = []
         for job in jobs:
-            self.translator.translate_job(job)
-            kind = _RESOLVES.get(job.WhichOneof("variant") or "")
-            if kind is not None:
-                entry = self._open.get((kind, getattr(job, job.WhichOneof("variant")).seq))
-                if entry is not None:
-                    entry.resolved = True
+            values.append(self._translator.translate_job(job))
+            if job.HasField("do_update"):
+                self.queue.updates[job.do_update.protocol_instance_id] = UpdateMachine(None, job.do_update)
+            elif job.HasField("notify_has_patch"):
+                self.queue.patches[job.notify_has_patch.patch_id] = False
+        return tuple(values)
 
-    def issue(
-        self, commands: Iterable[Any], sites: Iterable[CallSite | None], event_id: int, replaying: bool
-    ) -> list[Command]:
-        """Take the commands of one activation; their values, in order."""
-        made, entries = [], []
-        for command, site in zip(commands, sites, strict=True):
-            value = self.translator.translate_command(command, site)
+    def add_commands(self, activation: RecordedActivation) -> list[Command]:
+        """Take the commands of an activation; return them as values, in order."""
+        made = []
+        for command, site in zip(activation.commands, activation.sites, strict=True):
+            value = self._commands[id(command)] = self._translator.translate_command(command, site)
             made.append(value)
-            entries += self._entries(command, value, event_id, replaying)
-        self.waiting.extend(self._in_order(entries, event_id, replaying))
+        self._observe_flags(activation.event_id)
+        self.replaying = activation.replaying
+        self.queue.take_commands(activation.commands)  # a fault is the replayer's to tell: its outcome has it
         return made
 
-    def _entries(self, command: Any, value: Command, event_id: int, replaying: bool) -> list[TapeCommand]:
-        variant = command.WhichOneof("variant")
-        message = getattr(command, variant)
-        if variant in _CANCELS:
-            kind, attribute = _CANCELS[variant]
-            return self._cancel(self._open.get((kind, getattr(message, attribute))), variant, value)
-        if variant == "schedule_local_activity":
-            self._local[message.seq] = value
-        if variant in _NEVER_SENT or (variant == "update_response" and not self._is_answer(message)):
-            return []
-        if variant == "set_patch_marker":
-            return self._patch(value, event_id, replaying)
-        entry = TapeCommand(value, abandoned=_is_abandoned(variant, message))
-        if variant in _OPENS:
-            self._open[_OPENS[variant], message.seq] = entry
-        return [entry]
-
-    def _is_answer(self, message: Any) -> bool:
-        """Whether the record hears of this: a rejection does only after the update was accepted."""
-        if message.WhichOneof("response") == "accepted":
-            self._accepted.add(message.protocol_instance_id)
-            return True
-        return message.protocol_instance_id in self._accepted
-
-    def _cancel(self, target: TapeCommand | None, variant: str, value: Command) -> list[TapeCommand]:
-        if target is None or target.resolved or target.dropped:
-            return []
-        if not target.sent:
-            target.dropped = True
-            return []
-        if target.abandoned or variant == "cancel_signal_workflow":
-            return []
-        if variant == "cancel_child_workflow_execution":
-            child = str(target.command.fields.get("workflowId", ""))
-            value = Command("cancel_workflow", child, {"workflowExecution": child}, value.call_site)
-        return [TapeCommand(value)]
-
-    def _patch(self, value: Command, event_id: int, replaying: bool) -> list[TapeCommand]:
-        if value.name in self._patches:
-            return []
-        self._patches.add(value.name)
-        entries = [TapeCommand(value)]
-        if self._flag(_UPSERTS, event_id):
-            upsert = Command("search_attributes", "", {"patch": value.name}, value.call_site)
-            entries.append(TapeCommand(upsert, from_core=True))
-        return entries
-
-    def _flag(self, flag: int, event_id: int) -> bool:
-        """Whether a flag is in force: the task that closes behind this event brings its own."""
-        first = self.record.core_flags.get(flag)
-        return first is not None and first <= event_id + 1
-
-    def _in_order(self, entries: list[TapeCommand], event_id: int, replaying: bool) -> list[TapeCommand]:
-        """The end of the workflow goes last, or cuts off what comes behind it, as the record's age asks."""
-        ends = [index for index, one in enumerate(entries) if one.command.kind in TERMINAL]
-        if not ends:
-            return entries
-        if replaying and not self._flag(_REORDERS, event_id):
-            return entries[: ends[0] + 1]
-        return [one for one in entries if one.command.kind not in TERMINAL] + [entries[ends[0]]]
-
-    def take(self, expected: ExpectedEvent) -> Mismatch | None:
-        """Match one event; None is good news."""
-        special = _SPECIAL.get(expected.kind)
-        if special is not None:
-            return special(self, expected)
-        return self._take_front(expected)
-
-    def _front(self, *, past_patches: bool = True) -> TapeCommand | None:
-        while self.waiting:
-            front = self.waiting[0]
-            if not front.dropped and not (past_patches and front.command.kind == "patch"):
-                return front
-            self.waiting.popleft()
-        return None
-
-    def _take_front(self, expected: ExpectedEvent) -> Mismatch | None:
-        front = self._front()
-        if front is None:
-            return Mismatch(expected, None)
-        actual = front.command
-        if actual.kind != expected.kind:
-            return Mismatch(expected, actual)
-        found = differing_fields(expected.fields, actual.fields, BY_KIND[expected.kind].identity)
-        if found and (self.strict or self._is_checked(expected)):
-            return Mismatch(expected, actual, found, not self._is_checked(expected))
-        self.waiting.popleft()
-        front.sent = True
-        if expected.kind == "timer":
-            self._timers[expected.event_id] = actual
-        if not front.from_core:
-            self.pairs.add_pair(expected, actual)
-        return None
-
-    def _is_checked(self, expected: ExpectedEvent) -> bool:
-        """Whether the core itself would look at names and ids here; in its last stretch it does so in any case."""
-        flag = _NEXUS_CHECKS if expected.kind == "nexus_operation" else _CHECKS
-        closing = self.record.last_completed_task_id
-        return self._flag(flag, expected.event_id) or expected.event_id > closing > 0
-
-    def _local_marker(self, expected: ExpectedEvent) -> Mismatch | None:
-        actual = self._local.get(expected.fields["seq"])
-        if actual is None:
-            front = self._front()
-            return Mismatch(expected, front.command if front else None)
-        found = differing_fields(expected.fields, actual.fields, BY_KIND["local_activity"].identity)
-        if found and (self.strict or self._flag(_CHECKS, expected.event_id)):
-            return Mismatch(expected, actual, found, not self._flag(_CHECKS, expected.event_id))
-        self.pairs.add_pair(expected, actual)
-        return None
-
-    def _patch_marker(self, expected: ExpectedEvent) -> Mismatch | None:
-        front = self._front(past_patches=False)
-        if front is not None and front.command.kind == "patch" and front.command.name == expected.name:
-            self.waiting.popleft()
-            self.pairs.add_pair(expected, front.command)
-            return None
-        if expected.fields.get("deprecated"):
-            return None
-        return Mismatch(expected, front.command if front else None)
-
-    def _upsert(self, expected: ExpectedEvent) -> Mismatch | None:
-        """The upsert that goes with a deprecated patch needs no command."""
-        before = self.record.events_by_id.get(expected.event_id - 1)
-        names = expected.fields.get("searchAttributes") or {}
-        follows = before is not None and before.event_type == "MarkerRecorded" and SEARCH_ATTRIBUTE_OF_PATCHES in names
-        if follows and self._marker_was_skipped(expected.event_id - 1):
-            return None
-        return self._take_front(expected)
-
-    def _marker_was_skipped(self, event_id: int) -> bool:
-        last = self.pairs.matched[-1].expected if self.pairs.matched else None
-        if last is not None and last.event_id == event_id:
-            return False
-        marker = self.record.expected_command(self.record.events_by_id[event_id])
-        return marker.kind == "patch" and bool(marker.fields.get("deprecated"))
-
-    def _fired(self, expected: ExpectedEvent) -> Mismatch | None:
-        """A timer is known by its id only when it fires."""
-        started = int(self.record.event_attributes(expected.event_id).get("startedEventId") or 0)
-        actual = self._timers.get(started)
-        if actual is None or actual.name == expected.fields.get("timerId"):
-            return None
-        return Mismatch(expected, actual, ("timerId",))
+    def take_new_commands(self, before: Iterable[QueuedCommand]) -> list[Command]:
+        """Remove and return the commands that no event can record yet: those that were not queued before."""
+        known = {id(one) for one in before}
+        fresh = [one for one in self.queue.waiting if id(one) not in known]
+        for one in fresh:
+            self.queue.waiting.remove(one)
+        return [self._to_command(one) for one in fresh if _is_missed(one)]
 
     def leftovers(self) -> list[Command]:
-        """What waits still, now that the record has nothing more to say."""
-        return [
-            one.command for one in self.waiting if not one.dropped and not one.from_core and one.command.kind != "patch"
-        ]
+        """Return the commands that no event records, now that the history has ended."""
+        return [self._to_command(one) for one in self.queue.waiting if _is_missed(one)]
+
+    def commands_after_mismatch(self) -> list[Command]:
+        """Return the commands that follow the one that did not match."""
+        if self.mismatch is None:
+            return []
+        waiting = [self._to_command(one) for one in self.queue.waiting if not _is_core_made(one)]
+        if self.mismatch.actual in waiting:
+            return waiting[waiting.index(self.mismatch.actual) + 1 :]
+        return waiting
+
+    def _to_command(self, one: QueuedCommand) -> Command:
+        assert one.command is not None, f"{one.kind} on a tape comes from a command of the code"
+        value = self._commands[id(one.command)]
+        if isinstance(one.machine, CancelExternalMachine) and one.machine.is_core_made:
+            child = str(self._commands[id(one.machine.command)].fields.get("workflowId", ""))
+            return Command("cancel_workflow", child, {"workflowExecution": child}, value.call_site)
+        if _is_core_made(one):
+            return Command("search_attributes", "", {"patch": value.name}, value.call_site)
+        return value
+
+    def _observe_flags(self, event_id: int) -> None:
+        """Make the flags of completed tasks active; the task that closes behind this event brings its own."""
+        self.flags.core = {flag for flag, first in self._record.core_flags.items() if first <= event_id + 1}
+
+    # Events of the history.
+
+    def match_events(self, until: int) -> None:
+        """Apply the events up to this id, or to the first that the code did not match."""
+        heads = self.history.heads
+        while self.mismatch is None and self._place < len(heads) and heads[self._place].event_id <= until:
+            place, self._place = self._place, self._place + 1
+            event_type = heads[place].event_type
+            event: EventPart | None = self.history.read_event(place).attributes if event_type in RECORDS else None
+            if event is None:
+                continue
+            if event_type in COMMAND_EVENTS:
+                self._match_command_event(place, event_type, event)
+            elif (machine := self.queue.by_event.get(getattr(event, "of", 0))) is not None:
+                self._apply_later_event(machine, place, event_type, event)
+
+    def _match_command_event(self, place: int, event_type: str, event: EventPart) -> None:
+        event_id = self.history.heads[place].event_id
+        self._observe_flags(event_id)
+        self.in_last_batch = event_id > self._record.last_completed_task_id > 0
+        self.flags.left_out = False
+        self.queue.refused = None
+        before = len(self.queue.matched)
+        if isinstance(event, MarkerRecorded) and event.marker_name == LOCAL_ACTIVITY:
+            self._resolve_local_activity(event)
+        after = place + 1 if self._place < len(self.history.heads) else None
+        fault, skips_next = self.queue.match_event(place, event_type, event, after)
+        self._place += skips_next
+        if fault is not None:
+            self._note_mismatch(place)
+        elif len(self.queue.matched) > before:
+            self._add_pair(place, self.queue.matched[-1].waiting)
+        elif (machine := self._find_local_activity(event)) is not None:
+            self._add_pair(place, QueuedCommand(machine, "schedule_local_activity", machine.command))
+
+    def _resolve_local_activity(self, marker: MarkerRecorded) -> None:
+        """Resolve it now. The replay did so when its look-ahead found the marker, and the tape has the job."""
+        known = read_local_activity_marker(marker)
+        if known is not None:
+            self.queue.add_resolution(known)
+            self.queue.release_held_resolutions(has_jobs=False)
+
+    def _find_local_activity(self, event: EventPart) -> LocalActivityMachine | None:
+        known = read_local_activity_marker(event) if isinstance(event, MarkerRecorded) else None
+        return self.queue.local_activities.get(known.data.seq) if known is not None else None
+
+    def _add_pair(self, place: int, one: QueuedCommand) -> None:
+        if not _is_core_made(one):
+            self.pairs.add_pair(self._record.expected_command(self._record.run.events[place]), self._to_command(one))
+
+    def _note_mismatch(self, place: int) -> None:
+        expected = self._record.expected_command(self._record.run.events[place])
+        refused = self.queue.refused
+        if refused is None:
+            refused = next((one for one in self.queue.waiting if not isinstance(one.machine, PatchMachine)), None)
+        actual = self._to_command(refused) if refused is not None else None
+        if actual is None or actual.kind != expected.kind or expected.kind == "patch":
+            self.mismatch = Mismatch(expected, actual)
+            return
+        differing = differing_fields(expected.fields, actual.fields, BY_KIND[expected.kind].identity)
+        if differing:
+            self.mismatch = Mismatch(expected, actual, differing, self.flags.left_out)
+        else:  # the history contradicts itself, and the code did ask for this
+            self.pairs.add_pair(expected, actual)
+
+    def _apply_later_event(self, machine: StateMachine, place: int, event_type: str, event: EventPart) -> None:
+        """Apply an event that follows a command. Only a timer's name can be wrong there: it has no other."""
+        fault = machine.apply_event(self, event_type, event, self.history.heads[place].event_id)
+        if fault is not None and isinstance(event, TimerFired) and event.timer_id != str(machine.seq):
+            expected = self._record.expected_command(self._record.run.events[place])
+            self.mismatch = Mismatch(expected, self._commands[id(machine.command)], ("timerId",))
 
 
-_NEVER_SENT = {"schedule_local_activity", "request_cancel_local_activity", "respond_to_query"}
-_SPECIAL: dict[str, Callable[[TapeMatcher, ExpectedEvent], Mismatch | None]] = {
-    "local_activity": TapeMatcher._local_marker,
-    "patch": TapeMatcher._patch_marker,
-    "search_attributes": TapeMatcher._upsert,
-    "timer_fired": TapeMatcher._fired,
-}
+def _is_core_made(one: QueuedCommand) -> bool:
+    """Whether sdk-core added the command to another one. The cancel of a child stands for the code's own cancel."""
+    return one.machine.is_core_made and not isinstance(one.machine, CancelExternalMachine)
 
 
-def _is_abandoned(variant: str, message: Any) -> bool:
-    return variant in _ABANDON and message.cancellation_type == _ABANDON[variant]
+def _is_missed(one: QueuedCommand) -> bool:
+    """Whether the history lacks the command if no event records it: patches and local activities need none."""
+    return not _is_core_made(one) and not isinstance(one.machine, PatchMachine | LocalActivityMachine)
+
+
+def _read_history(run: Run) -> HistoryBatches:
+    """Decode the history; where an event is not as servers write it, as the SDK reads it and would write it again."""
+    history = HistoryBatches(run.events)
+    try:
+        for place, event_type in enumerate(history.types):
+            if event_type in RECORDS:
+                history.read_event(place)
+    except msgspec.ValidationError:
+        text = history_to_json(run).decode("utf-8", "surrogatepass")
+        written = WorkflowHistory.from_json(run.workflow_id or "", text).to_json()
+        history = HistoryBatches(run_from_json(run, written.encode()).events)
+    return history
