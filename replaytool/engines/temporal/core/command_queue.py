@@ -130,18 +130,21 @@ class CommandQueue:
     # From the code into the queue.
 
     def take_commands(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
-        """Take the commands of one activation."""
+        """Take the commands of one activation; return the first fault.
+
+        A fault ends the replay, but the other commands are queued all the same: a report tells what the code asked for.
+        """
+        fault: Fault | None = None
         for command, kind in self._order_terminal_commands([(one, str(one.WhichOneof("variant"))) for one in commands]):
             self._command = command
-            fault = _TAKE.get(kind, CommandQueue._ignore_command)(self, command, kind)
-            if fault is not None:
-                return fault
+            refused = _TAKE.get(kind, CommandQueue._ignore_command)(self, command, kind)
+            fault = fault or refused
         self._command = None
-        fault = None
-        if self.resolutions.waiting:
+        if self.resolutions.waiting and fault is None:
             fault = self._apply_resolutions(include_held=False)
             fault = fault or self.release_held_resolutions(has_jobs=self._host.has_jobs)
-        return fault or self._send_new_commands()
+        unsent = self._send_new_commands()
+        return fault or unsent
 
     def _order_terminal_commands(
         self, commands: list[tuple[WorkflowCommand, str]]
@@ -164,14 +167,13 @@ class CommandQueue:
             self.waiting = deque(one for one in self.waiting if not one.machine.is_dropped)
             self._some_dropped = False
         fresh, self._fresh = self._fresh, []
+        fault: Fault | None = None
         for one in fresh:
             if not one.machine.is_dropped:
-                fault = one.machine.mark_sent(one.kind)
-                if fault is not None:
-                    return fault
-                assert not one.machine.is_final, f"no event can record {one.kind}: {one.machine.state} is final"
+                fault = fault or one.machine.mark_sent(one.kind)
+                assert fault or not one.machine.is_final, f"no event can record {one.kind} in {one.machine.state}"
                 self.waiting.append(one)
-        return None
+        return fault
 
     def _take_numbered_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
         machine_type, name = _BY_SEQ[kind]

@@ -178,11 +178,11 @@ class TapeMatcher:
         fault, skips_next = self.queue.match_event(place, event_type, event, after)
         self._place += skips_next
         if fault is not None:
-            self._note_mismatch(place)
+            self._note_mismatch(place, self.queue.refused or self._find_local_activity(event))
         elif len(self.queue.matched) > before:
             self._add_pair(place, self.queue.matched[-1].waiting)
-        elif (machine := self._find_local_activity(event)) is not None:
-            self._add_pair(place, QueuedCommand(machine, "schedule_local_activity", machine.command))
+        elif (local := self._find_local_activity(event)) is not None:
+            self._add_pair(place, local)
 
     def _resolve_local_activity(self, marker: MarkerRecorded) -> None:
         """Resolve it now. The replay did so when its look-ahead found the marker, and the tape has the job."""
@@ -191,17 +191,20 @@ class TapeMatcher:
             self.queue.add_resolution(known)
             self.queue.release_held_resolutions(has_jobs=False)
 
-    def _find_local_activity(self, event: EventPart) -> LocalActivityMachine | None:
-        known = read_local_activity_marker(event) if isinstance(event, MarkerRecorded) else None
-        return self.queue.local_activities.get(known.data.seq) if known is not None else None
+    def _find_local_activity(self, event: EventPart) -> QueuedCommand | None:
+        """Return the local activity that a marker is about. It is no queued command, so the marker names it."""
+        if not isinstance(event, MarkerRecorded) or event.marker_name != LOCAL_ACTIVITY:
+            return None
+        known = read_local_activity_marker(event)
+        machine = self.queue.local_activities.get(known.data.seq) if known is not None else None
+        return QueuedCommand(machine, "schedule_local_activity", machine.command) if machine is not None else None
 
     def _add_pair(self, place: int, one: QueuedCommand) -> None:
         if not _is_core_made(one):
             self.pairs.add_pair(self._record.expected_command(self._record.run.events[place]), self._to_command(one))
 
-    def _note_mismatch(self, place: int) -> None:
+    def _note_mismatch(self, place: int, refused: QueuedCommand | None) -> None:
         expected = self._record.expected_command(self._record.run.events[place])
-        refused = self.queue.refused
         if refused is None:
             refused = next((one for one in self.queue.waiting if not isinstance(one.machine, PatchMachine)), None)
         actual = self._to_command(refused) if refused is not None else None

@@ -141,6 +141,13 @@ def test_state_comes_on_request() -> None:
     assert states[-1]["closed"] is True
 
 
+def test_an_event_that_only_the_sdk_can_read_is_matched_as_the_sdk_reads_it() -> None:
+    listed = events("activities_in_sequence")
+    attributes(listed[0])["identity"] = None
+    verdict = replay(bent(listed), code_of("activities_in_sequence"), Options(sandbox="off", steps=True))
+    assert [pair.expected.event_id for step in verdict.steps for pair in step.matched] == [5, 11, 17, 23]
+
+
 Bend = Callable[[Listed, random.Random], Listed]
 _COMMANDS = ("ACTIVITY_TASK_SCHEDULED", "TIMER_STARTED", "MARKER_RECORDED", "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES")
 
