@@ -32,10 +32,10 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.recorded_commands import history_to_json, run_from_json
+from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
 from replaytool.formats.temporal.json_files import TemporalJson
-from replaytool.model.history import Run, RunHints
+from replaytool.model.history import Run, RunHints, encode_history
 from replaytool.replay.code.user_code import Code, CodeSpec
 from replaytool.replay.options import Options
 
@@ -125,7 +125,7 @@ def measure(load: Load, code: Code, module: ModuleType) -> dict[str, Any]:
     """All four times of one load, and their ratios."""
     texts = load.texts()
     runs = [read(text) for text in texts]
-    given = [(replace(run, events=()), history_to_json(run)) for run in runs]
+    given = [(replace(run, events=()), encode_history(run)) for run in runs]
     events = sum(len(run.events) for run in runs)
     del runs
     sdk(texts[:1], module, sandboxed=False)  # whatever is done only once is done now

@@ -32,10 +32,11 @@ from benchmarks import replayable_histories as replayable
 from benchmarks import synthetic_histories as histories
 from replaytool import ingest
 from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.reset.points import ResetRule
-from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
+from replaytool.engines.temporal.server.pull import pull_histories
+from replaytool.model.pull_options import PullOptions
+from replaytool.model.reset_case import ResetRule
 from replaytool.model.reset_plan import ResetPlan, plan_to_text, read_plan, seal_plan, sum_totals
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset import planner
 from replaytool.reset.apply import ApplySettings, apply_plan
 from replaytool.reset.selection import RunSelection

@@ -24,8 +24,8 @@ from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines import Code, CodeSpec, load_code
 from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.replay import direct
-from replaytool.engines.temporal.replay.recorded_commands import history_to_json, run_from_json
-from replaytool.model.history import Run
+from replaytool.engines.temporal.replay.recorded_commands import run_from_json
+from replaytool.model.history import Run, encode_history
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.replay.options import Options
 
@@ -72,7 +72,7 @@ def given(folder: Path, steps: int, *, state: bool) -> Given:
     file = folder / ("ledger.py" if state else "steps.py")
     file.write_text(text)
     run = read(history("Steps", steps))
-    return Given(replace(run, events=()), history_to_json(run), load_code(CodeSpec((str(file),))))
+    return Given(replace(run, events=()), encode_history(run), load_code(CodeSpec((str(file),))))
 
 
 def bare(one: Given) -> None:

@@ -106,7 +106,7 @@ async def _with_code(folder: Path) -> list[Measured]:
     (row,) = session.list_runs("true", [], None)
     app = ReplayApp(session, row.run_key, None, session.find_code_map([str(code)]))
     async with app.run_test(size=(140, 40)) as pilot:
-        await _until(lambda: isinstance(app.screen, DebuggerScreen) and app.screen.walk is not None)
+        await _until(lambda: isinstance(app.screen, DebuggerScreen) and app.screen.replay.walk is not None)
         screen: Any = app.screen
         await _until(lambda: not any(one.group == "walk" and one.is_running for one in app.workers), 300)
         walks = []

@@ -1,30 +1,89 @@
 """File formats of exported histories: detection by content, and a reader for each.
 
 To add a format, write one file with a class that follows `formats.base.Format`, add one row to FORMATS, and put a
-sample into `fixtures/`. If two formats match a file, the first row wins: the stricter format comes first. Formats
-never know the store, the replay, or a file's name.
+sample into `fixtures/`; or name it under the entry point group `replaytool.formats` of a package of its own. If two
+formats match a file, the first row wins: the stricter format comes first. A record that is more than one file (a
+database with its log, a folder, an address) is read by a `PlaceFormat`, one row in PLACE_FORMATS. Formats never know
+the store, the replay, or a file's name.
 """
 
 from __future__ import annotations
 
-from replaytool.formats.base import HEAD_SIZE, Format, Unreadable
-from replaytool.formats.temporal.json_files import TemporalJson
-from replaytool.formats.temporal.proto_files import TemporalProto
-from replaytool.formats.unsupported import FOREIGN
+import importlib
+from functools import cache
+from importlib.metadata import entry_points
 
-FORMATS: tuple[Format, ...] = (*FOREIGN, TemporalProto(), TemporalJson())
+from replaytool.errors import ErrorCode
+from replaytool.formats.base import HEAD_SIZE, Format, PlaceFormat, Unreadable
 
-__all__ = ["FORMATS", "HEAD_SIZE", "Format", "Unreadable", "detect_format"]
+FORMATS: tuple[str, ...] = (
+    "replaytool.formats.unsupported:AWS_LAMBDA_DURABLE",
+    "replaytool.formats.unsupported:AWS_SWF",
+    "replaytool.formats.unsupported:DURABLE_TASK",
+    "replaytool.formats.temporal.proto_files:TEMPORAL_PROTO",
+    "replaytool.formats.temporal.json_files:TEMPORAL_JSON",
+)
+PLACE_FORMATS: tuple[str, ...] = ()
+ENTRY_POINTS = "replaytool.formats"
+
+__all__ = [
+    "FORMATS",
+    "HEAD_SIZE",
+    "PLACE_FORMATS",
+    "Format",
+    "PlaceFormat",
+    "Unreadable",
+    "detect_format",
+    "find_place_format",
+    "list_formats",
+    "list_place_formats",
+]
+
+
+@cache
+def _load_rows() -> tuple[Format | PlaceFormat, ...]:
+    """Load the formats of installed packages, which know their own engine best, and then our own."""
+    added = [one.value for one in sorted(entry_points(group=ENTRY_POINTS), key=lambda one: one.name)]
+    return tuple(_load_row(row) for row in (*added, *FORMATS, *PLACE_FORMATS))
+
+
+def _load_row(row: str) -> Format | PlaceFormat:
+    module, _, attribute = row.partition(":")
+    found: Format | PlaceFormat = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+@cache
+def list_formats() -> tuple[Format, ...]:
+    """Return the formats of single files, the strictest first."""
+    return tuple(one for one in _load_rows() if not isinstance(one, PlaceFormat))
+
+
+@cache
+def list_place_formats() -> tuple[PlaceFormat, ...]:
+    """Return the formats of places."""
+    return tuple(one for one in _load_rows() if isinstance(one, PlaceFormat))
+
+
+def find_place_format(place: str) -> PlaceFormat | None:
+    """Return the format that claims a file, a folder or an address as a whole."""
+    return next((one for one in list_place_formats() if one.claims_place(place)), None)
 
 
 def detect_format(head: bytes) -> Format:
     """Return the format of content that begins like this."""
-    for candidate in FORMATS:
+    for candidate in list_formats():
         if candidate.matches_head(head):
             return candidate
     if not head.strip():
-        raise Unreadable("the file is empty", "export the history again", "byte 0")
+        raise Unreadable("the file is empty", "export the history again", "byte 0", code=ErrorCode.FORMAT_EMPTY)
+    # Also without a byte order mark: in UTF-16, every other byte of ASCII text is zero.
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or (head[1:2] == b"\0" and head[:1] in b'{["'):
-        raise Unreadable("the text is UTF-16", "save it as UTF-8: PowerShell's > writes UTF-16", "byte 0")
+        raise Unreadable(
+            "the text is UTF-16",
+            "save it as UTF-8: PowerShell's > writes UTF-16",
+            "byte 0",
+            code=ErrorCode.FORMAT_UTF16,
+        )
     kind = "JSON, but not a history" if head.lstrip()[:1] in (b"{", b"[") else "neither JSON nor protobuf"
-    raise Unreadable(kind, "`replaytool formats` lists the formats", "byte 0")
+    raise Unreadable(kind, "`replaytool formats` lists the formats", "byte 0", code=ErrorCode.FORMAT_UNKNOWN)

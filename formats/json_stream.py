@@ -16,12 +16,15 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 
 PIECE = 8 * 1024 * 1024
 FIRST_PIECE = 1024 * 1024
 LONGEST_VALUE = 128 * 1024 * 1024
 
+# Possessive (`*+`): nothing is given back, so that malformed text costs no quadratic time. \x1e separates the values
+# of a JSON text sequence (RFC 7464).
 _BETWEEN = re.compile(rb"[\s,\x1e]*+")  # commas between values are invalid but common
 _TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]|\\.)*+"[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -68,6 +71,7 @@ def encode_value(value: object) -> bytes:
     """Encode one value as compact JSON."""
     try:
         return msgspec.json.encode(value)
+    # Half a surrogate pair, or an integer beyond 64 bits.
     except (UnicodeEncodeError, OverflowError, TypeError):
         return json.dumps(value, separators=(",", ":")).encode("ascii")
 
@@ -118,9 +122,13 @@ def read_whole_value(value: object) -> object:
     try:
         return parse_value(value)
     except RecursionError:
-        raise Unreadable("JSON nested too deeply", "this is not a history") from None
+        raise Unreadable("JSON nested too deeply", "this is not a history", code=ErrorCode.FORMAT_TOO_LARGE) from None
     except ValueError as error:
-        raise Unreadable(f"not valid JSON: {getattr(error, 'msg', error)}", "export the history again") from None
+        raise Unreadable(
+            f"not valid JSON: {getattr(error, 'msg', error)}",
+            "export the history again",
+            code=ErrorCode.FORMAT_INVALID_JSON,
+        ) from None
 
 
 def iterate_values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[object]:
@@ -155,7 +163,7 @@ def iterate_values(stream: BinaryIO, begin: bytes | None = None) -> Iterator[obj
         else:
             yield _take_next_value(window)
     if not found:
-        raise Unreadable("the file is empty", "export the history again", "byte 0")
+        raise Unreadable("the file is empty", "export the history again", "byte 0", code=ErrorCode.FORMAT_EMPTY)
 
 
 class _Window:
@@ -166,6 +174,7 @@ class _Window:
         self.text = bytearray(begin)
         self.whole = len(self.text) < FIRST_PIECE
         self.start = 0
+        # A byte order mark in UTF-8, as Windows programs write it.
         self.at = 3 if self.text.startswith(b"\xef\xbb\xbf") else 0
         self.singly_until = 0
         """Up to this offset in the stream, taking many events in one call has failed."""
@@ -185,6 +194,7 @@ class _Window:
                 f"a JSON value of more than {LONGEST_VALUE // 1024**2} MB: too long for a history",
                 "split the file into one history per file",
                 self.describe_position(),
+                code=ErrorCode.FORMAT_TOO_LARGE,
             )
         piece = b"" if self.whole else self.stream.read(max(PIECE, len(self.text)))
         self.whole = not piece
@@ -222,7 +232,10 @@ def _iterate_long_list(window: _Window) -> Iterator[object]:
     while (first := window.next_byte()) != b"]":
         if not first:
             raise Unreadable(
-                "the JSON ends in the middle of a list", "export the history again", window.describe_position()
+                "the JSON ends in the middle of a list",
+                "export the history again",
+                window.describe_position(),
+                code=ErrorCode.FORMAT_CUT_OFF,
             )
         yield _take_event_slice(window) or _take_next_value(window)
     window.at += 1
@@ -242,6 +255,7 @@ def _take_event_slice(window: _Window) -> ListSlice | None:
         text = rest[:end].rstrip()
         stop = window.at + len(text) - 2
     else:
+        # Only in the last 64 KB: the last boundary is all that is needed.
         ends = [match.end() for match in _NEXT_EVENT.finditer(window.text, max(window.at, len(window.text) - 65536))]
         stop = ends[-1] if ends else window.at
         text = rest[: stop - window.at + 1].rstrip().removesuffix(b",") + b"]"
@@ -257,10 +271,16 @@ def _read_remaining_members(window: _Window) -> RemainingMembers:
     if window.next_byte() == b"}":
         window.at += 1
         return RemainingMembers({})
+    # The text goes on inside an object. With a brace before it, the rest is an object of its own.
     window.text[window.at : window.at] = b"{"
     members = open_value(_take_next_value(window))
     if not isinstance(members, dict):
-        raise Unreadable("invalid text after the list of events", "export it again", window.describe_position())
+        raise Unreadable(
+            "invalid text after the list of events",
+            "export it again",
+            window.describe_position(),
+            code=ErrorCode.FORMAT_INVALID_JSON,
+        )
     return RemainingMembers(members)
 
 
@@ -271,6 +291,7 @@ def _take_next_value(window: _Window) -> object:
                 "the JSON ends in the middle of a value: the file is cut off",
                 "export the history again",
                 window.describe_position(len(window.text) - window.at),
+                code=ErrorCode.FORMAT_CUT_OFF,
             )
     return _take_value(window, end)
 
@@ -337,6 +358,7 @@ def _find_bracket_end(text: bytearray, at: int) -> int | None:
 def _take_value(window: _Window, end: int) -> object:
     """Return the value up to here, as text if a strict parser can read it."""
     text = window.take_text(end)
+    # A strict parser has read it to find its end. A second time would double the cost.
     if window.strict_until == window.start + window.at:
         return msgspec.Raw(text)
     try:
@@ -347,11 +369,17 @@ def _take_value(window: _Window, end: int) -> object:
         return json.loads(text)
     except RecursionError:
         raise Unreadable(
-            "JSON nested too deeply", "this is not a history", window.describe_position(-len(text))
+            "JSON nested too deeply",
+            "this is not a history",
+            window.describe_position(-len(text)),
+            code=ErrorCode.FORMAT_TOO_LARGE,
         ) from None
     except ValueError as error:
         offset = getattr(error, "pos", 0) - len(text)
         reason = getattr(error, "msg", str(error))
         raise Unreadable(
-            f"not valid JSON: {reason}", "export the history again", window.describe_position(offset)
+            f"not valid JSON: {reason}",
+            "export the history again",
+            window.describe_position(offset),
+            code=ErrorCode.FORMAT_INVALID_JSON,
         ) from None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.model.history import Run, RunHints
 
@@ -41,15 +42,15 @@ class UnsupportedFormat:
         yield
 
 
-FOREIGN = (
-    UnsupportedFormat(
-        "aws-lambda-durable",
-        "aws-lambda-durable",
-        "AWS Lambda durable execution",
-        re.compile(rb'"EventType"\s*:\s*"(Execution|Step|Wait|Context|Callback|ChainedInvoke)\w+"'),
-    ),
-    UnsupportedFormat("aws-swf", "aws-swf", "AWS Simple Workflow", re.compile(rb'"eventTimestamp"\s*:\s*[\d"]')),
-    UnsupportedFormat("durabletask", "durabletask", "Durable Task", re.compile(rb'"\$type"\s*:\s*"[^"]*DurableTask')),
+AWS_LAMBDA_DURABLE = UnsupportedFormat(
+    "aws-lambda-durable",
+    "aws-lambda-durable",
+    "AWS Lambda durable execution",
+    re.compile(rb'"EventType"\s*:\s*"(Execution|Step|Wait|Context|Callback|ChainedInvoke)\w+"'),
+)
+AWS_SWF = UnsupportedFormat("aws-swf", "aws-swf", "AWS Simple Workflow", re.compile(rb'"eventTimestamp"\s*:\s*[\d"]'))
+DURABLE_TASK = UnsupportedFormat(
+    "durabletask", "durabletask", "Durable Task", re.compile(rb'"\$type"\s*:\s*"[^"]*DurableTask')
 )
 
 
@@ -67,4 +68,8 @@ def refuse_cadence(event: dict[str, object]) -> None:
 
 
 def _unsupported_error(engine: str) -> Unreadable:
-    return Unreadable(f"a history of {engine}, which is not supported", "`replaytool formats` lists the formats")
+    return Unreadable(
+        f"a history of {engine}, which is not supported",
+        "`replaytool formats` lists the formats",
+        code=ErrorCode.FORMAT_UNSUPPORTED,
+    )

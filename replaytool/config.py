@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,17 @@ def _read_project_file(file: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("replaytool", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ReplaytoolError(f"cannot read {file}: {error}", "mend the file, or run from another folder") from error
+        raise ReplaytoolError(
+            f"cannot read {file}: {error}",
+            "fix the file, or run in another folder",
+            code=ErrorCode.CONFIG_UNREADABLE,
+        ) from error
     if not isinstance(table, dict):
-        raise ReplaytoolError(f"{file}: tool.replaytool is no table", "write [tool.replaytool] and keys below it")
+        raise ReplaytoolError(
+            f"{file}: tool.replaytool is not a table",
+            "write [tool.replaytool] and keys below it",
+            code=ErrorCode.CONFIG_TYPE,
+        )
     return {
         _match_key(key, file): _convert_value(_match_key(key, file), value, file.parent) for key, value in table.items()
     }
@@ -92,12 +100,14 @@ def _match_key(key: str, file: Path) -> str:
         return name
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(names)}"
-    raise ReplaytoolError(f"{file}: [tool.replaytool] has no key {key!r}", hint)
+    raise ReplaytoolError(f"{file}: [tool.replaytool] has no key {key!r}", hint, code=ErrorCode.CONFIG_KEY)
 
 
 def _parse_text(name: str, value: Any, folder: Path) -> str:
     if not isinstance(value, str | Path):
-        raise ReplaytoolError(f"[tool.replaytool] {name} must be text, not {value!r}", "put it in quotes")
+        raise ReplaytoolError(
+            f"[tool.replaytool] {name} must be text, not {value!r}", "put it in quotes", code=ErrorCode.CONFIG_TYPE
+        )
     return str(value)
 
 
@@ -109,7 +119,11 @@ def _parse_path(name: str, value: Any, folder: Path) -> Path:
 def _parse_names(name: str, value: Any, folder: Path) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
-        raise ReplaytoolError(f"[tool.replaytool] {name} must be a list of texts, not {value!r}", f'{name} = ["…"]')
+        raise ReplaytoolError(
+            f"[tool.replaytool] {name} must be a list of texts, not {value!r}",
+            f'{name} = ["…"]',
+            code=ErrorCode.CONFIG_TYPE,
+        )
     return tuple(values)
 
 
@@ -119,6 +133,7 @@ def _parse_levels(name: str, value: Any, folder: Path) -> dict[str, str]:
         raise ReplaytoolError(
             f"[tool.replaytool] {name} must map fields to {', '.join(levels)}, not {value!r}",
             f'{name} = {{input = "warn"}}',
+            code=ErrorCode.CONFIG_TYPE,
         )
     return dict(value)
 
@@ -126,7 +141,11 @@ def _parse_levels(name: str, value: Any, folder: Path) -> dict[str, str]:
 def _parse_keys(name: str, value: Any, folder: Path) -> dict[str, str]:
     """Return the key bindings. Tables may be nested: `debugger.step = "n"` equals `"debugger.step" = "n"`."""
     if not isinstance(value, Mapping):
-        raise ReplaytoolError(f"[tool.replaytool] {name} must be a table, not {value!r}", 'debugger.step = "n"')
+        raise ReplaytoolError(
+            f"[tool.replaytool] {name} must be a table, not {value!r}",
+            'debugger.step = "n"',
+            code=ErrorCode.CONFIG_TYPE,
+        )
     found: dict[str, str] = {}
     for key, item in value.items():
         if isinstance(item, Mapping):
@@ -141,6 +160,7 @@ def _parse_build_modules(name: str, value: Any, folder: Path) -> dict[str, str]:
         raise ReplaytoolError(
             f"[tool.replaytool] {name} must map build ids to modules or paths, not {value!r}",
             f'{name} = {{"1.4" = "old/v14.py"}}',
+            code=ErrorCode.CONFIG_TYPE,
         )
     return dict(value)
 
@@ -149,8 +169,9 @@ def _parse_prices(name: str, value: Any, folder: Path) -> dict[str, dict[str, fl
     models = value.values() if isinstance(value, Mapping) else [None]
     if not all(isinstance(one, Mapping) and _is_price(one) for one in models):
         raise ReplaytoolError(
-            f"[tool.replaytool] {name} must say what a million tokens cost, by model, not {value!r}",
-            f'{name} = {{"model-1" = {{input = 0.15, output = 0.6, cached = 0.075}}}}; only cached may be left out',
+            f"[tool.replaytool] {name} must map models to prices per million tokens, not {value!r}",
+            f'{name} = {{"model-1" = {{input = 0.15, output = 0.6, cached = 0.075}}}}; cached is optional',
+            code=ErrorCode.CONFIG_TYPE,
         )
     return {model: dict(one) for model, one in value.items()}
 

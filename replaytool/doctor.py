@@ -13,10 +13,8 @@ from typing import Literal
 
 from replaytool import __version__
 from replaytool.config import Settings
-from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.events import payloads
-from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
-from replaytool.errors import ReplaytoolError
+from replaytool.engines import CodeSpec, engine_names, engine_of
+from replaytool.errors import ReplaytoolError, append_code
 from replaytool.store import Store
 from replaytool.text import count_noun
 from replaytool.workers.pool import load_code_info
@@ -49,7 +47,7 @@ def examine_installation(settings: Settings) -> Iterator[DoctorFinding]:
         try:
             yield from check(settings)
         except ReplaytoolError as error:
-            yield DoctorFinding(name, "wrong", error.message, error.hint)
+            yield DoctorFinding(name, "wrong", append_code(error.message, error.code), error.hint)
 
 
 def _check_versions(_: Settings) -> Iterator[DoctorFinding]:
@@ -61,15 +59,10 @@ def _check_versions(_: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding(name, "ok", importlib.metadata.version(name))
 
 
-def _check_engine(_: Settings) -> Iterator[DoctorFinding]:
-    found = importlib.metadata.version("temporalio")
-    oldest, newest = (".".join(map(str, one)) for one in (OLDEST, NEWEST))
-    if OLDEST <= tuple(int(part) for part in found.split(".")[:2]) <= NEWEST:
-        yield DoctorFinding("engine direct", "ok", f"compared with temporalio {oldest} to {newest}")
-    else:
-        yield DoctorFinding(
-            "engine direct", "missing", f"not compared with temporalio {found}", "engine sdk replays all"
-        )
+def _check_engines(settings: Settings) -> Iterator[DoctorFinding]:
+    for name in engine_names():
+        for what, is_fine, found, hint in engine_of(name).check_installation(settings):
+            yield DoctorFinding(what, "ok" if is_fine else "missing", found, hint)
 
 
 def _check_configuration(settings: Settings) -> Iterator[DoctorFinding]:
@@ -87,7 +80,7 @@ def _format_setting(value: object) -> str:
 
 def _check_store_file(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.store.is_file():
-        yield DoctorFinding("store", "missing", f"{settings.store} is not there yet", "replaytool load PATH… makes it")
+        yield DoctorFinding("store", "missing", f"{settings.store} does not exist yet", "run `replaytool load PATH…`")
         return
     sql = "SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs"
     (row,) = Store(settings.store).query_rows(sql)
@@ -98,8 +91,8 @@ def _check_store_file(settings: Settings) -> Iterator[DoctorFinding]:
 
 def _check_workflows(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.workflows:
-        hint = 'give --workflows, or workflows = ["…"] in [tool.replaytool]'
-        yield DoctorFinding("workflows", "missing", "no code is configured: check and debug must be told", hint)
+        hint = 'set workflows = ["…"] in [tool.replaytool]'
+        yield DoctorFinding("workflows", "missing", "not configured: check and debug need --workflows", hint)
         return
     spec = CodeSpec(settings.workflows, settings.replayer, settings.converter, str(settings.folder))
     yield DoctorFinding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
@@ -107,7 +100,8 @@ def _check_workflows(settings: Settings) -> Iterator[DoctorFinding]:
 
 def _check_converter(settings: Settings) -> Iterator[DoctorFinding]:
     if settings.converter:
-        payloads.build_payload_decoder(settings)
+        for name in engine_names():
+            engine_of(name).record_reader().make_decoder(settings)
         yield DoctorFinding("converter", "ok", f"{settings.converter} can be loaded")
 
 
@@ -136,12 +130,12 @@ def _check_pytest(_: Settings) -> Iterator[DoctorFinding]:
     try:
         yield DoctorFinding("pytest", "ok", importlib.metadata.version("pytest"))
     except importlib.metadata.PackageNotFoundError:
-        yield DoctorFinding("pytest", "missing", "needed for histories as tests", "pip install pytest")
+        yield DoctorFinding("pytest", "missing", "needed to run histories as tests", "pip install pytest")
 
 
 CHECKS: Mapping[str, Check] = {
     "versions": _check_versions,
-    "engine": _check_engine,
+    "engines": _check_engines,
     "configuration": _check_configuration,
     "store": _check_store_file,
     "workflows": _check_workflows,

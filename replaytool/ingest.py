@@ -5,17 +5,18 @@ from __future__ import annotations
 import gc
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, cast
 
-from replaytool.errors import ReplaytoolError
-from replaytool.formats import HEAD_SIZE, Unreadable, detect_format
+from replaytool import sources
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.formats import HEAD_SIZE, Unreadable, detect_format, find_place_format
 from replaytool.model.history import Run
 from replaytool.sources import HistorySource
-from replaytool.store import Store
+from replaytool.store import AddedRun, ReadSteps, Store
 
 _BATCH_BYTES = 70 * 1024 * 1024
 _BATCH_EVENTS = 180_000
@@ -30,6 +31,7 @@ class BadFile:
     reason: str
     hint: str = ""
     position: str = ""
+    code: str = ""
 
 
 @dataclass
@@ -55,9 +57,17 @@ class LoadObserver:
 Transform = Callable[[Run], Run]
 
 
+def open_sources(arguments: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[HistorySource]:
+    """Return the sources that the arguments name. A format may claim a file, a folder or an address as a whole."""
+    return sources.open_sources(arguments, stdin, lambda place: find_place_format(place) is not None)
+
+
 def read_runs(source: HistorySource) -> Iterator[Run]:
     """Yield the runs of a source. Raise Unreadable for a bad file and for the system's errors about it."""
     try:
+        if source.place is not None and (whole := find_place_format(source.place)) is not None:
+            yield from whole.read_place(source.place)
+            return
         with source.open() as stream:
             head = stream.read(HEAD_SIZE)
             found = detect_format(head)
@@ -65,10 +75,16 @@ def read_runs(source: HistorySource) -> Iterator[Run]:
             content = BytesIO(head) if len(head) < HEAD_SIZE else cast(BinaryIO, _RewoundStream(head, stream))
             yield from found.read_runs(content, source.hints)
     except OSError as error:
-        raise Unreadable(error.strerror or str(error), getattr(error, "hint", "check the file and its mode")) from error
+        raise Unreadable(
+            error.strerror or str(error),
+            getattr(error, "hint", "check the file and its mode"),
+            code=getattr(error, "code", ErrorCode.SOURCE_UNREADABLE),
+        ) from error
     except (RecursionError, MemoryError) as error:
         raise Unreadable(
-            f"{type(error).__name__} while reading it", "this is no history as engines write it"
+            f"{type(error).__name__} while reading it",
+            "this is not a history that an engine writes",
+            code=ErrorCode.FORMAT_TOO_LARGE,
         ) from error
 
 
@@ -94,9 +110,10 @@ def load_into_store(
     sources: Iterable[HistorySource],
     observer: LoadObserver | None = None,
     transform: Transform | None = None,
+    read_steps: ReadSteps | None = None,
 ) -> LoadReport:
     """Load every source. A file is loaded completely or not at all; a bad one is reported and the others go on."""
-    loading = _StoreLoader(store, observer or LoadObserver(), transform or (lambda run: run))
+    loading = _StoreLoader(store, observer or LoadObserver(), transform or (lambda run: run), read_steps)
     with _relax_garbage_collector():
         try:
             for source in sources:
@@ -120,10 +137,13 @@ def _relax_garbage_collector() -> Iterator[None]:
 class _StoreLoader:
     """Collect whole files until there are enough for a batch; a file longer than a batch is loaded alone."""
 
-    def __init__(self, store: Store, observer: LoadObserver, transform: Transform) -> None:
+    def __init__(
+        self, store: Store, observer: LoadObserver, transform: Transform, read_steps: ReadSteps | None
+    ) -> None:
         self.store = store
         self.observer = observer
         self.transform = transform
+        self.read_steps = read_steps
         self.report = LoadReport()
         self.waiting: list[tuple[str, Run]] = []
         self.bytes = 0
@@ -164,7 +184,7 @@ class _StoreLoader:
             with self.store.open_writer() as writer:
                 batch, size, events = begun, _BATCH_BYTES, 0
                 while batch:
-                    self._count_batch(counted, batch, writer.add_runs(batch))
+                    self._count_batch(counted, batch, writer.add_runs(batch, self.read_steps))
                     batch, size, events = [], 0, 0
                     for run in runs:
                         batch.append((source.name, self.transform(run)))
@@ -185,11 +205,11 @@ class _StoreLoader:
         counted = LoadReport()
         waiting, self.waiting, self.bytes, self.events = self.waiting, [], 0, 0
         with self.store.open_writer() as writer:
-            self._count_batch(counted, waiting, writer.add_runs(waiting))
+            self._count_batch(counted, waiting, writer.add_runs(waiting, self.read_steps))
         self._merge_report(counted)
 
     @staticmethod
-    def _count_batch(report: LoadReport, batch: list[tuple[str, Run]], added: list) -> None:  # type: ignore[type-arg]
+    def _count_batch(report: LoadReport, batch: list[tuple[str, Run]], added: Sequence[AddedRun]) -> None:
         for (_, run), one in zip(batch, added, strict=True):
             report.outcomes[one.outcome] += 1
             report.events += len(run.events)
@@ -203,7 +223,7 @@ class _StoreLoader:
         self.report.run_keys += counted.run_keys
 
     def _refuse_source(self, source: HistorySource, error: Unreadable) -> None:
-        bad = BadFile(source.name, error.reason, error.hint, error.position)
+        bad = BadFile(source.name, error.reason, error.hint, error.position, error.code.code)
         self.report.bad.append(bad)
         self.observer.on_bad(bad)
 
@@ -212,4 +232,6 @@ def make_empty_load_error(report: LoadReport) -> ReplaytoolError | None:
     """Return the error of a load that found no file at all."""
     if report.files:
         return None
-    return ReplaytoolError("nothing to load", "name files, folders, globs or object stores with histories in them")
+    return ReplaytoolError(
+        "nothing to load", "give files, folders, globs or object stores with histories", code=ErrorCode.SOURCE_EMPTY
+    )

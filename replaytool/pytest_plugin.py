@@ -117,13 +117,13 @@ class _JudgePool:
 
     def _make_code_spec(self, workflows: tuple[str, ...]) -> CodeSpec:
         from replaytool.engines import CodeSpec
-        from replaytool.errors import ReplaytoolError
+        from replaytool.errors import ErrorCode, ReplaytoolError
 
         named = workflows or self.workflows
         folder = self.folder if named else self.settings.folder
         if not (named or self.settings.workflows):
             hint = f'set {WORKFLOWS} beside {HISTORIES}, or workflows = ["…"] in [tool.replaytool]'
-            raise ReplaytoolError("no workflow code was named", hint)
+            raise ReplaytoolError("no workflow code given", hint, code=ErrorCode.CODE_NOT_NAMED)
         chosen = named or self.settings.workflows
         return CodeSpec(chosen, self.settings.replayer, self.settings.converter, str(folder))
 
@@ -188,7 +188,7 @@ def _find_sources(config: pytest.Config) -> dict[Path, HistorySource]:
         found = open_sources([str(config.rootpath / one) for one in config.getini(HISTORIES)])
         return {Path(source.name): source for source in found}
     except ReplaytoolError as error:
-        raise pytest.UsageError(f"{HISTORIES}: {error.message}; {error.hint}") from error
+        raise pytest.UsageError(f"{HISTORIES}: {error.format_line()}") from error
 
 
 def _is_covered(path: Path, config: pytest.Config) -> bool:
@@ -226,10 +226,10 @@ class _HistoryItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
         """Return the report itself; a traceback through replaytool would not help."""
-        from replaytool.errors import ReplaytoolError
+        from replaytool.errors import ReplaytoolError, append_code
 
         if isinstance(excinfo.value, ReplaytoolError):
-            return f"{excinfo.value.message}\n  {excinfo.value.hint}"
+            return f"{append_code(excinfo.value.message, excinfo.value.code)}\n  {excinfo.value.hint}"
         if isinstance(excinfo.value, DoesNotFollow):
             return _represent_failure(excinfo.value)
         return super().repr_failure(excinfo)

@@ -13,9 +13,9 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 def escape_controls(text: str, *, keep: str = "") -> str:
     r"""Return the text with every control, format and unassigned character escaped.
 
-    >>> visible("a\x1b[31mb")
+    >>> escape_controls("a\x1b[31mb")
     'a\\x1b[31mb'
-    >>> visible("one\ntwo", keep="\n")
+    >>> escape_controls("one\ntwo", keep="\n")
     'one\ntwo'
     """
     if _PLAIN.fullmatch(text):
@@ -32,7 +32,7 @@ def _escape_character(char: str) -> str:
 def count_noun(number: int, noun: str) -> str:
     """Return a number and its noun.
 
-    >>> counted(1, "run"), counted(4180, "run")
+    >>> count_noun(1, "run"), count_noun(4180, "run")
     ('1 run', '4,180 runs')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
@@ -41,7 +41,7 @@ def count_noun(number: int, noun: str) -> str:
 def shorten_text(text: str, width: int) -> str:
     """Return at most `width` characters; an ellipsis shows that some were cut.
 
-    >>> shortened("abcdef", 4)
+    >>> shorten_text("abcdef", 4)
     'abc…'
     """
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"

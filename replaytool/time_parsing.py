@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.text import escape_controls
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -15,7 +15,7 @@ _AGO = re.compile(r"(?:\d+[smhdw])+", re.IGNORECASE)
 def parse_since_time(since: str, now: datetime) -> datetime:
     """Return the time that 2h, 1d12h or an ISO 8601 time stands for; without a zone it is UTC.
 
-    >>> since_time("1d12h", datetime(2026, 1, 3, tzinfo=UTC)).isoformat()
+    >>> parse_since_time("1d12h", datetime(2026, 1, 3, tzinfo=UTC)).isoformat()
     '2026-01-01T12:00:00+00:00'
     """
     text = since.strip()
@@ -26,7 +26,9 @@ def parse_since_time(since: str, now: datetime) -> datetime:
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ReplaytoolError(
-            f"{escape_controls(since)} is no time", "write 30m, 2h, 3d, 1w, or a time such as 2026-01-31T08:00Z"
+            f"{escape_controls(since)} is not a time",
+            "write 30m, 2h, 3d, 1w, or a time such as 2026-01-31T08:00Z",
+            code=ErrorCode.USAGE_TIME,
         ) from error
 
 

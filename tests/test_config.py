@@ -33,13 +33,13 @@ def test_options_over_environment_over_project(tmp_path: Path) -> None:
     [
         ('[tool.replaytool]\nstroe = "x"', "did you mean 'store'"),
         ("[tool.replaytool]\nstore = 3", "must be text"),
-        ("[tool.replaytool]\nprices = 3", "by model"),
-        ("[tool.replaytool.prices]\ngpt = {input = 1}", "only cached may be left out"),
-        ("[tool.replaytool.prices]\ngpt = {input = 1, output = true}", "by model"),
-        ("[tool.replaytool.prices]\ngpt = {input = 1, output = nan}", "by model"),
-        ("[tool.replaytool.prices]\ngpt = {input = 1, output = 1, out = 1}", "by model"),
+        ("[tool.replaytool]\nprices = 3", "prices per million tokens"),
+        ("[tool.replaytool.prices]\ngpt = {input = 1}", "cached is optional"),
+        ("[tool.replaytool.prices]\ngpt = {input = 1, output = true}", "prices per million tokens"),
+        ("[tool.replaytool.prices]\ngpt = {input = 1, output = nan}", "prices per million tokens"),
+        ("[tool.replaytool.prices]\ngpt = {input = 1, output = 1, out = 1}", "prices per million tokens"),
         ("[tool.replaytool", "cannot read"),
-        ("[tool]\nreplaytool = 3", "is no table"),
+        ("[tool]\nreplaytool = 3", "is not a table"),
     ],
 )
 def test_a_bad_project_file_is_one_clear_error(tmp_path: Path, text: str, says: str) -> None:

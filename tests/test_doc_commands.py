@@ -11,7 +11,7 @@ import pytest
 
 from replaytool.cli.demo import prepare_demo_folder
 from tests.support.dev_server import DevServer, executable
-from tests.support.doc_commands import Command, commands, loyalty, perform, riders_on_a_server
+from tests.support.doc_commands import Command, commands, loyalty, missing_lines, perform, riders_on_a_server
 from tests.test_docs import PAGES
 
 COMMANDS = [command for page in PAGES for command in commands(page)]
@@ -77,7 +77,10 @@ def assert_they_end_as_said(listed: list[Command], capfd: pytest.CaptureFixture[
         capfd.readouterr()
         text = command.text.replace("localhost:7233", address) if address else command.text
         code = perform(replace(command, text=text))
+        said = "".join(capfd.readouterr())
+        place = f"{command.page}:{command.line}: {command.text}"
         if code != command.code:
-            said = "".join(capfd.readouterr())[-1500:]
-            wrong.append(f"{command.page}:{command.line}: {command.text}\nended with {code}:\n{said}")
+            wrong.append(f"{place}\nended with {code}:\n{said[-1500:]}")
+        elif missing := missing_lines(command.shown, said):
+            wrong.append(f"{place}\nits output has no line {missing[0]!r}:\n{said[-3000:]}")
     assert not wrong, "\n\n".join(wrong)

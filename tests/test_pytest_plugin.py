@@ -74,8 +74,8 @@ def test_a_named_test_file_runs_alone(tmp_path: Path) -> None:
 def assert_fails_at_the_workflow(folder: Path, done: subprocess.CompletedProcess[str]) -> None:
     """The history that is not followed, told with the place in the workflow; the other one is green."""
     assert (done.returncode, "1 failed, 2 passed" in done.stdout) == (1, True), done.stdout + done.stderr
-    assert "app/order.py:29: diverged: recorded: activity reserve_stock" in done.stdout
-    assert "FAILED histories/order.json::replay - diverged: recorded: activity res" in done.stdout
+    assert "app/order.py:29: diverged: history: activity reserve_stock" in done.stdout
+    assert "FAILED histories/order.json::replay - diverged: history: activity rese" in done.stdout
     cases = {case.get("classname"): case for case in ElementTree.parse(folder / "junit.xml").iter("testcase")}
     failed = cases["histories.order.json"]
     assert (failed.get("file"), failed.get("line")) == ("app/order.py", "28")
@@ -106,7 +106,7 @@ def test_workers_of_xdist_replay_the_same(tmp_path: Path) -> None:
     ("configuration", "says"),
     [
         ("[tool.pytest.ini_options]\nreplay_histories = ['nowhere/*.json']", "replay_histories: nothing matches"),
-        ("[tool.pytest.ini_options]\nreplay_histories = ['histories']", "no workflow code was named"),
+        ("[tool.pytest.ini_options]\nreplay_histories = ['histories']", "no workflow code given"),
         (
             "[tool.pytest.ini_options]\nreplay_histories = ['histories']\nreplay_workflows = ['gone.py']",
             "there is no file gone.py",

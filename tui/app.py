@@ -20,6 +20,7 @@ from replaytool.tui import saved_place as place
 from replaytool.tui.debugger.breakpoints import Breakpoint, parse_breakpoint
 from replaytool.tui.debugger.screen import DebuggerScreen
 from replaytool.tui.dialogs import check as checking
+from replaytool.tui.dialogs.code import CodeDialog
 from replaytool.tui.dialogs.prompts import ChoiceDialog, PageDialog
 from replaytool.tui.screens import base
 from replaytool.tui.screens.builds import BuildsScreen
@@ -33,6 +34,7 @@ from replaytool.tui.text import reset_plan as reset_panes
 if TYPE_CHECKING:
     from replaytool.model.verdict import CheckReport
     from replaytool.session import CodeMap, Session
+    from replaytool.tui.screen_host import ScreenHost
 
 SCREENS_BY_KEY: Mapping[str, type[base.BaseScreen]] = {
     "runs": RunsScreen,
@@ -133,7 +135,7 @@ class ReplayApp(App[None]):
                 self.checks_made += 1
                 self.notify(checking.summarize_report(report), title="Checked", markup=False, timeout=6)
 
-        self.push_screen(checking.CheckDialog(run_keys, self.default_check_code), show_check_summary)
+        self.push_screen(CodeDialog(checking.CheckWork(run_keys), self.default_check_code), show_check_summary)
 
     @property
     def default_check_code(self) -> str:
@@ -215,3 +217,8 @@ def _parse_saved_breakpoints(texts: Sequence[str]) -> tuple[Breakpoint, ...]:
         except ReplaytoolError:
             continue
     return tuple(found)
+
+
+if TYPE_CHECKING:
+    # Textual's metaclass forbids to inherit the protocol, so this line has the type checker compare the two.
+    _HOST: type[ScreenHost] = ReplayApp

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from textual.app import App, SuspendNotSupported
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 
 _BY_COLON = ("code", "codium", "subl", "hx", "zed")
 """Editors that take FILE:LINE; all others take +LINE FILE, as vi, nano and emacs do."""
@@ -28,15 +28,25 @@ def open_in_editor(app: App[None], file: str, line: int) -> None:
     """Give the terminal to the editor until it ends."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
     if not editor.strip():
-        raise ReplaytoolError("there is no editor: $EDITOR is not set", "export EDITOR=vi, for example")
+        raise ReplaytoolError(
+            "there is no editor: $EDITOR is not set", "export EDITOR=vi, for example", code=ErrorCode.TUI_EDITOR_UNSET
+        )
     if not Path(file).is_file():
-        raise ReplaytoolError(f"there is no file {file} here", "start replaytool in the folder of the code")
+        raise ReplaytoolError(
+            f"there is no file {file} here",
+            "start replaytool in the folder of the code",
+            code=ErrorCode.TUI_EDITOR_FILE,
+        )
     try:
         with app.suspend():
             code = subprocess.call(build_editor_command(editor, file, line))
     except SuspendNotSupported:
-        raise ReplaytoolError("this terminal cannot be handed over", "open the file beside replaytool") from None
+        raise ReplaytoolError(
+            "the editor cannot use this terminal", "open the file in another terminal", code=ErrorCode.TUI_EDITOR_FAILED
+        ) from None
     except OSError as error:
-        raise ReplaytoolError(f"the editor did not start: {error}", "check $EDITOR") from error
+        raise ReplaytoolError(
+            f"the editor did not start: {error}", "check $EDITOR", code=ErrorCode.TUI_EDITOR_FAILED
+        ) from error
     if code:
-        raise ReplaytoolError(f"the editor ended with {code}", "")
+        raise ReplaytoolError(f"the editor ended with {code}", "", code=ErrorCode.TUI_EDITOR_FAILED)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import shlex
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from replaytool.debug import timeline
-from replaytool.engines.temporal.events import payloads
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.tui.debugger import source_pane
 from replaytool.tui.debugger.breakpoints import Breakpoint, is_same_file
 from replaytool.tui.screens import run_filter as filters
 from replaytool.tui.styled_lines import Line, cell_text, line
+from replaytool.tui.text import recorded as recorded_panes
 from replaytool.tui.text import replayed as replayed_panes
 
 if TYPE_CHECKING:
@@ -28,16 +27,16 @@ if TYPE_CHECKING:
     from replaytool.debug.compare_runs import AlignedPair
     from replaytool.debug.time_travel import TimeTravel
     from replaytool.model.debug_state import ReplayedState, ReplayProgress, StateDifference
+    from replaytool.model.event_role import EventRole
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.model.verdict import CheckReport, Verdict
-    from replaytool.session import CodeMap, Session
+    from replaytool.session import CodeMap, EventReader, Session
     from replaytool.session.checks import CheckOverview
     from replaytool.session.resets import ApplyProgress, ApplyResult, Confirm, ResetRequest, ResetServer
 
 Answer = TypeVar("Answer")
 MOST_ROWS = 10_000
 _CHUNK = 128
-_SAY_NOTHING_NEW = ("WorkflowTaskScheduled", "WorkflowTaskStarted", "ActivityTaskStarted")
 _LARGEST_SOURCE = 2_000_000
 
 
@@ -102,6 +101,9 @@ class OpenedRun:
 
     row: dict[str, Any]
     events: Sequence[Event]
+    reader: EventReader
+    roles: Mapping[str, EventRole]
+    """By event type."""
 
 
 class SessionWorker:
@@ -215,12 +217,12 @@ class SessionWorker:
         """A run with its events, which are not looked into yet."""
         row, events = self.session.read_history(run)
         if not events:
-            raise ReplaytoolError(f"run {row.run_key} has no events", "load its history again")
-        return OpenedRun(row.values, events)
-
-    def read_timeline(self, events: Sequence[Event]) -> timeline.RunTimeline:
-        """All that the record says about each event."""
-        return timeline.read_timeline(events, self._payload_decoder().make_readable)
+            raise ReplaytoolError(
+                f"run {row.run_key} has no events", "load its history again", code=ErrorCode.STORE_RUN_EMPTY
+            )
+        reader = self.session.event_reader(row.engine)
+        roles = {event_type: reader.classify_event(event_type) for event_type in {one.event_type for one in events}}
+        return OpenedRun(row.values, events, reader, roles)
 
     def open_time_travel(self, run_key: str, code: CodeMap | str, tell: Callable[[ReplayProgress], None]) -> TimeTravel:
         """The replayed side of a run: children replay it, and answer questions."""
@@ -232,12 +234,14 @@ class SessionWorker:
         try:
             words = shlex.split(text)
         except ValueError as error:
-            raise ReplaytoolError(f"{text!r} cannot be read: {error}", "") from error
+            raise ReplaytoolError(f"{text!r} cannot be read: {error}", "", code=ErrorCode.CODE_BUILD_FORM) from error
         builds = dict(word.split("=", 1) for word in words if "=" in word)
         workflows = [word for word in words if "=" not in word and word != "--git"]
         found = self.session.find_code_map(workflows, builds, git="--git" in words)
         if found is None:
-            raise ReplaytoolError("no workflow code was named", "write a module, a path, or BUILD=PATH")
+            raise ReplaytoolError(
+                "no workflow code given", "enter a module, a path, or BUILD=PATH", code=ErrorCode.CODE_NOT_NAMED
+            )
         return found
 
     def read_moment(self, walk: TimeTravel, before: int, at: int) -> tuple[ReplayedState, StateDifference]:
@@ -251,82 +255,49 @@ class SessionWorker:
         return source_pane.highlight_python(found.text) if found.trouble is None else [], notice
 
     def find_line_stop(
-        self, walk: TimeTravel, events: Sequence[Event], span: range, lines: Sequence[Breakpoint], halt: threading.Event
+        self, walk: TimeTravel, opened: OpenedRun, span: range, lines: Sequence[Breakpoint], halt: threading.Event
     ) -> int | None:
         """The first event of the span at which code waits, or asks for something, at one of these lines."""
         for index in span:
             if halt.is_set():
                 return None
-            if not events[index].event_type.startswith(_SAY_NOTHING_NEW):
-                found = source_pane.find_code_positions(walk.state_at(events[index].event_id))
+            event = opened.events[index]
+            if not opened.roles[event.event_type].is_unseen:
+                found = source_pane.find_code_positions(walk.state_at(event.event_id))
                 if any(one.line == at and is_same_file(one.file, file) for one in lines for file, at, _ in found):
                     return index
         return None
 
-    def decode_event(self, event: Event) -> dict[str, Any]:
-        """An event with its payloads decoded."""
-        found: dict[str, Any] = self._payload_decoder().make_readable(msgspec.json.decode(event.raw))
-        return found
+    def format_event(self, opened: OpenedRun, event: Event) -> list[Line]:
+        """Return the lines of an event with decoded values."""
+        return recorded_panes.format_event(*opened.reader.split_event(opened.reader.decode_event(event)))
 
-    def preview_events(self, events: Iterable[Event]) -> dict[int, str]:
-        """What each event carried, on one line."""
-        decoder = self._payload_decoder()
-        return {
-            event.event_id: preview_event(decoder.make_readable(msgspec.json.decode(event.raw))) for event in events
-        }
+    def preview_events(self, opened: OpenedRun, events: Sequence[Event]) -> dict[int, str]:
+        """Return what each event carried, on one line, by event ID."""
+        return {key: _preview_values(found) for key, found in opened.reader.read_carried_values(events).items()}
 
-    def search_events(self, events: Sequence[Event], names: Sequence[str], wanted: str) -> list[int]:
-        """Where a text stands in the types, names or payloads of the events."""
-        wanted, decoder = wanted.lower(), self._payload_decoder()
+    def search_events(self, opened: OpenedRun, names: Sequence[str], wanted: str) -> list[int]:
+        """Return the indexes of events with this text in their type, name, build ID or values."""
+        wanted = wanted.lower()
         return [
             index
-            for index, (event, name) in enumerate(zip(events, names, strict=True))
+            for index, (event, name, whole) in enumerate(
+                zip(opened.events, names, opened.reader.decode_events(opened.events), strict=True)
+            )
             if wanted in f"{event.event_type} {name} {event.build_id or ''}".lower()
-            or wanted in _searchable_text(decoder.make_readable(msgspec.json.decode(event.raw)))
+            or wanted in _searchable_text(whole)
         ]
 
-    def _payload_decoder(self) -> payloads.PayloadDecoder:
-        return payloads.build_payload_decoder(self.session.settings)
+
+def _preview_values(found: str | Sequence[object]) -> str:
+    if isinstance(found, str):
+        return cell_text(found, 120)
+    return ", ".join(_quote_text(one) for one in found[:9])[:400]
 
 
-_CARRIED = ("failure", "lastFailure", "input", "result", "acceptedRequest", "outcome", "startToFireTimeout", "details")
-
-
-def preview_event(event: dict[str, Any]) -> str:
-    """What an event carried, as short as it can be said."""
-    found: Any = next((value for key, value in event.items() if key.endswith("EventAttributes")), {})
-    key = next((key for key in _CARRIED if isinstance(found, dict) and found.get(key) is not None), None)
-    if key is None:
-        return ""
-    value = found[key]
-    if key in ("failure", "lastFailure") and isinstance(value, dict):
-        return cell_text(": ".join(_failure_messages(value)), 120)
-    if key == "acceptedRequest" and isinstance(value, dict):
-        value = (value.get("input") or {}).get("args")
-    if key == "outcome" and isinstance(value, dict):
-        value = value.get("success", value.get("failure"))
-    if isinstance(value, dict) and set(value) == {"payloads"}:
-        value = value["payloads"]
-    if isinstance(value, list):
-        return ", ".join(
-            cell_text(one, 120) if isinstance(one, dict | list) else _quote_text(one) for one in value[:9]
-        )[:400]
-    return cell_text(value, 120)
-
-
-def _quote_text(value: Any) -> str:
+def _quote_text(value: object) -> str:
     return f'"{cell_text(value, 118)}"' if isinstance(value, str) else cell_text(value, 120) or "null"
 
 
-def _failure_messages(failure: dict[str, Any]) -> Iterator[str]:
-    inner: Any = failure
-    for _ in range(20):
-        if not isinstance(inner, dict):
-            return
-        if inner.get("message"):
-            yield str(inner["message"])
-        inner = inner.get("cause")
-
-
-def _searchable_text(value: Any) -> str:
+def _searchable_text(value: object) -> str:
     return msgspec.json.encode(value, enc_hook=str).decode("utf-8", "replace").lower()

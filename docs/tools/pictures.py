@@ -45,8 +45,8 @@ async def debugger() -> str:
     """The debugger at the task in which build v2 lost a rider's points."""
     from replaytool.tui.app import ReplayApp
 
-    session = Session(config.load({}))
-    key = session.find("loyalty-rider-02").run_key
+    session = Session(config.load_settings({}))
+    key = session.find_run("loyalty-rider-02").run_key
     app = ReplayApp(session, key, 34, session.find_code_map((), CODE))
     app.animation_level = "none"
     async with app.run_test(size=SIZE) as pilot, asyncio.timeout(PATIENCE):

@@ -42,16 +42,18 @@ A query may read the store and nothing else. `--allow-files` lifts that, for `CO
 
 def reference() -> str:
     """The whole page."""
-    connection = db.in_memory()
+    connection = db.connect_in_memory()
     views = connection.execute(
-        "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal ORDER BY view_oid"
+        "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal AND schema_name = 'main' ORDER BY view_oid"
     ).fetchall()
     return HEAD + "\n".join(_section(connection, name, comment) for name, comment in views)
 
 
 def _section(connection: db.Connection, view: str, comment: str) -> str:
     columns = connection.execute(
-        "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [view]
+        "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = 'main' AND table_name = ? "
+        "ORDER BY column_index",
+        [view],
     ).fetchall()
     rows = "".join(f"| `{name}` | {text} |\n" for name, text in columns)
     return f"## {view}\n\n{comment}.\n\n| column | meaning |\n|---|---|\n{rows}"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 
+from replaytool.errors import ErrorCode
 from replaytool.formats import json_stream as json_values
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.event_schema import HISTORY_EVENT, EventStruct, event_struct, fold_spelling
@@ -81,6 +82,7 @@ def _list_decoder() -> msgspec.json.Decoder[list[EventStruct]]:
 @cache
 def _file_decoder() -> msgspec.json.Decoder[Any]:
     events: Any = GenericAlias(list, event_struct())
+    # A member beside the events may hold the run's IDs. Then the decoder fails, and the walk reads the file.
     return msgspec.json.Decoder(msgspec.defstruct("File", [("events", events)], forbid_unknown_fields=True))
 
 
@@ -177,6 +179,7 @@ class HistoryBuilder:
         self.hashed.update(lines)
         self.size += len(lines)
         kinds, found = _event_kinds(), self.events
+        # JSON escapes line feeds, so each line is one event. Not strict: an empty line follows the last one.
         for event, event_id, raw in zip(events, ids, lines.split(b"\n"), strict=False):
             try:
                 name, _, field, carries_build, tells = kinds[event.event_type_]
@@ -218,7 +221,11 @@ class HistoryBuilder:
 
     def _check_size(self) -> None:
         if self.size > _LONGEST_HISTORY:
-            raise Unreadable("a history of more than 192 MB", "servers end a run at 50 MB: this is not a history")
+            raise Unreadable(
+                "a history of more than 192 MB",
+                "servers end a run at 50 MB: this is not a history",
+                code=ErrorCode.FORMAT_TOO_LARGE,
+            )
 
     def _normalize_slowly(
         self, source: dict[str, object], struct: type[EventStruct]

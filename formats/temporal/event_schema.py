@@ -57,6 +57,7 @@ class SchemaEnum:
 
     def canonical_name(self, value: object) -> str | None:
         """Return the value as the SDK spells it, or None if it is unknown."""
+        # True is 1 for Python, and would become the enum's value 1.
         if isinstance(value, bool):
             return None
         if isinstance(value, int):

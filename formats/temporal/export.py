@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.formats.temporal.proto_files import UNKNOWN
 from replaytool.model.history import Event
 
@@ -37,7 +37,9 @@ def export_binary(events: Sequence[Event]) -> bytes:
                 history.events.append(ParseDict(parsed, HistoryEvent(), ignore_unknown_fields=True))
         except (ParseError, DecodeError, ValueError) as error:
             message = f"event {event.event_id} cannot be written as protobuf: {error}"
-            raise ReplaytoolError(message, "export the run as JSON, which keeps the event as it is") from error
+            raise ReplaytoolError(
+                message, "export the run as JSON, which keeps the event as it is", code=ErrorCode.FORMAT_INEXPRESSIBLE
+            ) from error
     return history.SerializeToString()
 
 

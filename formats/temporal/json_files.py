@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from replaytool.errors import ErrorCode
 from replaytool.formats import json_stream as json_values
 from replaytool.formats.base import HEAD_SIZE, Unreadable
 from replaytool.formats.temporal.canonical_events import (
@@ -70,7 +71,11 @@ class TemporalJson:
             if gathering is not None:
                 gathering.add_batch(part)
         if gathering is None:
-            raise Unreadable("JSON without a history in it", "a history is a list of events that begins with event 1")
+            raise Unreadable(
+                "JSON without a history in it",
+                "a history is a list of events that begins with event 1",
+                code=ErrorCode.FORMAT_NO_HISTORY,
+            )
         yield gathering.finish_run(hints)
 
 
@@ -132,9 +137,15 @@ class _HistoryReader:
         """Return the finished run."""
         events = self.gathered.events
         if all(event.event_type == UNSPECIFIED for event in events):
-            raise Unreadable("JSON with event IDs, but not a history", "a history is a list of events with types")
+            raise Unreadable(
+                "JSON with event IDs, but not a history",
+                "a history is a list of events with types",
+                code=ErrorCode.FORMAT_NO_HISTORY,
+            )
         if self.lowest != 1 or (self.is_bare and len(events) == 1):
-            raise Unreadable(_describe_fragment(self), "export the whole history, from event 1 on")
+            raise Unreadable(
+                _describe_fragment(self), "export the whole history, from event 1 on", code=ErrorCode.FORMAT_FRAGMENT
+            )
         return build_run(self.gathered, TemporalJson.name, self.wrapper, hints)
 
 
@@ -259,7 +270,9 @@ def _iterate_inside(value: object, wrapper: RunHints, depth: int) -> Iterator[_E
 
 def _iterate_object(value: dict[str, object], wrapper: RunHints, depth: int) -> Iterator[_EventBatch]:
     if {"initialEvent", "eventList"} & value.keys():
-        raise Unreadable("event groups of the UI, not a history", "export the history itself")
+        raise Unreadable(
+            "event groups of the UI, not a history", "export the history itself", code=ErrorCode.FORMAT_NO_HISTORY
+        )
     inner = _list_text(value.get("events")) or json_values.open_value(value.get("history"))
     if inner is None:
         members = map(json_values.open_value, value.values())
@@ -297,3 +310,6 @@ def _read_ids(wrapper: RunHints, value: dict[str, object]) -> RunHints:
         run_id=find_text("runId", "run_id", "runID") or wrapper.run_id,
         namespace=find_text("namespace") or wrapper.namespace,
     )
+
+
+TEMPORAL_JSON = TemporalJson()

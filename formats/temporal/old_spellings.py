@@ -23,6 +23,7 @@ from replaytool.formats.temporal.event_schema import (
 
 # Words that were renamed in field names and enum values, most of them before 1.0.
 _RENAMED = (
+    # Before "decision", which would make commandTask of decisionTask.
     ("decisiontask", "workflowtask"),
     ("tasklist", "taskqueue"),
     ("retrystatus", "retrystate"),
@@ -87,6 +88,7 @@ def _time_from_nanoseconds(time: object) -> object:
         nanoseconds = int(str(time))
     except ValueError:
         return time
+    # In integers: a float has too few digits for nanoseconds.
     seconds, rest = divmod(nanoseconds, 10**9)
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
@@ -126,6 +128,7 @@ def _normalize_fields(
             result[key] = item
             if not _is_retired_path(fold_spelling(where)):
                 notes.add_note("unknown-field", f"the installed SDK does not know {where}")
+        # In proto JSON, null means that a field is not set.
         elif item is not None:
             result[name] = _normalize_value(_format_seconds(item) if known.is_duration else item, known, where, notes)
     return result
@@ -281,6 +284,7 @@ def _encode_metadata(value: object) -> object:
     """Encode metadata as base64; the UI shows it decoded."""
     if not isinstance(value, str):
         return value
+    # "json/plain" is valid base64 too, so what looks like a name is one.
     if _ENCODING_NAME.fullmatch(value) or _standardize_base64(value) is None:
         return base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()
     return value

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from temporalio.api.export.v1 import WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.canonical_events import HistoryBuilder
 from replaytool.formats.temporal.run_summary import build_run
@@ -40,7 +41,7 @@ class TemporalProto:
         items = _iterate_items(stream)
         first = next(items, None)
         if first is None:
-            raise Unreadable("the file is empty", "export the history again", "byte 0")
+            raise Unreadable("the file is empty", "export the history again", "byte 0", code=ErrorCode.FORMAT_EMPTY)
         if _is_first_event(first[1]):
             yield _build_proto_run(chain([first], items), hints)
             return
@@ -55,12 +56,21 @@ def _iterate_items(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     while tag := stream.read(1):
         if tag != _FIELD_ONE:
             raise Unreadable(
-                f"byte {tag.hex()} instead of the start of an event", "export the history again", f"byte {at}"
+                f"byte {tag.hex()} instead of the start of an event",
+                "export the history again",
+                f"byte {at}",
+                code=ErrorCode.FORMAT_INVALID_PROTO,
             )
         size, width = _read_length(stream, at)
+        # A damaged length can claim gigabytes, which must not be allocated.
         data = stream.read(size) if size <= _LONGEST_ITEM else b""
         if len(data) < size:
-            raise Unreadable("the file is cut off in the middle of an event", "export it again", f"byte {at}")
+            raise Unreadable(
+                "the file is cut off in the middle of an event",
+                "export it again",
+                f"byte {at}",
+                code=ErrorCode.FORMAT_CUT_OFF,
+            )
         yield at, data
         at += 1 + width + size
 
@@ -74,7 +84,9 @@ def _read_length(stream: BinaryIO, at: int) -> tuple[int, int]:
         size |= (byte[0] & 0x7F) << (7 * width)
         if byte[0] < 0x80:
             return size, width + 1
-    raise Unreadable("the file is cut off in the middle of an event", "export it again", f"byte {at}")
+    raise Unreadable(
+        "the file is cut off in the middle of an event", "export it again", f"byte {at}", code=ErrorCode.FORMAT_CUT_OFF
+    )
 
 
 def _read_execution_events(item: tuple[int, bytes]) -> list[tuple[int, bytes]]:
@@ -83,7 +95,9 @@ def _read_execution_events(item: tuple[int, bytes]) -> list[tuple[int, bytes]]:
     try:
         history = WorkflowExecution.FromString(data).history
     except DecodeError:
-        raise Unreadable("an item of the export has no history", "export it again", f"byte {at}") from None
+        raise Unreadable(
+            "an item of the export has no history", "export it again", f"byte {at}", code=ErrorCode.FORMAT_NO_HISTORY
+        ) from None
     return [(at, event.SerializeToString()) for event in history.events]
 
 
@@ -93,10 +107,15 @@ def _build_proto_run(events: Iterable[tuple[int, bytes]], hints: RunHints) -> Ru
         try:
             event = HistoryEvent.FromString(data)
         except DecodeError:
-            raise Unreadable("bytes that are not an event", "export the history again", f"byte {at}") from None
+            raise Unreadable(
+                "bytes that are not an event",
+                "export the history again",
+                f"byte {at}",
+                code=ErrorCode.FORMAT_INVALID_PROTO,
+            ) from None
         gathered.add_event(_event_to_json(event, data, gathered))
     if not gathered.events or gathered.events[0].event_id != 1:
-        raise Unreadable("a fragment, not a history", "a history begins with event 1")
+        raise Unreadable("a fragment, not a history", "a history begins with event 1", code=ErrorCode.FORMAT_FRAGMENT)
     return build_run(gathered, TemporalProto.name, RunHints(), hints)
 
 
@@ -105,6 +124,7 @@ def _event_to_json(event: HistoryEvent, data: bytes, gathered: HistoryBuilder) -
     known.CopyFrom(event)
     known.DiscardUnknownFields()
     result = _sort_maps(MessageToDict(event))
+    # protobuf keeps unknown fields without a word: only the size tells that there are some.
     if known.ByteSize() != event.ByteSize():
         result[UNKNOWN] = base64.b64encode(data).decode()
         gathered.add_problem(
@@ -151,3 +171,6 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return size, at + index + 1
     return 0, len(data)
+
+
+TEMPORAL_PROTO = TemporalProto()

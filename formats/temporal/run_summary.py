@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
+import msgspec
+
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.canonical_events import HistoryBuilder, find_attributes
-from replaytool.model.history import Event, Problem, Run, RunHints
+from replaytool.model.build_ids import read_deployment_name
+from replaytool.model.history import BuildUse, Event, Problem, Run, RunHints
 
 ENGINE = "temporal"
 _HIGHEST_ID = 2**31 - 1
@@ -18,6 +24,7 @@ _CLOSING = {
     "WorkflowExecutionTimedOut": "TimedOut",
     "WorkflowExecutionContinuedAsNew": "ContinuedAsNew",
 }
+_TASK_COMPLETED, _ACTIVITY_STARTED = "WorkflowTaskCompleted", "ActivityTaskStarted"
 _DEFAULT_BUILD = re.compile(r"[0-9a-f]{32}")
 
 
@@ -26,7 +33,11 @@ def build_run(gathered: HistoryBuilder, format_name: str, wrapper: RunHints, hin
     gathered.events, problems = _sort_events(gathered)
     events = gathered.events
     if events[-1].event_id > _HIGHEST_ID:
-        raise Unreadable(f"an event with the ID {events[-1].event_id}", "event IDs are below 2^31: check the export")
+        raise Unreadable(
+            f"an event with the ID {events[-1].event_id}",
+            "event IDs are below 2^31: check the export",
+            code=ErrorCode.FORMAT_EVENT_ID,
+        )
     started = _start_attributes(gathered)
     reset = _last_reset_attributes(gathered)
     run_id, run_id_from = _find_run_id(wrapper, reset, started, hints)
@@ -35,6 +46,7 @@ def build_run(gathered: HistoryBuilder, format_name: str, wrapper: RunHints, hin
     workflow_id = next(filter(None, (*told, wrapper.workflow_id, written, hints.workflow_id)), None)
     completed = _completion_attributes(gathered)
     problems += _find_problems(events, completed, run_id, workflow_id)
+    builds = [event.build_id for event in events if event.build_id and event.event_type == _TASK_COMPLETED]
     return Run(
         engine=ENGINE,
         format=format_name,
@@ -53,8 +65,41 @@ def build_run(gathered: HistoryBuilder, format_name: str, wrapper: RunHints, hin
         reset_from_run_id=_read_text(reset.get("baseRunId")),
         sdk_name=_latest_sdk_value(completed, "sdkName"),
         sdk_version=_latest_sdk_value(completed, "sdkVersion"),
+        first_build=builds[0] if builds else None,
+        last_build=builds[-1] if builds else None,
+        builds=_summarize_builds(events),
         problems=(*gathered.notes.values(), *problems),
     )
+
+
+def _summarize_builds(events: Sequence[Event]) -> tuple[BuildUse, ...]:
+    """Return what each build did. A load calls this for each run, so it passes once over the events."""
+    first: dict[str, str | None] = {}
+    last: dict[str, str | None] = {}
+    deployments: dict[str, str] = {}
+    tasks: list[str] = []
+    activities: list[str] = []
+    for event in events:
+        build = event.build_id
+        if build is None:
+            continue
+        if build not in first:
+            first[build] = event.event_time
+        last[build] = event.event_time
+        if event.event_type == _TASK_COMPLETED:
+            tasks.append(build)
+            if build not in deployments and (name := _deployment_name_of(event.raw)):
+                deployments[build] = name
+        elif event.event_type == _ACTIVITY_STARTED:
+            activities.append(build)
+    completed, ran = Counter(tasks), Counter(activities)
+    return tuple(BuildUse(one, deployments.get(one), completed[one], ran[one], first[one], last[one]) for one in first)
+
+
+def _deployment_name_of(raw: bytes) -> str | None:
+    if b"eploymentName" not in raw:
+        return None
+    return read_deployment_name(msgspec.json.decode(raw).get("workflowTaskCompletedEventAttributes"))
 
 
 def is_closing_event(event: Event) -> bool:
@@ -95,6 +140,7 @@ def _find_run_id(
     for found, source in (
         (hints.run_id if hints.is_certain else None, "server"),
         (wrapper.run_id, "wrapper"),
+        # Before the started event: after a reset, that one still holds the ID of the base run.
         (_read_text(reset.get("newRunId")), "reset event"),
         (_read_text(started.get("originalExecutionRunId")), "started event"),
         (hints.run_id, "file name"),
@@ -125,7 +171,7 @@ def _find_problems(
 ) -> list[Problem]:
     problems = _find_gaps(events)
     has_flags = any(_has_sdk_flags(one) for one in completed)
-    if not has_flags and any(event.event_type == "WorkflowTaskCompleted" for event in events):
+    if not has_flags and any(event.event_type == _TASK_COMPLETED for event in events):
         problems.append(
             Problem("blind", "no SDK flags are recorded: the SDK's own replayer skips checks for this history")
         )

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from replaytool.check.causes import find_causes, finding_fingerprint, group_findings
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import CheckedRun, CheckReport
 
 _SCHEMA = 1
@@ -51,16 +51,21 @@ def read_baseline(path: Path) -> frozenset[str]:
         found = msgspec.json.decode(path.read_bytes(), type=_BaselineFile)
     except OSError as error:
         raise ReplaytoolError(
-            f"cannot read the baseline {path}: {error.strerror}", "run check with --update-baseline to create it"
+            f"cannot read the baseline {path}: {error.strerror}",
+            "run check with --update-baseline to create it",
+            code=ErrorCode.CHECK_BASELINE_UNREADABLE,
         ) from error
     except msgspec.MsgspecError as error:
         raise ReplaytoolError(
-            f"{path} is not a baseline file: {error}", "run check with --update-baseline to write it again"
+            f"{path} is not a baseline file: {error}",
+            "run check with --update-baseline to write it again",
+            code=ErrorCode.CHECK_BASELINE_INVALID,
         ) from error
     if found.schema != _SCHEMA:
         raise ReplaytoolError(
             f"the baseline {path} has version {found.schema}; this replaytool reads version {_SCHEMA}",
             "run check with --update-baseline to write it again",
+            code=ErrorCode.CHECK_BASELINE_VERSION,
         )
     return frozenset(one.fingerprint for one in found.findings)
 

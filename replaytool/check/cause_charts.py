@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from replaytool.check.causes import find_causes
-from replaytool.engines.temporal.events.pending_work import read_pending_work
+from replaytool.engines import engine_of
 from replaytool.model.history import Event
-from replaytool.model.pending_work import TrackedWork
+from replaytool.model.pending_work import TrackedWork, WorkRecord
 from replaytool.model.run_chart import ChartSpan, RunChart
 from replaytool.model.verdict import Cause, CheckedRun, CheckReport
 from replaytool.store import Store
@@ -23,7 +23,7 @@ def causes_with_charts(store: Store, checked: Sequence[CheckedRun]) -> tuple[Cau
     verdicts = {one.subject.run_key: one.verdict for one in checked}
     causes = find_causes(checked)
     charted = (
-        replace(one, timeline=chart_run(store.read_events(one.example), verdicts[one.example].event_id))
+        replace(one, timeline=_chart_example(store, one.example, verdicts[one.example].event_id))
         for one in causes[:_MOST_CHARTS]
     )
     return (*charted, *causes[_MOST_CHARTS:])
@@ -37,9 +37,14 @@ def causes_with_known_charts(checked: Sequence[CheckedRun], reports: Sequence[Ch
     return (*charted, *causes[_MOST_CHARTS:])
 
 
-def chart_run(events: Sequence[Event], around: int | None = None) -> RunChart:
+def _chart_example(store: Store, run_key: str, around: int | None) -> RunChart:
+    events = store.read_events(run_key)
+    facts = engine_of(store.find_run(run_key).engine).record_reader().read_work(events)
+    return chart_run(events, facts, around)
+
+
+def chart_run(events: Sequence[Event], facts: WorkRecord, around: int | None = None) -> RunChart:
     """Return the chart; a long run shows the _MOST_SPANS spans nearest to the event `around`."""
-    facts = read_pending_work(events)
     last = events[-1].event_id if events else 0
     spans = [_span_of_work(work) for work in (*facts.works, *facts.updates)]
     spans += [ChartSpan(one.kind, one.name, one.event_id, one.handled_by, "Received") for one in facts.received]

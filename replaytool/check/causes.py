@@ -72,8 +72,8 @@ def describe_finding(verdict: Verdict) -> str:
         expected, actual = divergence.expected, divergence.actual
         recorded = _name_command(expected.kind, expected.name) if expected else "nothing"
         produced = _name_command(actual.kind, actual.name) if actual else "nothing"
-        which = f" (another {', '.join(divergence.differing)})" if divergence.differing else ""
-        return f"recorded: {recorded}; the code asks for: {produced}{which}"
+        which = f" (differs in {', '.join(divergence.differing)})" if divergence.differing else ""
+        return f"history: {recorded}; code: {produced}{which}"
     if failure is not None:
         return f"{failure.type}: {failure.message}"
     return verdict.reason

@@ -14,7 +14,7 @@ from replaytool.check.cause_charts import causes_with_charts
 from replaytool.check.repeat import replay_repeatedly
 from replaytool.engines import CodeSpec, Options
 from replaytool.engines.temporal.events.deployment import load_subjects
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import (
     FAILING,
     WORDS,
@@ -96,7 +96,7 @@ def _save_verdicts(store: Store, fingerprint: str, outcome: ReplayOutcome) -> No
         with store.open_writer() as writer:
             writer.save_verdicts(fingerprint, {key: to_report_json(one) for key, one in outcome.verdicts.items()})
     except ReplaytoolError as error:
-        _log.warning("cannot save the verdicts: %s; %s", error.message, error.hint)
+        _log.warning("cannot save the verdicts: %s", error.format_line())
 
 
 def verdict_fingerprint(info: CodeInfo, plan: CheckPlan) -> str:
@@ -142,7 +142,9 @@ def choose_failing_verdicts(words: str | None, *, strict: bool, allow_unverified
         chosen = {word.strip() for word in words.split(",") if word.strip()}
         if unknown := sorted(chosen - set(WORDS)):
             known = ", ".join(WORDS)
-            raise ReplaytoolError(f"--fail-on: unknown verdict {unknown[0]!r}", f"choose from {known}")
+            raise ReplaytoolError(
+                f"--fail-on: unknown verdict {unknown[0]!r}", f"choose from {known}", code=ErrorCode.USAGE_VALUE
+            )
         return frozenset(word for word in WORDS if word in chosen)
     more: frozenset[Word] = frozenset({"drift"} if strict else ())
     less: frozenset[Word] = frozenset({"unverified"} if allow_unverified else ())

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from replaytool.check.cause_charts import causes_with_known_charts
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import SCHEMA, WORDS, BaseCode, CheckedRun, CheckReport, CodeInfo, report_from_json
 from replaytool.text import escape_controls
 
@@ -24,19 +24,27 @@ def read_report(path: Path) -> CheckReport:
     try:
         plain = json.loads(path.read_bytes())
     except OSError as error:
-        raise ReplaytoolError(f"cannot read {path}: {error.strerror}", hint) from error
+        raise ReplaytoolError(
+            f"cannot read {path}: {error.strerror}", hint, code=ErrorCode.CHECK_REPORT_UNREADABLE
+        ) from error
     except ValueError as error:
-        raise ReplaytoolError(f"{path} is not JSON: {escape_controls(str(error))}", hint) from error
+        raise ReplaytoolError(
+            f"{path} is not JSON: {escape_controls(str(error))}", hint, code=ErrorCode.CHECK_REPORT_INVALID
+        ) from error
     if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
-        raise ReplaytoolError(f"{path} is not a report of version {SCHEMA}", hint)
+        raise ReplaytoolError(f"{path} is not a report of version {SCHEMA}", hint, code=ErrorCode.CHECK_REPORT_VERSION)
     try:
         return report_from_json(plain)
     except KeyError as error:
         raise ReplaytoolError(
-            f"{path} is not a report: the key {escape_controls(str(error))} is missing", hint
+            f"{path} is not a report: the key {escape_controls(str(error))} is missing",
+            hint,
+            code=ErrorCode.CHECK_REPORT_INVALID,
         ) from error
     except (msgspec.ValidationError, TypeError) as error:
-        raise ReplaytoolError(f"{path} is not a report: {escape_controls(str(error))}", hint) from error
+        raise ReplaytoolError(
+            f"{path} is not a report: {escape_controls(str(error))}", hint, code=ErrorCode.CHECK_REPORT_INVALID
+        ) from error
 
 
 def merge_reports(reports: Sequence[CheckReport]) -> CheckReport:
@@ -72,7 +80,11 @@ def _common_code(reports: Sequence[CheckReport]) -> CodeInfo:
     """Return the code of all reports. A shard without runs has loaded none."""
     found = {report.code.fingerprint: report.code for report in reports if report.code.fingerprint}
     if len(found) > 1:
-        raise ReplaytoolError("these reports are about different code", "merge the reports of one check")
+        raise ReplaytoolError(
+            "these reports are about different code",
+            "merge the reports of one check",
+            code=ErrorCode.CHECK_REPORTS_DIFFER,
+        )
     return next(iter(found.values()), CodeInfo())
 
 
@@ -83,4 +95,8 @@ def _check_shards_complete(reports: Sequence[CheckReport]) -> None:
         missing = sorted(set(range(1, of + 1)) - {shard.number for shard in shards if shard.of == of})
         if missing:
             listed = ", ".join(f"{number}/{of}" for number in missing)
-            raise ReplaytoolError(f"the report of shard {listed} is missing", "give the reports of all shards")
+            raise ReplaytoolError(
+                f"the report of shard {listed} is missing",
+                "give the reports of all shards",
+                code=ErrorCode.CHECK_SHARD_MISSING,
+            )

@@ -47,7 +47,10 @@ class HistoryChecker:
         except Unreadable as error:
             where = f" ({error.position})" if error.position else ""
             hint = f"; {error.hint}" if error.hint else ""
-            yield CheckedRun(Subject(source.name, source.name), Verdict("unverified", f"{error.reason}{where}{hint}"))
+            yield CheckedRun(
+                Subject(source.name, source.name),
+                Verdict("unverified", f"{error.reason}{where} [{error.code.code}]{hint}"),
+            )
 
 
 def _describe_run(run: Run, source: str) -> Subject:

@@ -17,37 +17,34 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from replaytool import __version__
-from replaytool.errors import FAULT, USAGE, ReplaytoolError
+from replaytool.errors import FAULT, USAGE, ErrorCode, ReplaytoolError, append_code
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.session import Session
 
-if TYPE_CHECKING:
-    from replaytool.session import Session
-
 COMMANDS: Mapping[str, str] = {
-    "load": "Load exported histories of any shape into the store.",
+    "load": "Load exported histories into the store.",
     "pull": "Fetch histories from a Temporal server into the store.",
     "runs": "List the loaded runs.",
     "show": "Show the events of a run.",
-    "diff": "Show where two runs did different things.",
-    "builds": "List the builds that ran something, and when.",
+    "diff": "Show where two runs differ.",
+    "builds": "List the builds that ran tasks or activities, and when.",
     "sql": "Query the store with SQL.",
-    "export": "Write runs as other tools read them.",
-    "check": "Replay recorded runs against code: does it still follow them?",
-    "merge": "Merge the reports of several checks into one.",
-    "coverage": "Show which lines of workflow code no history reaches.",
-    "select": "Choose the fewest histories that cover as much as all of them.",
-    "scrub": "Replace what users said in histories by stand-ins, and prove that nothing else changed.",
-    "debug": "Walk through a run, forwards and backwards.",
-    "tui": "Walk through the store on the screen.",
-    "simulate": "What if? Go on with a run from a point, with other code or something changed.",
+    "export": "Export runs in the formats that Temporal's own tools read.",
+    "check": "Replay recorded runs against workflow code: does the code still follow them?",
+    "merge": "Merge the JSON reports of several checks into one.",
+    "coverage": "Show which lines and branches of workflow code no history reaches.",
+    "select": "Choose the fewest histories that cover what all of them cover.",
+    "scrub": "Replace user data in histories by pseudonyms, and prove that the replay is unchanged.",
+    "debug": "Step through a run, forwards and backwards.",
+    "tui": "Open the store on the screen.",
+    "simulate": "Ask what if: continue a run with other code or edited events.",
     "reset": "Reset workflows to before a bad build: plan, simulate, apply, verify.",
     "formats": "List the formats that can be loaded.",
-    "demo": "Show the main jobs on histories that come with replaytool.",
-    "doctor": "Tell what works here, and what is missing for what.",
-    "completion": "Make a shell complete commands and options.",
+    "demo": "Run the main commands on bundled histories.",
+    "doctor": "Show what works here, and what is missing for which command.",
+    "completion": "Print a script that completes commands and options in your shell.",
 }
 INTERRUPTED = 130
 CUT_SHORT = 1  # as click has it
@@ -75,14 +72,16 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             known = ", ".join(COMMANDS)
-            raise ReplaytoolError(f"there is no command {escape_controls(args[0])!r}", f"commands: {known}")
+            raise ReplaytoolError(
+                f"there is no command {escape_controls(args[0])!r}", f"commands: {known}", code=ErrorCode.USAGE_COMMAND
+            )
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="replaytool")
-@click.option("--store", metavar="FILE", help="The store to use (default: replaytool.duckdb, or as configured).")
-@click.option("-v", "--verbose", count=True, help="Log to stderr; -vv logs more.")
+@click.option("--store", metavar="FILE", help="The store file (default: as configured, else replaytool.duckdb).")
+@click.option("-v", "--verbose", count=True, help="Log to stderr; -vv logs more and prints tracebacks.")
 @click.pass_context
 def cli(ctx: click.Context, /, store: str | None, verbose: int) -> None:
     """Load, query, replay and reset the recorded histories of durable workflows.
@@ -105,20 +104,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = cli.main(arguments, prog_name="replaytool", standalone_mode=False)
         sys.stdout.flush()
     except ReplaytoolError as error:
-        code = print_error(error.message, error.hint, error.exit_code)
+        code = print_error(append_code(error.message, error.code), error.hint, error.exit_code)
     except click.ClickException as error:
         code = _print_usage_error(error)
     except (KeyboardInterrupt, click.Abort):
         code = print_error("interrupted", "", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain again while it shuts down.
+        # The reader closed the pipe. Without this, Python reports the error again at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = CUT_SHORT
     except Exception as error:
         _log.debug("", exc_info=True)
-        code = print_error(
-            f"a fault of replaytool: {type(error).__name__}: {error}", "-vv shows where; please report it", FAULT
-        )
+        message = f"internal error of replaytool: {type(error).__name__}: {error}"
+        hint = "run it again with -vv for the traceback, and report it"
+        code = print_error(append_code(message, ErrorCode.FAULT_INTERNAL), hint, FAULT)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -134,7 +133,8 @@ def _print_usage_error(error: click.ClickException) -> int:
     if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # since click 8.2
         click.echo(error.format_message(), err=True)
         return USAGE
-    return print_error(" ".join(error.format_message().split()), _usage_hint(error), USAGE)
+    message = append_code(" ".join(error.format_message().split()), ErrorCode.USAGE_OPTION)
+    return print_error(message, _usage_hint(error), USAGE)
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -16,9 +16,9 @@ from replaytool.render.tables import format_table
 @options.store
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
-    """List the builds that ran something, and when.
+    """List the builds that ran workflow tasks or activities, and when.
 
-    An id marked as a hash is the SDK's default: no build id was set, and it cannot tell versions of the code apart.
+    IS HASH marks the SDK's default build ID: nobody set one, and two versions of the code can share it.
 
     \b
     Example:

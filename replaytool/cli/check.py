@@ -12,7 +12,7 @@ import click
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
-from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
+from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
@@ -41,33 +41,56 @@ def _parse_shard(_: click.Context, parameter: click.Parameter, value: str | None
     "--workflows",
     multiple=True,
     metavar="CODE",
-    help="A module, package, file or folder with workflows. Repeatable.",
+    help="Module, package, file or folder with the workflows. Repeatable.",
 )
-@click.option("--replayer", metavar="MODULE:FUNCTION", help="Returns keyword arguments for the SDK's Replayer.")
-@click.option("--converter", metavar="MODULE:ATTR", help="The DataConverter that the workflows are run with.")
-@click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds.")
-@click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type.")
-@click.option("--engine", type=click.Choice(_ENGINES), default="auto", show_default=True)
-@click.option("--sandbox", type=click.Choice(_SANDBOXES), default="shared", show_default=True)
-@click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Processes at once; 0 is one for each processor.")
-@click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds for one run.")
 @click.option(
-    "--memory", type=click.IntRange(0), default=1024, show_default=True, help="Megabytes for one run; 0: no bound."
+    "--replayer", metavar="MODULE:FUNCTION", help="Function that returns keyword arguments for the SDK's Replayer."
 )
-@click.option("--repeat", type=click.IntRange(1), default=1, help="Replay each run so often, in varied conditions.")
-@click.option("--every-mismatch", is_flag=True, help="Go on past the first mismatch of a run: tell all that part.")
-@click.option("--guard/--no-guard", default=True, help="Refuse sockets, processes and writes in workflow code.")
-@click.option("--strict", is_flag=True, help="Drift fails too.")
-@click.option("--allow-unverified", is_flag=True, help="Runs that cannot be verified do not fail.")
-@click.option("--fail-on", metavar="VERDICTS", help="The verdicts that fail, instead: diverged,failed,…")
-@click.option("--no-cache", is_flag=True, help="Replay runs again that are known with unchanged code.")
-@click.option("--base", metavar="REF", help="Only what is new since the merge base with REF fails.")
-@click.option("--impacted", is_flag=True, help="With --base: replay only runs that the change can touch.")
+@click.option("--converter", metavar="MODULE:ATTR", help="The DataConverter that the workflows use.")
+@click.option("--where", metavar="SQL", help="Only runs that match this SQL condition on the view `runs`.")
+@click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type.")
+@click.option(
+    "--engine",
+    type=click.Choice(_ENGINES),
+    default="auto",
+    show_default=True,
+    help="auto: direct, and sdk confirms every finding. both: each run with both.",
+)
+@click.option(
+    "--sandbox",
+    type=click.Choice(_SANDBOXES),
+    default="shared",
+    show_default=True,
+    help="One sandbox per workflow type, one per run, or none.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Child processes; 0: one per CPU.")
+@click.option("--timeout", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds allowed per run.")
+@click.option(
+    "--memory", type=click.IntRange(0), default=1024, show_default=True, help="Megabytes allowed per run; 0: no limit."
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Replay each run N times, each time under other conditions.",
+)
+@click.option("--every-mismatch", is_flag=True, help="List every mismatch of a run, not only the first.")
+@click.option("--guard/--no-guard", default=True, help="Refuse sockets, processes and file writes in workflow code.")
+@click.option("--strict", is_flag=True, help="Fail on drift too.")
+@click.option("--allow-unverified", is_flag=True, help="Do not fail on runs that cannot be verified.")
+@click.option("--fail-on", metavar="VERDICTS", help="Fail on exactly these verdicts: diverged,failed,…")
+@click.option("--no-cache", is_flag=True, help="Replay all runs, even if the store has their verdicts for this code.")
+@click.option("--base", metavar="REF", help="Fail only on what is new since the merge base with REF.")
+@click.option("--impacted", is_flag=True, help="With --base: replay only runs that the change can affect.")
 @reports.baseline_options
 @click.option(
-    "--shard", metavar="I/N", callback=_parse_shard, help="Only the runs of one of N shares; `merge` joins them."
+    "--shard",
+    metavar="I/N",
+    callback=_parse_shard,
+    help="Check one of N shares of the runs; `merge` joins the reports.",
 )
-@click.option("--include-pinned", is_flag=True, help="Runs that worker versioning pins to their build count too.")
+@click.option("--include-pinned", is_flag=True, help="Fail also on runs that worker versioning pins to their build.")
 @reports.report_format_option
 @options.store
 @click.pass_context
@@ -83,10 +106,10 @@ def command(
     workflow_type: str | None,
     **given: Any,
 ) -> None:
-    """Replay recorded runs against workflow code, and say whether the code still follows them.
+    """Replay recorded runs against workflow code, and report whether the code still follows them.
 
-    SOURCE is a file, a folder, a pattern or a store; without one, the runs of the configured store are checked. No
-    activity is ever run. Exits with 1 where a run diverges, fails, crashes or cannot be verified.
+    SOURCE is a file, a folder, a glob or a store. Without SOURCE, the command checks the runs of the configured store.
+    It never executes an activity. It exits with 1 if a run diverges, fails, crashes or cannot be verified.
 
     \b
     Examples:
@@ -96,7 +119,11 @@ def command(
     from replaytool.check.check_runs import choose_failing_verdicts
 
     if given["impacted"] and (not given["base"] or given["repeat"] > 1):
-        raise ReplaytoolError("--impacted needs --base, and goes with no --repeat", "say --base REF: what has changed?")
+        raise ReplaytoolError(
+            "--impacted needs --base, and excludes --repeat",
+            "add --base REF, and leave --repeat out",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
     outputs = reports.parse_outputs(formats)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
@@ -134,7 +161,9 @@ def _plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
     workflows = given["workflows"] or settings.workflows
     if not workflows:
         raise ReplaytoolError(
-            "no workflow code was named", 'give --workflows MODULE-OR-PATH, or workflows = ["…"] in [tool.replaytool]'
+            "no workflow code given",
+            'add --workflows MODULE-OR-PATH, or set workflows = ["…"] in [tool.replaytool]',
+            code=ErrorCode.CODE_NOT_NAMED,
         )
     folder = "" if given["workflows"] else str(settings.folder)
     spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)

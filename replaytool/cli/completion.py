@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
-    """Print the script that makes a shell complete commands and options.
+    """Print a script that completes commands and options in your shell.
 
     \b
     Examples:

@@ -16,7 +16,9 @@ from replaytool.render.tables import encode_json_line as json_line
 
 @click.command
 @code.run_choice_options
-@click.option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit with 1 below this.")
+@click.option(
+    "--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit with 1 if coverage is lower."
+)
 @options.as_json
 @click.pass_context
 def command(
@@ -24,7 +26,7 @@ def command(
 ) -> None:
     """Show which lines and branches of workflow code no history reaches.
 
-    It also lists patches that have histories on one side only, and workflow types that have no history at all.
+    It also lists patches with histories on one side only, and workflow types without a history.
 
     \b
     Examples:

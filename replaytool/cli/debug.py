@@ -11,7 +11,7 @@ import click
 
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
-from replaytool.errors import FINDINGS, ReplaytoolError
+from replaytool.errors import FINDINGS, ErrorCode, ReplaytoolError
 from replaytool.render import debug as telling
 from replaytool.render.tables import encode_json_line as json_line
 from replaytool.text import escape_controls
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from replaytool.model.debug_state import ReplayProgress
     from replaytool.session import CodeMap, Session
 
-_NO_CODE = "give --workflows MODULE-OR-PATH, --code BUILD=MODULE-OR-PATH or --git"
+_NO_CODE = "add --workflows MODULE-OR-PATH, --code BUILD=MODULE-OR-PATH or --git"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +41,28 @@ class _DebugRequest:
 
 @click.command
 @click.argument("run")
-@click.option("--at", type=int, metavar="EVENT", help="Begin at this event; with --no-tui, the state just after it.")
-@click.option("-w", "--workflows", multiple=True, metavar="CODE", help="The code for all builds. Repeatable.")
-@click.option("--code", "builds", multiple=True, metavar="BUILD=CODE", help="The code that a build had. Repeatable.")
-@click.option("--git", is_flag=True, help="Build ids are commits or refs of the repository that --workflows is in.")
+@click.option("--at", type=int, metavar="EVENT", help="Start at this event; with --no-tui, print the state after it.")
+@click.option("-w", "--workflows", multiple=True, metavar="CODE", help="One code for all builds. Repeatable.")
+@click.option("--code", "builds", multiple=True, metavar="BUILD=CODE", help="The code of one build. Repeatable.")
+@click.option("--git", is_flag=True, help="Build IDs are commits or refs of the repository of --workflows.")
 @click.option(
-    "--git-ref", default="", metavar="PATTERN", help="How a build id leads to a ref: release-{build}, or an expression."
+    "--git-ref", default="", metavar="PATTERN", help="How to make a ref of a build ID: release-{build}, or a regex."
 )
-@click.option("--watch", multiple=True, metavar="EXPR", help="Print an expression at every step. Repeatable.")
-@click.option("--find", metavar="EXPR", help="Print the first step where an expression holds; 1 if it never does.")
+@click.option("--watch", multiple=True, metavar="EXPR", help="Print an expression where its value changes. Repeatable.")
+@click.option("--find", metavar="EXPR", help="Print the first step where an expression is true; exit with 1 if none.")
 @click.option("--blame", metavar="PATH", help="Print the event, build and line that last changed a value.")
-@click.option("--break", "breaks", multiple=True, metavar="SPEC", help="A breakpoint for the screen. Repeatable.")
+@click.option(
+    "--break",
+    "breaks",
+    multiple=True,
+    metavar="SPEC",
+    help="Set a breakpoint on the screen, such as ActivityTaskFailed. Repeatable.",
+)
 @click.option("--no-tui", is_flag=True, help="Print instead of opening the screen.")
-@click.option("--pdb", is_flag=True, help="Stop in pdb in the workflow's code, just before the task of --at runs.")
-@click.option("--replayer", metavar="MODULE:FUNCTION", help="Returns keyword arguments for the SDK's Replayer.")
+@click.option("--pdb", is_flag=True, help="Stop in pdb in the workflow code, before the task of --at runs.")
+@click.option(
+    "--replayer", metavar="MODULE:FUNCTION", help="Function that returns keyword arguments for the SDK's Replayer."
+)
 @options.decoding_options
 @options.as_json
 @options.store
@@ -73,13 +81,13 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Walk through a run, forwards and backwards.
+    """Step through a run, forwards and backwards.
 
-    Shows what each event says, what the run waited for, and which build ran it; and with code, the state and the
-    variables of the workflow at each event. Each build's tasks are replayed with the code that build had, where
-    --code, --git or the configuration says which. Expressions see `self`, its attributes and the main variables as
-    bare names, `event` and `task`. With --no-tui, --json, --watch, --find or --blame it prints instead of opening the
-    screen. RUN is a run key, a workflow id, a run id, or the beginning of one.
+    The command shows each event, what the run waits for, and which build ran it. With workflow code it also shows the
+    workflow's state and variables at each event. Name the code of each build with --code or --git, or in the
+    configuration. Expressions can use `self`, its attributes and the main coroutine's variables by name, `event` and
+    `task`. With --no-tui, --json, --watch, --find or --blame the command prints; without them it opens the screen. RUN
+    is a run key, a workflow ID, a run ID, or the start of one.
 
     \b
     Examples:
@@ -95,7 +103,11 @@ def command(
         _start_pdb(work, run, code, asked)
     elif no_tui or as_json or asked.needs_code:
         if breaks:
-            raise ReplaytoolError("--break is for the screen", "use --find EXPR to search and print")
+            raise ReplaytoolError(
+                "--break works on the screen only",
+                "use --find EXPR to search and print",
+                code=ErrorCode.USAGE_COMBINATION,
+            )
         ctx.exit(_print_answers(work, run, code, asked, as_json=as_json))
     else:
         from replaytool.tui import launch
@@ -114,16 +126,20 @@ def _find_code_map(
 
 def _start_pdb(work: Session, run: str, code: CodeMap | None, asked: _DebugRequest) -> None:
     if code is None:
-        raise ReplaytoolError("--pdb needs code to stop in", _NO_CODE)
+        raise ReplaytoolError("--pdb needs workflow code", _NO_CODE, code=ErrorCode.CODE_NOT_NAMED)
     if asked.at is None or asked.needs_code:
-        raise ReplaytoolError("--pdb stops at one event", "give --at EVENT and no --watch, --find or --blame")
+        raise ReplaytoolError(
+            "--pdb stops at one event",
+            "give --at EVENT and no --watch, --find or --blame",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     options.print_note(f"replaytool: {work.start_pdb(run, code, asked.at)}")
 
 
 def _print_answers(work: Session, run: str, code: CodeMap | None, asked: _DebugRequest, *, as_json: bool) -> int:
     if code is None:
         if asked.needs_code:
-            raise ReplaytoolError("an expression needs code to be evaluated in", _NO_CODE)
+            raise ReplaytoolError("expressions need workflow code", _NO_CODE, code=ErrorCode.CODE_NOT_NAMED)
         return _collect_answers(work, run, None, asked, as_json=as_json)
     with _show_replay_progress() as progress, work.open_walk(run, code, progress) as walk:
         return _collect_answers(work, run, walk, asked, as_json=as_json)
@@ -157,16 +173,14 @@ class _DebugAnswer:
 
 
 def _describe_event(work: Session, run: str, walk: TimeTravel | None, asked: _DebugRequest) -> _DebugAnswer:
-    from replaytool.debug import timeline
-    from replaytool.engines.temporal.events import payloads
 
     row, events = work.read_history(run)
-    line = timeline.read_timeline(events, payloads.build_payload_decoder(work.settings).make_readable)
+    line = work.event_reader(row.engine).read_timeline(events)
     state = line.state_at(line.last_event_id if asked.at is None else asked.at)
     lines = list(telling.format_recorded_state(row, state))
     plain = {"run_key": row.run_key, **state.to_json()}
     if walk is None:
-        return _DebugAnswer([*lines, "no code was named: the recorded side alone"], {"at": plain})
+        return _DebugAnswer([*lines, "no workflow code given: this is the recorded state only"], {"at": plain})
     moment, parts = walk.state_at(state.event_id), walk.find_build_changes()
     lines += telling.format_replayed_state(walk.code_summary, moment, parts)
     plain |= telling.moment_to_json(walk.code_summary, moment)

@@ -15,13 +15,13 @@ from replaytool.text import escape_controls, shorten_text
 
 if TYPE_CHECKING:
     from replaytool.debug.compare_runs import AlignedPair
-    from replaytool.engines.temporal.events.labels import EventLabel
+    from replaytool.model.event_label import EventLabel
 
 
 @click.command
 @click.argument("left", metavar="RUN")
 @click.argument("right", metavar="RUN")
-@click.option("--all", "show_all", is_flag=True, help="Also what is the same.")
+@click.option("--all", "show_all", is_flag=True, help="List what is the same too.")
 @options.decoding_options
 @options.as_json
 @options.store
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, left: str, right: str, show_all: bool, as_json: bool, **settings: str | None
 ) -> None:
-    """Show where two runs did different things.
+    """Show where two runs differ.
 
-    The runs are aligned by what they did (activities, timers, signals, children, results), not by event id. Exits
-    with 1 where they differ.
+    The command aligns the runs by what they did (activities, timers, signals, children, results), not by event ID. It
+    exits with 1 if they differ.
 
     \b
     Example:
@@ -58,7 +58,7 @@ def _print_differences(one: Any, other: Any, pairs: list[AlignedPair], *, show_a
         )
     first = next((pair for pair in pairs if pair.difference_mark != "="), None)
     if first is None:
-        click.echo("the same, event for event")
+        click.echo("no difference")
         return
     click.echo(f"\nfirst difference: {_format_pair(first)}\n")
     for pair in pairs:

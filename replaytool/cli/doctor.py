@@ -9,7 +9,7 @@ import click
 
 from replaytool import config
 from replaytool.cli.shared import options
-from replaytool.errors import FINDINGS, ReplaytoolError
+from replaytool.errors import FINDINGS, ReplaytoolError, append_code
 from replaytool.render.tables import encode_json_line as json_line
 from replaytool.text import escape_controls
 
@@ -24,9 +24,9 @@ _MARKS = {"ok": "✔", "missing": "·", "wrong": "✗"}
 @options.store
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
-    """Tell versions, configuration, store and code, and what is missing for what.
+    """Show versions, configuration, store and code, and what is missing for which command.
 
-    Exits with 1 where something that is configured does not work.
+    The command exits with 1 if a configured part does not work.
 
     \b
     Example:
@@ -37,7 +37,7 @@ def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
     try:
         found = list(examine_installation(config.load_settings(ctx.obj | ({"store": store} if store else {}))))
     except ReplaytoolError as error:
-        found = [DoctorFinding("configuration", "wrong", error.message, error.hint)]
+        found = [DoctorFinding("configuration", "wrong", append_code(error.message, error.code), error.hint)]
     if as_json:
         click.echo(json_line([asdict(one) for one in found]))
     else:

@@ -8,7 +8,7 @@ import click
 
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.formats.temporal.export import EXPORTS
 from replaytool.session import open_output
 
@@ -18,13 +18,13 @@ _ENDINGS = {"json": ".json", "binary": ".binpb"}
 @click.command
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True)
 @click.option("--format", "format_name", type=click.Choice(list(EXPORTS)), default="json", show_default=True)
-@click.option("-o", "--output", metavar="PLACE", help="A file for one run, a folder for several; else stdout.")
+@click.option("-o", "--output", metavar="PLACE", help="A file for one run, a folder for several (default: stdout).")
 @options.store
 @click.pass_context
 def command(
     ctx: click.Context, /, runs: tuple[str, ...], format_name: str, output: str | None, store: str | None
 ) -> None:
-    """Write runs as the official loaders take them: proto JSON, or the binary History.
+    """Export runs in the formats that Temporal's own tools read: proto JSON, or the binary History.
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def command(
       replaytool export order-17 order-18 -o histories/ --format binary
     """
     if len(runs) > 1 and (output is None or (Path(output).exists() and not Path(output).is_dir())):
-        raise ReplaytoolError("several runs need a folder", "name one with -o FOLDER")
+        raise ReplaytoolError("several runs need a folder", "add -o FOLDER", code=ErrorCode.OUTPUT_PATH_NEEDED)
     work = open_session(ctx, store=store)
     for name in runs:
         row, events = work.read_history(name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from replaytool.cli.shared import options
-from replaytool.formats import FORMATS
-from replaytool.formats.unsupported import FOREIGN
+from replaytool.formats import Format, PlaceFormat, list_formats, list_place_formats
+from replaytool.formats.unsupported import UnsupportedFormat
 from replaytool.render.tables import encode_json_line as json_line
 from replaytool.render.tables import format_table
 
@@ -14,16 +14,16 @@ from replaytool.render.tables import format_table
 @click.command
 @options.as_json
 def command(as_json: bool) -> None:
-    """List the formats that can be loaded, and those that are recognised and refused by name.
+    """List the formats that can be loaded, and those that are only recognised.
 
     \b
     Example:
       replaytool formats
     """
-    refused = {one.name for one in FOREIGN}
+    known: list[Format | PlaceFormat] = [*list_formats(), *list_place_formats()]
     rows: list[dict[str, object]] = [
-        {"format": one.name, "engine": one.engine, "loads": one.name not in refused, "about": one.about}
-        for one in FORMATS
+        {"format": one.name, "engine": one.engine, "loads": not isinstance(one, UnsupportedFormat), "about": one.about}
+        for one in known
     ]
     if as_json:
         click.echo(json_line(rows))

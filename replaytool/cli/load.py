@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 @click.command
 @click.argument("paths", metavar="PATH…", nargs=-1, required=True)
-@click.option("--skip-bad", is_flag=True, help="Exit with 0 although files were refused.")
-@click.option(
-    "--decode", is_flag=True, help="Store payloads as the converter's codec or the codec server decodes them."
-)
+@click.option("--skip-bad", is_flag=True, help="Exit with 0 even if files were refused.")
+@click.option("--decode", is_flag=True, help="Decode payloads with the codec before storing them.")
 @options.decoding_options
 @options.as_json
 @options.store
@@ -30,11 +28,11 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, paths: tuple[str, ...], skip_bad: bool, decode: bool, as_json: bool, **settings: str | None
 ) -> None:
-    """Load exported histories of any shape into the store.
+    """Load exported histories into the store.
 
-    PATH is a file, a folder (searched to the bottom), a glob, - for standard input, or an object store address
-    such as s3://bucket/prefix. What a file holds is found by looking into it; its name does not matter. Loading the
-    same run again changes nothing; a longer history of a run takes the place of the shorter.
+    PATH is a file, a folder with all its subfolders, a glob, - for standard input, or an object store address such as
+    s3://bucket/prefix. The command recognises a format by its content, not by the file's name. Loading a run again
+    changes nothing; a longer history of a run replaces the shorter one.
 
     \b
     Examples:
@@ -62,7 +60,7 @@ def summarize_load(report: LoadReport) -> str:
     lines = [f"{count_noun(report.files, 'file')}: {taken}"]
     if report.problems:
         found = ", ".join(f"{code} in {count}" for code, count in report.problems.most_common())
-        lines.append(f"odd: {found}")
+        lines.append(f"problems: {found}")
     if report.bad:
         lines.append(f"refused: {count_noun(len(report.bad), 'file')}")
     return "\n".join(lines)
@@ -77,6 +75,7 @@ def load_report_to_json(report: LoadReport) -> dict[str, object]:
         "run_keys": report.run_keys,
         "problems": dict(report.problems),
         "refused": [
-            {"source": bad.name, "position": bad.position, "reason": bad.reason, "hint": bad.hint} for bad in report.bad
+            {"source": bad.name, "position": bad.position, "reason": bad.reason, "hint": bad.hint, "code": bad.code}
+            for bad in report.bad
         ],
     }

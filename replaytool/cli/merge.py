@@ -16,7 +16,9 @@ from replaytool.cli.shared import report_output as reports
 @reports.report_format_option
 @click.pass_context
 def command(ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, ...], **gate: Any) -> None:
-    """Merge the JSON reports of `check` into one, in any format; exits as one check of all the runs would.
+    """Merge the JSON reports of several checks into one report, in any format.
+
+    The exit code is that of one check of all these runs.
 
     \b
     Examples:

@@ -23,12 +23,12 @@ _COLUMNS = (
 @click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type.")
 @click.option("--status", metavar="STATUS", help="Only this status: Running, Completed, Failed, …")
 @click.option("--build", metavar="BUILD", help="Only runs that this build took part in.")
-@click.option("--since", metavar="TIME", help="Only runs that were started since: 2h, 3d, or an ISO 8601 time.")
-@click.option("--until", metavar="TIME", help="Only runs that were started before: 2h, 3d, or an ISO 8601 time.")
+@click.option("--since", metavar="TIME", help="Only runs started since then: 2h, 3d, or an ISO 8601 time.")
+@click.option("--until", metavar="TIME", help="Only runs started before then: 2h, 3d, or an ISO 8601 time.")
 @click.option("--problem", metavar="CODE", help="Only runs with this problem: blind, same-ids, …")
-@click.option("--verdict", metavar="VERDICT", help="Only runs of which the last check said so: ok, diverged, …")
-@click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds.")
-@click.option("--limit", type=click.IntRange(0), metavar="N", help="At most so many.")
+@click.option("--verdict", metavar="VERDICT", help="Only runs with this verdict in the last check: ok, diverged, …")
+@click.option("--where", metavar="SQL", help="Only runs that match this SQL condition on the view `runs`.")
+@click.option("--limit", type=click.IntRange(0), metavar="N", help="List at most N runs.")
 @options.as_json
 @options.store
 @click.pass_context

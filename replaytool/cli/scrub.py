@@ -19,15 +19,17 @@ _RULES = "key:NAME, path:PATTERN, match:REGEX, type:text or type:number. Repeata
 
 @click.command
 @code.run_choice_options_for(600.0)
-@click.option("--only", multiple=True, metavar="RULE", help=f"Replace only what a rule means: {_RULES}")
-@click.option("--keep", multiple=True, metavar="RULE", help="Leave what a rule means as it is. Repeatable.")
+@click.option("--only", multiple=True, metavar="RULE", help=f"Replace only what matches: {_RULES}")
+@click.option("--keep", multiple=True, metavar="RULE", help="Do not replace what matches. Repeatable.")
 @click.option(
     "--key",
     envvar="REPLAYTOOL_SCRUB_KEY",
     metavar="TEXT",
-    help="The same value gets the same stand-in under the same key; better in REPLAYTOOL_SCRUB_KEY.",
+    help="Equal values get equal pseudonyms under the same key; better set REPLAYTOOL_SCRUB_KEY.",
 )
-@click.option("-o", "--output", metavar="FOLDER", default="scrubbed", show_default=True, help="Where to write them.")
+@click.option(
+    "-o", "--output", metavar="FOLDER", default="scrubbed", show_default=True, help="Folder for the scrubbed histories."
+)
 @options.as_json
 @click.pass_context
 def command(
@@ -41,18 +43,18 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Replace values in histories by stand-ins of the same type and make, and write the results into a folder.
+    """Replace user data in histories by pseudonyms of the same type and shape, and write the results into a folder.
 
-    Each history is replayed before and after: it is accepted only if the verdict and the commands are the same with
-    this code. Where they are not, the fewest fields stay that have to, and they are named. Without --only everything
-    that users said is replaced. Exits with 1 where a history was not accepted.
+    The command replays each history before and after, and accepts it only if verdict and commands are the same. If they
+    are not, it keeps as few original values as possible, and lists them. Without --only it replaces all user data. It
+    exits with 1 if a history was not accepted.
 
     \b
     Examples:
       replaytool scrub exported/ --workflows app/workflows.py -o tests/histories
       replaytool scrub exported/ -w app/ --only key:email --only 'match:[0-9]{16}' --keep key:currency
     """
-    from replaytool.corpus.scrub.rules import parse_rules
+    from replaytool.replay.scrub.rules import parse_rules
 
     parse_rules(only, keep)
     work = open_session(ctx, **{name: given[name] for name in code.SESSION})
@@ -63,7 +65,7 @@ def command(
         store = work.corpora.open_histories(sources, observer)
         found = work.corpora.scrub_histories(store, code.build_run_condition(given), plan, argument, output, progress)
     if not key:
-        options.print_note("no --key was given: the next time the stand-ins will be others")
+        options.print_note("no --key given: the next call uses other pseudonyms")
     if as_json:
         click.echo(json_line(render.scrub_to_json(found)))
     else:

@@ -16,18 +16,20 @@ from replaytool.render.tables import encode_json_line as json_line
 
 @click.command
 @code.run_choice_options
-@click.option("--max", "most", type=click.IntRange(1), metavar="N", help="At most so many, those that add most.")
-@click.option("-o", "--output", metavar="FOLDER", default="histories", show_default=True, help="Where to write them.")
+@click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Choose at most N, those that add most.")
+@click.option(
+    "-o", "--output", metavar="FOLDER", default="histories", show_default=True, help="Folder for the chosen histories."
+)
 @options.as_json
 @click.pass_context
 def command(
     ctx: click.Context, /, sources: tuple[str, ...], most: int | None, output: str, as_json: bool, **given: Any
 ) -> None:
-    """Choose the fewest histories that cover what all of them cover, and write them into a folder to commit.
+    """Choose the fewest histories that cover what all of them cover, and copy them into a folder to commit.
 
-    Counted are workflow types, command shapes (which command follows which), event types and both sides of patches;
-    with --workflows also the lines and branches of the code that a replay comes by. The same histories give the same
-    choice each time.
+    Coverage counts workflow types, command shapes (which command follows which), event types and both sides of patches.
+    With --workflows it also counts the lines and branches of the code that a replay reaches. The same histories always
+    give the same choice.
 
     \b
     Examples:
@@ -36,7 +38,7 @@ def command(
     """
     work = open_session(ctx, **{name: given[name] for name in code.SESSION})
     plan = code.find_replay_plan(work.settings, given)
-    with code.show_key_progress("looking") as (observer, progress):
+    with code.show_key_progress("comparing") as (observer, progress):
         store = work.corpora.open_histories(sources, observer)
         found = work.corpora.select_histories(store, code.build_run_condition(given), plan, most, output, progress)
     if as_json:

@@ -15,7 +15,7 @@ from replaytool.text import escape_controls
 
 @click.command
 @click.argument("run")
-@click.option("--event", "event_id", type=int, metavar="N", help="This event whole, with decoded payloads.")
+@click.option("--event", "event_id", type=int, metavar="N", help="Print this event in full, with decoded payloads.")
 @options.decoding_options
 @options.as_json
 @options.store
@@ -23,7 +23,7 @@ from replaytool.text import escape_controls
 def command(ctx: click.Context, /, run: str, event_id: int | None, as_json: bool, **settings: str | None) -> None:
     """Show the events of a run.
 
-    RUN is a run key, a workflow id, a run id, or the beginning of one.
+    RUN is a run key, a workflow ID, a run ID, or the start of one.
 
     \b
     Examples:
@@ -61,5 +61,5 @@ def _print_run_heading(row: object, problems: list[dict[str, object]]) -> None:
             click.echo(f"{name.replace('_', ' '):14} {format_cell(value)}")
     for problem in problems:
         place = f" (event {problem['event_id']})" if problem["event_id"] else ""
-        click.echo(escape_controls(f"{'odd':14} {problem['code']}: {problem['message']}{place}"))
+        click.echo(escape_controls(f"{'problem':14} {problem['code']}: {problem['message']}{place}"))
     click.echo()

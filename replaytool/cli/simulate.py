@@ -17,18 +17,41 @@ from replaytool.render.tables import encode_json_line as json_line
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.simulate.simulation import Decision, Simulation
+    from replaytool.engines.temporal.simulate.simulation import Decision
+    from replaytool.model.simulation import Simulation
 
 
 @click.command
 @click.argument("run")
-@click.option("--from", "start", type=click.IntRange(1), metavar="EVENT", help="Go on from the task completed by then.")
-@click.option("--set", "sets", multiple=True, metavar="EDIT", help="event:12.result=VALUE, .failure=, .input[0]=")
-@click.option("--drop", "drops", multiple=True, metavar="EVENT", help="event:30 did not come.")
 @click.option(
-    "--insert", "inserts", multiple=True, metavar="WHAT", help="signal:NAME[@EVENT][=VALUE], update:…, cancel"
+    "--from",
+    "start",
+    type=click.IntRange(1),
+    metavar="EVENT",
+    help="Continue from the last task completed up to this event.",
 )
-@click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query in the end. Repeatable.")
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="EDIT",
+    help="Change a value: event:12.result=VALUE, .failure=TEXT, .input[0]=VALUE. Repeatable.",
+)
+@click.option(
+    "--drop",
+    "drops",
+    multiple=True,
+    metavar="EVENT",
+    help="Remove a signal, an update or a result: event:30. Repeatable.",
+)
+@click.option(
+    "--insert",
+    "inserts",
+    multiple=True,
+    metavar="WHAT",
+    help="Add signal:NAME[@EVENT][=VALUE], update:NAME… or cancel. Repeatable.",
+)
+@click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query at the end. Repeatable.")
 @code.replay_options
 @options.as_json
 @options.store
@@ -45,11 +68,11 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """What if? Go on with a run from a point, with other code or with something changed, and tell what is different.
+    """Ask what if: continue a run from an event with other code or edited events, and show what differs.
 
-    What the code asks for is answered from the record, and nothing is made up. VALUE is JSON, or text. Without --from
-    it goes on from the task before the first change. Exits with 1 where the code does not follow the kept part, or
-    where the record does not know what comes then.
+    The results of activities, timers and children come from the history; the simulation invents none. VALUE is JSON or
+    text. Without --from the simulation starts at the last task before the first edit. It exits with 1 if the code does
+    not replay the events before that task, or if the history has no result for a command.
 
     \b
     Examples:
@@ -57,7 +80,7 @@ def command(
       replaytool simulate order-7 --workflows app/ --set 'event:12.result={"ok": false}' --drop event:30
       replaytool simulate order-7 --workflows app/ --from 20 --insert 'signal:trip=5' --set 'event:26.failure=no money'
     """
-    from replaytool.engines.temporal.simulate.history_edits import HistoryEdits
+    from replaytool.model.simulation import HistoryEdits
     from replaytool.simulate.what_if import WhatIfQuestion, simulate_what_if
 
     work = open_session(ctx, **{name: given[name] for name in code.SESSION})
@@ -84,7 +107,7 @@ def _format_simulation(point: int, found: Simulation) -> Iterator[str]:
         yield f"from event {point}: {found.stopped}"
         return
     changed = len(found.changes)
-    yield f"from event {point}: {found.same} decisions as recorded, {changed} not; then {found.status}"
+    yield f"from event {point}: {found.same} commands as recorded, {changed} different; status: {found.status}"
     for one in found.changes:
         if one.recorded is not None:
             yield f"  - {_format_decision(one.recorded)}"
@@ -101,8 +124,8 @@ def _format_simulation(point: int, found: Simulation) -> Iterator[str]:
     for name, value in found.state.items():
         yield f"  {name} = {_shorten_json(value)}"
     if found.waiting:
-        yield f"waiting for {', '.join(found.waiting)}"
-    yield f"{found.exact} answers to the same input, {found.assumed} assumed"
+        yield f"waits for {', '.join(found.waiting)}"
+    yield f"results taken from the history: {found.exact} exact (same input), {found.assumed} assumed (same type)"
 
 
 def _format_decision(one: Decision) -> str:

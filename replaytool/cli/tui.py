@@ -9,19 +9,19 @@ from replaytool.cli.shared import options
 
 
 @click.command
-@click.option("-w", "--workflows", multiple=True, metavar="CODE", help="The code for all builds. Repeatable.")
-@click.option("--code", "builds", multiple=True, metavar="BUILD=CODE", help="The code that a build had. Repeatable.")
-@click.option("--git", is_flag=True, help="Build ids are commits or refs of the repository that --workflows is in.")
+@click.option("-w", "--workflows", multiple=True, metavar="CODE", help="One code for all builds. Repeatable.")
+@click.option("--code", "builds", multiple=True, metavar="BUILD=CODE", help="The code of one build. Repeatable.")
+@click.option("--git", is_flag=True, help="Build IDs are commits or refs of the repository of --workflows.")
 @options.decoding_options
 @options.store
 @click.pass_context
 def command(
     ctx: click.Context, /, workflows: tuple[str, ...], builds: tuple[str, ...], git: bool, **settings: str | None
 ) -> None:
-    """Walk through the store on the screen: runs, a debugger, causes, builds, resets, comparisons, SQL.
+    """Open the store on the screen: runs, debugger, causes, builds, resets, comparison, SQL.
 
-    `?` shows the keys. The store is opened for reading, and for writing only to keep the verdicts of a check. The last
-    place, breakpoints and theme come back.
+    `?` shows the keys. The screens write nothing into the store but the verdicts of a check. The next call restores the
+    last position, breakpoints and theme.
 
     \b
     Examples:

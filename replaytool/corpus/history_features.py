@@ -7,54 +7,29 @@ shape of a run is the set of its pairs of consecutive commands: loops of 3 and o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from replaytool.corpus.source_lines import CountedSource, Thing, covered_features
-from replaytool.engines.temporal.events import labels as deeds
-from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
+from replaytool.engines import engine_of
 from replaytool.model.history import Run
 from replaytool.replay.line_coverage import ReplayCoverage
 
 WITH, WITHOUT = "with its marker", "without its marker"
 _START, _END = "(start)", "(end)"
-# Their names are counters of the SDK or IDs of one run, so they tell no difference.
-_NAMELESS = ("Timer", "WorkflowTask", "WorkflowExecutionUpdate")
-_UNNAMED_COMMANDS = {"timer", "cancel_timer", "cancel_workflow", "cancel_activity"}
 
 
 def features_of_run(run: Run) -> frozenset[Thing]:
     """Return everything that one history covers without any code."""
+    features = engine_of(run.engine).record_reader().read_features(run)
+    steps = [_START, *features.commands, _END]
     return frozenset(
-        itertools.chain([("type", run.workflow_type)], _command_pairs(run), _event_features(run), _patch_features(run))
-    )
-
-
-def _command_pairs(run: Run) -> Iterator[Thing]:
-    steps = [_START, *_command_names(run), _END]
-    yield from (("shape", run.workflow_type, before, after) for before, after in itertools.pairwise(steps))
-
-
-def _command_names(run: Run) -> Iterator[str]:
-    """Yield the commands that the code asked for; events for engines that record no commands."""
-    if run.engine != "temporal":
-        yield from (f"{event.event_type} {name}".strip() for event, name, _ in deeds.name_events(run.events))
-        return
-    for one in RecordedHistory(run).recorded_commands():
-        if one.event_type != "TimerFired":
-            yield one.kind if one.kind in _UNNAMED_COMMANDS else f"{one.kind} {one.name}".strip()
-
-
-def _event_features(run: Run) -> Iterator[Thing]:
-    for event, name, _ in deeds.name_events(run.events):
-        said = "" if event.event_type.startswith(_NAMELESS) else name
-        yield ("event", run.workflow_type, event.event_type, said)
-
-
-def _patch_features(run: Run) -> Iterator[Thing]:
-    if run.engine == "temporal":
-        yield from (
-            ("patch", one.name, WITH) for one in RecordedHistory(run).recorded_commands() if one.kind == "patch"
+        itertools.chain(
+            [("type", run.workflow_type)],
+            (("shape", run.workflow_type, before, after) for before, after in itertools.pairwise(steps)),
+            (("event", run.workflow_type, kind, name) for kind, name in features.events),
+            (("patch", name, WITH) for name in features.patches),
         )
+    )
 
 
 def features_of_replay(

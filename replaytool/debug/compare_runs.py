@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.labels import EventLabel
+from replaytool.model.event_label import EventLabel
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,8 @@ from replaytool.debug.process.messages import (
     StateDigests,
 )
 from replaytool.debug.process.parent import DebugClient, DebugProcessSetup
-from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
-from replaytool.errors import ReplaytoolError
+from replaytool.engines import CodeSpec, engine_of, load_code, require_part
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.debug_state import (
     Blame,
     BuildSplit,
@@ -47,6 +46,7 @@ from replaytool.model.debug_state import (
     compare_values,
 )
 from replaytool.model.history import Run
+from replaytool.model.task_index import CompletedTask
 from replaytool.replay.code.builds import BuildCheckouts, CodeMap
 from replaytool.replay.code.git_worktrees import PlacedCode
 from replaytool.replay.inspect_state import expressions
@@ -71,16 +71,19 @@ def make_code_map(
     names = workflows or settings.workflows
     default = make_spec(names, given=bool(workflows)) if names else None
     if git and default is None:
-        raise ReplaytoolError("--git needs to know where the workflows are", "add --workflows MODULE-OR-PATH")
+        raise ReplaytoolError(
+            "--git needs to know where the workflows are",
+            "add --workflows MODULE-OR-PATH",
+            code=ErrorCode.CODE_NOT_NAMED,
+        )
     return CodeMap(default, by_build, git, pattern) if default is not None or by_build else None
 
 
 def stop_in_pdb(run: Run, code: CodeMap, event_id: int) -> str:
     """Stop in pdb inside the workflow code, in this process, where the task of an event starts."""
-    from replaytool.engines import load_code
-    from replaytool.engines.temporal.debug.python_debugger import stop_in_pdb as stop_at
-
-    tasks = TaskIndex(run.events)
+    engine = engine_of(run.engine)
+    stop_at = require_part(engine, engine.debugger(), "stopped in pdb")
+    tasks = engine.record_reader().index_tasks(run.events)
     check_event_id(run, event_id)
     task = tasks.task_of_event(event_id)
     build = task.build_id if task else None
@@ -89,10 +92,12 @@ def stop_in_pdb(run: Run, code: CodeMap, event_id: int) -> str:
         placed = places.code_of_build(build)
         if placed is None:
             raise ReplaytoolError(
-                places.missing[build], "add --workflows MODULE-OR-PATH or --code BUILD=MODULE-OR-PATH"
+                places.missing[build],
+                "add --workflows MODULE-OR-PATH or --code BUILD=MODULE-OR-PATH",
+                code=ErrorCode.CODE_BUILD_UNKNOWN,
             )
         with chdir(placed.cwd):
-            return stop_at(run, load_code(placed.spec), event_id)
+            return stop_at(run, load_code(placed.spec).for_engine(engine.name), event_id)
     finally:
         places.remove_checkouts()
 
@@ -101,7 +106,9 @@ def check_event_id(run: Run, event_id: int) -> int:
     """Return the event id; raise ReplaytoolError if the run has no such event."""
     first, last = run.events[0].event_id, run.events[-1].event_id
     if not first <= event_id <= last:
-        raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {first} to {last}")
+        raise ReplaytoolError(
+            f"the run has no event {event_id}", f"its events are {first} to {last}", code=ErrorCode.STORE_EVENT_UNKNOWN
+        )
     return event_id
 
 
@@ -110,7 +117,7 @@ class TimeTravel:
 
     def __init__(self, run: Run, history: bytes, code: CodeMap, progress: Tell | None = None) -> None:
         self._run = run
-        self._tasks = TaskIndex(run.events)
+        self._tasks = engine_of(run.engine).record_reader().index_tasks(run.events)
         self._places = BuildCheckouts(code, [task.build_id for task in self._tasks.all] or [None])
         self._tell = progress
         self._is_mapped = bool(code.builds or code.git)

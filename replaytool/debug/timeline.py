@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from replaytool.engines.temporal.events.event_types import FINAL_EVENTS, NEVER_SHOWN
-from replaytool.engines.temporal.events.pending_work import read_pending_work
-from replaytool.errors import ReplaytoolError
+from replaytool.engines import engine_of
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
 from replaytool.model.pending_work import OpenWorkIndex, PendingItem, ReceivedMessage, WorkflowTask, WorkRecord
 
@@ -26,11 +25,8 @@ __all__ = [
     "RecordedState",
     "RunTimeline",
     "WorkflowTask",
-    "is_failure_type",
     "read_timeline",
 ]
-
-_FAILURES = ("Failed", "TimedOut", "Terminated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +100,9 @@ class RecordedDifference:
     changes: tuple[FactChange, ...]
 
 
-def is_failure_type(event_type: str) -> bool:
-    """Return whether an event of this type reports a failure."""
-    return event_type.endswith(_FAILURES)
-
-
-def read_timeline(events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> RunTimeline:
+def read_timeline(engine: str, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> RunTimeline:
     """Return the timeline of a run; `readable` decodes the payloads of memo and search attributes."""
-    return RunTimeline(events, read_pending_work(events, readable))
+    return RunTimeline(events, engine_of(engine).record_reader().read_work(events, readable))
 
 
 class RunTimeline:
@@ -119,7 +110,7 @@ class RunTimeline:
 
     def __init__(self, events: Sequence[Event], found: WorkRecord) -> None:
         if not events:
-            raise ReplaytoolError("the run has no events", "load its history again")
+            raise ReplaytoolError("the run has no events", "load its history again", code=ErrorCode.STORE_RUN_EMPTY)
         self.events = events
         self.names = found.names
         self.tasks = found.tasks
@@ -147,7 +138,9 @@ class RunTimeline:
         index = bisect_left(self._ids, event_id)
         if index == len(self._ids) or self._ids[index] != event_id:
             raise ReplaytoolError(
-                f"the run has no event {event_id}", f"its events are {self.first_event_id} to {self.last_event_id}"
+                f"the run has no event {event_id}",
+                f"its events are {self.first_event_id} to {self.last_event_id}",
+                code=ErrorCode.STORE_EVENT_UNKNOWN,
             )
         return index
 
@@ -197,8 +190,8 @@ class RunTimeline:
 
     def find_consuming_task(self, event_id: int) -> int | None:
         """Return the task in which the code saw this event; code never sees task events or its own commands."""
-        event_type = self.events[self.index_of_event(event_id)].event_type
-        if event_id in self._record.issued or event_type.startswith(NEVER_SHOWN) or event_type in FINAL_EVENTS:
+        self.index_of_event(event_id)
+        if event_id in self._record.issued or event_id in self._record.hidden:
             return None
         index = bisect_right(self._completed, event_id, key=lambda task: task.started or task.closed or 0)
         return self._completed[index].closed if index < len(self._completed) else None

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TypeVar
 
 from replaytool.engines.base import Engine
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Run
+from replaytool.model.recorded_step import RecordedStep
 from replaytool.model.verdict import Verdict
 from replaytool.replay.code.user_code import Code, CodeSpec, import_code
 from replaytool.replay.options import Options
@@ -31,6 +32,8 @@ __all__ = [
     "engine_names",
     "engine_of",
     "load_code",
+    "read_history",
+    "read_steps",
     "replay",
     "require_part",
 ]
@@ -60,7 +63,9 @@ def engine_of(name: str) -> Engine:
     place = _list_engines().get(name)
     if place is None:
         known = ", ".join(engine_names())
-        raise ReplaytoolError(f"replaytool has no engine {name!r}", f"its engines are {known}")
+        raise ReplaytoolError(
+            f"replaytool has no engine {name!r}", f"its engines are {known}", code=ErrorCode.ENGINE_UNKNOWN
+        )
     module, _, attribute = place.partition(":")
     found = getattr(importlib.import_module(module), attribute)
     assert isinstance(found, Engine), f"{place} is no Engine"
@@ -72,9 +77,21 @@ def require_part(engine: Engine, part: T | None, ability: str) -> T:
     """Return the part, or raise the one error for what an engine cannot do: runs of ENGINE cannot be ABILITY."""
     if part is None:
         raise ReplaytoolError(
-            f"runs of {engine.title} cannot be {ability}", "`replaytool formats` lists what each engine can do"
+            f"runs of {engine.title} cannot be {ability}",
+            "`replaytool formats` lists what each engine can do",
+            code=ErrorCode.ENGINE_ABILITY,
         )
     return part
+
+
+def read_history(run: Run, history: bytes) -> Run:
+    """Return the run with its events, which travel to child processes as JSON."""
+    return engine_of(run.engine).record_reader().read_history(run, history)
+
+
+def read_steps(run: Run) -> Sequence[RecordedStep]:
+    """Return the steps of a run for the store; none if its engine is not installed."""
+    return engine_of(run.engine).record_reader().read_steps(run) if run.engine in _list_engines() else ()
 
 
 def load_code(spec: CodeSpec) -> Code:
@@ -93,7 +110,9 @@ def replay(run: Run, code: Code, options: Options | None = None, engine: str = "
         return Verdict("unverified", f"runs of {found.title} cannot be replayed")
     if engine not in strategies:
         names = ", ".join(sorted(strategies))
-        raise ReplaytoolError(f"there is no engine {engine!r}", f"choose one of: {names}")
+        raise ReplaytoolError(
+            f"there is no engine {engine!r}", f"choose one of: {names}", code=ErrorCode.ENGINE_STRATEGY
+        )
     if asyncio._get_running_loop() is not None:
         return _replay_elsewhere(lambda: replay(run, code, options, engine))
     return strategies[engine](run, code.for_engine(run.engine), options or Options())

@@ -1,4 +1,4 @@
-"""How many runs a change breaks, of which workflow types, and what the broken runs wait for."""
+"""How many runs fail with the new code, of which workflow types, and what the failing runs wait for."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class BlastRadius:
     by_wait: Sequence[ImpactGroup]
     """Open runs only: a closed run waits for nothing."""
 
-    def sentence(self) -> str:
-        """Return the first line of a report."""
-        if not self.broken:
-            said = f"this change breaks none of {count_noun(self.runs, 'run')}"
-        else:
-            still = f" ({self.broken_open:,} still open)" if self.open else ""
-            said = f"this change breaks {self.broken:,} of {count_noun(self.runs, 'run')}{still}"
-            said += f", {count_noun(self.causes, 'cause')}" if self.causes else ""
-        apart = f"; {count_noun(self.pinned, 'run')} pinned to another build counted apart" if self.pinned else ""
-        return said + apart
+    def sentence(self, *, against_base: bool = False) -> str:
+        """Return the first line of a report. Only a comparison with a base can say that a change breaks runs."""
+        runs = count_noun(self.runs, "run")
+        details = [f"{self.broken_open:,} still open"] if self.broken and self.open else []
+        details += [count_noun(self.causes, "cause")] if self.broken and self.causes else []
+        more = f" ({', '.join(details)})" if details else ""
+        apart = f"; not counted: {count_noun(self.pinned, 'run')} pinned to another build" if self.pinned else ""
+        if against_base:
+            return f"this change breaks {f'{self.broken:,}' if self.broken else 'none'} of {runs}{more}{apart}"
+        return f"{self.broken:,} of {runs} {'fails' if self.broken == 1 else 'fail'} with this code{more}{apart}"
 
 
 def measure_blast_radius(stands: Iterable[RunImpact], causes: int) -> BlastRadius:

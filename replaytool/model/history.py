@@ -51,6 +51,20 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildUse:
+    """What one build did in one run."""
+
+    build_id: str
+    deployment_name: str | None = None
+    tasks: int = 0
+    """Workflow tasks that it completed."""
+    activities: int = 0
+    """Activities that it ran."""
+    first_seen: str | None = None
+    last_seen: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Payload:
     """A recorded value as the engine keeps it: bytes and their encoding."""
 
@@ -87,7 +101,13 @@ class Run:
     reset_from_run_id: str | None = None
     sdk_name: str | None = None
     sdk_version: str | None = None
+    first_build: str | None = None
+    """The build that completed the first task."""
+    last_build: str | None = None
+    """The build that completed the last task."""
     problems: tuple[Problem, ...] = ()
+    builds: tuple[BuildUse, ...] = ()
+    """What its builds did, as the format read it. A run that comes from the store has none here."""
 
     @property
     def history_bytes(self) -> int:
@@ -105,3 +125,8 @@ class RunHints:
     run_id: str | None = None
     is_certain: bool = False
     """Whether a server said so. A file's name is the last resort."""
+
+
+def encode_history(run: Run) -> bytes:
+    """Return the whole history as JSON. The events are joined as they are; none is parsed."""
+    return b'{"events":[' + b",".join(event.raw for event in run.events) + b"]}"

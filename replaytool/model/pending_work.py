@@ -108,6 +108,8 @@ class WorkRecord:
     search_attributes: Sequence[tuple[int, Mapping[str, Any]]]
     memo: Sequence[tuple[int, Mapping[str, Any]]]
     closed: tuple[int, str] | None
+    hidden: frozenset[int] = frozenset()
+    """Events that the code is never shown: bookkeeping of tasks, and the end."""
 
 
 class OpenWorkIndex:

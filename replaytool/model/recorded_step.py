@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
+
+from replaytool.model.history import BuildUse, Run
+
+ACTIVITY_KINDS = frozenset({"activity", "task", "node", "step", "local"})
+"""Kinds of steps that run the user's code: rows of the `activities` view."""
 
 
 class Absent(Enum):
@@ -36,6 +42,8 @@ class RecordedStep:
     started_at: str | None = None
     closed_at: str | None = None
     build_id: str | None = None
+    child_workflow_id: str | None = None
+    """The workflow ID of a child, where the record holds it."""
     input: Any = ABSENT
     result: Any = ABSENT
     failure: Any = ABSENT
@@ -44,6 +52,30 @@ class RecordedStep:
     def is_open(self) -> bool:
         """Whether the record holds no end of it."""
         return self.closed_event_id is None
+
+    @property
+    def first_time(self) -> str | None:
+        """The earliest time that the record holds."""
+        return self.scheduled_at or self.started_at or self.closed_at
+
+    @property
+    def last_time(self) -> str | None:
+        """The latest time that the record holds."""
+        return self.closed_at or self.started_at or self.scheduled_at
+
+
+def add_builds(run: Run, steps: Sequence[RecordedStep]) -> Run:
+    """Return the run with the builds that ran its steps, where its format named none."""
+    ran = [step for step in steps if step.build_id]
+    if run.builds or not ran:
+        return run
+    uses: dict[str, BuildUse] = {}
+    for step in ran:
+        assert step.build_id is not None
+        use = uses.get(step.build_id) or BuildUse(step.build_id, first_seen=step.first_time)
+        activities = use.activities + (step.kind in ACTIVITY_KINDS)
+        uses[step.build_id] = replace(use, activities=activities, last_seen=step.last_time)
+    return replace(run, builds=tuple(uses.values()), first_build=ran[0].build_id, last_build=ran[-1].build_id)
 
 
 @dataclass(frozen=True, slots=True)

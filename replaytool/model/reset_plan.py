@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.token_usage import Table, add_usage_tables
 from replaytool.text import escape_controls
 
@@ -25,7 +25,7 @@ BLOCK: Level = "block"
 WARN: Level = "warn"
 NOTE: Level = "note"
 TOKEN = "replaytool"
-_MAKE_AGAIN = "make it again with `replaytool reset plan`; it takes seconds"
+_MAKE_AGAIN = "make a new plan with `replaytool reset plan`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,23 +230,38 @@ def plan_from_text(text: str, name: str = "the plan") -> ResetPlan:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise ReplaytoolError(f"{escape_controls(name)} is no plan: it is not JSON ({error})", _MAKE_AGAIN) from error
+        raise ReplaytoolError(
+            f"{escape_controls(name)} is not a plan: it is not JSON ({error})",
+            _MAKE_AGAIN,
+            code=ErrorCode.RESET_PLAN_INVALID,
+        ) from error
     if not isinstance(found, dict) or "items" not in found or "schema" not in found:
         raise ReplaytoolError(
-            f"{escape_controls(name)} is no plan of replaytool", "`replaytool reset plan -o FILE` writes one"
+            f"{escape_controls(name)} is not a plan of replaytool",
+            "`replaytool reset plan -o FILE` writes one",
+            code=ErrorCode.RESET_PLAN_INVALID,
         )
     if found["schema"] != SCHEMA:
         raise ReplaytoolError(
             f"{escape_controls(name)} is a plan of schema {escape_controls(str(found['schema']))}; "
             f"this replaytool reads {SCHEMA}",
             _MAKE_AGAIN,
+            code=ErrorCode.RESET_PLAN_SCHEMA,
         )
     if found.get("sha256") != _digest_plan(found):
-        raise ReplaytoolError(f"{escape_controls(name)} was edited: its content does not have its hash", _MAKE_AGAIN)
+        raise ReplaytoolError(
+            f"{escape_controls(name)} was edited: its hash does not match",
+            _MAKE_AGAIN,
+            code=ErrorCode.RESET_PLAN_EDITED,
+        )
     try:
         return msgspec.convert(found, ResetPlan)
     except msgspec.ValidationError as error:
-        raise ReplaytoolError(f"{escape_controls(name)} is no plan of this version: {error}", _MAKE_AGAIN) from error
+        raise ReplaytoolError(
+            f"{escape_controls(name)} is not a plan of this version: {error}",
+            _MAKE_AGAIN,
+            code=ErrorCode.RESET_PLAN_INVALID,
+        ) from error
 
 
 def read_plan(path: Path) -> ResetPlan:
@@ -254,7 +269,11 @@ def read_plan(path: Path) -> ResetPlan:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ReplaytoolError(f"cannot read the plan {path}: {error}", "`replaytool reset plan -o FILE`") from error
+        raise ReplaytoolError(
+            f"cannot read the plan {path}: {error}",
+            "`replaytool reset plan -o FILE`",
+            code=ErrorCode.RESET_PLAN_UNREADABLE,
+        ) from error
     return plan_from_text(text, str(path))
 
 

@@ -313,7 +313,7 @@ class CheckReport:
         return one.subject.pinned_to is not None and not self.include_pinned
 
     def count_blast_radius(self) -> BlastRadius:
-        """Return how many runs the change breaks, and which."""
+        """Return how many runs fail with this code, and which."""
         stands = [
             RunImpact(
                 one.subject.workflow_type,
@@ -325,6 +325,10 @@ class CheckReport:
             for one in self.runs
         ]
         return measure_blast_radius(stands, sum(self._is_breaking_cause(cause) for cause in self.causes))
+
+    def blast_radius_sentence(self) -> str:
+        """Return the first line of every report."""
+        return self.count_blast_radius().sentence(against_base=self.base is not None and not self.base.trouble)
 
     def _is_breaking_cause(self, cause: Cause) -> bool:
         apart = 0 if self.include_pinned else cause.pinned

@@ -63,11 +63,11 @@ def format_coverage(found: CorpusCoverage) -> Iterator[str]:
             f"{escape_controls(make_path_relative(one.file))}  {one.percent_covered:.0f} %"
             f"  {reached} of {one.lines} lines, {taken} of {one.branches} branches"
         )
-    words = "history" if found.histories == 1 else "histories"
-    total = f"{found.percent_covered:.0f} % of the workflow code is reached by {found.histories:,} {words}"
-    yield total if found.files else "no workflow code is reached"
+    words = "history reaches" if found.histories == 1 else "histories reach"
+    total = f"{found.histories:,} {words} {found.percent_covered:.0f} % of the workflow code"
+    yield total if found.files else "no history reaches the workflow code"
     if found.not_followed:
-        yield f"{found.not_followed:,} of them do not follow the code, and count up to where they part from it"
+        yield f"{found.not_followed:,} of them do not follow the code; they count up to their first mismatch"
     gaps = list(list_coverage_gaps(found))
     if gaps:
         yield ""
@@ -78,25 +78,25 @@ def format_coverage(found: CorpusCoverage) -> Iterator[str]:
 def list_coverage_gaps(found: CorpusCoverage) -> Iterator[str]:
     """List what no history covers, one line each."""
     yield from (
-        f"workflow type {escape_controls(name)}: it has no history" for name, count in found.types.items() if not count
+        f"workflow type {escape_controls(name)}: no history" for name, count in found.types.items() if not count
     )
     for patch in found.patches:
         if not patch.with_marker:
-            yield f"patch {escape_controls(patch.patch)}: the side with its marker"
+            yield f"patch {escape_controls(patch.patch)}: with its marker"
         if not patch.without_marker:
-            yield f"patch {escape_controls(patch.patch)}: the side without its marker"
+            yield f"patch {escape_controls(patch.patch)}: without its marker"
     for one in found.files:
         if one.missing_lines:
             yield f"{escape_controls(make_path_relative(one.file))}: lines {join_line_spans(one.missing_lines)}"
         for line, way in one.missing_branches:
             yield f"{escape_controls(make_path_relative(one.file))}:{line}: {way}"
-    yield from (f"workflow type {escape_controls(name)}: it has histories, and no code" for name in found.without_code)
+    yield from (f"workflow type {escape_controls(name)}: histories, but no code" for name in found.without_code)
 
 
 def join_line_spans(lines: Sequence[int]) -> str:
     """Join neighbouring line numbers.
 
-    >>> spans([3, 4, 5, 9])
+    >>> join_line_spans([3, 4, 5, 9])
     '3-5, 9'
     """
     joined: list[list[int]] = []
@@ -156,10 +156,10 @@ def format_selection(found: ChosenHistories) -> Iterator[str]:
         yield f"      {escape_controls(found.files[one.key])}"
     yield (
         f"{len(chosen.chosen):,} of {len(found.corpus.things):,} histories cover {describe_things(chosen.covered)}"
-        + ("" if chosen.lost else ": all that all of them cover")
+        + ("" if chosen.lost else ": everything that all of them cover")
     )
     if chosen.lost:
-        yield f"left out, as no more were to be chosen: {describe_things(chosen.lost)}"
+        yield f"not covered because of --max: {describe_things(chosen.lost)}"
     gaps = list(list_coverage_gaps(found.coverage))
     if gaps:
         yield ""
@@ -170,7 +170,7 @@ def format_selection(found: ChosenHistories) -> Iterator[str]:
 def describe_things(things: Iterable[Thing]) -> str:
     """Count the things of each kind in words.
 
-    >>> said([("line", "a.py", "3"), ("line", "a.py", "4"), ("type", "Order")])
+    >>> describe_things([("line", "a.py", "3"), ("line", "a.py", "4"), ("type", "Order")])
     '1 workflow type, 2 lines'
     """
     counts = Counter(one[0] for one in things)

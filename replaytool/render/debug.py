@@ -37,10 +37,10 @@ def format_recorded_state(row: Any, state: RecordedState) -> Iterator[str]:
         cause = f" ({state.task.cause})" if state.task.cause and state.task_status == state.task.outcome else ""
         yield f"task: {state.task.ordinal}, {state.task_status}{cause}"
     if state.issued_by:
-        yield f"asked for by the task that completed at {state.issued_by}"
+        yield f"issued by the task completed at event {state.issued_by}"
     if state.consumed_by:
-        yield f"seen by the task that completed at {state.consumed_by}"
-    yield from _format_section("waiting for", [_format_pending_work(one) for one in state.pending])
+        yield f"processed by the task completed at event {state.consumed_by}"
+    yield from _format_section("waits for", [_format_pending_work(one) for one in state.pending])
     yield from _format_section("signals", [_format_signal(one, state.event_id) for one in state.signals])
     yield from _format_section("updates", [_format_pending_work(one) for one in state.updates])
     for title, values in (("search attributes", state.search_attributes), ("memo", state.memo)):
@@ -52,30 +52,32 @@ def format_recorded_state(row: Any, state: RecordedState) -> Iterator[str]:
 def format_replayed_state(header: str, moment: ReplayedState, parts: Sequence[BuildSplit]) -> Iterator[str]:
     """Format the state of the replayed workflow at an event."""
     yield f"replayed with {header}"
-    yield from _format_section("where builds' states part", [_format_state_difference(one) for one in parts])
+    yield from _format_section("builds make different states", [_format_state_difference(one) for one in parts])
     if moment.trouble is not None:
         yield _format_trouble(moment.trouble)
     if moment.task and moment.state.type:
-        yield f"state left by task {moment.task} (event {moment.task_event_id}), {moment.code}:"
+        yield f"state after task {moment.task} (event {moment.task_event_id}), {moment.code}:"
         yield from (f"  {item.label}: {item.value.text}" for item in moment.state.items)
     yield from _format_section("waits at", [line for one in moment.frames for line in _format_frame(one)])
-    yield from _format_section("asked for in this task", [_format_issued_command(one) for one in moment.commands])
-    yield from _format_section("would ask for next", [_format_issued_command(one) for one in moment.next])
+    yield from _format_section("commands of this task", [_format_issued_command(one) for one in moment.commands])
+    yield from _format_section(
+        "next commands, not in the history", [_format_issued_command(one) for one in moment.next]
+    )
     if moment.pending_until and moment.pending_until > moment.event_id:
-        yield f"the code has not seen this event yet: it will in the task that completed at {moment.pending_until}"
+        yield f"the code processes this event in the task completed at event {moment.pending_until}"
 
 
 def format_search_answer(answer: ExpressionHit) -> Iterator[str]:
     """Format the first step at which an expression held."""
     if answer.event_id is None:
-        yield f"{answer.expression}: holds at no step" + (f" ({answer.error})" if answer.error else "")
+        yield f"{answer.expression}: true at no step" + (f" ({answer.error})" if answer.error else "")
     else:
-        build = f" by build {answer.build_id}" if answer.build_id else ""
-        yield f"{answer.expression}: holds first after the task that completed at event {answer.event_id}{build}"
+        build = f", build {answer.build_id}" if answer.build_id else ""
+        yield f"{answer.expression}: first true after the task completed at event {answer.event_id}{build}"
         if answer.call_site is not None:
-            yield f"  made so at {_format_site(answer.call_site)}"
-        yield f"  did not hold at event {answer.last_false}" if answer.last_false else "  from the first step on"
-        yield f"  holds until event {answer.until}"
+            yield f"  by {_format_site(answer.call_site)}"
+        yield f"  still false at event {answer.last_false}" if answer.last_false else "  true from the first step on"
+        yield f"  true until event {answer.until}"
     if answer.trouble is not None:
         yield _format_trouble(answer.trouble)
 
@@ -83,15 +85,15 @@ def format_search_answer(answer: ExpressionHit) -> Iterator[str]:
 def format_blame_answer(answer: Blame) -> Iterator[str]:
     """Format what changed a value last."""
     if answer.event_id is None:
-        yield f"{answer.path}: {answer.error or 'leads to nothing'}"
+        yield f"{answer.path}: {answer.error or 'no such value'}"
     else:
-        build = f" by build {answer.build_id}" if answer.build_id else ""
-        went = f"from {_format_value(answer.before)} to {_format_value(answer.after)}"
-        yield f"{answer.path}: went {went} in the task that completed at event {answer.event_id}{build}"
+        build = f", build {answer.build_id}" if answer.build_id else ""
+        change = f"{_format_value(answer.before)} → {_format_value(answer.after)}"
+        yield f"{answer.path}: {change} in the task completed at event {answer.event_id}{build}"
         if answer.call_site is not None:
             yield f"  by {_format_site(answer.call_site)}"
         if answer.ran_at not in (None, answer.event_id):
-            yield f"  this line ran where {answer.build_id or 'this code'} replayed the task of event {answer.ran_at}"
+            yield f"  the line ran when {answer.build_id or 'this code'} replayed the task of event {answer.ran_at}"
     if answer.trouble is not None:
         yield _format_trouble(answer.trouble)
 
@@ -189,7 +191,7 @@ def _format_frame(frame: CoroutineFrame) -> Iterator[str]:
 
 
 def _format_issued_command(one: IssuedCommand) -> str:
-    event = f"event {one.event_id}" if one.event_id else "not in the record"
+    event = f"event {one.event_id}" if one.event_id else "not in the history"
     return (
         f"{one.kind} {one.name}".rstrip()
         + f", {event}"
@@ -198,7 +200,7 @@ def _format_issued_command(one: IssuedCommand) -> str:
 
 
 def _format_state_difference(part: BuildSplit) -> str:
-    since = f" (from event {part.parted_at} on)" if part.parted_at != part.event_id else ""
+    since = f" (since event {part.parted_at})" if part.parted_at != part.event_id else ""
     return f"event {part.event_id}: {part.words}{since}"
 
 
@@ -230,5 +232,5 @@ def _format_pending_work(one: PendingItem) -> str:
 
 
 def _format_signal(one: Any, event_id: int) -> str:
-    handled = f"handled at {one.handled_by}" if one.was_handled_at(event_id) else "not handled yet"
+    handled = f"handled at event {one.handled_by}" if one.was_handled_at(event_id) else "not handled yet"
     return f"{one.kind} {one.name}, event {one.event_id}, {handled}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.reset.apply import ApplyProgress, ApplyResult
 
-NOT_SIMULATED = "not simulated: --workflows CODE replays what is kept and tells what becomes of each workflow"
+NOT_SIMULATED = "not simulated: add --workflows CODE to replay the events before each point and predict the state after"
 
 
 def print_plan(plan: ResetPlan, output: str | None) -> None:
@@ -31,26 +31,26 @@ def print_plan(plan: ResetPlan, output: str | None) -> None:
         "workflow_id": [item.workflow_id for item in plan.items],
         "run_id": [item.run_id for item in plan.items],
         "event": [item.point.event_id for item in plan.items],
-        "why_there": [item.point.rule for item in plan.items],
-        "undone": [item.undone_events for item in plan.items],
-        "signals": [item.reapplied["signals"] for item in plan.items],
-        "updates": [item.reapplied["updates"] for item in plan.items],
-        "again": [sum(item.repeats.values()) for item in plan.items],
+        "reset_point": [item.point.rule for item in plan.items],
+        "events_undone": [item.undone_events for item in plan.items],
+        "signals_re-applied": [item.reapplied["signals"] for item in plan.items],
+        "updates_re-applied": [item.reapplied["updates"] for item in plan.items],
+        "re-executed": [sum(item.repeats.values()) for item in plan.items],
         **(_simulation_columns(plan) if plan.code is not None else {}),
-        "taken": ["yes" if item.included else "BLOCKED" for item in plan.items],
+        "included": ["yes" if item.included else "BLOCKED" for item in plan.items],
     }
     if plan.items:
         click.echo(format_table(tuple(columns), zip(*columns.values(), strict=True)), nl=False)
     for one in plan.skipped:
-        click.echo(escape_controls(f"left out: {one.workflow_id or one.run_id or 'a run'}: {one.reason}"))
+        click.echo(escape_controls(f"not in the plan: {one.workflow_id or one.run_id or 'a run'}: {one.reason}"))
     for text in _group_warnings(plan):
         click.echo(escape_controls(text))
     total = plan.totals
     again = ", ".join(f"{escape_controls(name)} ({count:,})" for name, count in total["repeats"].items()) or "none"
-    back = f"{count_noun(total['signals'], 'signal')} and {count_noun(total['updates'], 'update')}"
+    back = f"{count_noun(total['signals'], 'signal')}, {count_noun(total['updates'], 'update')}"
     click.echo(
-        f"{count_noun(total['items'], 'workflow')}, {total['blocked']:,} of them blocked; "
-        f"what comes back: {back}; activities that run again: {again}"
+        f"{count_noun(total['items'], 'workflow')}, {total['blocked']:,} blocked; "
+        f"re-applied: {back}; re-executed activities: {again}"
     )
     for text in (*_describe_inputs(plan), *_describe_spending(plan), _describe_simulation(plan)):
         click.echo(escape_controls(text))
@@ -61,10 +61,10 @@ def print_plan(plan: ResetPlan, output: str | None) -> None:
 def _simulation_columns(plan: ResetPlan) -> dict[str, list[Any]]:
     found = [item.simulation or {} for item in plan.items]
     return {
-        "kept_part": [item.prefix_verdict for item in plan.items],
+        "prefix": [item.prefix_verdict for item in plan.items],
         "exact": [one.get("exact") for one in found],
         "assumed": [one.get("assumed") for one in found],
-        "becomes": [one.get("state") for one in found],
+        "state_after": [one.get("state") for one in found],
     }
 
 
@@ -75,8 +75,8 @@ def _describe_simulation(plan: ResetPlan) -> str:
     whole = sum(not one.get("stopped") for one in found)
     exact, assumed = (sum(one.get(name) or 0 for one in found) for name in ("exact", "assumed"))
     return (
-        f"simulated with {', '.join(plan.code['modules'])}: {whole:,} of {len(found):,} to their end; "
-        f"{exact:,} answers to the same input, {assumed:,} assumed"
+        f"Simulated with {', '.join(plan.code['modules'])}: {whole:,} of {len(found):,} complete; "
+        f"results taken from the histories: {exact:,} exact (same input), {assumed:,} assumed (same type)"
     )
 
 
@@ -87,8 +87,8 @@ def _describe_inputs(plan: ResetPlan) -> Iterator[str]:
         for name, counts in (item.repeats_inputs or {}).items() if item.included else ():
             found.setdefault(name, Counter()).update(counts)
     if found:
-        told = (f"{name} {one['same']:,} the same, {one['changed']:,} changed" for name, one in sorted(found.items()))
-        yield f"their inputs, simulated: {'; '.join(told)}"
+        told = (f"{name} {one['same']:,} same, {one['changed']:,} changed" for name, one in sorted(found.items()))
+        yield f"Simulated inputs of re-executed activities: {'; '.join(told)}"
 
 
 def _describe_spending(plan: ResetPlan) -> Iterator[str]:
@@ -100,8 +100,8 @@ def _describe_spending(plan: ResetPlan) -> Iterator[str]:
                 "n/a: [tool.replaytool.prices] has no price" if cost is None else f"{cost:.12f}".rstrip("0").rstrip(".")
             )
             yield (
-                f"{name} spent, by the record, with model {model}: {row['calls']:,} calls, {row['input']:,} tokens in "
-                f"({row['cached']:,} of them cached), {row['output']:,} out; cost {price}"
+                f"Recorded usage of {name} with model {model}: {row['calls']:,} calls, {row['input']:,} input tokens "
+                f"({row['cached']:,} cached), {row['output']:,} output tokens; cost {price}"
             )
 
 
@@ -114,7 +114,7 @@ def _group_warnings(plan: ResetPlan) -> Iterator[str]:
     for (level, code), examples in sorted(found.items()):
         workflow_id, message = examples[0]
         workflows = count_noun(len({name for name, _ in examples}), "workflow")
-        yield f"{level}: {code} in {workflows}; {workflow_id}: {message}"
+        yield f"{level}: {code} in {workflows}, for example {workflow_id}: {message}"
 
 
 @contextlib.contextmanager
@@ -160,9 +160,9 @@ def print_applied(applied: ApplyResult, *, as_json: bool) -> None:
             click.echo(escape_controls(f"{one.state}: {one.workflow_id} (run {one.run_id}): {one.message}"))
     done = counts.get("done", 0)
     told = f"{done:,} of {count_noun(tally.total, 'workflow')}"
-    click.echo(f"reset: {told}, {tally.before:,} of them by an earlier call")
+    click.echo(f"reset: {told}, {tally.before:,} of them by an earlier apply")
     if applied.stopped:
-        click.echo(escape_controls(f"stopped: {applied.stopped}; the same command goes on from here"))
+        click.echo(escape_controls(f"stopped: {applied.stopped}; run the same command again to continue"))
 
 
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], csv_file: str | None, *, as_json: bool) -> None:

@@ -37,8 +37,8 @@ def format_scrub(found: Sequence[ScrubbedHistory]) -> Iterator[str]:
         if one.found.reason:
             yield f"{name}: not accepted: {escape_controls(one.found.reason)}"
             continue
-        yield f"{name}: {one.found.replaced:,} values replaced, the verdict is {one.found.verdict} as before"
+        yield f"{name}: {one.found.replaced:,} values replaced, verdict still {one.found.verdict}"
         yield f"  {escape_controls(one.file)}"
         yield from (f"  kept: {escape_controls(kept.field)} ({kept.why})" for kept in one.found.kept)
     accepted = sum(not one.found.reason for one in found)
-    yield f"{accepted:,} of {len(found):,} histories can be given away"
+    yield f"{accepted:,} of {len(found):,} histories scrubbed"

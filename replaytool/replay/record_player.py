@@ -128,7 +128,7 @@ class RecordPlayer:
         else:
             self._pairs.add_pair(_expected_end(self.end, only=command.fields), command)
 
-    def verdict(self, engine: str) -> Verdict:
+    def build_verdict(self, engine: str) -> Verdict:
         """Return what this replay says about the run."""
         made = Verdict("ok", engine=engine, next=tuple(self._next))
         if self._surplus is not None and self.end is not None:

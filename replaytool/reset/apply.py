@@ -15,10 +15,11 @@ from pathlib import Path
 
 from replaytool.engines.temporal.reset.first_task import find_first_task
 from replaytool.engines.temporal.reset.hazards import PIN_SOLVES
-from replaytool.engines.temporal.reset.server_calls import Poller, ResetClient, ResetSettings
-from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.errors import FINDINGS, ReplaytoolError
+from replaytool.engines.temporal.reset.server_calls import ResetClient
+from replaytool.errors import FINDINGS, ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import DONE, ItemOutcome, ResetItem, ResetPlan
+from replaytool.model.reset_server import Poller, ResetSettings
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply_item import ItemResetter
 from replaytool.reset.ledger_writer import LedgerWriter
 from replaytool.reset.lock import hold_apply_lock
@@ -145,8 +146,9 @@ async def _reset_all_items(
 def _check_namespace(plan: ResetPlan, namespace: str) -> None:
     if plan.namespace is not None and plan.namespace != namespace:
         raise ReplaytoolError(
-            f"the plan is for namespace {plan.namespace}, and this is {namespace}",
-            f"give --namespace {plan.namespace}, or another plan",
+            f"the plan is for namespace {plan.namespace}, not for {namespace}",
+            f"add --namespace {plan.namespace}, or use another plan",
+            code=ErrorCode.RESET_NAMESPACE,
         )
 
 
@@ -260,7 +262,7 @@ class _ApplyRun:
         """Count a failure. Too many of them stop the apply."""
         self._failures += 1
         if self._failures >= self._settings.max_failures:
-            self._why = f"{self._failures} items failed, which is as many as --max-failures lets pass"
+            self._why = f"{self._failures} items failed, which is the limit of --max-failures"
 
     async def _watch_canaries(self, canaries: tuple[ResetItem, ...]) -> None:
         """Wait until an allowed build has completed the next task of each canary."""
@@ -318,8 +320,9 @@ def refuse_outdated_plan(plan: ResetPlan, known: dict[str, int]) -> None:
     if grown:
         first = grown[0]
         raise ReplaytoolError(
-            f"the plan is older than the histories of {len(grown)} of its workflows: {first.workflow_id} had "
-            f"{first.events} events, and has {known[first.run_key]} in the store",
-            "plan again with `replaytool reset plan`",
+            f"the plan is older than the histories of {len(grown)} of its workflows: {first.workflow_id} has "
+            f"{first.events} events in the plan and {known[first.run_key]} in the store",
+            "make a new plan with `replaytool reset plan`",
             FINDINGS,
+            code=ErrorCode.RESET_PLAN_STALE,
         )

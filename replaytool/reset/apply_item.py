@@ -12,17 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from replaytool.engines.temporal.reset.points import ResetRule
-from replaytool.engines.temporal.reset.run_chain import RunChain
-from replaytool.engines.temporal.reset.server_calls import (
-    AnswerLost,
-    ResetClient,
-    ResetRefused,
-    ResetSettings,
-    RunDescription,
-    has_reset_token,
-)
+from replaytool.engines.temporal.reset.server_calls import ResetClient, has_reset_token
 from replaytool.errors import ReplaytoolError
+from replaytool.model.reset_case import ResetRule, RunChain
 from replaytool.model.reset_plan import (
     BLOCK,
     DONE,
@@ -35,6 +27,7 @@ from replaytool.model.reset_plan import (
     ResetItem,
     ResetPlan,
 )
+from replaytool.model.reset_server import AnswerLost, ResetRefused, ResetSettings, RunDescription
 from replaytool.reset.planner import find_hazard_warnings, make_case
 
 _TRIES = 4
@@ -75,7 +68,7 @@ class ItemResetter:
             if outcome is not None:
                 return outcome
         return await self._write_outcome(
-            item, LOST, attempt, None, "the server gave no answer, and its histories show no reset"
+            item, LOST, attempt, None, "the server did not answer, and its histories show no reset"
         )
 
     async def _try_reset(self, item: ResetItem, attempt: int) -> ItemOutcome | None:
@@ -123,14 +116,14 @@ class ItemResetter:
         self, item: ResetItem, current: RunDescription | None
     ) -> tuple[str, str | None, str] | None:
         if current is None:
-            return FAILED, None, "the server does not have this workflow any longer"
+            return FAILED, None, "the server no longer has this workflow"
         if current.run_id != item.current_run_id:
             if new := await self.find_reset_run(item, current):
                 return DONE, new, "found by its token"
-            text = f"its newest run is {current.run_id}, and was {item.current_run_id}: it went on or was reset since"
+            text = f"the newest run is {current.run_id}, not {item.current_run_id} as planned"
             return REFUSED, None, text
         if current.events > item.current_events and (trap := await self.find_new_hazard(item)):
-            return REFUSED, None, f"it went on since the plan was made, and now {trap}"
+            return REFUSED, None, f"new events since the plan block the reset: {trap}"
         return None
 
     async def find_new_hazard(self, item: ResetItem) -> str | None:

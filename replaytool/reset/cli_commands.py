@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from replaytool.engines.temporal.reset.server_calls import ResetSettings
 from replaytool.model.reset_plan import ResetItem, ResetPlan
+from replaytool.model.reset_server import ResetSettings
 from replaytool.reset.apply import list_items_to_reset
 from replaytool.text import escape_controls
 

@@ -1,12 +1,12 @@
-"""The simulation in a plan, and what it warns of."""
+"""What a plan keeps of a simulation, and the warnings from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from replaytool.engines.temporal.simulate.simulation import Simulation
 from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning
+from replaytool.model.simulation import Simulation
 
 _TELLS = (
     "state", "exact", "assumed", "stopped", "status", "result", "again", "again_local", "suspect", "waiting", "updates",
@@ -23,22 +23,26 @@ def plan_fields_of(found: Simulation) -> dict[str, Any]:
 def warn_of_simulation(found: Simulation, repeats: Mapping[str, int]) -> Iterator[PlanWarning]:
     """Yield warnings about a simulated reset. `repeats` are the activities that ran after the point."""
     if found.prefix_verdict in _NO_BEGINNING:
-        text = f"the kept part does not replay with the named code ({found.prefix_verdict}): {found.prefix_reason}"
+        text = (
+            f"the events before the point do not replay with this code ({found.prefix_verdict}): {found.prefix_reason}"
+        )
         yield PlanWarning("prefix-does-not-replay", BLOCK, text)
         return
     if found.prefix_verdict == "unverified":
-        yield PlanWarning("prefix-unverified", WARN, f"whether the kept part replays is unknown: {found.prefix_reason}")
+        yield PlanWarning(
+            "prefix-unverified", WARN, f"cannot verify the events before the point: {found.prefix_reason}"
+        )
     if found.task_fails:
-        yield PlanWarning("task-would-fail", BLOCK, f"simulated: {found.stopped}")
+        yield PlanWarning("task-would-fail", BLOCK, f"in the simulation {found.stopped}")
     elif found.stopped:
-        yield PlanWarning("simulation-stopped", NOTE, f"simulated as far as the record goes: {found.stopped}")
+        yield PlanWarning("simulation-stopped", NOTE, f"the simulation stops here: {found.stopped}")
     if found.status == "Failed":
-        yield PlanWarning("would-fail", WARN, f"simulated, the workflow fails: {found.result}")
+        yield PlanWarning("would-fail", WARN, f"in the simulation the workflow fails: {found.result}")
     if found.stopped is None and found.again != repeats:
         again = ", ".join(f"{name} ({count})" for name, count in found.again.items()) or "none"
-        text = f"simulated, it is not what ran behind the point that runs again, but: {again}"
+        text = f"re-executed in the simulation, unlike after the point in the history: {again}"
         yield PlanWarning("other-activities", NOTE, text)
     if found.suspect:
         kinds = ", ".join(f"{name} ({count})" for name, count in found.suspect.items())
-        text = f"simulated with results that the bad build had given, which another build may not give: {kinds}"
+        text = f"the simulation uses results of the bad build, and another build may give other ones: {kinds}"
         yield PlanWarning("results-by-bad-build", NOTE, text)

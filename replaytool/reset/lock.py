@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from replaytool.errors import FINDINGS, ReplaytoolError
+from replaytool.errors import FINDINGS, ErrorCode, ReplaytoolError
 from replaytool.text import escape_controls
 
 
@@ -22,13 +22,18 @@ def hold_apply_lock(path: Path) -> Iterator[None]:
     try:
         handle: BinaryIO = path.open("a+b")
     except OSError as error:
-        raise ReplaytoolError(f"cannot write {path}: {error.strerror}", "the ledger stands beside the plan") from error
+        raise ReplaytoolError(
+            f"cannot write {path}: {error.strerror}",
+            "the ledger is written beside the plan: check that folder",
+            code=ErrorCode.RESET_LEDGER,
+        ) from error
     with handle:
         if not _try_lock(handle):
             raise ReplaytoolError(
-                f"this plan is being applied already: {_describe_lock_holder(path)}",
-                "`replaytool reset status` tells how far it is; what it leaves can be applied afterwards",
+                f"another process is applying this plan: {_describe_lock_holder(path)}",
+                "`replaytool reset status` shows its progress; run apply again when it has ended",
                 FINDINGS,
+                code=ErrorCode.RESET_LOCKED,
             )
         handle.truncate(0)
         since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,12 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from replaytool import __version__
-from replaytool.engines.temporal.reset.effects import compute_effects, has_random_id
-from replaytool.engines.temporal.reset.hazards import TRAPS, HazardCase, find_child_state
-from replaytool.engines.temporal.reset.points import NoPoint, ResetRule, find_reset_point, refuse_default_build_id
-from replaytool.engines.temporal.reset.run_chain import RunChain, build_run_chains
-from replaytool.engines.temporal.reset.run_facts import RunFacts
-from replaytool.engines.temporal.simulate.simulation import Simulation
+from replaytool.engines import engine_of, require_part
+from replaytool.model.reset_case import HazardCase, ResetRule, RunChain, find_child_state, has_random_id
 from replaytool.model.reset_plan import (
     BLOCK,
     PlanWarning,
@@ -25,9 +21,14 @@ from replaytool.model.reset_plan import (
     seal_plan,
     sum_totals,
 )
+from replaytool.model.run_facts import RunFacts
+from replaytool.model.simulation import Simulation
 from replaytool.model.token_usage import Prices, tabulate_usage
 from replaytool.reset import selection
+from replaytool.reset.effects import compute_effects
 from replaytool.reset.foresight import plan_fields_of, warn_of_simulation
+from replaytool.reset.points import NoPoint, find_reset_point, refuse_default_build_id
+from replaytool.reset.run_chain import build_run_chains
 from replaytool.reset.selection import RunSelection
 from replaytool.store import Store
 
@@ -68,11 +69,9 @@ def draft_plan(store: Store, request: PlanRequest) -> PlanDraft:
     if not found.matched and not found.nameless and not found.unknown:
         raise selection.nothing_selected_error()
     cases: list[HazardCase] = []
-    skipped = [SkippedWorkflow(None, one, "nothing is loaded under this id") for one in found.unknown]
+    skipped = [SkippedWorkflow(None, one, "no loaded workflow or run has this ID") for one in found.unknown]
     skipped += [
-        SkippedWorkflow(
-            row["workflow_id"], row["run_id"], f"run {row['run_key']}: its record does not say which workflow it is"
-        )
+        SkippedWorkflow(row["workflow_id"], row["run_id"], f"run {row['run_key']}: its history has no workflow ID")
         for row in found.nameless
     ]
     for line in build_run_chains(found.records):
@@ -144,7 +143,9 @@ def finish_plan(
 
 def find_hazard_warnings(case: HazardCase) -> list[PlanWarning]:
     """Return every hazard of this item."""
-    return [PlanWarning(code, level, text) for code, trap in TRAPS.items() for level, text in trap(case)]
+    engine = engine_of(case.base.engine)
+    hazards = require_part(engine, engine.reset_model(), "reset").hazards
+    return [PlanWarning(code, level, text) for code, hazard in hazards.items() for level, text in hazard(case)]
 
 
 def find_simulation_warnings(made: PlanDraft, case: HazardCase) -> list[PlanWarning]:

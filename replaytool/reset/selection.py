@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from replaytool.engines.temporal.reset.run_facts import RunFacts, read_run_facts
-from replaytool.errors import NOTHING, ReplaytoolError
+from replaytool.engines import engine_of, require_part
+from replaytool.errors import NOTHING, ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
+from replaytool.model.run_facts import RunFacts
 from replaytool.store import Store
 
 _AT_ONCE = 400
-# A reset depends on nothing in these events, so they are not parsed.
-_SILENT = ("WorkflowTaskScheduled", "WorkflowTaskStarted", "WorkflowTaskTimedOut", "TimerStarted", "TimerFired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def find_unknown_ids(store: Store, ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _find_matching_rows(store: Store, choice: RunSelection) -> list[dict[str, Any]]:
-    conditions, parameters = ["engine = 'temporal'"], []
+    conditions, parameters = ["true"], []
     if choice.build is not None:
         conditions.append("run_key IN (SELECT run_key FROM events WHERE build_id = ?)")
         parameters.append(choice.build)
@@ -99,7 +98,9 @@ def _single_namespace(rows: Sequence[dict[str, Any]]) -> str | None:
     found = sorted({row["namespace"] for row in rows if row["namespace"]})
     if len(found) > 1:
         raise ReplaytoolError(
-            f"the chosen runs are of several namespaces: {', '.join(found)}", "a plan is for one: give --namespace"
+            f"the chosen runs are from several namespaces: {', '.join(found)}",
+            "a plan covers one namespace: add --namespace NAME",
+            code=ErrorCode.RESET_NAMESPACES,
         )
     return found[0] if found else None
 
@@ -108,14 +109,20 @@ def _add_other_runs(store: Store, rows: Sequence[dict[str, Any]]) -> list[dict[s
     """Return every run of these workflows: continue-as-new and resets decide which of them is the base."""
     ids = sorted({row["workflow_id"] for row in rows})
     spaces = {row["namespace"] for row in rows} | {None}
-    found = store.list_runs("engine = 'temporal' AND run_id IS NOT NULL AND list_contains(?, workflow_id)", [ids])
-    return [row.values for row in found if row.namespace in spaces]
+    engines = {row["engine"] for row in rows}
+    found = store.list_runs("run_id IS NOT NULL AND list_contains(?, workflow_id)", [ids])
+    return [row.values for row in found if row.namespace in spaces and row.engine in engines]
 
 
 def _read_records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[RunFacts]:
     by_key = {row["run_key"]: row for row in rows}
     problems = _problem_codes_by_run(store)
-    silent = ", ".join(f"'{name}'" for name in _SILENT)
+    engine = engine_of(_single_engine(rows)) if rows else None
+    if engine is None:
+        return
+    model = require_part(engine, engine.reset_model(), "reset")
+    # A reset depends on nothing in these events, so they are not parsed.
+    silent = ", ".join(f"'{name}'" for name in (*model.silent_events, ""))
     ordered = sorted(by_key)
     for keys in (ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)):
         found = store.query_rows(
@@ -125,7 +132,19 @@ def _read_records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[RunF
             [keys],
         )
         for key, events in groupby(found, lambda one: str(one["run_key"])):
-            yield read_run_facts(by_key[key], map(_event_from_row, events), problems.get(key, ()))
+            yield model.read_facts(by_key[key], map(_event_from_row, events), problems.get(key, ()))
+
+
+def _single_engine(rows: Sequence[dict[str, Any]]) -> str:
+    found = sorted({row["engine"] for row in rows})
+    if len(found) > 1:
+        raise ReplaytoolError(
+            f"the chosen runs are of several engines: {', '.join(found)}",
+            'a plan is for one: add --where "engine = …"',
+            code=ErrorCode.RESET_NAMESPACES,
+        )
+    name: str = found[0]
+    return name
 
 
 def _event_from_row(row: dict[str, Any]) -> Event:
@@ -152,7 +171,8 @@ def find_loaded_children(store: Store, workflow_ids: Sequence[str]) -> dict[str,
 def nothing_selected_error() -> ReplaytoolError:
     """Return the error for a selection without runs."""
     return ReplaytoolError(
-        "no loaded run fulfils the choice",
+        "no loaded run matches the choice",
         "`replaytool builds` and `replaytool runs` list what is loaded; `replaytool pull` fetches more",
         NOTHING,
+        code=ErrorCode.RESET_NO_RUN,
     )

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from replaytool.engines.temporal.reset.hazards import HazardCase
-from replaytool.engines.temporal.reset.points import first_activity_of_build, list_build_entries
-from replaytool.engines.temporal.reset.run_facts import RunFacts
-from replaytool.engines.temporal.reset.server_calls import ResetClient, RunDescription, ServerPoint
-from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.errors import ReplaytoolError
+from replaytool.engines.temporal.reset.server_calls import ResetClient
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.reset_case import HazardCase
 from replaytool.model.reset_plan import BLOCK, NOTE, WARN, PlanWarning, ResetPlan, ResetPoint
+from replaytool.model.reset_server import RunDescription, ServerPoint
+from replaytool.model.run_facts import RunFacts, first_activity_of_build, list_build_entries
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply import find_bad_pollers
 from replaytool.reset.planner import PlanDraft, add_known_children, finish_plan
 
@@ -45,8 +45,9 @@ async def _plan_with_server(
     namespace = server.target.namespace
     if made.namespace not in (None, namespace):
         raise ReplaytoolError(
-            f"the histories are of namespace {made.namespace}, and this is {namespace}",
-            f"give --namespace {made.namespace}",
+            f"the histories are from namespace {made.namespace}, not from {namespace}",
+            f"add --namespace {made.namespace}",
+            code=ErrorCode.RESET_NAMESPACE,
         )
     made = replace(made, namespace=namespace)
     answers = await _ask_about_items(server, made)
@@ -62,8 +63,8 @@ async def _plan_with_server(
         return plan
     queues = sorted({one.task_queue for one in alive})
     text = (
-        f"workers of build {', '.join(sorted({one.build_id for one in alive}))} asked for tasks of {', '.join(queues)} "
-        "within the last minute: stop them, or they may take the reset runs"
+        f"workers of build {', '.join(sorted({one.build_id for one in alive}))} polled {', '.join(queues)} "
+        "within the last minute: stop them, or they may run the new runs"
     )
     warning = PlanWarning("bad-poller-alive", WARN, text)
     return finish_plan(
@@ -110,16 +111,16 @@ async def _ask_concurrently(ask: Callable[[Any], Any], items: Iterable[Any]) -> 
 
 def _server_warnings(case: HazardCase, asked: ServerAnswers, retention: timedelta | None) -> Iterable[PlanWarning]:
     if asked.base is None or asked.current is None:
-        yield PlanWarning("gone", BLOCK, "the server does not have this run any longer: it is past its retention")
+        yield PlanWarning("gone", BLOCK, "the server no longer has this run: its retention is over")
         return
     newest = case.line.newest_run
     if asked.current.run_id != newest.run_id:
         yield PlanWarning(
-            "newer-run", BLOCK, f"its newest run is {asked.current.run_id}, which is not loaded: pull it and plan again"
+            "newer-run", BLOCK, f"the newest run is {asked.current.run_id}, which is not loaded: pull it and plan again"
         )
     elif asked.current.events > newest.last_event_id:
         more = asked.current.events - newest.last_event_id
-        yield PlanWarning("grown", WARN, f"{more} events have come since it was loaded: pull it and plan again")
+        yield PlanWarning("grown", WARN, f"it has {more} more events than the loaded history: pull it and plan again")
     yield from _warn_of_retention(asked.base, retention)
 
 
@@ -130,7 +131,7 @@ def _warn_of_retention(base: RunDescription, retention: timedelta | None) -> Ite
     if left < _SOON:
         hours = max(left.total_seconds() / 3600, 0)
         level = WARN if left < retention / 4 else NOTE
-        yield PlanWarning("retention", level, f"the server deletes its base run in about {hours:.0f} hours")
+        yield PlanWarning("retention", level, f"the server deletes the base run in about {hours:.0f} hours")
 
 
 def server_facts_of(case: HazardCase, asked: ServerAnswers) -> dict[str, Any]:
@@ -151,26 +152,30 @@ def server_facts_of(case: HazardCase, asked: ServerAnswers) -> dict[str, Any]:
 def explain_server_point(case: HazardCase, theirs: ServerPoint | None, count: int) -> str | None:
     """Return why the server would reset to another event, or to none."""
     if case.rule.kind != "build":
-        return "the server knows points by build only"
+        return "the server lists points by build only"
     if theirs is None:
         return _explain_missing_point(case, count)
     if (theirs.run_id, theirs.event_id) == (case.base.run_id, case.point.event_id):
-        return None if theirs.resettable else "the server refuses it: something was pending then; by event id it goes"
+        return (
+            None
+            if theirs.resettable
+            else "the server refuses this point by type because of pending work, and accepts it by event ID"
+        )
     if case.rule.ordinal > 1:
-        return "the server keeps the first entry of a build only"
+        return "the server keeps only the first entry of a build"
     activity = first_activity_of_build(case.base, case.rule.value)
     if activity is not None and activity.task_id == case.point.event_id:
-        return "the server does not look at which build ran an activity"
-    return f"the server has run {theirs.run_id}, event {theirs.event_id}"
+        return "the server ignores which build executed an activity"
+    return f"the server's point is run {theirs.run_id}, event {theirs.event_id}"
 
 
 def _explain_missing_point(case: HazardCase, count: int) -> str:
     tasks = [task for task, _ in list_build_entries(case.base) if task.build_id == case.rule.value]
     if not tasks:
-        return "the server does not look at which build ran an activity"
+        return "the server ignores which build executed an activity"
     if count >= _MOST_POINTS:
-        return f"the server keeps the newest {_MOST_POINTS} builds only, and this one is older"
-    return "the server does not have this point any longer"
+        return f"the server keeps only the newest {_MOST_POINTS} builds, and this one is older"
+    return "the server no longer has this point"
 
 
 def list_server_points(record: RunFacts, options: ServerOptions) -> list[ResetPoint]:
@@ -193,5 +198,5 @@ async def _list_server_points(record: RunFacts, options: ServerOptions) -> list[
 def _describe_server_point(point: ServerPoint, is_ours: bool, run_id: str | None) -> str:
     if point.run_id != run_id:
         return f"in earlier run {point.run_id}, expires {point.expires_at}"
-    text = "the same as the history's" if is_ours else "not the first task of this build in the history"
-    return text if point.resettable else f"{text}; refused by type, accepted by event id: something was pending then"
+    text = "same as in the history" if is_ours else "not the first task of this build in the history"
+    return text if point.resettable else f"{text}; refused by type because of pending work, accepted by event ID"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.reset.hazards import HazardCase
-from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, SimulationRequest
+from replaytool.engines import CodeSpec, Options, engine_of, require_part
+from replaytool.model.reset_case import HazardCase
 from replaytool.model.reset_plan import ResetPlan
+from replaytool.model.simulation import Simulation, SimulationRequest
 from replaytool.reset.planner import PlanDraft
 from replaytool.store import RunRow, Store
 from replaytool.store.read_histories import HistoryReader
@@ -101,7 +101,11 @@ def simulate_all(
         if progress:
             progress(key)
 
-    return run_job(JOB, works, wanted.spec, wanted.options, wanted.limits, progress=report_progress, stop=stop)
+    engine = engine_of(works[0].run.engine) if works else None
+    if engine is None:
+        return JobAnswers()
+    job = require_part(engine, engine.simulator(), "simulated").job
+    return run_job(job, works, wanted.spec, wanted.options, wanted.limits, progress=report_progress, stop=stop)
 
 
 def _make_work(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from replaytool.engines.temporal.debug.final_states import JOB
 from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.model.history import Payload, Run
 from replaytool.model.reset_plan import ResetItem
 from replaytool.replay.inspect_state.json_state import to_plain_json
+from replaytool.reset.engine_jobs import final_state_job
 from replaytool.reset.simulate_plan import PlanSimulationRequest
 from replaytool.workers.pool import run_job, work_from_run
 
@@ -29,11 +29,11 @@ def why_incomparable(
     if found is None:
         return "nothing was simulated"
     if found["stopped"]:
-        return f"the simulation went only as far as the record does: {found['stopped']}"
+        return f"the simulation stopped: {found['stopped']}"
     if grown:
-        return "more had been sent until the reset than when it was planned"
+        return "more messages arrived between plan and reset"
     count = _count_sent_since(events, item.point.event_id) + sum(one.WhichOneof("attributes") in _SENT for one in later)
-    return f"{count} signals and updates were sent since" if count else None
+    return f"{count} signals and updates were sent after the reset" if count else None
 
 
 def _count_sent_since(events: Sequence[HistoryEvent], point: int) -> int:
@@ -58,7 +58,7 @@ def compare_activities(item: ResetItem, ran: Mapping[str, int]) -> Iterator[str]
     expected = (item.simulation or {})["again"]
     for name in sorted({*expected, *ran}):
         if expected.get(name, 0) != ran.get(name, 0):
-            yield f"activity {name} ran again {ran.get(name, 0)} times, and not {expected.get(name, 0)} as simulated"
+            yield f"activity {name} was re-executed {ran.get(name, 0)} times, not {expected.get(name, 0)} as simulated"
 
 
 async def compare_query_answers(
@@ -75,7 +75,7 @@ async def compare_query_answers(
             continue
         answer = _decode_answer(payload, decoder)
         if answer != expected:
-            text = f"query {name} answers {answer!r}, and not {expected!r} as simulated"
+            text = f"query {name} answers {answer!r}, not {expected!r} as simulated"
             (notes if found["varies"] else differences).append(text)
     return differences, notes
 
@@ -89,7 +89,9 @@ def compare_final_states(
 ) -> dict[str, list[str]]:
     """Return differences between final states and the simulated ones, by item id."""
     works = [work_from_run(item_id, run) for item_id, run in runs.items()]
-    done = run_job(JOB, works, wanted.spec, wanted.options, wanted.limits)
+    if not works:
+        return {}
+    done = run_job(final_state_job(works), works, wanted.spec, wanted.options, wanted.limits)
     return {
         key: list(_describe_state_differences(items[key], one.state, one.trouble)) for key, one in done.found.items()
     }
@@ -99,8 +101,8 @@ def _describe_state_differences(item: ResetItem, state: dict[str, Any] | None, t
     found = item.simulation or {}
     expected, varies = found["state"] or {}, set(found["varies"])
     if trouble is not None or state is None:
-        yield f"its state cannot be told: {trouble or 'the run has no workflow yet'}"
+        yield f"its state is unknown: {trouble or 'the run has no workflow yet'}"
         return
     for name in sorted({*expected, *state} - varies):
         if expected.get(name) != state.get(name):
-            yield f"{name} is {state.get(name)!r}, and not {expected.get(name)!r} as simulated"
+            yield f"{name} is {state.get(name)!r}, not {expected.get(name)!r} as simulated"

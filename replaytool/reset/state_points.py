@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.debug.final_states import JOB, WorkflowState
-from replaytool.engines.temporal.reset.run_facts import RunFacts
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.run_facts import RunFacts
+from replaytool.model.workflow_state import WorkflowState
 from replaytool.replay.code.builds import CodeMap
 from replaytool.replay.inspect_state.expressions import parse_expression
+from replaytool.reset.engine_jobs import final_state_job
 from replaytool.store import Store
 from replaytool.store.read_histories import HistoryReader
 from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
 
-NO_CODE = "give --workflows MODULE-OR-PATH, or --code BUILD=MODULE-OR-PATH for each build"
+NO_CODE = "add --workflows MODULE-OR-PATH, or --code BUILD=MODULE-OR-PATH for each build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,11 @@ def find_runs_where_true(store: Store, records: Sequence[RunFacts], text: str, l
 def find_clean_prefixes(store: Store, records: Sequence[RunFacts], looking: StateSearch) -> StatePoints:
     """Find the last task of each run up to which the new code follows the record."""
     if looking.code.default is None:
-        raise ReplaytoolError("no new code was named", "give --workflows MODULE-OR-PATH")
+        raise ReplaytoolError(
+            "--latest-clean needs the new workflow code",
+            "add --workflows MODULE-OR-PATH",
+            code=ErrorCode.CODE_NOT_NAMED,
+        )
     found = _replay_runs(store, [one.run_key for one in records], looking.code.default, {"clean": True}, looking)
     points = {key: one.clean for key, one in found.items() if one.clean is not None}
     return StatePoints(points, {key: one.trouble for key, one in found.items() if one.trouble})
@@ -126,4 +131,6 @@ def _replay_runs(
         if looking.progress:
             looking.progress(key)
 
-    return run_job(JOB, map(make_work, wanted), spec, looking.options, looking.limits, argument, report_progress).found
+    works = [make_work(key) for key in wanted]
+    job = final_state_job(works)
+    return run_job(job, works, spec, looking.options, looking.limits, argument, report_progress).found

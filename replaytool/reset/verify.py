@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from replaytool.engines.temporal.events.payloads import PayloadDecoder
-from replaytool.engines.temporal.reset.effects import compute_effects
-from replaytool.engines.temporal.reset.first_task import FirstTask, find_first_task
-from replaytool.engines.temporal.reset.run_facts import RunFacts
-from replaytool.engines.temporal.reset.server_calls import ResetClient, ResetSettings, has_reset_token
-from replaytool.engines.temporal.server.options import ServerOptions
+from replaytool.engines.temporal.reset.first_task import find_first_task
+from replaytool.engines.temporal.reset.server_calls import ResetClient, has_reset_token
 from replaytool.model.history import Run
 from replaytool.model.reset_plan import DONE, ItemOutcome, ResetItem, ResetPlan
+from replaytool.model.reset_server import FirstTask, ResetSettings
+from replaytool.model.run_facts import RunFacts
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset.apply import list_items_to_reset
 from replaytool.reset.apply_item import ItemResetter
+from replaytool.reset.effects import compute_effects
 from replaytool.reset.simulate_plan import PlanSimulationRequest
 from replaytool.reset.simulation_check import (
     compare_activities,
@@ -139,7 +140,7 @@ class _ItemVerifier:
         new_run = new_run or await self._make_item_resetter().find_reset_run(item)
         if new_run is None:
             why = f": {outcome.message}" if outcome and outcome.message else ""
-            return VerifiedItem(item, state, differences=(f"it was not reset ({state}{why})",))
+            return VerifiedItem(item, state, differences=(f"not reset ({state}{why})",))
         return await self._compare_reset_run(item, DONE if state == "not applied" else state, new_run)
 
     def _make_item_resetter(self) -> ItemResetter:
@@ -162,7 +163,7 @@ class _ItemVerifier:
         events = await self.server.fetch_events(item.workflow_id, new_run)
         at_point = next((event for event in events if event.event_id == item.point.event_id), None)
         if not has_reset_token(at_point, self.plan.reset_token(item)):
-            wrong = f"run {new_run} has no reset with our token at event {item.point.event_id}"
+            wrong = f"run {new_run} has no reset with the plan's token at event {item.point.event_id}"
             return VerifiedItem(item, state, new_run, differences=(wrong,))
         current = await self.server.describe_run(item.workflow_id)
         base = await self.server.describe_run(item.workflow_id, item.run_id)
@@ -170,20 +171,20 @@ class _ItemVerifier:
         back = count_reapplied(events, item.point.event_id)
         differences, notes = self._compare_first_task(task), []
         if base is not None and base.reset_run_id not in (None, new_run):
-            differences.append(f"its base was reset once more, to run {base.reset_run_id}")
+            differences.append(f"the base run was reset again, to run {base.reset_run_id}")
         if current is not None and current.status in ("Failed", "TimedOut", "Terminated"):
-            differences.append(f"its newest run is {current.status}")
+            differences.append(f"the newest run is {current.status}")
         expected = await self._count_expected_reapplied(item)
         if expected is None:
-            notes.append("the base run is gone: what came back is compared with the plan alone")
+            notes.append("the base run is gone: re-applied messages are compared with the plan only")
         wanted = expected or _without_excluded(item.reapplied, self.how)
         differences += [
-            f"{name} that came back: {back.get(name, 0)}, and not {count}"
+            f"re-applied {name}: {back.get(name, 0)} instead of {count}"
             for name, count in wanted.items()
             if name in ("signals", "updates", "options") and back.get(name, 0) != count
         ]
         if task is not None and task.tries > 1:
-            notes.append(f"its first task was given out {task.tries} times")
+            notes.append(f"its first task took {task.tries} attempts")
         if expected is not None:
             notes += _note_later_arrivals(expected, _without_excluded(item.reapplied, self.how))
         status = current.status if current else None
@@ -249,7 +250,7 @@ def _add_pin_update(counts: dict[str, int], how: ResetSettings) -> dict[str, int
 
 def _note_later_arrivals(expected: dict[str, int], planned: dict[str, int]) -> list[str]:
     return [
-        f"{expected[name] - count} more {name} had come until the reset than when it was planned"
+        f"{expected[name] - count} more {name} arrived between plan and reset"
         for name, count in planned.items()
         if name in ("signals", "updates") and expected.get(name, 0) > count
     ]

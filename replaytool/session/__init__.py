@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,37 +14,24 @@ from replaytool.check import check_runs as check
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
-from replaytool.engines.temporal.events import labels as deeds
-from replaytool.engines.temporal.events import payloads
-from replaytool.errors import ReplaytoolError
-from replaytool.model.history import Event
+from replaytool.engines import engine_of, read_steps, require_part
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.history import Event, Run
 from replaytool.replay.code.builds import CodeMap
 from replaytool.session.checks import StoreChecks
 from replaytool.session.corpora import StoreCorpora
+from replaytool.session.events import EventLine, EventReader
 from replaytool.session.resets import StoreResets
-from replaytool.sources import HistorySource, open_output, open_sources, probe_output
+from replaytool.sources import HistorySource, open_output, probe_output
 from replaytool.store import RunRow, Store, is_store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from replaytool.engines.temporal.server.pull import Known, PullOptions, PullProgress
+    from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.verdict import CheckReport
 
-__all__ = ["CodeMap", "EventLine", "Session", "open_output", "probe_output"]
-
-
-@dataclass(frozen=True, slots=True)
-class EventLine:
-    """One event as a list shows it."""
-
-    event_id: int
-    event_time: str | None
-    event_type: str
-    name: str
-    build_id: str | None
-    value: Any
-    """The input, result or failure message that the event carries."""
+__all__ = ["CodeMap", "EventLine", "EventReader", "Session", "open_output", "probe_output"]
 
 
 class Session:
@@ -63,25 +48,29 @@ class Session:
         self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.LoadObserver, *, decode: bool = False
     ) -> ingest.LoadReport:
         """Load files, folders, globs, objects or standard input."""
-        return self.load_sources(open_sources(paths, stdin), observer, decode=decode)
+        return self.load_sources(ingest.open_sources(paths, stdin), observer, decode=decode)
 
     def load_sources(
         self, sources: Iterator[HistorySource], observer: ingest.LoadObserver, *, decode: bool = False
     ) -> ingest.LoadReport:
         """Load everything that these sources hold."""
-        decoder = payloads.build_payload_decoder(self.settings) if decode else payloads.PayloadDecoder()
-        if decode and decoder.codec is None:
-            raise ReplaytoolError("--decode needs something to decode with", "give --converter or --codec-endpoint")
-        return ingest.load_into_store(self.store, sources, observer, decoder.decode_run if decode else None)
+        if decode and not (self.settings.converter or self.settings.codec_endpoint):
+            raise ReplaytoolError(
+                "--decode needs a codec", "add --converter or --codec-endpoint", code=ErrorCode.USAGE_COMBINATION
+            )
+        return ingest.load_into_store(self.store, sources, observer, self._decode_run if decode else None, read_steps)
+
+    def _decode_run(self, run: Run) -> Run:
+        return self.event_reader(run.engine).make_decoder().decode_run(run)
 
     def pull_runs(
         self, wanted: PullOptions, observer: ingest.LoadObserver, tally: PullProgress, *, decode: bool = False
     ) -> ingest.LoadReport:
         """Fetch histories from a server and load them; complete runs in the store are not fetched again."""
-        from replaytool.engines.temporal.server.pull import pull_histories
-
+        engine = engine_of(wanted.engine)
+        server = require_part(engine, engine.server(), "pulled")
         return self.load_sources(
-            pull_histories(wanted, self._read_known_event_counts(), tally), observer, decode=decode
+            server.pull_histories(wanted, self._read_known_event_counts(), tally), observer, decode=decode
         )
 
     def _read_known_event_counts(self) -> Known:
@@ -107,25 +96,28 @@ class Session:
 
     def read_event_lines(self, run_key: str) -> Iterator[EventLine]:
         """Return the events of a run as lines of a list."""
-        decoder = payloads.build_payload_decoder(self.settings)
-        for event, name, found in deeds.name_events(self.store.read_events(run_key)):
-            value = _summarize_value(decoder.make_readable(found))
-            yield EventLine(event.event_id, event.event_time, event.event_type, name, event.build_id, value)
+        return self.event_reader(self.find_run(run_key).engine).read_lines(self.store.read_events(run_key))
 
     def read_event(self, run_key: str, event_id: int) -> dict[str, Any]:
         """Return one complete event with decoded payloads."""
         found = self.store.read_events(run_key, event_id)
         if not found:
             last = self.find_run(run_key).event_count
-            raise ReplaytoolError(f"run {run_key} has no event {event_id}", f"its events are 1 to {last}")
-        whole: dict[str, Any] = payloads.build_payload_decoder(self.settings).make_readable(json.loads(found[0].raw))
-        return whole
+            raise ReplaytoolError(
+                f"run {run_key} has no event {event_id}",
+                f"its events are 1 to {last}",
+                code=ErrorCode.STORE_EVENT_UNKNOWN,
+            )
+        return self.event_reader(self.find_run(run_key).engine).decode_event(found[0])
+
+    def event_reader(self, engine: str) -> EventReader:
+        """Return what reads the events of an engine's runs."""
+        return EventReader(engine, self.settings)
 
     def diff_runs(self, left: str, right: str) -> tuple[RunRow, RunRow, list[compare.AlignedPair]]:
         """Align two runs by what they did."""
-        decoder = payloads.build_payload_decoder(self.settings)
         rows = (self.find_run(left), self.find_run(right))
-        sides = [deeds.label_events(self.store.read_events(row.run_key), decoder) for row in rows]
+        sides = [self.event_reader(row.engine).label_events(self.store.read_events(row.run_key)) for row in rows]
         return *rows, list(compare.align_runs(*sides))
 
     def list_builds(self) -> list[dict[str, Any]]:
@@ -135,7 +127,9 @@ class Session:
     def run_sql(self, query: str, *, allow_files: bool) -> AbstractContextManager[pa.RecordBatchReader]:
         """Return the result of a user's own query."""
         if not query.strip(" ;\n\t"):
-            raise ReplaytoolError("the query is empty", 'for example "SELECT * FROM runs"')
+            raise ReplaytoolError(
+                "the query is empty", 'for example "SELECT * FROM runs"', code=ErrorCode.STORE_QUERY_EMPTY
+            )
         return self.store.run_user_query(query, allow_files=allow_files)
 
     def check_runs(
@@ -155,7 +149,8 @@ class Session:
             return _check_store(store, condition, plan, progress, base, only_impacted), None
         with check.preload_code(plan):
             store = Store(None)
-            loaded = ingest.load_into_store(store, open_sources(sources, sys.stdin.buffer), observer)
+            opened = ingest.open_sources(sources, sys.stdin.buffer)
+            loaded = ingest.load_into_store(store, opened, observer, None, read_steps)
             return _check_store(store, condition, plan, progress, base, only_impacted), loaded
 
     def find_code_map(
@@ -200,39 +195,3 @@ def _check_store(
     if base is not None and report.complete:
         report = gate.compare_with_base(report, base, store, rows, plan, progress)
     return report
-
-
-def _summarize_value(found: dict[str, Any]) -> Any:
-    """Return what an event carries, as short as possible."""
-    for key in (
-        "failure",
-        "input",
-        "result",
-        "acceptedRequest",
-        "outcome",
-        "startToFireTimeout",
-        "details",
-        "lastFailure",
-    ):
-        value = found.get(key)
-        if key in ("failure", "lastFailure") and isinstance(value, dict):
-            return _deepest_message(value)
-        if key == "acceptedRequest" and isinstance(value, dict):
-            value = value.get("input", {}).get("args")
-        if value is not None:
-            return _unwrap_payloads(value)
-    return None
-
-
-def _unwrap_payloads(value: Any) -> Any:
-    values = value.get("payloads") if isinstance(value, dict) and set(value) == {"payloads"} else value
-    return values[0] if isinstance(values, list) and len(values) == 1 else values
-
-
-def _deepest_message(failure: dict[str, Any]) -> str:
-    messages: list[str] = []
-    inner: Any = failure
-    while isinstance(inner, dict) and len(messages) < 20:
-        messages.append(str(inner.get("message", "")))
-        inner = inner.get("cause")
-    return ": ".join(message for message in messages if message)

@@ -13,7 +13,7 @@ from replaytool.check import check_runs as check
 from replaytool.check.causes import cause_id, find_causes
 from replaytool.config import Settings
 from replaytool.engines import CodeSpec, Options
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import Cause, CheckedRun, CheckReport, Subject, Verdict, verdict_from_json
 from replaytool.replay.compare.drift import check_policy
 from replaytool.store import Store
@@ -71,7 +71,9 @@ class StoreChecks:
         """Replay these runs in child processes and keep the verdicts. Setting `stop` ends it early."""
         if not workflows:
             raise ReplaytoolError(
-                "no workflow code was named", 'write a module or a path, or workflows = ["…"] in [tool.replaytool]'
+                "no workflow code given",
+                'enter a module or a path, or set workflows = ["…"] in [tool.replaytool]',
+                code=ErrorCode.CODE_NOT_NAMED,
             )
         folder = str(self._settings.folder) if tuple(workflows) == self.configured_code else ""
         spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)

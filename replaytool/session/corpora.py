@@ -13,10 +13,11 @@ from replaytool.check.check_runs import CheckPlan, make_work_items
 from replaytool.corpus.coverage import CorpusCoverage, measure_coverage
 from replaytool.corpus.file_names import history_file_name
 from replaytool.corpus.gather import Corpus, Progress, gather_features
-from replaytool.corpus.scrub.scrub_job import SCRUB, ScrubResult
 from replaytool.corpus.select import CorpusSelection, select_histories
+from replaytool.engines import engine_of, read_steps, require_part
 from replaytool.formats.temporal.export import export_json
-from replaytool.sources import open_output, open_sources
+from replaytool.model.scrub_result import ScrubResult
+from replaytool.sources import open_output
 from replaytool.store import RunRow, Store, is_store
 from replaytool.workers.pool import run_job
 
@@ -56,7 +57,7 @@ class StoreCorpora:
         if not sources:
             return self._store
         store = Store(None)
-        ingest.load_into_store(store, open_sources(sources, sys.stdin.buffer), observer)
+        ingest.load_into_store(store, ingest.open_sources(sources, sys.stdin.buffer), observer, None, read_steps)
         return store
 
     def measure_coverage(self, store: Store, condition: str, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
@@ -78,11 +79,14 @@ class StoreCorpora:
     ) -> list[ScrubbedHistory]:
         """Replace user data, and write the accepted histories into a folder."""
         rows = store.list_runs(condition)
-        works = make_work_items(store, rows)
-        done = run_job(SCRUB, works, plan.spec, plan.options, plan.limits, dict(given), lambda key, _: progress(key))
-        return [
-            _write_scrubbed_history(row, done.found[row.run_key], folder) for row in rows if row.run_key in done.found
-        ]
+        found: dict[str, ScrubResult] = {}
+        for name in sorted({row.engine for row in rows}):
+            engine = engine_of(name)
+            job = require_part(engine, engine.scrub_job(), "scrubbed")
+            works = make_work_items(store, [row for row in rows if row.engine == name])
+            done = run_job(job, works, plan.spec, plan.options, plan.limits, dict(given), lambda key, _: progress(key))
+            found |= done.found
+        return [_write_scrubbed_history(row, found[row.run_key], folder) for row in rows if row.run_key in found]
 
 
 def _write_scrubbed_history(row: RunRow, found: ScrubResult, folder: str) -> ScrubbedHistory:

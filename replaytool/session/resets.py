@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from replaytool.config import Settings
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import ResetPlan, plan_to_text
 from replaytool.store import Store
 
@@ -79,7 +79,7 @@ class StoreResets:
         return finish_plan(self._draft_plan(wanted))
 
     def _draft_plan(self, wanted: ResetRequest) -> PlanDraft:
-        from replaytool.engines.temporal.reset.points import ResetRule
+        from replaytool.model.reset_case import ResetRule
         from replaytool.reset.planner import PlanRequest, draft_plan
         from replaytool.reset.selection import RunSelection
 
@@ -96,7 +96,7 @@ class StoreResets:
         from replaytool.reset.planner import finish_plan
 
         if not workflows:
-            raise ReplaytoolError("no workflow code was named", "write a module or a path")
+            raise ReplaytoolError("no workflow code given", "enter a module or a path", code=ErrorCode.CODE_NOT_NAMED)
         folder = str(self._settings.folder) if tuple(workflows) == self._settings.workflows else ""
         spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
         made = outlook.simulate_draft(
@@ -110,9 +110,13 @@ class StoreResets:
             with path.open("x", encoding="ascii") as file:
                 file.write(plan_to_text(plan))
         except FileExistsError:
-            raise ReplaytoolError(f"there is a file {path} already", "choose another name") from None
+            raise ReplaytoolError(
+                f"the file {path} exists already", "choose another name", code=ErrorCode.OUTPUT_EXISTS
+            ) from None
         except OSError as error:
-            raise ReplaytoolError(f"cannot write {path}: {error.strerror}", "choose another place") from error
+            raise ReplaytoolError(
+                f"cannot write {path}: {error.strerror}", "choose another folder", code=ErrorCode.OUTPUT_UNWRITABLE
+            ) from error
 
     def make_tally(self) -> ApplyProgress:
         """Return the counters that an apply updates while it runs."""
@@ -130,7 +134,7 @@ class StoreResets:
         stop: threading.Event,
     ) -> ApplyResult | None:
         """Apply a written plan or continue it; return None if the user did not confirm."""
-        from replaytool.engines.temporal.server.options import ServerOptions
+        from replaytool.model.server_options import ServerOptions
         from replaytool.reset.apply import ApplySettings as How
         from replaytool.reset.apply import apply_plan
 
@@ -142,6 +146,8 @@ class StoreResets:
 
 def _make_confirmation(ready: ApplyPreview) -> ResetConfirmation:
     target = ready.server.target
-    warnings = (f"{one.identity} polls {one.task_queue} with the bad build {one.build_id}" for one in ready.pollers)
+    warnings = (
+        f"worker {one.identity} of the bad build {one.build_id} polls {one.task_queue}" for one in ready.pollers
+    )
     left = len(ready.items) - ready.done_before
     return ResetConfirmation(target.address, target.namespace, left, ready.done_before, tuple(warnings))

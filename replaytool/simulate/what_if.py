@@ -7,12 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.replay.recorded_commands import history_to_json
-from replaytool.engines.temporal.simulate.history_edits import HistoryEdits, apply_edits
-from replaytool.engines.temporal.simulate.simulation import JOB, Simulation, SimulationRequest
-from replaytool.errors import ReplaytoolError
-from replaytool.model.history import Event, Run
+from replaytool.engines import CodeSpec, Options, engine_of, require_part
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.history import Event, Run, encode_history
+from replaytool.model.simulation import HistoryEdits, Simulation, SimulationRequest
 from replaytool.store import RunRow, Store
 from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
 
@@ -41,31 +39,41 @@ class WhatIfAnswer:
 
 def simulate_what_if(store: Store, row: RunRow, question: WhatIfQuestion) -> WhatIfAnswer:
     """Simulate the question in a worker process."""
+    engine = engine_of(row.engine)
+    simulator = require_part(engine, engine.simulator(), "simulated")
     run = store.read_run(row)
-    point = _find_start_task(run.events, question)
+    tasks = [task.event_id for task in engine.record_reader().index_tasks(run.events).all]
+    point = _find_start_task(run.events, tasks, question)
     later = _continued_runs(store, row)
-    runs = [replace(run, events=apply_edits(run.events, question.edits, point)), *later]
+    runs = [replace(run, events=simulator.apply_edits(run.events, question.edits, point)), *later]
     heads = [replace(one, events=()) for one in runs]
     ask = SimulationRequest(point, reset=False, queries=question.queries)
     argument = {"ask": msgspec.to_builtins(ask), "later": msgspec.to_builtins(heads[1:])}
-    history = b"[" + b",".join(history_to_json(one) for one in runs) + b"]"
+    history = b"[" + b",".join(encode_history(one) for one in runs) + b"]"
     work = WorkItem(row.run_key, heads[0], len(history), lambda: history, argument)
-    done = run_job(JOB, [work], question.spec, question.options, question.limits)
+    done = run_job(simulator.job, [work], question.spec, question.options, question.limits)
     return WhatIfAnswer(point, done.found[row.run_key])
 
 
-def _find_start_task(events: Sequence[Event], question: WhatIfQuestion) -> int:
+def _find_start_task(events: Sequence[Event], tasks: Sequence[int], question: WhatIfQuestion) -> int:
     first = question.edits.first_event_id()
     if question.start is None and first is None:
-        raise ReplaytoolError("the simulation needs a start or an edit", "add --from EVENT")
+        raise ReplaytoolError(
+            "the simulation needs a start or an edit", "add --from EVENT", code=ErrorCode.SIMULATE_START
+        )
     until = question.start if question.start is not None else (first or 1) - 1
     if events and until > events[-1].event_id:
-        raise ReplaytoolError(f"the run has no event {until}", f"its events are 1 to {events[-1].event_id}")
-    tasks = [event.event_id for event in events if event.event_type == "WorkflowTaskCompleted"]
+        raise ReplaytoolError(
+            f"the run has no event {until}",
+            f"its events are 1 to {events[-1].event_id}",
+            code=ErrorCode.STORE_EVENT_UNKNOWN,
+        )
     found = [task for task in tasks if task <= until]
     if not found:
         known = f"the first is event {tasks[0]}" if tasks else "there is none"
-        raise ReplaytoolError(f"no workflow task was completed up to event {until}", known)
+        raise ReplaytoolError(
+            f"no workflow task was completed up to event {until}", known, code=ErrorCode.SIMULATE_NO_TASK
+        )
     return found[-1]
 
 

@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.sources import local
 from replaytool.sources import object_store as objects
-from replaytool.sources.base import BrokenStream, HistorySource, SourceUnavailable
+from replaytool.sources.base import BrokenStream, ClaimsPlace, HistorySource, SourceUnavailable, make_place_source
 from replaytool.sources.file_names import hints_from_name
 from replaytool.sources.output import open_output, probe_output
 from replaytool.text import escape_controls
@@ -48,24 +48,31 @@ SCHEMES: dict[str, Opener] = {
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
-def open_sources(arguments: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[HistorySource]:
+def open_sources(
+    arguments: Sequence[str], stdin: BinaryIO | None = None, claims_place: ClaimsPlace = lambda place: False
+) -> Iterator[HistorySource]:
     """Return all sources that the arguments name, in order. Every argument is checked before the first is read."""
     if list(arguments).count("-") > 1:
-        raise ReplaytoolError("standard input is named twice", "it can be read once: give - once")
-    return itertools.chain.from_iterable([_open_argument(argument, stdin) for argument in arguments])
+        raise ReplaytoolError(
+            "standard input is named twice", "it can be read once: give - once", code=ErrorCode.SOURCE_STDIN_TWICE
+        )
+    return itertools.chain.from_iterable([_open_argument(argument, stdin, claims_place) for argument in arguments])
 
 
-def _open_argument(argument: str, stdin: BinaryIO | None) -> Iterator[HistorySource]:
+def _open_argument(argument: str, stdin: BinaryIO | None, claims_place: ClaimsPlace) -> Iterator[HistorySource]:
     if argument == "-":
         return iter([local.open_standard_input(stdin)])
+    if claims_place(argument):
+        return iter([make_place_source(argument)])
     scheme = _SCHEME.match(argument)
     if scheme is None:
-        return local.open_paths(argument)
+        return local.open_paths(argument, claims_place)
     opener = SCHEMES.get(scheme[1].lower())
     if opener is None:
         known = ", ".join(f"{name}://" for name in SCHEMES)
         raise ReplaytoolError(
             f"nothing here reads {escape_controls(scheme[0])} addresses",
             f"known are {known}, a path, and - for standard input; `replaytool pull` reads a Temporal server",
+            code=ErrorCode.SOURCE_SCHEME,
         )
     return opener(argument)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from replaytool.errors import ErrorCode
 from replaytool.model.history import RunHints
 
 
@@ -16,14 +17,30 @@ class HistorySource:
     name: str
     open: Callable[[], BinaryIO]
     hints: RunHints = field(default_factory=RunHints)
+    place: str | None = None
+    """A file, folder or address that a format reads as a whole; it is not opened as a file."""
+
+
+ClaimsPlace = Callable[[str], bool]
+"""Return whether a format reads this file, folder or address as a whole."""
+
+
+def make_place_source(place: str) -> HistorySource:
+    """Return a source for a place that a format reads by itself."""
+
+    def refuse_to_open() -> BinaryIO:
+        raise AssertionError(f"{place} is read as a whole")
+
+    return HistorySource(place, refuse_to_open, place=place)
 
 
 class SourceUnavailable(OSError):
     """A source that cannot be read for a reason outside the file system. The hint says what to do."""
 
-    def __init__(self, reason: str, hint: str) -> None:
+    def __init__(self, reason: str, hint: str, *, code: ErrorCode) -> None:
         super().__init__(reason)
         self.hint = hint
+        self.code = code
 
 
 class BrokenStream(SourceUnavailable):

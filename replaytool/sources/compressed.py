@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
+from replaytool.errors import ErrorCode
 from replaytool.sources.base import BrokenStream
 
 HEAD_SIZE = 128 * 1024
@@ -79,9 +80,13 @@ class _UnpackedReader(_FullReader):
         except BrokenStream:
             raise
         except EOFError as error:
-            raise BrokenStream(f"the {self._what} data ends too early: the file is truncated", _AGAIN) from error
+            raise BrokenStream(
+                f"the {self._what} data ends too early: the file is truncated", _AGAIN, code=ErrorCode.SOURCE_DAMAGED
+            ) from error
         except (gzip.BadGzipFile, zlib.error, ValueError) as error:
-            raise BrokenStream(f"the {self._what} data is damaged: {error}", _AGAIN) from error
+            raise BrokenStream(
+                f"the {self._what} data is damaged: {error}", _AGAIN, code=ErrorCode.SOURCE_DAMAGED
+            ) from error
 
     def close(self) -> None:
         super().close()
@@ -138,7 +143,9 @@ def _unpack_zstd(packed: BinaryIO) -> _UnpackedReader:
 
     if not pyarrow.Codec.is_available("zstd"):
         raise BrokenStream(
-            "the content is packed with zstd, which this build of pyarrow cannot read", "unpack it first"
+            "the content is packed with zstd, which this build of pyarrow cannot read",
+            "unpack it first",
+            code=ErrorCode.SOURCE_ZSTD,
         )
     return _UnpackedReader(packed, _Zstd(packed), "zstd")
 

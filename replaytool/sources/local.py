@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from replaytool.errors import NOTHING, USAGE, ReplaytoolError
+from replaytool.errors import NOTHING, USAGE, ErrorCode, ReplaytoolError
 from replaytool.model.history import RunHints
-from replaytool.sources.base import HistorySource
+from replaytool.sources.base import ClaimsPlace, HistorySource, make_place_source
 from replaytool.sources.compressed import unwrap_stream
 from replaytool.sources.file_names import PathPattern, hints_from_name, is_pattern, split_pattern
 from replaytool.text import escape_controls
@@ -30,6 +30,7 @@ class _ListedFile:
 
     path: str
     error: OSError | None = None
+    is_place: bool = False
 
 
 def open_standard_input(stdin: BinaryIO | None = None) -> HistorySource:
@@ -49,22 +50,24 @@ def path_of_uri(uri: str) -> str:
     parts = urllib.parse.urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
         raise ReplaytoolError(
-            f"{escape_controls(uri)} names a file on another machine", "a path on this one is written file:///…"
+            f"{escape_controls(uri)} names a file on another machine",
+            "a path on this one is written file:///…",
+            code=ErrorCode.SOURCE_OTHER_HOST,
         )
     # Not parts.path: ? and # may be part of a file's name.
     return urllib.request.url2pathname(uri.split("://", 1)[1].removeprefix(parts.netloc))
 
 
-def open_paths(path: str) -> Iterator[HistorySource]:
+def open_paths(path: str, claims_place: ClaimsPlace = lambda place: False) -> Iterator[HistorySource]:
     """Return the source of one file, of all files in a folder, or of what a pattern matches."""
     try:
         info = os.stat(path)
     except (OSError, ValueError) as error:
         if is_pattern(path):
-            return _open_pattern(path)
+            return _open_pattern(path, claims_place)
         raise _explain_missing_path(path, error) from error
     # Not only regular files: a shell's <(command) is a pipe, and the user named it.
-    return _open_folder(path) if stat.S_ISDIR(info.st_mode) else iter([_make_source(_ListedFile(path))])
+    return _open_folder(path, claims_place) if stat.S_ISDIR(info.st_mode) else iter([_make_source(_ListedFile(path))])
 
 
 def _explain_missing_path(path: str, error: OSError | ValueError) -> ReplaytoolError:
@@ -73,49 +76,65 @@ def _explain_missing_path(path: str, error: OSError | ValueError) -> ReplaytoolE
         return ReplaytoolError(
             f"there is no file or folder {name}",
             "give a file, a folder, a pattern such as 'runs/**/*.json', or -",
+            code=ErrorCode.SOURCE_MISSING,
         )
-    return ReplaytoolError(f"{name} cannot be read: {_error_reason(error)}", "check the name and its permissions")
+    return ReplaytoolError(
+        f"{name} cannot be read: {_error_reason(error)}",
+        "check the name and its permissions",
+        code=ErrorCode.SOURCE_UNREADABLE,
+    )
 
 
 def _error_reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _open_folder(folder: str) -> Iterator[HistorySource]:
+def _open_folder(folder: str, claims_place: ClaimsPlace) -> Iterator[HistorySource]:
     left_out = "hidden files and folders, empty files, code and documentation are left out"
     return _walk_sources(
-        folder, PathPattern([]), f"there are no files with histories in {escape_controls(folder)}", left_out, BESIDE
+        folder,
+        PathPattern([]),
+        claims_place,
+        f"there are no files with histories in {escape_controls(folder)}",
+        left_out,
+        BESIDE,
     )
 
 
-def _open_pattern(pattern: str) -> Iterator[HistorySource]:
+def _open_pattern(pattern: str, claims_place: ClaimsPlace) -> Iterator[HistorySource]:
     base, parts = split_pattern(pattern.replace(os.altsep or os.sep, os.sep).split(os.sep))
     folder = os.sep.join(base) or (os.sep if base else "")
     left_out = "hidden and empty files are left out; ** stands for any number of folders"
     return _walk_sources(
-        folder, PathPattern(parts), f"nothing matches the pattern {escape_controls(pattern)}", left_out
+        folder, PathPattern(parts), claims_place, f"nothing matches the pattern {escape_controls(pattern)}", left_out
     )
 
 
 def _walk_sources(
-    folder: str, pattern: PathPattern, nothing: str, hint: str, beside: tuple[str, ...] = ()
+    folder: str, pattern: PathPattern, claims_place: ClaimsPlace, nothing: str, hint: str, beside: tuple[str, ...] = ()
 ) -> Iterator[HistorySource]:
-    files = (found for found in _walk_files(folder, pattern) if not found.path.endswith(beside))
+    files = (found for found in _walk_files(folder, pattern, claims_place) if not found.path.endswith(beside))
     first = next(files, None)
     if first is None:
-        raise ReplaytoolError(nothing, hint, NOTHING if beside else USAGE)
+        raise ReplaytoolError(nothing, hint, NOTHING if beside else USAGE, code=ErrorCode.SOURCE_EMPTY)
     if first.error is not None and first.path == folder:
         if isinstance(first.error, FileNotFoundError):
-            raise ReplaytoolError(nothing, f"there is no folder {escape_controls(folder)}")
+            raise ReplaytoolError(
+                nothing, f"there is no folder {escape_controls(folder)}", code=ErrorCode.SOURCE_MISSING
+            )
         raise ReplaytoolError(
             f"the folder {escape_controls(folder)} cannot be read: {_error_reason(first.error)}",
             "check its permissions: listing it takes both r and x",
+            code=ErrorCode.SOURCE_UNREADABLE,
         )
     return map(_make_source, itertools.chain([first], files))
 
 
-def _walk_files(folder: str, pattern: PathPattern) -> Iterator[_ListedFile]:
-    """Yield the matching files in order of names. Links are followed; each folder is visited once."""
+def _walk_files(folder: str, pattern: PathPattern, claims_place: ClaimsPlace) -> Iterator[_ListedFile]:
+    """Yield the matching files in order of names. Links are followed; each folder is visited once.
+
+    A folder that a format claims is one source, and the walk does not enter it.
+    """
     seen: set[tuple[int, int]] = set()
     pending = [(folder, pattern.start_state)]
     while pending:
@@ -127,6 +146,9 @@ def _walk_files(folder: str, pattern: PathPattern) -> Iterator[_ListedFile]:
                     yield _ListedFile(path)
             elif (identity := (info.st_dev, info.st_ino)) not in seen:
                 seen.add(identity)
+                if claims_place(path):
+                    yield _ListedFile(path, is_place=True)
+                    continue
                 names = sorted(os.listdir(path or os.curdir), reverse=True)
                 below = ((os.path.join(path, name), pattern.step_into(state, name)) for name in names)
                 pending += [(child, after) for child, after in below if after]
@@ -139,6 +161,8 @@ def _walk_files(folder: str, pattern: PathPattern) -> Iterator[_ListedFile]:
 def _make_source(found: _ListedFile) -> HistorySource:
     # A name that is not UTF-8 must still fit into a table and onto a terminal.
     name = os.fsencode(found.path).decode("utf-8", "backslashreplace")
+    if found.is_place:
+        return make_place_source(found.path)
     return HistorySource(name, functools.partial(_open_listed_file, found), hints_from_name(name))
 
 

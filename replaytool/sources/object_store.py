@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.sources.base import HistorySource, SourceUnavailable
 from replaytool.sources.compressed import unwrap_stream
 from replaytool.sources.file_names import PathPattern, hints_from_name, is_pattern, split_pattern
@@ -71,8 +71,12 @@ def _raise_nothing_found(place: ObjectPlace, hint: str) -> list[str]:
 
     bucket = place.path.split("/")[0]
     if place.filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
-        raise ReplaytoolError(f"there is no bucket for {place.address}", "check its name and the endpoint")
-    raise ReplaytoolError(f"there is nothing at {place.address}", hint)
+        raise ReplaytoolError(
+            f"there is no bucket for {place.address}",
+            "check its name and the endpoint",
+            code=ErrorCode.SOURCE_BUCKET_MISSING,
+        )
+    raise ReplaytoolError(f"there is nothing at {place.address}", hint, code=ErrorCode.SOURCE_EMPTY)
 
 
 def _make_object_source(place: ObjectPlace, path: str) -> HistorySource:
@@ -85,5 +89,5 @@ def _open_object(place: ObjectPlace, path: str) -> BinaryIO:
         # Compression is found by content: a name that ends in .gz proves nothing.
         stream = call_with_timeout(place.address, lambda: place.filesystem.open_input_stream(path, compression=None))
     except ReplaytoolError as error:
-        raise SourceUnavailable(error.message, error.hint) from error
+        raise SourceUnavailable(error.message, error.hint, code=error.code) from error
     return unwrap_stream(stream)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.text import escape_controls
 
 Result = TypeVar("Result")
@@ -75,7 +75,11 @@ def parse_address(uri: str) -> ObjectAddress:
         dict(urllib.parse.parse_qsl(options[1])) if options is not None else {},
     )
     if not address.host_name:
-        raise ReplaytoolError(f"{escape_controls(uri)} names no bucket", f"write {address.scheme}://BUCKET/PREFIX")
+        raise ReplaytoolError(
+            f"{escape_controls(uri)} names no bucket",
+            f"write {address.scheme}://BUCKET/PREFIX",
+            code=ErrorCode.SOURCE_BUCKET_UNNAMED,
+        )
     return address
 
 
@@ -112,26 +116,33 @@ def explain_object_error(address: ObjectAddress, error: BaseException) -> BaseEx
         return error
     text = _without_secrets(address, str(error))
     credentials = _CREDENTIALS[_credentials_family(address)]
-    for pattern, message, hint in _CAUSES:
+    for pattern, message, hint, code in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
             return ReplaytoolError(
-                message.format(address, where=_describe_endpoint(address)), f"{hint or credentials} ({text})"
+                message.format(address, where=_describe_endpoint(address)), f"{hint or credentials} ({text})", code=code
             )
-    return ReplaytoolError(f"{address} cannot be used: {text}", credentials)
+    return ReplaytoolError(f"{address} cannot be used: {text}", credentials, code=ErrorCode.SOURCE_BUCKET_FAILED)
 
 
 _CAUSES = [
-    (r"NO_SUCH_BUCKET|bucket does not exist", "there is no bucket for {0} at {where}", "check its name"),
+    (
+        r"NO_SUCH_BUCKET|bucket does not exist",
+        "there is no bucket for {0} at {where}",
+        "check its name",
+        ErrorCode.SOURCE_BUCKET_MISSING,
+    ),
     (
         r"ACCESS_DENIED|ACCESS_KEY|SIGNATURE|status 40[13]|PERMISSION_DENIED|UNAUTHENTICATED|credential"
         r"|OAuth2|token|account name|expired",
         "access to {0} was refused",
         "",
+        ErrorCode.SOURCE_BUCKET_ACCESS,
     ),
     (
         r"NETWORK_CONNECTION|connect|resolve|timeout|timed out|no answer|UNAVAILABLE",
         "{where} cannot be reached for {0}",
         "check the endpoint and the network",
+        ErrorCode.SOURCE_BUCKET_UNREACHABLE,
     ),
 ]
 
@@ -181,6 +192,7 @@ def _connect_s3(address: ObjectAddress) -> Any:
         raise ReplaytoolError(
             f"{address} has an option that is not known: {escape_controls(', '.join(sorted(unknown)))}",
             f"known are {', '.join(sorted(_S3_OPTIONS))}",
+            code=ErrorCode.SOURCE_BUCKET_OPTION,
         )
     scheme, endpoint = _s3_endpoint(address)
     user, _, password = address.authority.rpartition("@")[0].partition(":")

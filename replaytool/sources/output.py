@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import BinaryIO, cast
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.sources.local import path_of_uri
 from replaytool.sources.object_store_clients import ObjectPlace, connect_object_store, explain_object_error
 from replaytool.text import escape_controls
@@ -74,6 +74,7 @@ def open_output(uri: str) -> BinaryIO:
         raise ReplaytoolError(
             f"{escape_controls(path)} cannot be written: {error.strerror or error}",
             "check the folder and its permissions",
+            code=ErrorCode.OUTPUT_UNWRITABLE,
         ) from error
 
 
@@ -89,7 +90,9 @@ def probe_output(uri: str) -> None:
 def _open_local_output(path: str) -> BinaryIO:
     mode = _mode_of_path(path)
     if mode is not None and stat.S_ISDIR(mode):
-        raise ReplaytoolError(f"{escape_controls(path)} is a folder", "name the file to write in it")
+        raise ReplaytoolError(
+            f"{escape_controls(path)} is a folder", "name the file to write in it", code=ErrorCode.OUTPUT_UNWRITABLE
+        )
     if mode is not None and not stat.S_ISREG(mode):
         return open(path, "wb")  # a pipe or a device cannot be replaced
     target = os.path.realpath(path)  # a link keeps pointing at its target
@@ -114,7 +117,11 @@ def _mode_of_path(path: str) -> int | None:
 def _open_object_output(uri: str) -> BinaryIO:
     place = connect_object_store(uri)
     if not place.address.key or place.address.key.endswith("/"):
-        raise ReplaytoolError(f"{place.address} names no object", "write the name of the object to make in the bucket")
+        raise ReplaytoolError(
+            f"{place.address} names no object",
+            "write the name of the object to make in the bucket",
+            code=ErrorCode.OUTPUT_OBJECT,
+        )
     pending = os.path.join(tempfile.gettempdir(), f"replaytool-{os.urandom(8).hex()}.part")
 
     def upload_and_remove(finished: str) -> None:

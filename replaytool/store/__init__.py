@@ -16,15 +16,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
 from replaytool.store import connections as db
 from replaytool.store import line_coverage as reaches
 from replaytool.store import verdicts, writer
 from replaytool.store.connections import is_store
-from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, AddedRun
+from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, AddedRun, ReadSteps
 
-__all__ = ["GROWN", "NEW", "SAME", "SHORTER", "AddedRun", "RunRow", "Store", "is_store"]
+__all__ = ["GROWN", "NEW", "SAME", "SHORTER", "AddedRun", "ReadSteps", "RunRow", "Store", "is_store"]
 
 _REACHES_OUTSIDE = re.compile(
     r"disabled by configuration|configuration has been locked|Table with name \S*[/.]\S* does not exist"
@@ -118,7 +118,9 @@ class Store:
                 return self.list_runs("run_key = ?", [found[0]["run_key"]])[0]
             if found:
                 raise _ambiguous_run_error(text, found)
-        raise ReplaytoolError(f"no run {text!r} in the store", "`replaytool runs` lists what is there")
+        raise ReplaytoolError(
+            f"no run {text!r} in the store", "`replaytool runs` lists what is there", code=ErrorCode.STORE_RUN_UNKNOWN
+        )
 
     def read_events(self, run_key: str, event_id: int | None = None) -> list[Event]:
         """Return the events of a run in order, or one of them."""
@@ -169,9 +171,9 @@ class StoreWriter:
     def __init__(self, connection: db.Connection) -> None:
         self._connection = connection
 
-    def add_runs(self, found: Sequence[tuple[str, Run]]) -> list[AddedRun]:
-        """Add runs, each with the name of its source."""
-        return writer.add_runs(self._connection, found)
+    def add_runs(self, found: Sequence[tuple[str, Run]], read_steps: ReadSteps | None = None) -> list[AddedRun]:
+        """Add runs, each with the name of its source, and the steps that `read_steps` finds in them."""
+        return writer.add_runs(self._connection, found, read_steps)
 
     def save_verdicts(self, fingerprint: str, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Store verdicts by run key."""
@@ -203,8 +205,13 @@ def _explain_query_error(error: duckdb.Error) -> ReplaytoolError:
         return ReplaytoolError(
             f"this query reaches outside the store: {text.splitlines()[0]}",
             "--allow-files lets a query read and write files",
+            code=ErrorCode.STORE_QUERY_OUTSIDE,
         )
-    return ReplaytoolError(f"the query failed: {text.strip()}", "`replaytool sql --help` lists the views")
+    return ReplaytoolError(
+        f"the query failed: {text.strip()}",
+        "`replaytool sql --help` lists the views",
+        code=ErrorCode.STORE_QUERY_FAILED,
+    )
 
 
 def _ambiguous_run_error(text: str, found: list[dict[str, Any]]) -> ReplaytoolError:
@@ -214,7 +221,11 @@ def _ambiguous_run_error(text: str, found: list[dict[str, Any]]) -> ReplaytoolEr
         for row in found[:5]
     ]
     more = ["…"] if len(found) > 5 else []
-    return ReplaytoolError(f"{text!r} means several runs:\n  " + "\n  ".join(rows + more), "name one by its run key")
+    return ReplaytoolError(
+        f"{text!r} means several runs:\n  " + "\n  ".join(rows + more),
+        "name one by its run key",
+        code=ErrorCode.STORE_RUN_AMBIGUOUS,
+    )
 
 
 def _format_start_time(row: dict[str, Any]) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
-from replaytool.model.build_ids import read_deployment_name
 from replaytool.model.history import Event, Run
+from replaytool.model.recorded_step import ABSENT, RecordedStep
 
 _TEXT = pa.large_string()
 _TABLE_BYTES = 2 * 1024 * 1024
@@ -24,6 +24,17 @@ _BUILD_SCHEMA = pa.schema(
         *((name, _TEXT) for name in ("build_id", "deployment_name")),
         *((name, pa.int32()) for name in ("tasks", "activities")),
         *((name, _TEXT) for name in ("first_seen", "last_seen")),
+    ]
+)
+_VALUES = ("input", "result", "failure")
+_STEP_SCHEMA = pa.schema(
+    [
+        ("run", pa.int32()),
+        *((name, _TEXT) for name in ("step_id", "kind", "name", "parent_step_id", "child_workflow_id")),
+        *((name, pa.int32()) for name in ("event_id", "closed_event_id")),
+        ("outcome", _TEXT),
+        ("attempt", pa.int32()),
+        *((name, _TEXT) for name in ("scheduled_at", "started_at", "closed_at", "build_id", *_VALUES)),
     ]
 )
 RUN_SCHEMA = pa.schema(
@@ -50,12 +61,12 @@ class StoredRun:
     run: Run
     size: int
     """Bytes of its events. Counted once, since counting takes time."""
+    steps: Sequence[RecordedStep] = ()
 
 
 def run_table(stored: Sequence[StoredRun]) -> pa.Table:
     """Return one row for each run. Times are text here and are cast when they are inserted."""
     runs = [one.run for one in stored]
-    builds = [_list_task_builds(run) for run in runs]
     made: dict[str, list[Any]] = {
         "id": [one.id for one in stored],
         "run_key": [one.run_key for one in stored],
@@ -64,17 +75,11 @@ def run_table(stored: Sequence[StoredRun]) -> pa.Table:
         "closed_at": [None if run.status == "Running" else run.events[-1].event_time for run in runs],
         "event_count": [len(run.events) for run in runs],
         "history_bytes": [one.size for one in stored],
-        "first_build": [some[0] if some else None for some in builds],
-        "last_build": [some[-1] if some else None for some in builds],
     }
     columns = (made[name] if name in made else list(map(attrgetter(name), runs)) for name in RUN_SCHEMA.names)
     return pa.Table.from_arrays(
         [pa.array(column, one.type) for column, one in zip(columns, RUN_SCHEMA, strict=True)], schema=RUN_SCHEMA
     )
-
-
-def _list_task_builds(run: Run) -> list[str]:
-    return [event.build_id for event in run.events if event.build_id and event.event_type == "WorkflowTaskCompleted"]
 
 
 def event_tables(stored: Sequence[StoredRun]) -> Iterator[pa.Table]:
@@ -123,32 +128,23 @@ def _encode_raw_events(raws: Sequence[bytes]) -> pa.Array:
 
 def build_table(stored: Sequence[StoredRun]) -> pa.Table:
     """Return one row for each build in each run: its tasks, its activities, its first and last event."""
-    rows = [row for one in stored for row in _build_rows(one)]
+    rows = [{"run": one.id} | asdict(use) for one in stored for use in one.run.builds]
     return pa.Table.from_pylist(rows, schema=_BUILD_SCHEMA)
 
 
-def _build_rows(stored: StoredRun) -> Iterable[dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = {}
-    for event in stored.run.events:
-        if event.build_id is None:
-            continue
-        row = rows.get(event.build_id)
-        if row is None:
-            start: dict[str, Any] = {"run": stored.id, "build_id": event.build_id, "tasks": 0, "activities": 0}
-            row = rows[event.build_id] = start | {"first_seen": event.event_time, "deployment_name": None}
-        row["last_seen"] = event.event_time
-        if event.event_type == "ActivityTaskStarted":
-            row["activities"] += 1
-        elif event.event_type == "WorkflowTaskCompleted":
-            row["tasks"] += 1
-            row["deployment_name"] = row["deployment_name"] or _deployment_name_of(event.raw)
-    return rows.values()
+def step_table(stored: Sequence[StoredRun]) -> pa.Table:
+    """Return one row for each step that an engine read from its record."""
+    rows = [(one.id, step) for one in stored for step in one.steps]
+    columns = [pa.array([run for run, _ in rows], pa.int32())]
+    for field in list(_STEP_SCHEMA)[1:]:
+        values = [getattr(step, field.name) for _, step in rows]
+        columns.append(pa.array(map(_encode_value, values) if field.name in _VALUES else values, field.type))
+    return pa.Table.from_arrays(columns, schema=_STEP_SCHEMA)
 
 
-def _deployment_name_of(raw: bytes) -> str | None:
-    if b"eploymentName" not in raw:
-        return None
-    return read_deployment_name(json.loads(raw).get("workflowTaskCompletedEventAttributes"))
+def _encode_value(value: object) -> str | None:
+    """Return a value as JSON. None is a value too, and becomes `null`; only an absent value becomes NULL."""
+    return None if value is ABSENT else msgspec.json.encode(value, enc_hook=repr).decode()
 
 
 def problem_table(stored: Sequence[StoredRun]) -> pa.Table:

@@ -1,7 +1,7 @@
 -- What every view and column means, for whoever opens the store with a tool of their own.
 COMMENT ON VIEW runs IS 'One row for each loaded run of a workflow';
 COMMENT ON COLUMN runs.run_key IS 'Short stable name of the run in this store; every command takes it, or a unique prefix of it';
-COMMENT ON COLUMN runs.engine IS 'The engine that recorded it: temporal';
+COMMENT ON COLUMN runs.engine IS 'The engine that recorded it: temporal, or the name of another one';
 COMMENT ON COLUMN runs.namespace IS 'Namespace, where the source told it';
 COMMENT ON COLUMN runs.workflow_id IS 'Workflow id; NULL where nothing in the source tells it';
 COMMENT ON COLUMN runs.run_id IS 'Run id; NULL where nothing in the source tells it';
@@ -28,15 +28,33 @@ COMMENT ON COLUMN runs.sha256 IS 'Digest of the canonical events';
 COMMENT ON VIEW events IS 'One row for each event of each run';
 COMMENT ON COLUMN events.run_key IS 'The run, as in runs';
 COMMENT ON COLUMN events.event_id IS 'Id of the event, from 1';
-COMMENT ON COLUMN events.event_type IS 'Type in PascalCase: ActivityTaskScheduled';
+COMMENT ON COLUMN events.event_type IS 'Type in PascalCase, as the engine names it';
 COMMENT ON COLUMN events.event_time IS 'Time of the event, UTC, to the microsecond';
 COMMENT ON COLUMN events.build_id IS 'Build that started, completed or failed the task, on events that say so';
 COMMENT ON COLUMN events.raw IS 'The whole event as canonical JSON, with all fields that were recorded';
 
-COMMENT ON VIEW activities IS 'One row for each scheduled activity';
+COMMENT ON VIEW steps IS 'One row for each step that a run asked for, whatever its engine calls it';
+COMMENT ON COLUMN steps.run_key IS 'The run, as in runs';
+COMMENT ON COLUMN steps.step_id IS 'Id of the step in its run, as the engine names it';
+COMMENT ON COLUMN steps.kind IS 'activity, task, node, step, timer, wait, child, local or nexus';
+COMMENT ON COLUMN steps.name IS 'Name of what ran: the type of an activity, the name of a node; NULL for a timer';
+COMMENT ON COLUMN steps.parent_step_id IS 'The step that this one is part of; NULL at the top';
+COMMENT ON COLUMN steps.event_id IS 'Event that began it';
+COMMENT ON COLUMN steps.closed_event_id IS 'Event that ended it; NULL while it is open';
+COMMENT ON COLUMN steps.outcome IS 'Completed, Failed, TimedOut, Canceled, Fired and so on; Scheduled, Initiated or Started while it is open';
+COMMENT ON COLUMN steps.attempt IS 'Number of the last attempt, from 1';
+COMMENT ON COLUMN steps.scheduled_at IS 'When it was asked for, UTC';
+COMMENT ON COLUMN steps.started_at IS 'When its last attempt started, UTC';
+COMMENT ON COLUMN steps.closed_at IS 'When it ended, UTC';
+COMMENT ON COLUMN steps.build_id IS 'Build that ran it';
+COMMENT ON COLUMN steps.input IS 'Arguments, decoded where they are JSON; the duration of a timer';
+COMMENT ON COLUMN steps.result IS 'Results, decoded where they are JSON';
+COMMENT ON COLUMN steps.failure IS 'Failure as recorded';
+
+COMMENT ON VIEW activities IS 'One row for each scheduled activity; of other engines, each step that runs code';
 COMMENT ON COLUMN activities.run_key IS 'The run, as in runs';
 COMMENT ON COLUMN activities.activity_id IS 'Activity id';
-COMMENT ON COLUMN activities.activity_type IS 'Activity type as registered';
+COMMENT ON COLUMN activities.activity_type IS 'Activity type as registered, or the name of the step';
 COMMENT ON COLUMN activities.scheduled_event_id IS 'Event that scheduled it';
 COMMENT ON COLUMN activities.started_event_id IS 'Event that started its last attempt; recorded when the attempt has ended';
 COMMENT ON COLUMN activities.closed_event_id IS 'Event that closed it; NULL while it is pending';
@@ -84,7 +102,7 @@ COMMENT ON COLUMN updates.completed_at IS 'When it was completed, UTC';
 COMMENT ON COLUMN updates.result IS 'Results, decoded where they are JSON';
 COMMENT ON COLUMN updates.failure IS 'Failure as recorded';
 
-COMMENT ON VIEW timers IS 'One row for each timer';
+COMMENT ON VIEW timers IS 'One row for each timer, and for each wait of other engines';
 COMMENT ON COLUMN timers.run_key IS 'The run, as in runs';
 COMMENT ON COLUMN timers.timer_id IS 'Timer id';
 COMMENT ON COLUMN timers.duration IS 'Duration as recorded: 30s';
@@ -131,7 +149,7 @@ COMMENT ON COLUMN builds.is_hash IS 'Whether the id is an SDK default (a hash), 
 COMMENT ON VIEW reset_points IS 'One row for each time that a build took a run over';
 COMMENT ON COLUMN reset_points.run_key IS 'The run, as in runs';
 COMMENT ON COLUMN reset_points.build_id IS 'The build that took over';
-COMMENT ON COLUMN reset_points.event_id IS 'Its first WorkflowTaskCompleted then: a reset to this event undoes it and all after it';
+COMMENT ON COLUMN reset_points.event_id IS 'The event that completed its first task then: a reset to this event undoes it and all after it';
 COMMENT ON COLUMN reset_points.ordinal IS '1 for the first time that this build took this run over; a build that comes back has more';
 COMMENT ON COLUMN reset_points.at IS 'When, UTC';
 

@@ -10,17 +10,15 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.store import schema
 from replaytool.store.atomic_file import create_atomically
 
-FORMAT_VERSION = 1
-_STORAGE = "v1.5.0"  # so that a DuckDB of the last year opens the file too
 _WAIT_TO_READ = 10.0
 _WAIT_TO_WRITE = 60.0
 _ROWS_TOGETHER = 60 * 1024
@@ -30,7 +28,7 @@ _LOCKED = ("Could not set lock", "different configuration", "Unique file handle 
 Connection = duckdb.DuckDBPyConnection
 Opened = TypeVar("Opened")
 _WRITER: dict[str, str | bool | int | float | list[str]] = {
-    "storage_compatibility_version": _STORAGE,
+    "storage_compatibility_version": schema.STORAGE,
     "memory_limit": "192MB",
     "threads": 1,  # a transaction is too short to gain from a second thread
     "preserve_insertion_order": False,
@@ -45,14 +43,24 @@ def connect_read_only(path: Path) -> Iterator[Connection]:
         raise ReplaytoolError(
             f"there is no store at {path}",
             "make one with `replaytool load PATH…`, or name another with --store",
+            code=ErrorCode.STORE_MISSING,
         )
-    connection = _retry_while_locked(lambda: duckdb.connect(str(path), read_only=True), path, _WAIT_TO_READ)
+    connection = _open_read_only(path)
+    if schema.is_upgradable(connection):
+        connection.close()
+        with connect_for_writing(path):
+            pass
+        connection = _open_read_only(path)
     try:
-        _check_version(connection, path)
+        schema.check_version(connection, path)
         with translate_store_errors(path):
             yield connection
     finally:
         connection.close()
+
+
+def _open_read_only(path: Path) -> Connection:
+    return _retry_while_locked(lambda: duckdb.connect(str(path), read_only=True), path, _WAIT_TO_READ)
 
 
 @contextmanager
@@ -60,7 +68,9 @@ def connect_for_writing(path: Path) -> Iterator[Connection]:
     """Open a store for writing; create it if it does not exist."""
     if not path.parent.is_dir():
         raise ReplaytoolError(
-            f"cannot make the store {path}: there is no folder {path.parent}", "make the folder first"
+            f"cannot make the store {path}: there is no folder {path.parent}",
+            "make the folder first",
+            code=ErrorCode.STORE_FOLDER,
         )
     connection = duckdb.connect(config=_WRITER | {"temp_directory": f"{path}.tmp"})
     try:
@@ -87,14 +97,14 @@ def is_store(path: Path) -> bool:
 def connect_in_memory() -> Connection:
     """Create a store in memory."""
     connection = duckdb.connect(":memory:")
-    _create_schema(connection)
+    schema.create_schema(connection)
     return connection
 
 
 def _make_store_file(connection: Connection, unfinished: Path) -> None:
     """Create the tables and detach, so that the file is complete before it gets its name."""
     _attach_store(connection, unfinished)
-    _create_schema(connection)
+    schema.create_schema(connection)
     connection.execute("USE memory")
     connection.execute("DETACH store")
 
@@ -150,61 +160,43 @@ def _explain_store_error(error: duckdb.Error, path: Path) -> ReplaytoolError:
     if _is_lock_error(error):
         holder = re.search(r"PID (\d+)", str(error))
         who = f"process {holder[1]}" if holder else "another process"
-        return ReplaytoolError(f"the store {path} is in use by {who}", "wait for it to end, or use another --store")
+        return ReplaytoolError(
+            f"the store {path} is in use by {who}",
+            "wait for it to end, or use another --store",
+            code=ErrorCode.STORE_LOCKED,
+        )
     if "No space left" in text or "File too large" in text or "not enough space" in text.lower():
         return ReplaytoolError(
             f"the disk is full: the store {path} could not grow",
             "what was committed is safe; free room and load again",
+            code=ErrorCode.STORE_DISK_FULL,
         )
     if "Permission denied" in text:
-        return ReplaytoolError(f"no permission to open the store {path}", "check its owner and mode")
+        return ReplaytoolError(
+            f"no permission to open the store {path}", "check its owner and mode", code=ErrorCode.STORE_PERMISSION
+        )
     if "not a valid DuckDB" in text or "version number" in text:
-        return ReplaytoolError(f"{path} is no store that this DuckDB can read: {text}", "name another with --store")
-    return ReplaytoolError(f"the store {path} failed: {text}", "if it is damaged, load the histories into a new one")
+        return ReplaytoolError(
+            f"{path} is no store that this DuckDB can read: {text}",
+            "name another with --store",
+            code=ErrorCode.STORE_NOT_DUCKDB,
+        )
+    return ReplaytoolError(
+        f"the store {path} failed: {text}",
+        "if it is damaged, load the histories into a new one",
+        code=ErrorCode.STORE_FAILED,
+    )
 
 
 def _prepare_store(connection: Connection, path: Path) -> None:
+    """Create the tables in an empty file, or bring an older store up to date."""
+    if schema.is_upgradable(connection):
+        with translate_store_errors(path):
+            schema.upgrade_schema(connection)
     try:
-        _check_version(connection, path)
+        schema.check_version(connection, path)
     except ReplaytoolError:
         with translate_store_errors(path):
             if connection.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall():
                 raise
-            _create_schema(connection)
-
-
-def _create_schema(connection: Connection) -> None:
-    # The optimizer takes long over these many statements, which only name things.
-    connection.execute("PRAGMA disable_optimizer")
-    connection.begin()
-    for name in ("schema", "views", "comments"):
-        connection.execute((resources.files(__package__) / f"{name}.sql").read_text(encoding="utf-8"))
-    meta = {
-        "format_version": str(FORMAT_VERSION),
-        "storage": _STORAGE,
-        "written_by": f"DuckDB {duckdb.__version__}",
-    }
-    for key, value in meta.items():
-        connection.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
-    connection.commit()
-    connection.execute("PRAGMA enable_optimizer")
-
-
-def _check_version(connection: Connection, path: Path) -> None:
-    try:
-        rows = connection.execute("SELECT value FROM meta WHERE key = 'format_version'").fetchall()
-    except duckdb.CatalogException:
-        rows = []
-    if not rows:
-        raise ReplaytoolError(f"{path} is a DuckDB file, but no store of replaytool", "name another with --store")
-    found = rows[0][0]
-    if found == str(FORMAT_VERSION):
-        return
-    if found.isdigit() and int(found) > FORMAT_VERSION:
-        raise ReplaytoolError(
-            f"the store {path} is of format {found}, made by a newer replaytool", "upgrade replaytool"
-        )
-    raise ReplaytoolError(
-        f"the store {path} is of format {found}; this replaytool reads format {FORMAT_VERSION}",
-        "load the histories into a new store: replaytool --store NEW load PATH…",
-    )
+            schema.create_schema(connection)

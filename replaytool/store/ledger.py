@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import ItemOutcome, ResetPlan
 from replaytool.store.atomic_file import create_atomically
 
@@ -154,4 +154,4 @@ def _explain_ledger_error(path: Path, error: duckdb.Error) -> ReplaytoolError:
     hint = "check its folder, mode and disk; without its ledger a plan is not applied"
     if "does not exist" in text or "Catalog Error" in text:
         hint = "this file is no ledger of replaytool, or of another version of it"
-    return ReplaytoolError(f"the ledger {path} failed: {text}", hint)
+    return ReplaytoolError(f"the ledger {path} failed: {text}", hint, code=ErrorCode.RESET_LEDGER)

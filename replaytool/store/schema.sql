@@ -1,7 +1,8 @@
--- The tables are free to change; what others may rely on are the views (views.sql).
-CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+-- The tables are free to change; what others may rely on are the views (views.sql). An older store is upgraded by this
+-- file too, so each table is created only where it is missing.
+CREATE TABLE IF NOT EXISTS meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
 
-CREATE TABLE run (
+CREATE TABLE IF NOT EXISTS run (
     id INTEGER NOT NULL,
     run_key VARCHAR NOT NULL,
     engine VARCHAR NOT NULL,
@@ -30,7 +31,7 @@ CREATE TABLE run (
 );
 
 -- Whole vectors of events are compressed together: JSON of one kind shrinks to a tenth and less.
-CREATE TABLE event (
+CREATE TABLE IF NOT EXISTS event (
     run INTEGER NOT NULL,
     event_id INTEGER NOT NULL,
     event_type VARCHAR NOT NULL,
@@ -39,8 +40,29 @@ CREATE TABLE event (
     raw VARCHAR NOT NULL USING COMPRESSION zstd
 );
 
--- What each build did in each run, summed up while loading, so that `builds` need not read events.
-CREATE TABLE run_build (
+-- The steps of runs whose engine has no views.sql. NULL stands where the record holds no value.
+CREATE TABLE IF NOT EXISTS step (
+    run INTEGER NOT NULL,
+    step_id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    name VARCHAR,
+    parent_step_id VARCHAR,
+    child_workflow_id VARCHAR,
+    event_id INTEGER NOT NULL,
+    closed_event_id INTEGER,
+    outcome VARCHAR NOT NULL,
+    attempt INTEGER,
+    scheduled_at TIMESTAMP,
+    started_at TIMESTAMP,
+    closed_at TIMESTAMP,
+    build_id VARCHAR,
+    input VARCHAR USING COMPRESSION zstd,
+    result VARCHAR USING COMPRESSION zstd,
+    failure VARCHAR USING COMPRESSION zstd
+);
+
+-- What each build did in each run, summed up while loading, so that `builds` does not read events.
+CREATE TABLE IF NOT EXISTS run_build (
     run INTEGER NOT NULL,
     build_id VARCHAR NOT NULL,
     deployment_name VARCHAR,
@@ -50,14 +72,14 @@ CREATE TABLE run_build (
     last_seen TIMESTAMP
 );
 
-CREATE TABLE problem (
+CREATE TABLE IF NOT EXISTS problem (
     run INTEGER NOT NULL,
     code VARCHAR NOT NULL,
     message VARCHAR NOT NULL,
     event_id INTEGER
 );
 
-CREATE TABLE verdict (
+CREATE TABLE IF NOT EXISTS verdict (
     run_key VARCHAR NOT NULL,
     run_sha256 VARCHAR NOT NULL,
     code_fingerprint VARCHAR NOT NULL,

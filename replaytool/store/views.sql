@@ -1,21 +1,6 @@
 -- The views and the comments on their columns are a contract: queries of other people stand on them.
-
--- A recorded value as SQL can use it: JSON where it is JSON, text where it is text, else what it is and how long.
-CREATE MACRO payload_value(payload) AS
-    CASE
-        WHEN payload IS NULL THEN NULL
-        WHEN TRY(decode(from_base64(payload ->> '$.metadata.encoding'))) LIKE 'json/%'
-            AND TRY(CAST(decode(from_base64(payload ->> '$.data')) AS JSON)) IS NOT NULL
-            THEN TRY(CAST(decode(from_base64(payload ->> '$.data')) AS JSON))
-        WHEN TRY(decode(from_base64(payload ->> '$.metadata.encoding'))) = 'binary/null' THEN CAST('null' AS JSON)
-        ELSE json_object(
-            'encoding', TRY(decode(from_base64(payload ->> '$.metadata.encoding'))),
-            'bytes', TRY(octet_length(from_base64(payload ->> '$.data')))
-        )
-    END;
-
-CREATE MACRO payload_values(payloads) AS
-    to_json(list_transform(TRY_CAST(payloads -> '$.payloads' AS JSON[]), lambda payload: payload_value(payload)));
+-- engines.NAME stands for the views NAME of all engines that compute theirs from events (engines/*/views.sql). All other
+-- engines' steps are rows of the table `step`.
 
 CREATE VIEW runs AS
 SELECT
@@ -28,210 +13,88 @@ CREATE VIEW events AS
 SELECT run.run_key, event_id, event_type, event_time, build_id, CAST(raw AS JSON) AS raw
 FROM event JOIN run ON run.id = event.run;
 
-CREATE VIEW activities AS
-WITH
-scheduled AS (
-    SELECT run, event_id, event_time, CAST(raw AS JSON) -> '$.activityTaskScheduledEventAttributes' AS a
-    FROM event WHERE event_type = 'ActivityTaskScheduled'
-),
-started AS (
-    SELECT
-        run, event_id, event_time, build_id,
-        TRY_CAST(CAST(raw AS JSON) ->> '$.activityTaskStartedEventAttributes.scheduledEventId' AS INTEGER) AS scheduled_id,
-        TRY_CAST(CAST(raw AS JSON) ->> '$.activityTaskStartedEventAttributes.attempt' AS INTEGER) AS attempt
-    FROM event WHERE event_type = 'ActivityTaskStarted'
-),
-closed AS (
-    SELECT
-        run, event_id, event_time, substr(event_type, 13) AS outcome,
-        CAST(raw AS JSON) -> ('$.activityTask' || substr(event_type, 13) || 'EventAttributes') AS a
-    FROM event
-    WHERE event_type IN ('ActivityTaskCompleted', 'ActivityTaskFailed', 'ActivityTaskTimedOut', 'ActivityTaskCanceled')
-)
+CREATE VIEW steps AS
 SELECT
-    run.run_key,
-    scheduled.a ->> '$.activityId' AS activity_id,
-    scheduled.a ->> '$.activityType.name' AS activity_type,
-    scheduled.event_id AS scheduled_event_id,
-    started.event_id AS started_event_id,
-    closed.event_id AS closed_event_id,
-    coalesce(closed.outcome, CASE WHEN started.event_id IS NULL THEN 'Scheduled' ELSE 'Started' END) AS outcome,
-    started.attempt,
-    scheduled.event_time AS scheduled_at,
-    started.event_time AS started_at,
-    closed.event_time AS closed_at,
-    started.build_id,
-    payload_values(scheduled.a -> '$.input') AS input,
-    payload_values(closed.a -> '$.result') AS result,
-    closed.a -> '$.failure' AS failure
-FROM scheduled
-JOIN run ON run.id = scheduled.run
-LEFT JOIN started ON started.run = scheduled.run AND started.scheduled_id = scheduled.event_id
-LEFT JOIN closed ON closed.run = scheduled.run
-    AND TRY_CAST(closed.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id;
+    run_key, step_id, kind, name, parent_step_id, event_id, closed_event_id, outcome, attempt, scheduled_at,
+    step.started_at, step.closed_at, build_id, CAST(input AS JSON) AS input, CAST(result AS JSON) AS result,
+    CAST(failure AS JSON) AS failure
+FROM step JOIN run ON run.id = step.run
+UNION ALL BY NAME FROM engines.steps;
+
+CREATE VIEW activities AS
+SELECT
+    run_key,
+    step_id AS activity_id,
+    name AS activity_type,
+    event_id AS scheduled_event_id,
+    CAST(NULL AS INTEGER) AS started_event_id,
+    closed_event_id,
+    outcome,
+    attempt,
+    scheduled_at,
+    step.started_at,
+    step.closed_at,
+    build_id,
+    CAST(input AS JSON) AS input,
+    CAST(result AS JSON) AS result,
+    CAST(failure AS JSON) AS failure
+FROM step JOIN run ON run.id = step.run
+WHERE kind IN ('activity', 'task', 'node', 'step', 'local')
+UNION ALL BY NAME FROM engines.activities;
 
 CREATE VIEW tasks AS
-WITH
-closed AS (
-    SELECT
-        run, event_id, build_id, substr(event_type, 13) AS outcome,
-        CAST(raw AS JSON) -> ('$.workflowTask' || substr(event_type, 13) || 'EventAttributes') AS a
-    FROM event WHERE event_type IN ('WorkflowTaskCompleted', 'WorkflowTaskFailed', 'WorkflowTaskTimedOut')
-),
-started AS (
-    SELECT
-        run, event_id, build_id,
-        CAST(raw AS JSON) -> '$.workflowTaskStartedEventAttributes' AS a
-    FROM event WHERE event_type = 'WorkflowTaskStarted'
-)
 SELECT
-    run.run_key,
-    scheduled.event_id AS scheduled_event_id,
-    started.event_id AS started_event_id,
-    closed.event_id AS closed_event_id,
-    coalesce(closed.outcome, CASE WHEN started.event_id IS NULL THEN 'Scheduled' ELSE 'Started' END) AS outcome,
-    regexp_replace(closed.a ->> '$.cause', '^WORKFLOW_TASK_FAILED_CAUSE_', '') AS cause,
-    coalesce(closed.build_id, started.build_id) AS build_id,
-    coalesce(
-        nullif(closed.a ->> '$.workerDeploymentName', ''), closed.a ->> '$.deploymentVersion.deploymentName'
-    ) AS deployment_name,
-    regexp_replace(closed.a ->> '$.versioningBehavior', '^VERSIONING_BEHAVIOR_', '') AS versioning_behavior,
-    coalesce(closed.a ->> '$.identity', started.a ->> '$.identity') AS identity
-FROM event AS scheduled
-JOIN run ON run.id = scheduled.run
-LEFT JOIN started ON started.run = scheduled.run
-    AND TRY_CAST(started.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id
-LEFT JOIN closed ON closed.run = scheduled.run
-    AND TRY_CAST(closed.a ->> '$.scheduledEventId' AS INTEGER) = scheduled.event_id
-WHERE scheduled.event_type = 'WorkflowTaskScheduled';
+    run_key, scheduled_event_id, started_event_id, closed_event_id, outcome, cause, build_id, deployment_name,
+    versioning_behavior, identity
+FROM engines.tasks;
 
 CREATE VIEW signals AS
-SELECT
-    run.run_key,
-    event_id,
-    event_time AS at,
-    CAST(raw AS JSON) ->> '$.workflowExecutionSignaledEventAttributes.signalName' AS name,
-    payload_values(CAST(raw AS JSON) -> '$.workflowExecutionSignaledEventAttributes.input') AS input,
-    CAST(raw AS JSON) ->> '$.workflowExecutionSignaledEventAttributes.identity' AS identity
-FROM event JOIN run ON run.id = event.run
-WHERE event_type = 'WorkflowExecutionSignaled';
+SELECT run_key, event_id, "at", name, input, identity
+FROM engines.signals;
 
 CREATE VIEW updates AS
-WITH
-accepted AS (
-    SELECT run, event_id, event_time, CAST(raw AS JSON) -> '$.workflowExecutionUpdateAcceptedEventAttributes' AS a
-    FROM event WHERE event_type = 'WorkflowExecutionUpdateAccepted'
-),
-admitted AS (
-    SELECT run, event_id, event_time, CAST(raw AS JSON) -> '$.workflowExecutionUpdateAdmittedEventAttributes' AS a
-    FROM event WHERE event_type = 'WorkflowExecutionUpdateAdmitted'
-),
-completed AS (
-    SELECT run, event_id, event_time, CAST(raw AS JSON) -> '$.workflowExecutionUpdateCompletedEventAttributes' AS a
-    FROM event WHERE event_type = 'WorkflowExecutionUpdateCompleted'
-)
 SELECT
-    run.run_key,
-    accepted.a ->> '$.protocolInstanceId' AS update_id,
-    coalesce(accepted.a ->> '$.acceptedRequest.input.name', admitted.a ->> '$.request.input.name') AS name,
-    payload_values(
-        coalesce(accepted.a -> '$.acceptedRequest.input.args', admitted.a -> '$.request.input.args')
-    ) AS input,
-    admitted.event_id AS admitted_event_id,
-    accepted.event_id AS accepted_event_id,
-    completed.event_id AS completed_event_id,
-    CASE
-        WHEN completed.event_id IS NULL THEN 'Accepted'
-        WHEN (completed.a -> '$.outcome.failure') IS NOT NULL THEN 'Failed'
-        ELSE 'Completed'
-    END AS outcome,
-    accepted.event_time AS accepted_at,
-    completed.event_time AS completed_at,
-    payload_values(completed.a -> '$.outcome.success') AS result,
-    completed.a -> '$.outcome.failure' AS failure
-FROM accepted
-JOIN run ON run.id = accepted.run
-LEFT JOIN admitted ON admitted.run = accepted.run
-    AND (admitted.a ->> '$.request.meta.updateId') = (accepted.a ->> '$.protocolInstanceId')
-LEFT JOIN completed ON completed.run = accepted.run
-    AND TRY_CAST(completed.a ->> '$.acceptedEventId' AS INTEGER) = accepted.event_id;
+    run_key, update_id, name, input, admitted_event_id, accepted_event_id, completed_event_id, outcome, accepted_at,
+    completed_at, result, failure
+FROM engines.updates;
 
 CREATE VIEW timers AS
-WITH closed AS (
-    SELECT
-        run, event_id, event_time, substr(event_type, 6) AS outcome,
-        TRY_CAST(CAST(raw AS JSON) ->> ('$.timer' || substr(event_type, 6) || 'EventAttributes.startedEventId') AS INTEGER)
-            AS started_id
-    FROM event WHERE event_type IN ('TimerFired', 'TimerCanceled')
-)
 SELECT
-    run.run_key,
-    CAST(started.raw AS JSON) ->> '$.timerStartedEventAttributes.timerId' AS timer_id,
-    CAST(started.raw AS JSON) ->> '$.timerStartedEventAttributes.startToFireTimeout' AS duration,
-    started.event_id AS started_event_id,
-    closed.event_id AS closed_event_id,
-    coalesce(closed.outcome, 'Started') AS outcome,
-    started.event_time AS started_at,
-    closed.event_time AS closed_at
-FROM event AS started
-JOIN run ON run.id = started.run
-LEFT JOIN closed ON closed.run = started.run AND closed.started_id = started.event_id
-WHERE started.event_type = 'TimerStarted';
+    run_key,
+    step_id AS timer_id,
+    CASE kind WHEN 'timer' THEN input ->> '$' END AS duration,
+    event_id AS started_event_id,
+    closed_event_id,
+    outcome,
+    coalesce(step.started_at, scheduled_at) AS started_at,
+    step.closed_at
+FROM step JOIN run ON run.id = step.run
+WHERE kind IN ('timer', 'wait')
+UNION ALL BY NAME FROM engines.timers;
 
 CREATE VIEW children AS
-WITH
-initiated AS (
-    SELECT
-        run, event_id, event_time, CAST(raw AS JSON) -> '$.startChildWorkflowExecutionInitiatedEventAttributes' AS a
-    FROM event WHERE event_type = 'StartChildWorkflowExecutionInitiated'
-),
-later AS (
-    SELECT
-        run, event_id, event_time, event_type,
-        CAST(raw AS JSON) -> ('$.' || lower(event_type[1]) || substr(event_type, 2) || 'EventAttributes') AS a
-    FROM event
-    WHERE event_type = 'StartChildWorkflowExecutionFailed' OR event_type LIKE 'ChildWorkflowExecution%'
-),
-closed AS (
-    SELECT
-        *,
-        CASE event_type WHEN 'StartChildWorkflowExecutionFailed' THEN 'StartFailed' ELSE substr(event_type, 23) END
-            AS outcome
-    FROM later WHERE event_type <> 'ChildWorkflowExecutionStarted'
-)
 SELECT
-    run.run_key,
-    initiated.a ->> '$.workflowId' AS workflow_id,
-    started.a ->> '$.workflowExecution.runId' AS run_id,
-    initiated.a ->> '$.workflowType.name' AS workflow_type,
-    initiated.event_id AS initiated_event_id,
-    started.event_id AS started_event_id,
-    closed.event_id AS closed_event_id,
-    coalesce(closed.outcome, CASE WHEN started.event_id IS NULL THEN 'Initiated' ELSE 'Started' END) AS outcome,
-    initiated.event_time AS initiated_at,
-    started.event_time AS started_at,
-    closed.event_time AS closed_at,
-    payload_values(initiated.a -> '$.input') AS input,
-    payload_values(closed.a -> '$.result') AS result,
-    closed.a -> '$.failure' AS failure
-FROM initiated
-JOIN run ON run.id = initiated.run
-LEFT JOIN later AS started ON started.run = initiated.run
-    AND started.event_type = 'ChildWorkflowExecutionStarted'
-    AND TRY_CAST(started.a ->> '$.initiatedEventId' AS INTEGER) = initiated.event_id
-LEFT JOIN closed ON closed.run = initiated.run
-    AND TRY_CAST(closed.a ->> '$.initiatedEventId' AS INTEGER) = initiated.event_id;
+    run_key,
+    child_workflow_id AS workflow_id,
+    CAST(NULL AS VARCHAR) AS run_id,
+    name AS workflow_type,
+    event_id AS initiated_event_id,
+    CAST(NULL AS INTEGER) AS started_event_id,
+    closed_event_id,
+    outcome,
+    scheduled_at AS initiated_at,
+    step.started_at,
+    step.closed_at,
+    CAST(input AS JSON) AS input,
+    CAST(result AS JSON) AS result,
+    CAST(failure AS JSON) AS failure
+FROM step JOIN run ON run.id = step.run
+WHERE kind = 'child'
+UNION ALL BY NAME FROM engines.children;
 
 CREATE VIEW markers AS
-SELECT
-    run.run_key,
-    event_id,
-    event_time AS at,
-    CAST(raw AS JSON) ->> '$.markerRecordedEventAttributes.markerName' AS name,
-    CAST(raw AS JSON) -> '$.markerRecordedEventAttributes.details' AS details,
-    CAST(raw AS JSON) -> '$.markerRecordedEventAttributes.failure' AS failure
-FROM event JOIN run ON run.id = event.run
-WHERE event_type = 'MarkerRecorded';
+SELECT run_key, event_id, "at", name, details, failure
+FROM engines.markers;
 
 CREATE VIEW builds AS
 SELECT
@@ -248,16 +111,19 @@ GROUP BY build_id, deployment_name;
 
 CREATE VIEW reset_points AS
 WITH
-completed AS (
-    SELECT run, event_id, event_time, build_id,
-        lag(build_id) OVER (PARTITION BY run ORDER BY event_id) AS before
-    FROM event WHERE event_type = 'WorkflowTaskCompleted' AND build_id IS NOT NULL
+candidate AS (
+    SELECT run, event_id, coalesce(started_at, scheduled_at, closed_at) AS at, build_id
+    FROM step WHERE build_id IS NOT NULL
+    UNION ALL BY NAME FROM engines.reset_candidates
+),
+followed AS (
+    SELECT *, lag(build_id) OVER (PARTITION BY run ORDER BY event_id) AS before FROM candidate
 ),
 entered AS (
     SELECT *, row_number() OVER (PARTITION BY run, build_id ORDER BY event_id) AS ordinal
-    FROM completed WHERE before IS DISTINCT FROM build_id
+    FROM followed WHERE before IS DISTINCT FROM build_id
 )
-SELECT run.run_key, entered.build_id, entered.event_id, entered.ordinal, entered.event_time AS at
+SELECT run.run_key, entered.build_id, entered.event_id, entered.ordinal, entered.at
 FROM entered JOIN run ON run.id = entered.run;
 
 CREATE VIEW verdicts AS

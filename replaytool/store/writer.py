@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 import pyarrow as pa
 
 from replaytool.model.history import Event, Problem, Run
-from replaytool.store.arrow import StoredRun, build_table, event_tables, problem_table, run_table
+from replaytool.model.recorded_step import RecordedStep, add_builds
+from replaytool.store.arrow import StoredRun, build_table, event_tables, problem_table, run_table, step_table
 from replaytool.store.connections import Connection
+from replaytool.store.schema import engines_with_views
 
+ReadSteps = Callable[[Run], Sequence[RecordedStep]]
 NEW, GROWN, SAME, SHORTER = "new", "grown", "same", "shorter"
 
 
@@ -24,10 +27,12 @@ class AddedRun:
     outcome: str
 
 
-def add_runs(connection: Connection, found: Sequence[tuple[str, Run]]) -> list[AddedRun]:
+def add_runs(
+    connection: Connection, found: Sequence[tuple[str, Run]], read_steps: ReadSteps | None = None
+) -> list[AddedRun]:
     """Add these runs. The caller holds the transaction."""
     keys = [make_run_key(run) for _, run in found]
-    known = _RunMerger(connection, keys)
+    known = _RunMerger(connection, keys, read_steps)
     added = [known.place_run(source, run, key) for (source, run), key in zip(found, keys, strict=True)]
     known.drop_superseded()
     stored = list(known.fresh.values())
@@ -36,6 +41,8 @@ def add_runs(connection: Connection, found: Sequence[tuple[str, Run]]) -> list[A
         _insert_table(connection, "event", events)
     _insert_table(connection, "problem", problem_table(stored))
     _insert_table(connection, "run_build", build_table(stored))
+    if any(one.steps for one in stored):
+        _insert_table(connection, "step", step_table(stored))
     return added
 
 
@@ -52,8 +59,9 @@ def _first_event_digest(run: Run) -> str:
 class _RunMerger:
     """Runs that are in the store under these keys, and those that join them now."""
 
-    def __init__(self, connection: Connection, keys: Sequence[str]) -> None:
+    def __init__(self, connection: Connection, keys: Sequence[str], read_steps: ReadSteps | None) -> None:
         self.connection = connection
+        self.read_steps = read_steps
         self.fresh: dict[str, StoredRun] = {}
         self.superseded: list[int] = []
         rows = connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchall()
@@ -92,7 +100,10 @@ class _RunMerger:
     def _take_run(self, key: str, source: str, run: Run) -> None:
         if key in self.old and key not in self.fresh:
             self.superseded.append(self.old[key][0])
-        self.fresh[key] = StoredRun(self.next_id, key, source, run, run.history_bytes)
+        # An engine with views of its own has its steps computed by SQL: a row for each would cost time and room.
+        with_steps = self.read_steps is not None and run.engine not in engines_with_views()
+        steps = self.read_steps(run) if self.read_steps is not None and with_steps else ()
+        self.fresh[key] = StoredRun(self.next_id, key, source, add_builds(run, steps), run.history_bytes, steps)
         self.next_id += 1
 
     def _read_stored_events(self, run: int) -> list[Event]:
@@ -103,7 +114,8 @@ class _RunMerger:
 
     def drop_superseded(self) -> None:
         """Delete the shorter records that longer ones replace."""
-        for table, column in (("event", "run"), ("problem", "run"), ("run_build", "run"), ("run", "id")):
+        for table in ("event", "problem", "run_build", "step", "run"):
+            column = "id" if table == "run" else "run"
             if self.superseded:
                 self.connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT unnest(?))", [self.superseded])
 
@@ -147,5 +159,5 @@ def _insert_table(connection: Connection, table: str, rows: pa.Table) -> None:
 # Times arrive as text. One that cannot be read becomes NULL; the event itself keeps it.
 _CASTS = {
     name: f"TRY_CAST({name} AS TIMESTAMP) AS {name}"
-    for name in ("started_at", "closed_at", "event_time", "first_seen", "last_seen")
+    for name in ("scheduled_at", "started_at", "closed_at", "event_time", "first_seen", "last_seen")
 }

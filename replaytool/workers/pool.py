@@ -15,8 +15,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from replaytool.engines import CodeSpec, Options
-from replaytool.errors import FAULT, ReplaytoolError
-from replaytool.model.history import Run
+from replaytool.errors import FAULT, ErrorCode, ReplaytoolError
+from replaytool.model.history import Run, encode_history
 from replaytool.model.verdict import CodeInfo, Verdict
 from replaytool.replay.jobs import WorkerJob
 from replaytool.workers.replay_job import REPLAY
@@ -41,9 +41,7 @@ _MEGABYTE = 1024 * 1024
 
 def work_from_run(key: str, run: Run) -> WorkItem:
     """Return a work item for a run in memory."""
-    from replaytool.engines.temporal.replay.recorded_commands import history_to_json
-
-    return WorkItem(key, replace(run, events=()), run.history_bytes, lambda: history_to_json(run))
+    return WorkItem(key, replace(run, events=()), run.history_bytes, lambda: encode_history(run))
 
 
 @dataclass
@@ -260,7 +258,11 @@ def _serve_worker(state: _PoolState) -> None:
     except ReplaytoolError as error:
         state.answers.put(error)
     except Exception as error:
-        state.answers.put(ReplaytoolError(f"the pool failed: {type(error).__name__}: {error}", "", FAULT))
+        state.answers.put(
+            ReplaytoolError(
+                f"the pool failed: {type(error).__name__}: {error}", "", FAULT, code=ErrorCode.FAULT_INTERNAL
+            )
+        )
     finally:
         if child is not None:
             child.end_process()

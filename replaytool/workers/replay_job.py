@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from replaytool.engines import replay
+from replaytool.engines import read_history, replay
 from replaytool.model.verdict import Verdict
 from replaytool.replay.jobs import JobRequest, WorkerJob
 from replaytool.replay.line_coverage import ReplayCoverage, record_coverage
@@ -13,9 +13,7 @@ NO_MEMORY = "the code ran out of memory"
 
 
 def _replay_request(asked: JobRequest) -> Verdict:
-    from replaytool.engines.temporal.replay.recorded_commands import run_from_json
-
-    run = run_from_json(asked.run, asked.history)
+    run = read_history(asked.run, asked.history)
     verdict = replay(run, asked.code, asked.options, asked.argument.get("engine", "auto"))
     if verdict.failure is not None and verdict.failure.type == "MemoryError":
         failure = replace(verdict.failure, message=NO_MEMORY)

@@ -60,6 +60,7 @@ class CodeLoaded:
     error: str = ""
     hint: str = ""
     exit_code: int = 0
+    error_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,10 @@ def load_and_announce(setup: WorkerSetup, answers: IO[bytes]) -> Code | None:
     try:
         code = _load_with_coverage(setup.spec) if setup.argument.get(WATCHES_LOADING) else load_code(setup.spec)
     except ReplaytoolError as error:
-        send_message(answers, CodeLoaded(error=error.message, hint=error.hint, exit_code=error.exit_code))
+        send_message(
+            answers,
+            CodeLoaded(error=error.message, hint=error.hint, exit_code=error.exit_code, error_code=error.code.code),
+        )
         return None
     send_message(answers, CodeLoaded(code.info))
     return code

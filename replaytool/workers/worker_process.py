@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError, find_error_code
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay.jobs import WorkerJob
@@ -104,9 +104,12 @@ class WorkerProcess:
                 raise ReplaytoolError(
                     f"the workflow code cannot be loaded: its process {self._describe_end()}",
                     "import the module with `python -c` to see the error",
+                    code=ErrorCode.CODE_PROCESS_ENDED,
                 )
             if answer.error:
-                raise ReplaytoolError(answer.error, answer.hint, answer.exit_code)
+                raise ReplaytoolError(
+                    answer.error, answer.hint, answer.exit_code, code=find_error_code(answer.error_code)
+                )
             self._code = answer.code
         return self._code
 

@@ -164,7 +164,7 @@ def test_a_baseline_says_what_is_gone(call: Call, repository: Path) -> None:
     shutil.copy(ORDER / "workflow.py", repository / "app" / "order.py")
     told = call(*arguments)
     assert told.code == 0
-    assert "1 of 1 findings of the baseline are gone" in told.err
+    assert "1 of 1 findings of the baseline no longer occur" in told.err
     call(*arguments, "--update-baseline")
     assert json.loads((repository / "known.json").read_text())["findings"] == []
 

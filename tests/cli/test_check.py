@@ -110,7 +110,7 @@ def test_known_verdicts_are_not_computed_again(call: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["check", str(ORDER / "history.json")], "no workflow code was named"),
+        (["check", str(ORDER / "history.json")], "no workflow code given"),
         (["check", str(ORDER / "history.json"), "-w", "no_such_module"], "no_such_module"),
         (["check", str(ORDER / "history.json"), "-w", "json"], "no workflow found"),
         (["check", str(ORDER / "history.json"), "-w", str(ORDER), "--format", "nope"], "no report format 'nope'"),
@@ -235,9 +235,9 @@ def test_every_mismatch_is_told_in_every_form_and_asks_anew(call: Call, tmp_path
     (tmp_path / "run.json").write_text(history("Steps", 6))
     assert call("load", "run.json", "--store", "runs.duckdb").code == 0
     plain = ("check", "--store", "runs.duckdb", "-w", "wf.py")
-    assert "behind it" not in call(*plain).out
+    assert "after this one" not in call(*plain).out
     text = call(*plain, "--every-mismatch").out
-    assert "behind it, 2 more places in which they differ:" in text
+    assert "2 more mismatches after this one:" in text
     assert "history: event 29: ActivityTaskScheduled score_trip" in text
     assert "(wf.py:16 in Steps.run)" in text
     report = call(*plain, "--every-mismatch", "--format", "json").json

@@ -70,7 +70,7 @@ def test_lines_branches_patches_and_types_that_no_history_covers(call: Call, tmp
     assert result.json["types_without_history"] == ["Nobody"]
     shown = call("coverage", "history.json", "-w", code)
     assert "workflow type Nobody: it has no history" in shown.out
-    assert "patch longer: the side with its marker" in shown.out
+    assert "patch longer: with its marker" in shown.out
     line = text.index("            if turn > 100:") + 1
     assert f"sleeper.py:{line}: the condition holds" in shown.out
     assert "unrelated" not in shown.out

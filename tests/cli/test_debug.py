@@ -41,8 +41,8 @@ def line_of(text: str, build: str = "v2") -> int:
 def test_what_went_wrong_is_found_and_blamed(debug: Call) -> None:
     told = debug(*ALL, "--find", "points == 0 and trips", "--blame", "points")
     assert told.code == 0
-    assert "after the task that completed at event 28 by build v2" in told.out
-    assert "went from 70 to 0 in the task that completed at event 28 by build v2" in told.out
+    assert "first true after the task completed at event 28, build v2" in told.out
+    assert "points: 70 → 0 in the task completed at event 28, build v2" in told.out
     assert f"v2.py:{line_of('scored * 0')} in Loyalty.score" in told.out
     whole = debug(*ALL, "--find", "points == 0 and trips", "--blame", "points", "--watch", "len(trips)", "--json").json
     assert (whole["find"]["event_id"], whole["find"]["build_id"], whole["find"]["last_false"]) == (28, "v2", 24)
@@ -56,8 +56,8 @@ def test_the_state_at_an_event_is_printed_with_both_sides(debug: Call) -> None:
     told = debug(*ALL, "--no-tui", "--at", "28")
     assert told.code == 0
     for text in (
-        "signal trip, event 25, handled at 28",
-        "event 28: under v2 points went from 70 to 0 (from event 14 on)",
+        "signal trip, event 25, handled at event 28",
+        "event 28: under v2 points went from 70 to 0 (since event 14)",
         "points: 0",
         f"v2.py:{line_of('execute_activity(score_trip')} in Loyalty.score: rider='rider-02', km=5",
         "activity score_trip, event 29",
@@ -72,7 +72,9 @@ def test_the_state_at_an_event_is_printed_with_both_sides(debug: Call) -> None:
 
 def test_an_event_that_the_code_has_not_seen_says_when_it_will(debug: Call) -> None:
     assert debug(*ALL, "--json", "--at", "25").json["at"]["pending_until"] == 28
-    assert "it will in the task that completed at 28" in debug(*ALL, "--no-tui", "--at", "25").out
+    assert (
+        "the code processes this event in the task completed at event 28" in debug(*ALL, "--no-tui", "--at", "25").out
+    )
 
 
 def test_one_code_serves_all_builds_and_the_header_says_so(debug: Call) -> None:
@@ -104,13 +106,13 @@ def test_nothing_found_and_builds_without_code(debug: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--find", "points"], "an expression needs code"),
+        (["--find", "points"], "expressions need workflow code"),
         ([*ALL, "--find", "points ="], "is not an expression"),
         ([*ALL, "--find", "trips.clear()"], "changes something"),
-        ([*ALL, "--watch", "points", "--break", "failure"], "--break is for the screen"),
-        (["--code", "v1", "--no-tui"], "names no build"),
+        ([*ALL, "--watch", "points", "--break", "failure"], "--break works on the screen only"),
+        (["--code", "v1", "--no-tui"], "must name a build"),
         ([*ALL, "--pdb"], "stops at one event"),
-        (["--pdb", "--at", "28"], "needs code"),
+        (["--pdb", "--at", "28"], "needs workflow code"),
         ([*ALL, "--no-tui", "--at", "99"], "no event 99"),
         (["--code=v1=nowhere.py", "--no-tui", "--at", "8"], "nowhere.py"),
         (["--git", "--no-tui"], "where the workflows are"),

@@ -38,7 +38,7 @@ def test_a_folder_with_something_in_it_is_left_alone(call: Call, tmp_path: Path)
     (tmp_path / "mine" / "kept.txt").write_text("kept")
     result = call("demo", "--folder", "mine")
     assert result.code == 2
-    assert "is there already, and not empty" in result.err
+    assert "mine is not empty" in result.err
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["kept.txt"]
 
 
@@ -59,4 +59,4 @@ def test_on_a_real_server_every_rider_is_right_again(call: Call, tmp_path: Path)
     assert "rider-01  [3, 4, 5, 6]     180    180" in recovered
     plan = json.loads((tmp_path / "riders" / "plan.json").read_text())
     assert [item["workflow_id"] for item in plan["items"]] == ["rider-01", "rider-02", "rider-04", "rider-05"]
-    assert "4 workflows looked at, 0 with differences" in result.out
+    assert "4 workflows verified, 0 with differences" in result.out

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from replaytool import doctor
+from replaytool.engines.temporal.sdk import versions
 from tests.conftest import Call
 from tests.support.paths import FIXTURES
 
@@ -67,6 +68,6 @@ def test_a_missing_program_is_named_with_what_needs_it(call: Call, monkeypatch: 
 
 
 def test_an_sdk_that_the_direct_engine_does_not_know_is_no_fault(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "NEWEST", (1, 20))
+    monkeypatch.setattr(versions, "NEWEST", (1, 20))
     result = call("doctor", "--json")
     assert (result.code, states(result.json)["engine direct"][0]) == (0, "missing")

@@ -91,7 +91,7 @@ def test_nothing_is_replayed_where_nothing_has_changed(call: Call, project: Path
     assert report["summary"]["ok"] == 2
     told = call("check", "histories", "-w", "app/", "--base", "HEAD", "--impacted")
     assert told.code == 0
-    assert "2 runs were not replayed again: no line that they come by" in told.out
+    assert "2 runs were not replayed again: no line that they reach" in told.out
 
 
 @pytest.mark.parametrize(

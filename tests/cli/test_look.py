@@ -39,7 +39,7 @@ def test_runs_are_filtered(loaded: Call) -> None:
     [
         (["runs", "--where", "nonsense ="], "the query failed"),
         (["runs", "--where", "1=1); DROP TABLE run; --"], "the query failed"),
-        (["runs", "--since", "yesterday"], "yesterday is no time"),
+        (["runs", "--since", "yesterday"], "yesterday is not a time"),
         (["show", "nobody"], "no run 'nobody'"),
         (["sql", ""], "the query is empty"),
         (["sql", "SELECT * FROM no_such_view"], "no_such_view"),
@@ -49,7 +49,7 @@ def test_runs_are_filtered(loaded: Call) -> None:
         (["sql", "INSTALL httpfs"], "--allow-files"),
         (["sql", "FROM 'data.parquet'"], "--allow-files"),
         (["sql", "FROM '/etc/hostname'"], "--allow-files"),
-        (["sql", "SELECT 1", "--json", "--format", "csv"], "exclude each other"),
+        (["sql", "SELECT 1", "--json", "--format", "csv"], "cannot be combined"),
         (["sql", "DELETE FROM run"], "read-only"),
         (["sql", "SET enable_external_access = true"], "--allow-files"),
         (["export", "a", "b"], "folder"),

@@ -59,7 +59,7 @@ def test_a_missing_argument_is_a_usage_error(call: Call) -> None:
 def test_a_missing_choice_is_told_in_one_line(call: Call) -> None:
     missing = call("completion")
     assert missing.code == 2
-    assert "Choose from: bash, zsh, fish\n" in missing.err
+    assert "Choose from: bash, zsh, fish [RT-USAGE-1]\n" in missing.err
     assert "\\t" not in missing.err
 
 
@@ -70,7 +70,7 @@ def test_a_fault_is_told_without_a_traceback(call: Call, monkeypatch: pytest.Mon
     monkeypatch.setattr(formats.command, "callback", broken)
     result = call("formats")
     assert result.code == 3
-    assert "a fault of replaytool: RuntimeError: boom" in result.err
+    assert "internal error of replaytool: RuntimeError: boom" in result.err
     assert "Traceback" not in result.err
 
 

@@ -36,7 +36,7 @@ def here(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_runs_get_into_the_store_and_are_not_fetched_again(call: Call) -> None:
     first = call("pull")
     assert first.code == 0
-    assert first.out.startswith(f"{RUNS} runs listed, 0 of them unchanged\n")
+    assert first.out.startswith(f"{RUNS} runs listed, 0 unchanged\n")
     assert first.err == ""
     again = call("pull", "--json").json
     assert (again["listed"], again["unchanged"], again["files"]) == (RUNS, RUNS, 0)
@@ -74,12 +74,12 @@ def test_what_cannot_be_had_is_one_line_and_the_others_come(call: Call) -> None:
         (["--address", "127.0.0.1:1"], "nothing listens there"),
         (["--address", "localhost"], "has no port"),
         (["-n", "nope"], "no namespace nope"),
-        (["-q", "WorkflowType ="], "does not accept the query"),
-        (["--since", "soon"], "is no time"),
+        (["-q", "WorkflowType ="], "rejects the query"),
+        (["--since", "soon"], "is not a time"),
         (["--tls"], "does not speak TLS"),
         (["--profile", "nope"], "no profile nope"),
-        (["--config-file", "nope.toml"], "no configuration file nope.toml"),
-        (["-w", "x", "-q", "y"], "exclude each other"),
+        (["--config-file", "nope.toml"], "nope.toml does not exist"),
+        (["-w", "x", "-q", "y"], "cannot be combined"),
         (["--tls-ca", "nope.pem"], "nope.pem cannot be read"),
     ],
 )

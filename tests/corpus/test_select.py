@@ -118,7 +118,7 @@ def test_the_bound_of_the_command_line_is_told(call: Call) -> None:
     files = sorted((FIXTURES / "patches").glob("history*.json"))
     result = call("select", *files, "-o", "kept", "--max", "1")
     assert "1 of 3 histories" in result.out
-    assert "left out" in result.out
+    assert "not covered because of --max" in result.out
     assert "1 side of a patch" in result.out
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replaytool.debug.compare_runs import align_runs, find_value_changes
-from replaytool.engines.temporal.events.labels import EventLabel
+from replaytool.model.event_label import EventLabel
 
 
 def deed(event_id: int, name: str, content: Any = None) -> EventLabel:

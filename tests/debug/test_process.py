@@ -14,10 +14,9 @@ from replaytool.debug.process.messages import EvaluatedSteps, EvaluateExpression
 from replaytool.debug.process.parent import DebugClient, DebugProcessSetup
 from replaytool.debug.time_travel import TimeTravel
 from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.replay.recorded_commands import history_to_json
 from replaytool.errors import ReplaytoolError
 from replaytool.model.debug_state import ReplayedState
-from replaytool.model.history import Run
+from replaytool.model.history import Run, encode_history
 from replaytool.replay.code.builds import CodeMap
 from tests.support.histories import bent, events, recorded
 from tests.support.paths import FIXTURES
@@ -40,7 +39,7 @@ class {name}:
 
 
 def walk(run: Run, spec: CodeSpec) -> TimeTravel:
-    return TimeTravel(run, history_to_json(run), CodeMap(spec))
+    return TimeTravel(run, encode_history(run), CodeMap(spec))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def test_code_that_crashes_hangs_or_raises_is_an_answer(name: str, nasty: CodeSp
 def walker() -> Iterator[DebugClient]:
     run = recorded("loyalty", "history-rider-02.json")
     spec = CodeSpec(("builds/v1.py",), folder=str(FIXTURES / "loyalty"))
-    found = DebugClient(DebugProcessSetup(spec, str(Path.cwd()), seconds=5), replace(run), history_to_json(run), {})
+    found = DebugClient(DebugProcessSetup(spec, str(Path.cwd()), seconds=5), replace(run), encode_history(run), {})
     yield found
     found.close_process()
 

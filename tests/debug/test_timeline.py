@@ -122,7 +122,7 @@ def stepped(events: Sequence[Event]) -> Iterator[tuple[object, ...]]:
 def test_looking_up_equals_stepping_at_every_event_of_every_fixture(runs: Runs) -> None:
     assert len(runs) > 90
     for key, events in runs.items():
-        found = timeline.read_timeline(events)
+        found = timeline.read_timeline("temporal", events)
         for event, expected in zip(events, stepped(events), strict=True):
             assert seen(found.state_at(event.event_id)) == expected, (key, event)
 
@@ -130,7 +130,7 @@ def test_looking_up_equals_stepping_at_every_event_of_every_fixture(runs: Runs) 
 def test_a_walk_in_any_direction_comes_back_to_equal_states(runs: Runs) -> None:
     chance = random.Random(5)
     for events in runs.values():
-        found, again = timeline.read_timeline(events), timeline.read_timeline(events)
+        found, again = timeline.read_timeline("temporal", events), timeline.read_timeline("temporal", events)
         states = {event.event_id: found.state_at(event.event_id) for event in events}
         for event in reversed(events):
             assert again.state_at(event.event_id) == states[event.event_id]
@@ -141,7 +141,7 @@ def test_a_walk_in_any_direction_comes_back_to_equal_states(runs: Runs) -> None:
 def test_differences_lead_from_one_state_to_the_other_and_back(runs: Runs) -> None:
     chance = random.Random(6)
     for events in runs.values():
-        found = timeline.read_timeline(events)
+        found = timeline.read_timeline("temporal", events)
         for _ in range(30):
             one, other = (chance.choice(events).event_id for _ in range(2))
             there, back = found.difference_between(one, other), found.difference_between(other, one)
@@ -158,7 +158,7 @@ def test_differences_lead_from_one_state_to_the_other_and_back(runs: Runs) -> No
 
 def of(name: str, tmp_path: Path) -> RunTimeline:
     session = recordings.store(tmp_path / "one.duckdb", *recordings.recorded(name))
-    return timeline.read_timeline(session.read_history(session.list_runs("true", [], 1)[0].run_key)[1])
+    return timeline.read_timeline("temporal", session.read_history(session.list_runs("true", [], 1)[0].run_key)[1])
 
 
 def test_an_event_knows_the_task_that_issued_and_the_one_that_consumed_it(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_an_event_knows_the_task_that_issued_and_the_one_that_consumed_it(tmp_pa
 def test_what_nobody_consumed_says_so(tmp_path: Path) -> None:
     found = of("signals", tmp_path)
     signal = next(event.event_id for event in found.events if event.event_type == "WorkflowExecutionSignaled")
-    short = timeline.read_timeline(found.events[: found.index_of_event(signal) + 1])
+    short = timeline.read_timeline("temporal", found.events[: found.index_of_event(signal) + 1])
     assert [one.event_id for one in short.state_at(signal).unhandled_signals] == [signal]
     assert short.find_consuming_task(signal) is None
     assert found.find_consuming_task(signal) is not None
@@ -186,7 +186,7 @@ def test_what_nobody_consumed_says_so(tmp_path: Path) -> None:
 def test_builds_cover_the_run_without_gaps(runs: Runs) -> None:
     several = 0
     for events in runs.values():
-        segments = timeline.read_timeline(events).segments
+        segments = timeline.read_timeline("temporal", events).segments
         assert (segments[0].first, segments[-1].last) == (events[0].event_id, events[-1].event_id)
         for one, other in pairwise(segments):
             assert one.last + 1 == other.first
@@ -207,4 +207,4 @@ def test_an_event_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ReplaytoolError, match="no event 999"):
         of("timers", tmp_path).state_at(999)
     with pytest.raises(ReplaytoolError, match="no events"):
-        timeline.read_timeline([])
+        timeline.read_timeline("temporal", [])

@@ -38,7 +38,7 @@ def test_the_page_of_a_failing_check(call: Call, tmp_path: Path) -> None:
     assert call("check", case / "history.json", "-w", code, "--format", "html:r.html").code == 1
     dom, console = opened(tmp_path / "r.html")
     assert console == []
-    assert "event 11: here they part" in dom
+    assert "event 11: first mismatch" in dom
 
 
 def test_a_hostile_page_does_nothing(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from google.protobuf import json_format
 from temporalio.api.history.v1 import History
 
-from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.engines.temporal.server.pull import PullOptions, PullProgress, pull_histories
+from replaytool.engines.temporal.server.pull import pull_histories
+from replaytool.model.pull_options import PullOptions, PullProgress
+from replaytool.model.server_options import ServerOptions
 from tests.engines.temporal.server.workload import populate
 from tests.support.dev_server import DevServer, dev_server
 

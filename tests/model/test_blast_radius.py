@@ -14,9 +14,9 @@ def test_the_sentence_counts_runs_open_ones_and_causes() -> None:
     broken = [RunImpact("Order", "a timer", number < 298, True, False) for number in range(312)]
     fine = [RunImpact("Order", "a timer", True, False, False)] * 3868
     radius = measure_blast_radius([*broken, *fine, RunImpact("Order", "", False, True, True)], 1)
-    assert radius.sentence() == (
-        "this change breaks 312 of 4,180 runs (298 still open), 1 cause; 1 run pinned to another build counted apart"
-    )
+    more = "(298 still open, 1 cause); not counted: 1 run pinned to another build"
+    assert radius.sentence() == f"312 of 4,180 runs fail with this code {more}"
+    assert radius.sentence(against_base=True) == f"this change breaks 312 of 4,180 runs {more}"
     (share,) = radius.by_wait
     assert (share.name, share.runs, share.broken) == ("a timer", 298 + 3868, 298)
 
@@ -25,7 +25,8 @@ def test_groups_with_most_broken_runs_come_first() -> None:
     stands = [RunImpact("A", "x", True, False, False)] * 5 + [RunImpact("B", "y", True, True, False)]
     radius = measure_blast_radius(stands, 1)
     assert [share.name for share in radius.by_type] == ["B", "A"]
-    assert measure_blast_radius([], 0).sentence() == "this change breaks none of 0 runs"
+    assert measure_blast_radius([], 0).sentence() == "0 of 0 runs fail with this code"
+    assert measure_blast_radius([], 0).sentence(against_base=True) == "this change breaks none of 0 runs"
 
 
 def test_who_is_pinned() -> None:
@@ -56,8 +57,8 @@ def test_only_what_breaks_is_a_cause() -> None:
         for key, kind, pin, known in told
     ]
     runs.append(CheckedRun(Subject("e"), Verdict("unverified", "no code")))
-    sentence = CheckReport(CodeInfo(), runs, find_causes(runs)).count_blast_radius().sentence()
-    assert sentence.startswith("this change breaks 1 of 3 runs, 1 cause;")
+    sentence = CheckReport(CodeInfo(), runs, find_causes(runs)).blast_radius_sentence()
+    assert sentence.startswith("1 of 3 runs fails with this code (1 cause);")
     assert CheckReport(CodeInfo(), runs, find_causes(runs), include_pinned=True).count_blast_radius().causes == 2
 
 
@@ -83,5 +84,5 @@ def test_pinned_runs_do_not_fail_a_check_of_the_command_line(call: Call) -> None
     arguments = ("check", PINNED / "history.json", "-w", FIXTURES / "timers" / "workflow.py")
     result = call(*arguments)
     assert result.code == 0
-    assert "1 run pinned to another build counted apart" in result.out
+    assert "not counted: 1 run pinned to another build" in result.out
     assert call(*arguments, "--include-pinned").code == 1

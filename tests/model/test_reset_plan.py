@@ -114,8 +114,8 @@ def test_layout_may_change_and_content_may_not(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("", "not JSON"),
-        ("[]", "no plan of replaytool"),
-        ("{}", "no plan of replaytool"),
+        ("[]", "not a plan of replaytool"),
+        ("{}", "not a plan of replaytool"),
         ('{"schema": 2, "items": []}', "schema 2"),
         ('{"schema": 1, "items": []}', "was edited"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from replaytool.engines import CodeSpec, Options, load_code
-from replaytool.engines.temporal.replay.recorded_commands import history_to_json
+from replaytool.model.history import encode_history
 from replaytool.replay.jobs import JobRequest
 from replaytool.replay.line_coverage import END, ReplayCoverage
 from replaytool.workers.replay_job import REACH
@@ -21,7 +21,7 @@ def reached(case: str, file: str = "history.json", engine: str = "direct", sandb
     run = recorded(case, file)
     argument = {"engine": engine}
     return REACH.work(
-        JobRequest(replace(run, events=()), history_to_json(run), code, Options(sandbox=sandbox), argument)
+        JobRequest(replace(run, events=()), encode_history(run), code, Options(sandbox=sandbox), argument)
     ).reach
 
 
@@ -75,6 +75,6 @@ def test_a_step_out_of_a_function_is_a_return_and_no_wait() -> None:
 def test_a_run_without_code_reaches_nothing() -> None:
     code = load_code(CodeSpec((str(FIXTURES / "timers" / "workflow.py"),)))
     run = run_of((FIXTURES / "patches" / next(iter(expectations("patches")["recorded_by"]))).read_bytes())
-    answer = REACH.work(JobRequest(replace(run, events=()), history_to_json(run), code, Options(), {}))
+    answer = REACH.work(JobRequest(replace(run, events=()), encode_history(run), code, Options(), {}))
     assert answer.verdict.verdict == "unverified"
     assert answer.reach == ReplayCoverage()

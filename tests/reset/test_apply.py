@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from replaytool.engines.temporal.reset.server_calls import AnswerLost, ResetClient, ResetSettings
-from replaytool.engines.temporal.server.options import ServerOptions
+from replaytool.engines.temporal.reset.server_calls import ResetClient
 from replaytool.errors import ReplaytoolError
 from replaytool.model.reset_plan import ResetPlan, plan_to_text, read_plan, seal_plan
+from replaytool.model.reset_server import AnswerLost, ResetSettings
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset import cli_commands as official
 from replaytool.reset.apply import refuse_outdated_plan
 from replaytool.store.ledger import Ledger, ledger_path_of

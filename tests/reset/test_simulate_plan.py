@@ -10,7 +10,7 @@ import pytest
 
 from replaytool import ingest
 from replaytool.engines import CodeSpec
-from replaytool.engines.temporal.reset.points import ResetRule
+from replaytool.model.reset_case import ResetRule
 from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_from_text, plan_to_text
 from replaytool.reset import planner
 from replaytool.reset.simulate_plan import PlanSimulationRequest, simulate_draft, simulate_plan
@@ -99,8 +99,8 @@ def test_the_commands_plan_and_simulate(tmp_path: Path) -> None:
     code = ("--workflows", BUILDS / "v3.py", "--query", "standing")
     done = replaytool(tmp_path, "reset", "plan", "--build", "v2", *code, "-o", "plan.json")
     assert done.returncode == 0, done.stderr
-    assert "simulated with v3: 7 of 7 to their end" in done.stdout
-    assert "their inputs, simulated: score_trip " in done.stdout
+    assert "Simulated with v3: 7 of 7 complete" in done.stdout
+    assert "Simulated inputs of re-executed activities: score_trip " in done.stdout
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["items"][0]["simulation"]["state"]["points"] == 250
     wrong = replaytool(tmp_path, "reset", "simulate", "plan.json", "--workflows", BUILDS / "v2.py", "--json")
@@ -111,4 +111,4 @@ def test_the_commands_plan_and_simulate(tmp_path: Path) -> None:
     lost = replaytool(tmp_path, "reset", "simulate", "no-plan.json", *code)
     assert (lost.returncode, "there is no plan" in lost.stderr) == (2, True)
     nothing = replaytool(tmp_path, "reset", "plan", "--build", "v2", "--query", "standing")
-    assert (nothing.returncode, "give --workflows" in nothing.stderr) == (2, True)
+    assert (nothing.returncode, "add --workflows" in nothing.stderr) == (2, True)

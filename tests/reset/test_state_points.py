@@ -43,7 +43,7 @@ def test_back_to_just_before_the_state_changed(place: Path) -> None:
     assert "loyalty-rider-01" not in by_id
     assert found["rule"] == {"state_changed": "points == 0 and trips"}
     reasons = {one["workflow_id"]: one["reason"] for one in found["skipped"]}
-    assert "never came to hold" in reasons["loyalty-rider-01"]
+    assert "never became true" in reasons["loyalty-rider-01"]
 
 
 def test_only_workflows_that_hold_it_in_the_end(place: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_slip_in_an_id_or_in_the_rule_is_told(place: Path) -> None:
     assert "--skip rider-2: nothing is loaded" in done.stderr
     assert "--include rider-3: the plan has no workflow" in done.stderr
     done = replaytool(place, "reset", "plan", "--build", "v2", "--time", "2h", "--first-task")
-    assert (done.returncode, "--build and --time and --first-task exclude each other" in done.stderr) == (2, True)
+    assert (done.returncode, "--build and --time and --first-task cannot be combined" in done.stderr) == (2, True)
 
 
 def test_no_code_and_no_expression_are_one_error(place: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.engines.temporal.simulate import simulation as simulate
-from replaytool.engines.temporal.simulate.history_edits import HistoryEdits, apply_edits, encode_payload
-from replaytool.engines.temporal.simulate.simulation import Simulation, SimulationRequest
+from replaytool.engines.temporal.simulate.history_edits import apply_edits, encode_payload
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
+from replaytool.model.simulation import HistoryEdits, Simulation, SimulationRequest
 from tests.reset.support.riders import replaytool
 from tests.support.histories import recorded
 from tests.support.paths import FIXTURES
@@ -127,7 +127,7 @@ def test_the_command_tells_what_would_have_been(tmp_path: Path) -> None:
     assert any(one["recorded"] and one["recorded"]["name"] == "book_hotel" for one in found["changes"])
     text = replaytool(tmp_path, "simulate", "trip-7", *code, "--from", "4")
     assert text.returncode == 0
-    assert "decisions as recorded, 0 not; then Failed" in text.stdout
+    assert "commands as recorded, 0 different; status: Failed" in text.stdout
     dropped = replaytool(tmp_path, "simulate", "trip-7", *code, "--drop", f"event:{flight}")
     assert dropped.returncode == 1
     assert "no recorded result of activity 'book_flight'" in dropped.stdout

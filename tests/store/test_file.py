@@ -18,6 +18,7 @@ from replaytool.store import Store
 from replaytool.store import connections as db
 from tests.formats.sample_histories import OTHER_RUN_ID, events, one
 from tests.store.test_loading import VIEWS
+from tests.store.view_contents import digest_views
 
 
 @pytest.fixture
@@ -62,6 +63,26 @@ def test_other_versions_are_refused(store: Store, version: str, hint: str) -> No
         with pytest.raises(ReplaytoolError, match=f"of format {version}") as caught:
             access()
         assert hint in caught.value.hint
+
+
+def test_a_store_of_the_last_format_is_upgraded(store: Store) -> None:
+    before = digest_views(_path(store))
+    for _ in range(2):
+        with duckdb.connect(str(store.path)) as connection:
+            connection.execute("UPDATE meta SET value = '1' WHERE key = 'format_version'")
+            connection.execute("DROP VIEW steps; DROP TABLE step; DROP SCHEMA engine_temporal CASCADE")
+        assert len(store.list_runs()) == 1
+        assert digest_views(_path(store)) == before
+    with store.open_writer() as writer:
+        writer.add_runs([("b", one({"events": events(OTHER_RUN_ID)}))])
+    assert len(store.query_rows("FROM steps")) == 2
+
+
+def test_views_work_in_a_store_that_another_session_attaches(store: Store) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{store.path}' AS other (READ_ONLY)")
+        for view in VIEWS:
+            connection.execute(f"FROM other.{view}").fetchall()
 
 
 _HOLD = """
@@ -183,7 +204,7 @@ store, folder, limit = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 ingest._BATCH_EVENTS = 2000
 try:
-    ingest.load(Store(Path(store)), open_sources([folder]))
+    ingest.load_into_store(Store(Path(store)), open_sources([folder]))
 except ReplaytoolError as error:
     print(error.message)
 else:

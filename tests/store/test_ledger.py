@@ -14,16 +14,17 @@ from replaytool.store.ledger import Ledger
 _WRITER = """
 import sys
 from pathlib import Path
-from replaytool.plan import Outcome
+from replaytool.model.reset_plan import ItemOutcome
 from replaytool.store.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(10_000):
-    ledger.write("plan", [Outcome(f"item-{number}", "w", "r", 3, "intended", 1, None, None, "2026-01-01T00:00:00Z")])
+    entry = ItemOutcome(f"item-{number}", "w", "r", 3, "intended", 1, None, None, "2026-01-01T00:00:00Z")
+    ledger.write_entries("plan", [entry])
     print(number, flush=True)
     if number % 3 == 2:
-        ledger.release()
+        ledger.release_file()
 """
 _MOMENTS = (0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.04)
 

@@ -18,8 +18,8 @@ from tests.formats.sample_histories import OTHER_RUN_ID, events, one, payload
 from tests.support.paths import FIXTURES
 
 VIEWS = (
-    *("runs", "events", "activities", "tasks", "signals", "updates", "timers", "children", "markers", "builds"),
-    *("reset_points", "verdicts", "problems"),
+    *("runs", "events", "steps", "activities", "tasks", "signals", "updates", "timers", "children", "markers"),
+    *("builds", "reset_points", "verdicts", "problems"),
 )
 
 
@@ -140,11 +140,12 @@ def test_every_view_answers(real: Store, view: str) -> None:
 
 
 def test_every_view_and_column_is_explained(real: Store) -> None:
-    views = real.query_rows("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal")
+    public = "duckdb_views() WHERE NOT internal AND schema_name = 'main'"
+    views = real.query_rows(f"SELECT view_name, comment FROM {public}")
     assert {row["view_name"] for row in views} == set(VIEWS)
     columns = real.query_rows(
-        "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal "
-        "AND table_name IN (SELECT view_name FROM duckdb_views() WHERE NOT internal)"
+        "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = 'main' "
+        f"AND table_name IN (SELECT view_name FROM {public})"
     )
     assert not [row for row in [*views, *columns] if not row["comment"]]
 

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replaytool.cli.demo import prepare_demo_folder, run_command_line
@@ -27,8 +27,9 @@ RIDERS = {
     "loyalty-rider-08": {"v2": [5, 6, 7]},
 }
 _PATIENCE = 60.0
-_BLOCK = re.compile(r"^```sh ?(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```sh ?(\w*)\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"#.*exits with (\d+)")
+_SECONDS = re.compile(r"\d+\.\d+ s\b")
 _COMMENT = re.compile(r"\s+# .*$")
 
 
@@ -45,6 +46,8 @@ class Command:
     """How it ends, by what its comment says."""
     is_repeated: bool = False
     """Whether its comment asks to run it again until it ends so."""
+    shown: tuple[str, ...] = ()
+    """The output that the page quotes below the block of which this is the last command."""
 
 
 def commands(page: Path) -> Iterator[Command]:
@@ -52,12 +55,25 @@ def commands(page: Path) -> Iterator[Command]:
     text = page.read_text(encoding="utf-8")
     for block in _BLOCK.finditer(text):
         number = text.count("\n", 0, block.start(2))
+        found: list[Command] = []
         for line in block[2].replace("\\\n", " ").splitlines():
             number += 1
             said = _CODE.search(line)
             if plain := _COMMENT.sub("", f" {line}").strip():
                 code = int(said[1]) if said else 0
-                yield Command(page.name, number, block[1], plain, code, "run it again until" in line)
+                found.append(Command(page.name, number, block[1], plain, code, "run it again until" in line))
+        if block[3]:
+            found[-1] = replace(found[-1], shown=tuple(block[3].splitlines()))
+        yield from found
+
+
+def missing_lines(shown: Sequence[str], output: str) -> list[str]:
+    """Return the quoted lines that the output does not have, in order. `…` stands for any text, seconds may differ."""
+    lines = iter(_SECONDS.sub("N s", line).rstrip() for line in output.splitlines())
+    patterns = [
+        re.escape(_SECONDS.sub("N s", line).rstrip()).replace("…", ".*") for line in shown if line.strip() != "…"
+    ]
+    return [one for one in patterns if not any(re.fullmatch(one, line) for line in lines)]
 
 
 def loyalty(folder: Path) -> Path:

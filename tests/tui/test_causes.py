@@ -41,7 +41,7 @@ async def check(at: Driver, code: str) -> None:
 def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Drive, riders: Path) -> None:
     async def walk(at: Driver) -> None:
         await at.press("f6")
-        assert "no run was checked yet" in at.text
+        assert "no run has been checked yet" in at.text
         await check(at, "bad.py")
         assert at.name == "CausesScreen"
         assert any("3 ✗ diverged" in text for text in at.said)
@@ -63,9 +63,9 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         assert at.screen.opened.row["run_key"] == run.run_key
         first = at.screen.opened.events[at.stop - 1]
         assert first.event_type == "ActivityTaskScheduled"
-        assert at.screen.panes["mismatch"].size.height > 5
+        assert at.screen.panes.mismatch.size.height > 5
         assert "+ timer 5s" in at.pane("mismatch")
-        assert "✗ diverged at event 9: recorded activity score_trip, the code asks for timer 5s" in at.text
+        assert "✗ diverged at event 9: history: activity score_trip; code: timer 5s" in at.text
         await at.press("G", "enter", "1", "x")
         assert at.stop == 9
         await at.press("q", "q")
@@ -88,7 +88,7 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
         assert any("no line of code" in text for text in at.said)
         assert at.name == "CausesScreen"
         await at.press("c", "escape", "r")
-        assert "every run that was checked follows its code" in at.text
+        assert "the code follows every checked run" in at.text
 
     drive(walk, store=riders)
 
@@ -96,11 +96,11 @@ def test_a_check_fills_causes_and_verdicts_and_leads_to_the_mismatch(drive: Driv
 def test_code_that_cannot_be_loaded_says_so_and_may_be_named_again(drive: Drive, riders: Path) -> None:
     async def walk(at: Driver) -> None:
         await check(at, "nowhere.py")
-        assert at.name == "CheckDialog"
+        assert at.name == "CodeDialog"
         assert "nowhere.py" in at.screen.query_one("#wrong").content.plain
         await at.press("escape")
         await check(at, "")
-        assert "no workflow code was named" in at.screen.query_one("#wrong").content.plain
+        assert "no workflow code given" in at.screen.query_one("#wrong").content.plain
         await at.press("escape")
         assert at.name == "RunsScreen"
 

@@ -30,7 +30,7 @@ def test_the_configuration_names_keys_in_tables_or_dotted(tmp_path: Path) -> Non
     [
         ({"debugger.stepp": "x"}, "no action 'debugger.stepp'"),
         ({"everywhere.command-palette": "x"}, "no action"),
-        ({"runs.mark": "d"}, "d would mean both"),
+        ({"runs.mark": "d"}, "d is the key of both"),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(chosen: dict[str, str], words: str) -> None:

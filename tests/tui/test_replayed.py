@@ -44,7 +44,7 @@ def rider(drive: Drive, riders: Path) -> Rider:
 
 
 def variables(at: Driver) -> str:
-    return str(at.screen.variables.plain_text)
+    return str(at.screen.panes.variables.plain_text)
 
 
 def test_the_first_corrupted_task_and_the_line_in_under_ten_presses(rider: Rider) -> None:
@@ -54,9 +54,9 @@ def test_the_first_corrupted_task_and_the_line_in_under_ten_presses(rider: Rider
         await at.write("points == 0 and trips")
         await at.press("enter")
         assert at.stop == 28
-        assert any("from event 28 under build v2, and not yet at 24" in text for text in at.said)
+        assert any("first true at event 28, build v2, still false at event 24" in text for text in at.said)
         assert "~ points 0  was 70" in variables(at)
-        assert at.screen.variables.variable_path == "points"
+        assert at.screen.panes.variables.variable_path == "points"
         await at.press("a")
         told = at.screen.query_one("#answer").plain_text
         for words in ("points  70 → 0", "event  28", "build  v2", f"v2.py:{line_of(POINTS)}", POINTS):
@@ -93,11 +93,11 @@ def test_the_same_where_builds_are_commits_of_a_repository(drive: Drive, riders:
 
 def test_source_shows_the_file_of_the_build_and_what_waits_in_it(rider: Rider) -> None:
     async def walk(at: Driver) -> None:
-        source = at.screen.source
+        source = at.screen.panes.source
         waits = line_of("await workflow.wait_condition", "v1")
         assert f"v1.py:{waits}" in source.border_title
         assert "▶" in "".join(text for text, _ in source.format_row(waits - 1))
-        assert "code per build" in at.screen.walk.header
+        assert "code per build" in at.screen.replay.walk.code_summary
         await at.press("colon")
         await at.write("9")
         await at.press("enter")
@@ -125,7 +125,7 @@ def test_variables_and_the_difference_go_both_ways(rider: Rider) -> None:
         assert "~ points 30  was 0" in variables(at)
         assert "~ points  0 → 30" in at.pane("difference")
         assert "trips [3]" in variables(at)
-        assert "asked for in this task" not in at.pane("pending").lower()
+        assert "commands of this task" not in at.pane("pending").lower()
         await at.press("S")
         assert "~ points 0  was 30" in variables(at)
         assert "↗ activity score_trip  event 9" in at.pane("pending")
@@ -177,14 +177,14 @@ def test_breakpoints_on_lines_and_expressions(rider: Rider) -> None:
         await at.press("B", "d", "a")
         await at.write(f"v2.py:{mails}")
         await at.press("enter", "escape", "c")
-        assert at.screen.moment.build_id == "v2"
-        assert at.screen.source.border_title.endswith(f"v2.py:{mails}")
+        assert at.screen.replay.moment.build_id == "v2"
+        assert at.screen.panes.source.border_title.endswith(f"v2.py:{mails}")
         first = at.stop
         await at.press("5", "b")
         assert list(at.app.breakpoints) == []
         await at.press("b")
         assert [str(one).endswith(f"v2.py:{mails}") for one in at.app.breakpoints] == [True]
-        assert "●" in "".join(text for text, _ in at.screen.source.format_row(mails - 1))
+        assert "●" in "".join(text for text, _ in at.screen.panes.source.format_row(mails - 1))
         at.screen.events.focus()
         await at.press("g", "enter", "c")
         assert at.stop == first
@@ -194,16 +194,16 @@ def test_breakpoints_on_lines_and_expressions(rider: Rider) -> None:
 
 def test_without_code_the_keys_say_so_and_code_can_be_named(rider: Rider) -> None:
     async def walk(at: Driver) -> None:
-        assert not at.screen.source.display
+        assert not at.screen.panes.source.display
         for key in ("f", "a", "w"):
             await at.press(key)
-        assert sum("o names it" in text for text in at.said) == 3
+        assert sum("press o to choose it" in text for text in at.said) == 3
         await at.press("x", "e", "escape", "right_square_bracket")
-        assert any("no mismatch is known" in text for text in at.said)
+        assert any("no known mismatch" in text for text in at.said)
         await at.press("o")
         await at.write(f"v1={BUILDS['v1']} v2={BUILDS['v2']}")
         await at.press("enter")
-        assert at.screen.source.display
+        assert at.screen.panes.source.display
         assert "points 70" in variables(at)
         await at.press("colon")
         await at.write("60")
@@ -267,7 +267,7 @@ def test_the_editor_is_told_file_and_line(rider: Rider, tmp_path: Path, monkeypa
         assert any("$EDITOR is not set" in text for text in at.said)
         monkeypatch.setenv("EDITOR", str(script))
         await at.press("e")
-        assert any("cannot be handed over" in text for text in at.said)
+        assert any("cannot use this terminal" in text for text in at.said)
         from contextlib import nullcontext
 
         monkeypatch.setattr(App, "suspend", lambda self: nullcontext())

@@ -51,7 +51,7 @@ def test_marked_runs_go_back_to_before_a_build(drive: Drive, riders: Path) -> No
         await at.press("escape", "x")
         assert "loyalty-rider-02" not in points(at)
         await at.press("o")
-        assert "left out here" in at.text
+        assert "you left it out" in at.text
         await at.press("escape", "X", "i")
         assert "loyalty-rider-02" in points(at)
         assert any("no warning blocks" in text for text in at.said)
@@ -69,7 +69,7 @@ def test_a_plan_is_simulated_with_the_right_code(drive: Drive, riders: Path) -> 
         at.screen.set_filter("build:v2 rider-02")
         await at.settle()
         await at.press("R", "j", "enter", "s")
-        assert at.name == "SimulateDialog"
+        assert at.name == "CodeDialog"
         await at.write(str(FIXTURES / "loyalty" / "builds" / "v3.py"))
         await at.press("enter")
         assert at.name == "ResetScreen"
@@ -78,10 +78,10 @@ def test_a_plan_is_simulated_with_the_right_code(drive: Drive, riders: Path) -> 
         assert item.prefix_verdict == "ok"
         assert item.simulation["state"]["points"] > 0
         found = item.simulation
-        answers = f"{found['exact']} answers exact, {found['assumed']} assumed; then {found['status']}"
-        for words in ("kept part  ✔ ok", answers, f"points: {found['state']['points']}"):
+        answers = f"{found['exact']} results exact, {found['assumed']} assumed; status {found['status']}"
+        for words in ("prefix       ✔ ok", answers, f"points: {found['state']['points']}"):
             assert words in at.pane("effects"), words
-        assert "Kept part" in at.text
+        assert "Prefix" in at.text
         await at.press("w", "enter")
 
     drive(walk, store=riders)

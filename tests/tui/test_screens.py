@@ -41,12 +41,12 @@ def test_runs_are_filtered_sorted_and_turned_round(drive: Drive) -> None:
         await at.press("slash", "x", "escape")
         assert at.screen.query_one("#filter").value == "status:failed build:v2 2"
         for text, words in (
-            ("type:nobody", "no run fits"),
-            ("hue:red", "no filter 'hue'"),
+            ("type:nobody", "no run matches"),
+            ("hue:red", "unknown filter 'hue'"),
             ("where:nope", "failed"),
-            ("since:1h", "no run fits"),
-            ("since:soon", "soon is no time"),
-            ('until:""', "is no time"),
+            ("since:1h", "no run matches"),
+            ("since:soon", "soon is not a time"),
+            ('until:""', "is not a time"),
         ):
             at.screen.set_filter(text)
             await at.settle()
@@ -171,7 +171,7 @@ def test_help_palette_and_the_ways_between_screens(drive: Drive) -> None:
         await at.press("escape", "f1")
         assert "run the query" in at.text
         await at.press("escape", "q", "question_mark")
-        assert "mark the run" in at.text
+        assert "mark or unmark the run" in at.text
         await at.press("q", "ctrl+p")
         assert at.name == "CommandPalette"
         await at.press("escape", "q")
@@ -203,7 +203,7 @@ def test_a_store_without_runs_and_no_store_at_all(drive: Drive, tmp_path: Path) 
 def test_a_pane_that_was_out_of_sight_shows_what_came_meanwhile_from_its_top(drive: Drive) -> None:
     async def walk(at: Driver) -> None:
         await at.press("enter", "1")
-        pane = at.screen.panes["payload"]
+        pane = at.screen.panes.payload
         pane.scroll_to(y=3, animate=False, force=True)
         await at.press("2")
         at.screen.stop_at_index(4)

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from textual.message import Message
 
-from replaytool.debug.timeline import is_failure_type
+from replaytool.model.event_role import EventKind, EventRole
 from replaytool.model.history import Event
 from replaytool.tui.styled_lines import Line, cell_text, line
 from replaytool.tui.widgets.line_list import LineList, pad_text
 
-_SIGNS = (
-    ("WorkflowTask", "·"),
-    ("WorkflowExecutionStarted", "▶"),
-    ("WorkflowExecutionSignaled", "→"),
-    ("WorkflowExecutionUpdate", "→"),
-    ("WorkflowExecutionCancelRequested", "→"),
-    ("WorkflowExecutionCompleted", "✔"),
-    ("WorkflowExecutionContinuedAsNew", "✔"),
-    ("MarkerRecorded", "◆"),
-    ("ActivityTaskStarted", "·"),
-    ("TimerStarted", "↗"),
-)
-_SIGNS_BY_END = (("Scheduled", "↗"), ("Initiated", "↗"), ("Requested", "↗"), ("Completed", "↙"), ("Fired", "↙"))
+_SIGNS: Mapping[EventKind, str] = {
+    "start": "▶", "end": "✔", "request": "↗", "answer": "↙", "received": "→",
+    "marker": "◆", "task": "·", "step": "·", "attempt": "·", "other": " ",
+}  # fmt: skip
 
 
-def event_sign(event_type: str) -> str:
-    """Return one character for the kind of event: ↗ for what code started, ↙ for its result."""
-    if is_failure_type(event_type):
-        return "✗"
-    for start, char in _SIGNS:
-        if event_type.startswith(start):
-            return char
-    return next((char for end, char in _SIGNS_BY_END if event_type.endswith(end)), " ")
+def event_sign(role: EventRole) -> str:
+    """Return one character for the role of an event: ↗ for what code started, ↙ for its result."""
+    return "✗" if role.failed else _SIGNS[role.kind]
 
 
 def seconds_since_start(event: Event, start: Event) -> float | None:
@@ -66,6 +52,8 @@ class RunEventList(LineList):
         super().__init__(id)
         self.border_title = "Events"
         self.events: Sequence[Event] = ()
+        self.roles: Mapping[str, EventRole] = {}
+        """By event type."""
         self.names: Sequence[str] = ()
         self.previews: dict[int, str] = {}
         self.stop = 0
@@ -75,9 +63,9 @@ class RunEventList(LineList):
         """Ids of events at which an expression begins to hold that running stops for."""
         self.hits: frozenset[int] = frozenset()
 
-    def load_events(self, events: Sequence[Event], stop: int) -> None:
+    def load_events(self, events: Sequence[Event], roles: Mapping[str, EventRole], stop: int) -> None:
         """Show the events of a run; names and previews are added when they are known."""
-        self.events, self.names, self.previews, self.stop = events, (), {}, stop
+        self.events, self.roles, self.names, self.previews, self.stop = events, roles, (), {}, stop
         self.set_rows(len(events), cursor=stop)
 
     def is_breakpoint(self, index: int) -> bool:
@@ -95,7 +83,7 @@ class RunEventList(LineList):
     def format_row(self, index: int) -> Line:
         """Return the line of one event."""
         event = self.events[index]
-        bad = is_failure_type(event.event_type)
+        role = self.roles[event.event_type]
         name = self.names[index] if self.names else ""
         width = self.scrollable_content_region.width
         digits = len(str(self.events[-1].event_id))
@@ -105,10 +93,10 @@ class RunEventList(LineList):
             ("●" if self.is_breakpoint(index) else "/" if index in self.hits else " ", "bad"),
             f"{event.event_id:>{digits}} ",
             (format_clock(seconds_since_start(event, self.events[0])) + " ", "dim"),
-            (event_sign(event.event_type) + " ", "bad" if bad else "good"),
+            (event_sign(role) + " ", "bad" if role.failed else "good"),
             (
                 pad_text(cell_text(event.event_type), broad),
-                "bad" if bad else "dim" if _is_workflow_task_event(event) else "",
+                "bad" if role.failed else "dim" if role.is_task else "",
             ),
             *self._describe_event(event, name, width - broad - digits - 16),
         )
@@ -117,14 +105,11 @@ class RunEventList(LineList):
         """Return the event's name and as much of its content as fits."""
         if room < 4:
             return ()
-        if event.event_type in ("WorkflowTaskStarted", "WorkflowTaskCompleted") and event.build_id:
+        role = self.roles[event.event_type]
+        if role.is_task and not role.failed and event.build_id:
             return line(" ", (pad_text(f"build {cell_text(event.build_id)}", room - 1), "dim"))
         said, carried = cell_text(name, 80), self.previews.get(event.event_id, "")
         if not said or not carried:
             return line(" ", (pad_text(said or carried, room - 1), "key" if said else "dim"))
         left = min(len(said), max(room // 2, 16))
         return line(" ", (pad_text(said, left), "key"), (" " + pad_text(carried, max(room - left - 2, 0)), "dim"))
-
-
-def _is_workflow_task_event(event: Event) -> bool:
-    return event.event_type.startswith("WorkflowTask")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -13,25 +13,25 @@ from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Static
 
-from replaytool.debug.timeline import RunTimeline, is_failure_type
+from replaytool.debug.timeline import RunTimeline
 from replaytool.errors import ReplaytoolError
-from replaytool.model.history import Event
+from replaytool.model.debug_state import Trouble
 from replaytool.model.verdict import Verdict
 from replaytool.tui import keys
-from replaytool.tui.debugger import breakpoints
+from replaytool.tui.debugger import breakpoints, places
 from replaytool.tui.debugger.breakpoints import Breakpoint
-from replaytool.tui.debugger.event_list import RunEventList, format_clock, seconds_since_start
+from replaytool.tui.debugger.event_list import format_clock, seconds_since_start
 from replaytool.tui.debugger.minimap import RunMinimap
+from replaytool.tui.debugger.panes import DebuggerPanes
 from replaytool.tui.debugger.replay_side import ReplaySide
-from replaytool.tui.debugger.source_pane import SourcePane
-from replaytool.tui.debugger.variables_pane import VariablesPane
 from replaytool.tui.dialogs.prompts import PromptDialog, TextListDialog
+from replaytool.tui.screens.base import BaseScreen
 from replaytool.tui.session_worker import OpenedRun, run_in_thread
 from replaytool.tui.styled_lines import Line, line, plain_text
 from replaytool.tui.text import recorded as recorded_panes
 from replaytool.tui.text import replayed as replayed_panes
 from replaytool.tui.text import verdict as verdict_panes
-from replaytool.tui.widgets.line_list import LineList, TextPane
+from replaytool.tui.widgets.line_list import LineList
 
 _STANDING = ("source", "variables")
 """Where there is room, and code, these stand above the one of the others that was chosen."""
@@ -39,7 +39,7 @@ _PAUSE = 0.02
 """While a key is held down, only where it comes to rest is worth decoding."""
 
 
-class DebuggerScreen(ReplaySide):
+class DebuggerScreen(BaseScreen):
     """One run on the screen."""
 
     GROUP = "Debugger"
@@ -49,6 +49,9 @@ class DebuggerScreen(ReplaySide):
     def __init__(self, run: str, event: int | None = None, pane: str = "payload") -> None:
         super().__init__()
         self.run_text, self._wanted, self._pane = run, event, pane
+        self.panes = DebuggerPanes()
+        self.events = self.panes.events
+        self.replay = ReplaySide(self, self, self.panes)
         self.opened: OpenedRun | None = None
         self.timeline: RunTimeline | None = None
         self.stop = 0
@@ -58,26 +61,16 @@ class DebuggerScreen(ReplaySide):
         self.verdict: Verdict | None = None
 
     def compose_body(self) -> ComposeResult:
-        """Scrub bar, events, panes."""
-        yield RunMinimap("minimap")
+        """Yield the scrub bar, the events, the panes and the line for the verdict."""
+        yield self.panes.minimap
         with Container(id="debugger"):
-            yield RunEventList("events")
+            yield self.events
             with Vertical(id="side"):
-                yield SourcePane()
-                yield VariablesPane()
-                yield TextPane("1 Event", "payload")
-                yield TextPane("2 State", "pending")
-                yield TextPane("3 Difference", "difference")
-                yield TextPane("6 Watch", "watch")
-                yield TextPane("7 Mismatch", "mismatch")
+                yield from self.panes.beside.values()
         yield Static(id="verdict", markup=False)
 
     def on_mount(self) -> None:
         """Read the run."""
-        self.events = self.query_one("#events", RunEventList)
-        self.scrub = self.query_one(RunMinimap)
-        self.panes = {str(pane.id): pane for pane in self.query("#side > *").results()}
-        self.source, self.variables = self.query_one(SourcePane), self.query_one(VariablesPane)
         self.query_one("#verdict").display = False
         self.action_pane(self._pane, focus=False)
         self.show_title(self.run_text, "loading…")
@@ -91,9 +84,9 @@ class DebuggerScreen(ReplaySide):
         self.opened = opened
         ids = [event.event_id for event in opened.events]
         self.stop = self.before = min(bisect_left(ids, self._wanted or ids[0]), len(ids) - 1)
-        self._bad = [index for index, event in enumerate(opened.events) if is_failure_type(event.event_type)]
-        self.events.load_events(opened.events, self.stop)
-        self.scrub.load_run(len(ids), self._bad, (), ids[0])
+        self._bad = [index for index, event in enumerate(opened.events) if opened.roles[event.event_type].failed]
+        self.events.load_events(opened.events, opened.roles, self.stop)
+        self.panes.minimap.load_run(len(ids), self._bad, (), ids[0])
         self.show_current_stop()
         # Reading all names and states keeps the interpreter busy, so what can be seen already is painted first.
         painted = asyncio.Event()
@@ -101,14 +94,16 @@ class DebuggerScreen(ReplaySide):
         await painted.wait()
         await asyncio.sleep(_PAUSE)
         self.timeline = await self.ask_session(
-            self.replay_app.desk.read_timeline, opened.events, wrong=lambda *why: self.panes["pending"].show_lines(why)
+            opened.reader.read_timeline,
+            opened.events,
+            wrong=lambda *why: self.panes.pending.show_lines(why),
         )
         if self.timeline is not None:
             self.events.names = self.timeline.names
-            self.scrub.load_run(len(ids), self._bad, self.timeline.segments, ids[0])
+            self.panes.minimap.load_run(len(ids), self._bad, self.timeline.segments, ids[0])
             self._set_breakpoints(self.replay_app.breakpoints)
             self.show_current_stop()
-            self.start_replay()
+            self.replay.start_replay(opened)
             self._show_last_verdict()
 
     @work(exclusive=True, group="verdict")
@@ -119,29 +114,27 @@ class DebuggerScreen(ReplaySide):
             self.replay_app.desk.last_verdict, self.opened.row["run_key"], wrong=lambda *why: None
         )
         if found is None:
-            self.panes["mismatch"].show_lines(
-                [line(("this run was not checked yet: c in the list of runs does it", "dim"))]
-            )
+            self.panes.mismatch.show_lines([line(("this run has no verdict yet: press c in the list of runs", "dim"))])
             return
         self.verdict, site = found, found.call_site
         source = (
             await self.ask_session(self.replay_app.desk.read_source, site.file, wrong=lambda *why: None) if site else ()
         )
-        self.panes["mismatch"].show_lines(verdict_panes.format_verdict(found, source or ()))
+        self.panes.mismatch.show_lines(verdict_panes.format_verdict(found, source or ()))
         if found.verdict not in ("ok", "drift"):
             self._show_verdict_line(verdict_panes.format_brief(found))
 
-    def show_replay_error(self) -> None:
-        """Unless the last check has said it better."""
-        if self.trouble is not None and self.trouble.kind != "no code" and not self.query_one("#verdict").display:
-            self._show_verdict_line(replayed_panes.format_trouble(self.trouble))
+    def show_replay_error(self, trouble: Trouble) -> None:
+        """Show why the replay ended, unless the verdict of the last check is shown there."""
+        if trouble.kind != "no code" and not self.query_one("#verdict").display:
+            self._show_verdict_line(replayed_panes.format_trouble(trouble))
 
     def _show_verdict_line(self, found: Line) -> None:
         told = self.query_one("#verdict", Static)
         told.update(plain_text([found]))
         told.display = True
 
-    def _show_open_error(self, *why: Any) -> None:
+    def _show_open_error(self, *why: Line) -> None:
         self.show_title(self.run_text, "not opened")
         self.events.show_notice(*why)
 
@@ -170,15 +163,16 @@ class DebuggerScreen(ReplaySide):
             state = self.timeline.state_at(event.event_id)
             build = f"build {state.build_id}" if state.build_id else "no build"
             task = f"  task {state.task.ordinal if state.task else 0}/{len(self.timeline.tasks)}"
-            self.panes["pending"].show_lines(recorded_panes.format_state(state, self.timeline))
+            self.panes.pending.show_lines(
+                recorded_panes.format_state(state, self.timeline, self.opened.roles[event.event_type])
+            )
             changed = self.timeline.difference_between(events[self.before].event_id, event.event_id)
-            self.panes["difference"].show_lines(recorded_panes.format_difference(changed))
+            self.panes.difference.show_lines(recorded_panes.format_difference(changed))
         self.show_title(row["workflow_id"] or "-", row["run_key"], row["workflow_type"], row["status"], build)
-        self.scrub.move_to(self.stop, f"event {event.event_id}/{events[-1].event_id}{task}  {passed}")
+        self.panes.minimap.move_to(self.stop, f"event {event.event_id}/{events[-1].event_id}{task}  {passed}")
         self.events.refresh_row(self.before)
         self.events.refresh_row(self.stop)
-        if self.walk is not None:
-            self.show_replayed_state()
+        self.replay.show_replayed_state()
 
     def travel_to_event(self, event_id: int, since: int | None = None) -> None:
         """Go to an event; the difference is told since another one, where that is named."""
@@ -188,7 +182,7 @@ class DebuggerScreen(ReplaySide):
                 self.before = self.timeline.index_of_event(since)
                 self.show_current_stop()
         else:
-            self.show_message(f"event {event_id} is behind the end of the record", wrong=True)
+            self.show_message(f"event {event_id} is after the end of the history", wrong=True)
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
         """The payload is that of the event under the cursor: looking at it is no travel."""
@@ -216,21 +210,21 @@ class DebuggerScreen(ReplaySide):
             return
         event = self.opened.events[index]
         await asyncio.sleep(_PAUSE)
-        pane, desk = self.panes["payload"], self.replay_app.desk
-        found = await self.ask_session(
-            lambda: recorded_panes.format_event(desk.decode_event(event)), wrong=lambda *why: pane.show_lines(why)
-        )
+        pane, desk = self.panes.payload, self.replay_app.desk
+        found = await self.ask_session(desk.format_event, self.opened, event, wrong=lambda *why: pane.show_lines(why))
         if found is not None:
             pane.show_lines([line((f"{event.event_id} {event.event_type}", "strong")), *found])
 
     @work(exclusive=True, group="previews")
     async def _show_previews(self) -> None:
         await asyncio.sleep(_PAUSE)
+        if self.opened is None:
+            return
         known, events = self.events.previews, self.events.events
         missing = [events[index] for index in self.events.visible_rows() if events[index].event_id not in known]
         if missing:
             try:
-                found = await run_in_thread(self.replay_app.desk.preview_events, missing)
+                found = await run_in_thread(self.replay_app.desk.preview_events, self.opened, missing)
             except ReplaytoolError:
                 return  # the payload pane says why; the list does without
             self.events.previews.update(found)
@@ -253,12 +247,13 @@ class DebuggerScreen(ReplaySide):
     def action_run(self, by: int) -> None:
         """To a breakpoint."""
         if self._is_timeline_ready() and self.opened is not None:
-            places = range(self.stop + by, len(self.opened.events) if by > 0 else -1, by)
-            self.run_to_breakpoint(by, next((index for index in places if self.events.is_breakpoint(index)), None))
+            indexes = range(self.stop + by, len(self.opened.events) if by > 0 else -1, by)
+            recorded = next((index for index in indexes if self.events.is_breakpoint(index)), None)
+            self.replay.run_to_breakpoint(by, recorded)
 
     def action_hit(self, by: int) -> None:
         """To a hit of the search."""
-        self._jump_to_next_of(self._hits, by, "no hit there; / searches")
+        self._jump_to_next_of(self._hits, by, "no search result there; press / to search")
 
     def _jump_to_next_of(self, places: Sequence[int], by: int, otherwise: str) -> None:
         index = bisect_right(places, self.stop) if by > 0 else bisect_left(places, self.stop) - 1
@@ -275,25 +270,25 @@ class DebuggerScreen(ReplaySide):
     def action_mismatch(self) -> None:
         """Where recorded and produced part for the first time."""
         at = verdict_panes.event_to_show(self.verdict) if self.verdict else None
-        if at is None and self.trouble is not None:
-            at = self.trouble.event_id
+        if at is None and self.replay.trouble is not None:
+            at = self.replay.trouble.event_id
         if at is not None and self._is_timeline_ready():
             self.action_pane("mismatch", focus=False)
             self.travel_to_event(at)
         else:
-            self.show_message("no mismatch is known in this run", wrong=True)
+            self.show_message("this run has no known mismatch", wrong=True)
 
     def action_toggle_breakpoint(self) -> None:
         """On events like the one under the cursor, or on the line of the source."""
         if self._is_timeline_ready() and self.timeline is not None:
             index = self.events.cursor
             found = self.replay_app.breakpoints
-            new = self.breakpoint_at_cursor() or Breakpoint(
+            new = self.replay.breakpoint_at_cursor() or Breakpoint(
                 self.events.events[index].event_type, self.timeline.names[index]
             )
             on = new not in found
             self._set_breakpoints((*found, new) if on else tuple(one for one in found if one != new))
-            self.show_message(f"{'breakpoint on' if on else 'no breakpoint any more on'} {new}")
+            self.show_message(f"{'breakpoint set' if on else 'breakpoint cleared'}: {new}")
 
     def action_breakpoints(self) -> None:
         """All of them."""
@@ -308,24 +303,19 @@ class DebuggerScreen(ReplaySide):
         self._set_breakpoints([breakpoints.parse_breakpoint(text) for text in texts])
 
     def _set_breakpoints(self, found: Sequence[Breakpoint]) -> None:
-        """For each type of event in this run, the names that stop it: running then looks up, and matches nothing."""
         self.replay_app.breakpoints = tuple(found)
-        stops: dict[str, set[str] | None] = {}
-        for event_type in {event.event_type for event in self.events.events}:
-            fitting = [one for one in found if one.matches_event(event_type, one.name)]
-            if any(one.failure or not one.name for one in fitting):
-                stops[event_type] = None
-            elif fitting:
-                stops[event_type] = {one.name for one in fitting}
-        self.events.stops_at = stops
+        self.events.stops_at = breakpoints.names_by_event_type(found, self.events.roles)
         self.events.refresh()
-        self.source.set_breakpoint_lines(breakpoints.find_breakpoint_lines(found, self.source.file))
-        self.find_expression_stops()
+        source = self.panes.source
+        source.set_breakpoint_lines(breakpoints.find_breakpoint_lines(found, source.file))
+        self.replay.find_expression_stops()
 
     def action_search(self) -> None:
         """Ask for a text."""
         if self._is_timeline_ready():
-            self.app.push_screen(PromptDialog("Search", "a type, a name, or a piece of a payload"), self._start_search)
+            self.app.push_screen(
+                PromptDialog("Search", "an event type, a name, or a part of a payload"), self._start_search
+            )
 
     def _start_search(self, wanted: str | None) -> None:
         if wanted:
@@ -333,13 +323,12 @@ class DebuggerScreen(ReplaySide):
 
     @work(exclusive=True, group="search")
     async def _search_events(self, wanted: str) -> None:
-        if self.timeline is None:
+        if self.timeline is None or self.opened is None:
             return
-        events = self.events.events
-        self.show_message(f"searching {len(events):,} events…")
+        self.show_message(f"searching {len(self.opened.events):,} events…")
         found = await self.ask_session(
             self.replay_app.desk.search_events,
-            events,
+            self.opened,
             self.timeline.names,
             wanted,
             wrong=lambda *why: self.show_message(why[0][-1][0]),
@@ -348,7 +337,7 @@ class DebuggerScreen(ReplaySide):
             self._hits, self.events.hits = found, frozenset(found)
             self.events.refresh()
             self.show_message(
-                f"{len(found):,} hits for {wanted!r}: . next, , before" if found else f"no hit for {wanted!r}"
+                f"{len(found):,} results for {wanted!r}: . next, , previous" if found else f"no result for {wanted!r}"
             )
             if found and self.stop not in self.events.hits:
                 self._jump_to_next_of(found, 1 if found[-1] > self.stop else -1, "")
@@ -356,57 +345,33 @@ class DebuggerScreen(ReplaySide):
     def action_goto(self) -> None:
         """Ask for a place."""
         if self._is_timeline_ready():
-            self.app.push_screen(
-                PromptDialog("Go to", "11 · +30s · @charge_card", check=self._parse_place), self._go_to_place
-            )
+            self.app.push_screen(PromptDialog("Go to", places.EXAMPLE, check=self._parse_place), self._go_to_place)
 
     def _go_to_place(self, text: str | None) -> None:
         if text is not None:
             self.stop_at_index(self._parse_place(text))
 
     def _parse_place(self, text: str) -> int:
-        """Which event a person means."""
         assert self.timeline is not None
-        text = text.strip()
-        if text.startswith("@"):
-            order = [*range(self.stop + 1, len(self.timeline.names)), *range(self.stop + 1)]
-            names = self.timeline.names
-            found: int | None = next((index for index in order if names[index] == text[1:]), None)
-            if found is None:
-                raise ReplaytoolError(f"no event is about {text[1:]!r}", "names are those that the list shows")
-            return found
-        if text.startswith("+"):
-            return self._index_after_seconds(text[1:].removesuffix("s"))
-        if not text.isdigit():
-            raise ReplaytoolError(f"{text!r} is no place", "write an event id, +SECONDS, or @NAME")
-        return self.timeline.index_of_event(int(text))
-
-    def _index_after_seconds(self, text: str) -> int:
-        events: Sequence[Event] = self.events.events
-        try:
-            wanted = float(text)
-        except ValueError:
-            raise ReplaytoolError(f"+{text} is no time", "write +90 or +90s, in seconds from the start") from None
-        passed = [seconds_since_start(event, events[0]) or 0.0 for event in events]
-        return max(bisect_right(passed, wanted) - 1, 0)
+        return places.parse_place(text, self.timeline, self.stop)
 
     def action_pane(self, name: str, *, focus: bool = True) -> None:
         """Show it where there is room for one only, and go there."""
         narrow = self.has_class("-narrow")
-        for other, pane in self.panes.items():
+        for other, pane in self.panes.beside.items():
             if narrow or name not in _STANDING:
                 pane.set_class(other == name, "-chosen")
         if focus:
-            self.panes[name].focus()
+            self.panes.beside[name].focus()
 
     def action_zoom(self) -> None:
         """The focused pane alone."""
         focused = self.focused
         zoomed = self.has_class("-zoomed")
         self.set_class(not zoomed and focused is not None, "-zoomed")
-        for pane in (self.events, *self.panes.values()):
+        for pane in (self.events, *self.panes.beside.values()):
             pane.set_class(not zoomed and pane is focused, "-alone")
-        self.query_one("#side").set_class(not zoomed and focused in self.panes.values(), "-alone")
+        self.query_one("#side").set_class(not zoomed and focused in self.panes.beside.values(), "-alone")
 
     def action_reset(self) -> None:
         """This run, to before a build or the task under the cursor."""
@@ -417,17 +382,56 @@ class DebuggerScreen(ReplaySide):
 
     @work(exclusive=True, group="copy")
     async def action_copy(self) -> None:
-        """What the cursor is on: a variable, a line of code, else the event, whole."""
-        if self.focused is self.variables and self.variables.current_value is not None:
-            self.copy_value(self.variables.current_value.to_plain_data(), self.variables.variable_path)
-        elif self.focused is self.source and self.source.count:
-            self.copy_value(f"{self.source.file}:{self.source.line_number}", "the place")
+        """Copy what the cursor is on: a variable, a line of code, else the whole event."""
+        variables, source = self.panes.variables, self.panes.source
+        if self.focused is variables and variables.current_value is not None:
+            self.copy_value(variables.current_value.to_plain_data(), variables.variable_path)
+        elif self.focused is source and source.count:
+            self.copy_value(f"{source.file}:{source.line_number}", "the place")
         elif self.opened is not None:
             event = self.opened.events[self.events.cursor]
             found = await self.ask_session(
-                self.replay_app.desk.decode_event,
+                self.opened.reader.decode_event,
                 event,
                 wrong=lambda *why: self.show_message(why[0][-1][0], wrong=True),
             )
             if found is not None:
                 self.copy_value(found, f"event {event.event_id}")
+
+    # Keys of the replay side
+
+    def action_frame(self, by: int) -> None:
+        """Show the line of another waiting coroutine, or of its caller."""
+        self.replay.show_other_frame(by)
+
+    def action_name_code(self) -> None:
+        """Ask which code replays this run."""
+        self.replay.ask_for_code()
+
+    def action_find(self) -> None:
+        """Ask for an expression, and go to the first event where it holds."""
+        self.replay.ask_for_expression()
+
+    def action_blame(self) -> None:
+        """Show what gave the variable under the cursor its value."""
+        self.replay.blame_variable()
+
+    def action_watch(self) -> None:
+        """Ask for an expression to watch."""
+        self.replay.ask_for_watch()
+
+    def action_watches(self) -> None:
+        """Show the watched expressions."""
+        self.replay.list_watches()
+
+    def action_give_up(self) -> None:
+        """Give up every question that is not answered yet."""
+        self.replay.cancel_questions()
+
+    def action_edit(self) -> None:
+        """Open the selected line of the source in $EDITOR."""
+        self.edit_code_line(self.panes.source.file or None, self.panes.source.line_number)
+
+    async def on_unmount(self) -> None:
+        """End the child processes of the replay."""
+        await self.replay.close()

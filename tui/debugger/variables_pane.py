@@ -29,7 +29,7 @@ class VariablesPane(LineList):
         changed = next(named, next(iter(changes), None))
         same = next((index for index, row in enumerate(rows) if row.path and row.path == before), None)
         cursor = changed if changed is not None else same
-        self.set_rows(len(rows), (line(("nothing is known here", "dim")),), cursor if cursor is not None else 1)
+        self.set_rows(len(rows), (line(("no variables here", "dim")),), cursor if cursor is not None else 1)
 
     def prefer_names(self, names: Iterable[str]) -> None:
         """Set the names to which the cursor goes when several values change."""

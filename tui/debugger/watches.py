@@ -35,7 +35,7 @@ class WatchList:
     def format_lines(self, event_id: int) -> list[Line]:
         """Return each expression with its value at an event, since when, and the value before."""
         if not self.texts:
-            return [line(("w watches an expression, W lists and deletes", "dim"))]
+            return [line(("press w to watch an expression, W to list and delete", "dim"))]
         return [one for text in self.texts for one in self._format_watch(text, event_id)]
 
     def _format_watch(self, text: str, event_id: int) -> list[Line]:

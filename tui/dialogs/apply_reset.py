@@ -24,7 +24,7 @@ from replaytool.tui.styled_lines import cell_text
 
 if TYPE_CHECKING:
     from replaytool.session.resets import ApplyResult
-    from replaytool.tui.app import ReplayApp
+    from replaytool.tui.screen_host import ScreenHost
 
 _TICK = 0.1
 _FORM = ("file", "address", "namespace")
@@ -46,9 +46,9 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
         """Yield one field below the other; fields that are not needed yet are hidden."""
         with Vertical(id="dialog") as box:
             box.border_title = "Apply the plan to a server"
-            yield Label(Text("Plan file: its ledger is kept beside it", "dim"))
+            yield Label(Text("Plan file; the ledger is written beside it", "dim"))
             yield Input(self._name, id="file", disabled=self._is_written)
-            yield Label(Text("Address (empty: as the official tools are configured)", "dim"))
+            yield Label(Text("Address (empty: as the `temporal` tool is configured)", "dim"))
             yield Input("", placeholder="localhost:7233", id="address")
             yield Label(Text("Namespace", "dim"))
             yield Input(self._plan.namespace or "", placeholder="default", id="namespace")
@@ -60,7 +60,7 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
 
     def on_mount(self) -> None:
         """Show the form alone."""
-        self._show_fields("Enter connects; nothing is reset before you confirm it")
+        self._show_fields("Enter connects; nothing is reset before you confirm")
         self.query_one("#address", Input).focus()
 
     def _show_fields(self, subtitle: str, *visible: str) -> None:
@@ -80,12 +80,12 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
 
     @work(exclusive=True, group="apply")
     async def _connect_and_apply(self) -> None:
-        desk = cast("ReplayApp", self.app).desk
+        desk = cast("ScreenHost", self.app).desk
         values = {name: self.query_one(f"#{name}", Input).value.strip() for name in _FORM}
         path, target = Path(values["file"]), ResetServer(values["address"], values["namespace"])
         self._timer = self.set_interval(_TICK, self._update_progress)
         self._lock_form(True)
-        self._show_fields("Esc stops it", "said")
+        self._show_fields("Esc stops", "said")
         self._set_label("said", "connecting…")
         try:
             if not self._is_written:
@@ -112,9 +112,7 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
         self._timer = None
         self._lock_form(False)
         self._show_fields("Enter connects", "wrong")
-        self._set_label(
-            "wrong", f"✗ {cell_text(error.message, 500)}{'; ' if error.hint else ''}{cell_text(error.hint, 300)}"
-        )
+        self._set_label("wrong", f"✗ {cell_text(error.format_line(), 800)}")
         self.query_one("#address", Input).focus()
 
     # The question is asked by the thread that applies, which waits for the answer.
@@ -125,14 +123,14 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
 
     def _show_question(self, question: ResetConfirmation) -> None:
         self._question = question
-        before = f"{question.done_before:,} are done already. " if question.done_before else ""
+        before = f"{question.done_before:,} more are already reset. " if question.done_before else ""
         warnings = "".join(f"\n! {cell_text(one, 200)}" for one in question.warnings)
         self._set_label(
             "question",
             f"This resets {question.left:,} workflows in namespace {cell_text(question.namespace)} at "
-            f"{cell_text(question.address)}. {before}Type {question.left} to go on.{warnings}",
+            f"{cell_text(question.address)}. {before}Type {question.left} to continue.{warnings}",
         )
-        self._show_fields("Enter resets them, Esc changes nothing", "question", "number")
+        self._show_fields("Enter resets the workflows, Esc cancels", "question", "number")
         self.query_one("#number", Input).focus()
 
     def _answer_question(self, typed: str) -> None:
@@ -142,7 +140,7 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
         agreed = typed.strip() == str(question.left)
         if agreed:
             self.query_one("#progress", ProgressBar).update(total=question.left, progress=0)
-            self._show_fields("Esc stops after what is under way", "progress", "said")
+            self._show_fields("Esc stops after the open calls", "progress", "said")
         self._answers.put(agreed)
 
     def _update_progress(self) -> None:
@@ -151,19 +149,19 @@ class ApplyDialog(Dialog[tuple[Path, Sequence[ItemOutcome]]]):
             self.query_one(ProgressBar).update(progress=states.total())
             counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
             stopping = "stopping: " if self._stop.is_set() else ""
-            self._set_label("said", f"{stopping}{self._tally.phase}: {counts or 'the first call is under way'}")
+            self._set_label("said", f"{stopping}{self._tally.phase}: {counts or 'waiting for the first answer'}")
 
     def _show_result(self) -> None:
         done = self._done
         if done is None:
             self._show_fields("Esc closes", "wrong")
-            self._set_label("wrong", "nothing was reset: the number was not typed")
+            self._set_label("wrong", "nothing was reset: you did not type the number")
             return
         self._update_progress()
         counts = (
             ", ".join(f"{count:,} {state}" for state, count in sorted(done.tally.states.items())) or "nothing to do"
         )
-        before = f", {done.tally.before:,} done before" if done.tally.before else ""
+        before = f", {done.tally.before:,} by an earlier apply" if done.tally.before else ""
         self._show_fields("Esc closes", "said", *(["wrong"] if done.stopped else []))
         self._set_label("said", f"{'✔' if done.is_clean else '✗'} {counts}{before}")
         self._set_label("wrong", f"stopped: {cell_text(done.stopped, 400)}" if done.stopped else "")

@@ -1,4 +1,4 @@
-"""Dialogs that replay runs: check them against code, or simulate them after a reset."""
+"""What a dialog replays with workflow code: runs to check, or a reset plan to simulate."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from replaytool.model.verdict import WORDS, CheckReport, Verdict
-from replaytool.tui.dialogs.code import CodeDialog
 from replaytool.tui.text.verdict import format_verdict_word
 
 if TYPE_CHECKING:
+    import threading
+
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.session.resets import ResetRequest
     from replaytool.tui.session_worker import SessionWorker
 
 
-class CheckDialog(CodeDialog[CheckReport]):
+class CheckWork:
     """Check runs, and count the verdicts."""
 
-    VERB = "Check"
-
-    def __init__(self, run_keys: Sequence[str], code: str) -> None:
-        super().__init__(len(run_keys), code)
+    def __init__(self, run_keys: Sequence[str]) -> None:
+        self.count = len(run_keys)
+        self.title = f"Check {self.count:,} runs"
         self._keys = run_keys
         self._counts: Counter[str] = Counter()
 
-    def do_work(self, desk: SessionWorker, names: list[str]) -> CheckReport:
+    def do_work(self, desk: SessionWorker, names: list[str], stop: threading.Event) -> CheckReport:
         """Replay the runs in child processes."""
         self._counts.clear()
-        return desk.check_runs(self._keys, names, self._count_verdict, self.stop)
+        return desk.check_runs(self._keys, names, self._count_verdict, stop)
 
     def _count_verdict(self, key: str, verdict: Verdict) -> None:
         self._counts[verdict.verdict] += 1
@@ -43,20 +43,19 @@ class CheckDialog(CodeDialog[CheckReport]):
         return ", ".join(f"{self._counts[word]:,} {format_verdict_word(word)}" for word in WORDS if self._counts[word])
 
 
-class SimulateDialog(CodeDialog["ResetPlan"]):
+class SimulateWork:
     """Replay what a reset keeps, and simulate what follows."""
 
-    VERB = "Simulate"
-
-    def __init__(self, wanted: ResetRequest, count: int, code: str) -> None:
-        super().__init__(count, code)
+    def __init__(self, wanted: ResetRequest, count: int) -> None:
+        self.count = count
+        self.title = f"Simulate {count:,} runs"
         self._wanted = wanted
         self._done: set[str] = set()
 
-    def do_work(self, desk: SessionWorker, names: list[str]) -> ResetPlan:
+    def do_work(self, desk: SessionWorker, names: list[str], stop: threading.Event) -> ResetPlan:
         """Return the plan with the simulation of each workflow."""
         self._done.clear()
-        return desk.simulate_plan(self._wanted, names, self._done.add, self.stop)
+        return desk.simulate_plan(self._wanted, names, self._done.add, stop)
 
     def count_done(self) -> int:
         """Return how many workflows were simulated."""
@@ -64,7 +63,7 @@ class SimulateDialog(CodeDialog["ResetPlan"]):
 
     def describe_progress(self) -> str:
         """Return how many workflows were simulated, as text."""
-        return f"{self.count_done():,} of {self._count:,}" if self._done else ""
+        return f"{self.count_done():,} of {self.count:,}" if self._done else ""
 
 
 def summarize_report(report: CheckReport) -> str:

@@ -1,10 +1,10 @@
-"""The base of dialogs that replay with workflow code: ask for the code, show progress, stop on Esc."""
+"""The dialog for everything that replays with workflow code: it asks for the code, shows progress, stops on Esc."""
 
 from __future__ import annotations
 
 import shlex
 import threading
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast
 
 from rich.text import Text
 from textual import work
@@ -19,44 +19,57 @@ from replaytool.tui.session_worker import SessionWorker, run_in_thread
 from replaytool.tui.styled_lines import cell_text
 
 if TYPE_CHECKING:
-    from replaytool.tui.app import ReplayApp
+    from replaytool.tui.screen_host import ScreenHost
 
 Result = TypeVar("Result")
+Made = TypeVar("Made", covariant=True)
 _TICK = 0.1
 _CLOSED = "Enter starts, Esc closes"
+
+
+class CodeWork(Protocol[Made]):
+    """Work on several runs that needs workflow code."""
+
+    @property
+    def title(self) -> str:
+        """The verb and the number of runs."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many runs there are to do."""
+        ...
+
+    def do_work(self, desk: SessionWorker, names: list[str], stop: threading.Event) -> Made:
+        """Do the work with this code; called on a thread of its own. Setting `stop` ends it early."""
+        ...
+
+    def count_done(self) -> int:
+        """Return how many runs are done."""
+        ...
+
+    def describe_progress(self) -> str:
+        """Return the progress as text."""
+        ...
 
 
 class CodeDialog(Dialog[Result], Generic[Result]):
     """Ask for the code, then show the progress. Closing it while it runs stops the work."""
 
-    VERB: ClassVar[str] = ""
-
-    def __init__(self, count: int, code: str) -> None:
+    def __init__(self, work: CodeWork[Result], code: str) -> None:
         super().__init__()
-        self._count, self._code = count, code
-        self.stop = threading.Event()
+        self._job, self._code = work, code
+        self._stop = threading.Event()
         self._timer: Timer | None = None
-
-    def do_work(self, desk: SessionWorker, names: list[str]) -> Result:
-        """Do the work; called on a thread of its own."""
-        raise NotImplementedError
-
-    def count_done(self) -> int:
-        """Return how much of the work is done."""
-        raise NotImplementedError
-
-    def describe_progress(self) -> str:
-        """Return the progress as text."""
-        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         """Yield the code, a progress bar and a status line."""
         with Vertical(id="dialog") as box:
-            box.border_title = f"{self.VERB} {self._count:,} runs"
+            box.border_title = self._job.title
             box.border_subtitle = _CLOSED
             yield Label(Text("Workflow code: modules, files or folders", "dim"))
             yield Input(self._code, placeholder="app.workflows  or  path/to/workflows.py", id="code")
-            yield ProgressBar(self._count, show_eta=False, id="progress")
+            yield ProgressBar(self._job.count, show_eta=False, id="progress")
             yield Label(Text(""), id="said", markup=False)
             yield Label(Text(""), id="wrong", markup=False)
 
@@ -72,13 +85,13 @@ class CodeDialog(Dialog[Result], Generic[Result]):
 
     @work(exclusive=True, group="with code")
     async def _run_work(self, code: str) -> None:
-        home = cast("ReplayApp", self.app)
+        home = cast("ScreenHost", self.app)
         self._timer = self.set_interval(_TICK, self._update_progress)
         box = self.query_one("#dialog")
-        box.border_subtitle = "Esc stops it"
+        box.border_subtitle = "Esc stops"
         self.query_one("#progress").display = True
         try:
-            result = await run_in_thread(self.do_work, home.desk, shlex.split(code))
+            result = await run_in_thread(self._job.do_work, home.desk, shlex.split(code), self._stop)
         except (ReplaytoolError, ValueError) as error:
             self._timer.stop()
             self._timer = None
@@ -90,8 +103,8 @@ class CodeDialog(Dialog[Result], Generic[Result]):
         self.dismiss(result)
 
     def _update_progress(self) -> None:
-        self.query_one(ProgressBar).update(progress=self.count_done())
-        loading = "stopping…" if self.stop.is_set() else self.describe_progress() or "loading the code…"
+        self.query_one(ProgressBar).update(progress=self._job.count_done())
+        loading = "stopping…" if self._stop.is_set() else self._job.describe_progress() or "loading the code…"
         self.query_one("#said", Label).update(Text(loading))
 
     def _show_error(self, text: str) -> None:
@@ -104,8 +117,8 @@ class CodeDialog(Dialog[Result], Generic[Result]):
         if self._timer is None:
             self.dismiss(None)
         else:
-            self.stop.set()
+            self._stop.set()
 
     def on_unmount(self) -> None:
         """Stop running work."""
-        self.stop.set()
+        self._stop.set()

@@ -59,7 +59,7 @@ class PromptDialog(Dialog[str]):
             if self._check is not None:
                 self._check(event.value)
         except ReplaytoolError as error:
-            self.query_one("#wrong", Label).update(Text(f"✗ {cell_text(error.message)}; {cell_text(error.hint)}"))
+            self.query_one("#wrong", Label).update(Text(f"✗ {cell_text(error.format_line())}"))
             return
         self.dismiss(event.value)
 
@@ -102,17 +102,6 @@ class GoToDialog(PageDialog):
         self._act()
 
 
-class _ChoiceList(LineList):
-    """Lines with a cursor."""
-
-    def __init__(self) -> None:
-        super().__init__("choices")
-        self.lines: Sequence[Line] = ()
-
-    def format_row(self, index: int) -> Line:
-        return self.lines[index]
-
-
 class ChoiceDialog(Dialog[int]):
     """A list; returns the index of the chosen line."""
 
@@ -126,23 +115,23 @@ class ChoiceDialog(Dialog[int]):
         """Yield the list and the full text of its selected line."""
         with Vertical(id="choice") as box:
             box.border_title, box.border_subtitle = self._title, self._subtitle
-            yield _ChoiceList()
+            yield LineList("choices")
             yield Label(Text(""), id="detail", markup=False)
 
     def on_mount(self) -> None:
         """Show the lines."""
         self.show_lines(self._lines)
-        self.query_one(_ChoiceList).focus()
+        self.query_one(LineList).focus()
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
         """Show the selected line in full below the list."""
-        listing = self.query_one(_ChoiceList)
+        listing = self.query_one(LineList)
         text = plain_text([listing.lines[listing.cursor]]) if listing.count else ""
         self.query_one("#detail", Label).update(Text(text))
 
     def show_lines(self, lines: Sequence[Line], cursor: int = 0) -> None:
         """Show other lines."""
-        listing = self.query_one(_ChoiceList)
+        listing = self.query_one(LineList)
         listing.lines = lines
         listing.set_rows(len(lines), [line((self._empty, "dim"))], cursor)
 
@@ -163,21 +152,21 @@ class TextListDialog(ChoiceDialog):
         check: Callable[[str], object] | None = None,
     ) -> None:
         self._found, self._changed, self._example, self._checked = list(found), changed, example, check
-        super().__init__(title, self._format_texts(), "none: a adds one", "a adds, d deletes, Esc closes")
+        super().__init__(title, self._format_texts(), "none; press a to add one", "a adds, d deletes, Esc closes")
 
     def _format_texts(self) -> list[Line]:
         return [line(("● ", "bad"), cell_text(one)) for one in self._found]
 
     def action_delete(self) -> None:
         """Delete the selected text."""
-        listing = self.query_one(_ChoiceList)
+        listing = self.query_one(LineList)
         if self._found:
             del self._found[listing.cursor]
             self._report_change(listing.cursor)
 
     def action_add(self) -> None:
         """Ask for a new text."""
-        self.app.push_screen(PromptDialog("A new one", self._example, check=self._checked), self._add_text)
+        self.app.push_screen(PromptDialog("New entry", self._example, check=self._checked), self._add_text)
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
         """Do nothing: Enter has no meaning here."""

@@ -11,14 +11,14 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.tui import editor, keys
 from replaytool.tui.session_worker import run_in_thread
 from replaytool.tui.styled_lines import Line, cell_text
 from replaytool.tui.text import recorded as recorded_panes
 
 if TYPE_CHECKING:
-    from replaytool.tui.app import ReplayApp
+    from replaytool.tui.screen_host import ScreenHost
 
 Answer = TypeVar("Answer")
 _MOST_COPIED = 1_000_000
@@ -32,9 +32,9 @@ class BaseScreen(Screen[None]):
     _checks_seen: int | None = None
 
     @property
-    def replay_app(self) -> ReplayApp:
-        """Return the application with its own type."""
-        return cast("ReplayApp", self.app)
+    def replay_app(self) -> ScreenHost:
+        """Return the application as screens see it."""
+        return cast("ScreenHost", self.app)
 
     def compose(self) -> ComposeResult:
         """Yield the title line, the body and the footer."""
@@ -43,8 +43,8 @@ class BaseScreen(Screen[None]):
         yield Footer(compact=True)
 
     def compose_body(self) -> ComposeResult:
-        """Yield the widgets of this screen."""
-        raise NotImplementedError
+        """Yield the widgets of this screen; none by default."""
+        yield from ()
 
     def show_title(self, *parts: str, right: str = "") -> None:
         """Show the title line; control characters in recorded names are made visible."""
@@ -84,10 +84,10 @@ class BaseScreen(Screen[None]):
         """Open a line of code in $EDITOR."""
         try:
             if file is None:
-                raise ReplaytoolError("no line of code is known here", "")
+                raise ReplaytoolError("no line of code is known here", "", code=ErrorCode.TUI_EDITOR_FILE)
             editor.open_in_editor(self.app, file, number)
         except ReplaytoolError as error:
-            self.show_message(f"{error.message}{'; ' if error.hint else ''}{error.hint}", wrong=True)
+            self.show_message(error.format_line(), wrong=True)
 
     def help_groups(self) -> tuple[str, ...]:
         """Return the groups of keys that the help lists."""

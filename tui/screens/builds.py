@@ -43,14 +43,12 @@ class BuildsScreen(BaseScreen):
         if found is None:
             self.show_title("Builds", str(self.replay_app.desk.session.settings.store))
             return
-        self.grid.show_rows(
-            _build_columns(found), found, (line(("no run in the store says which build ran it", "strong")),)
-        )
+        self.grid.show_rows(_build_columns(found), found, (line(("no run in the store records its build", "strong")),))
         self.show_title(
             "Builds",
             str(self.replay_app.desk.session.settings.store),
             f"{len(found):,} builds",
-            right="Enter lists the runs of one",
+            right="Enter lists the runs of a build",
         )
 
     def on_line_list_chosen(self, event: LineList.Chosen) -> None:
@@ -74,7 +72,7 @@ class BuildsScreen(BaseScreen):
     def action_copy(self) -> None:
         """Copy the build ID."""
         if self.grid.current_row is not None:
-            self.copy_value(str(self.grid.current_row["build_id"]), "the build id")
+            self.copy_value(str(self.grid.current_row["build_id"]), "the build ID")
 
 
 def _build_columns(rows: list[dict[str, Any]]) -> list[TableColumn]:

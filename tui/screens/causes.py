@@ -52,7 +52,7 @@ class CausesScreen(BaseScreen):
             yield DataGrid("causes")
             with Container(id="finding"):
                 yield DataGrid("affected")
-                yield TextPane("Recorded against produced", "evidence")
+                yield TextPane("History against code", "evidence")
 
     def on_mount(self) -> None:
         """Load the causes."""
@@ -78,7 +78,7 @@ class CausesScreen(BaseScreen):
             self.pane.show_lines([])
         counts = ", ".join(f"{found.counts[word]:,} {word}" for word in WORDS if found.counts.get(word))
         self.show_title(
-            "Causes", store, counts or "no run was checked yet",
+            "Causes", store, counts or "no run has been checked yet",
             right=f"checked {cell_text(found.at)[:16]}" if found.at else "",
         )  # fmt: skip
 
@@ -145,9 +145,9 @@ class CausesScreen(BaseScreen):
 def _empty_notice(found: CheckOverview) -> tuple[Line, ...]:
     good: dict[str, Any] = {word: count for word, count in found.counts.items() if count}
     if good:
-        return (line(("✔ every run that was checked follows its code", "good")), line(("c checks again", "dim")))
+        return (line(("✔ the code follows every checked run", "good")), line(("press c to check again", "dim")))
     return (
-        line(("no run was checked yet", "strong")),
-        line(("c replays all runs against workflow code", "dim")),
-        line(("replaytool check --workflows CODE  does it from the shell", "dim")),
+        line(("no run has been checked yet", "strong")),
+        line(("press c to replay all runs against workflow code", "dim")),
+        line(("or run: replaytool check --workflows CODE", "dim")),
     )

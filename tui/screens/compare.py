@@ -17,9 +17,9 @@ from replaytool.tui.widgets.table import DataGrid, TableColumn
 
 if TYPE_CHECKING:
     from replaytool.debug.compare_runs import AlignedPair
-    from replaytool.engines.temporal.events.labels import EventLabel
+    from replaytool.model.event_label import EventLabel
 
-_MEANING = {"=": "the same", "~": "other values", "-": "only in the left run", "+": "only in the right run"}
+_MEANING = {"=": "same", "~": "different values", "-": "only in the left run", "+": "only in the right run"}
 
 
 def _format_side(deed: EventLabel | None) -> str:
@@ -71,7 +71,7 @@ class CompareScreen(BaseScreen):
 
     def _show_pairs(self, cursor: int) -> None:
         rows = [pair for pair in self.pairs if pair.difference_mark != "=" or not self.only_differing]
-        self.grid.show_rows(COLUMNS, rows, (line(("✔ the same, event for event", "good")),), cursor)
+        self.grid.show_rows(COLUMNS, rows, (line(("✔ no difference", "good")),), cursor)
         if not rows:
             self.pane.show_lines([])
 

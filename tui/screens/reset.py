@@ -18,7 +18,8 @@ from replaytool.model.reset_plan import ItemOutcome, ResetItem, ResetPlan
 from replaytool.session.resets import ResetRequest
 from replaytool.tui import keys
 from replaytool.tui.dialogs.apply_reset import ApplyDialog
-from replaytool.tui.dialogs.check import SimulateDialog
+from replaytool.tui.dialogs.check import SimulateWork
+from replaytool.tui.dialogs.code import CodeDialog
 from replaytool.tui.dialogs.prompts import PageDialog, PromptDialog
 from replaytool.tui.screens.base import BaseScreen
 from replaytool.tui.styled_lines import cell_text, line
@@ -46,7 +47,7 @@ class ResetScreen(BaseScreen):
         with Vertical(id="plan"):
             yield DataGrid("items")
             yield Static(id="note", markup=False)
-            yield TextPane("What it does", "effects")
+            yield TextPane("Effects of the reset", "effects")
 
     def on_mount(self) -> None:
         """Make the plan."""
@@ -82,7 +83,7 @@ class ResetScreen(BaseScreen):
     def _show_plan(self, cursor: int) -> None:
         assert self.plan is not None
         self.grid.show_rows(self._item_columns(self.plan.items), self.plan.items, (
-            line(("no workflow has such a point", "strong")), line(("o says why", "dim")),
+            line(("no workflow has this reset point", "strong")), line(("o shows why", "dim")),
         ), cursor)  # fmt: skip
         self.query_one("#note", Static).update(Text(f" {reset_panes.format_totals(self.plan)}"))
         written = f"written to {self.written}" if self.written else "not written yet"
@@ -95,15 +96,15 @@ class ResetScreen(BaseScreen):
         """Return the columns; those about which nothing is known are left out."""
         found = [
             TableColumn("Workflow", lambda one: cell_text(one.workflow_id), 40, least=20),
-            TableColumn("Point", lambda one: str(one.point.event_id), 6, right=True, firm=True),
-            TableColumn("Undone", lambda one: f"{one.undone_events:,}", 7, right=True, firm=True),
-            TableColumn("Signals", lambda one: f"{one.reapplied.get('signals', 0):,}", 7, right=True),
-            TableColumn("Updates", lambda one: f"{one.reapplied.get('updates', 0):,}", 7, right=True),
-            TableColumn("Again", lambda one: f"{sum(one.repeats.values()):,}", 6, right=True, firm=True),
+            TableColumn("Reset to", lambda one: str(one.point.event_id), 8, right=True, firm=True),
+            TableColumn("Events undone", lambda one: f"{one.undone_events:,}", 13, right=True, firm=True),
+            TableColumn("Signals re-applied", lambda one: f"{one.reapplied.get('signals', 0):,}", 18, right=True),
+            TableColumn("Updates re-applied", lambda one: f"{one.reapplied.get('updates', 0):,}", 18, right=True),
+            TableColumn("Re-executed", lambda one: f"{sum(one.repeats.values()):,}", 11, right=True, firm=True),
             TableColumn("Warnings", reset_panes.format_warning_codes, 50, role="warn"),
         ]
         if any(one.prefix_verdict is not None for one in items):
-            found.insert(6, TableColumn("Kept part", lambda one: one.prefix_verdict or "", 10))
+            found.insert(6, TableColumn("Prefix", lambda one: one.prefix_verdict or "", 10))
         if any(one.simulation is not None for one in items):
             found.insert(-1, TableColumn("Simulation", reset_panes.format_certainty, 12))
         if self.outcomes:
@@ -143,15 +144,17 @@ class ResetScreen(BaseScreen):
     def action_skipped(self) -> None:
         """Show the workflows that are not in the plan, and why."""
         if self.plan is not None:
-            left = [line((cell_text(one, 80), "key"), "  left out here") for one in self.wanted.skip]
-            nothing = [line(("nothing was left out", "dim"))]
-            self.app.push_screen(PageDialog("Left out", [*left, *reset_panes.format_skipped(self.plan)] or nothing))
+            left = [line((cell_text(one, 80), "key"), "  you left it out") for one in self.wanted.skip]
+            nothing = [line(("all workflows are in the plan", "dim"))]
+            self.app.push_screen(
+                PageDialog("Not in the plan", [*left, *reset_panes.format_skipped(self.plan)] or nothing)
+            )
 
     def action_simulate(self) -> None:
         """Ask for the new code, then simulate the plan."""
         if self.plan is not None and self.plan.items:
             self.app.push_screen(
-                SimulateDialog(self.wanted, len(self.plan.items), self.replay_app.default_check_code),
+                CodeDialog(SimulateWork(self.wanted, len(self.plan.items)), self.replay_app.default_check_code),
                 self._use_simulated_plan,
             )
 

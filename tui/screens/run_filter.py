@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.time_parsing import parse_since_time
 
 CONDITIONS = {
@@ -45,7 +45,11 @@ def parse_filter(text: str) -> str:
             parts.append(f"({text[match.start(3) if bare else match.start(2) - 1 :]}\n)")
             break
         if word is not None and word not in _WORDS:
-            raise ReplaytoolError(f"there is no filter {word!r}", f"filters: {', '.join(('type', *CONDITIONS))}, where")
+            raise ReplaytoolError(
+                f"unknown filter {word!r}",
+                f"filters: {', '.join(('type', *CONDITIONS))}, where",
+                code=ErrorCode.TUI_FILTER,
+            )
         value = quoted if quoted is not None else bare
         value = _parse_time(value) if word in _MOMENTS else value
         parts.append((CONDITIONS[_WORDS[word]] if word else _ANYWHERE).replace("?", _quote_sql(value)))

@@ -105,11 +105,14 @@ class RunsScreen(BaseScreen):
 
     def _empty_notice(self) -> tuple[Any, ...]:
         if self.replay_app.place.filter:
-            return (line(("no run fits the filter", "strong")), line(("/ changes it; an empty line lists all", "dim")))
+            return (
+                line(("no run matches the filter", "strong")),
+                line(("press / to change it; an empty filter lists all runs", "dim")),
+            )
         return (
             line(("the store has no runs yet", "strong")),
-            line(("replaytool load PATH…  loads exported histories", "dim")),
-            line(("replaytool pull  fetches them from a server", "dim")),
+            line(("run `replaytool load PATH…` to load exported histories", "dim")),
+            line(("or `replaytool pull` to fetch them from a server", "dim")),
         )
 
     def _show_query_error(self, *why: Any) -> None:
@@ -205,7 +208,9 @@ class RunsScreen(BaseScreen):
         at = event_to_show(found) if found is not None else None
         if at is None:
             self.show_message(
-                "no mismatch is known: c checks runs" if found is None else f"{format_verdict_word(found.verdict)}",
+                "no known mismatch: press c to check runs"
+                if found is None
+                else f"{format_verdict_word(found.verdict)}",
                 wrong=True,
             )
         else:
@@ -229,7 +234,7 @@ class RunsScreen(BaseScreen):
                     self.replay_app.open_run(row["run_key"], found[index]["event_id"])
 
             self.app.push_screen(
-                ChoiceDialog("Problems", recorded_panes.format_problems(found), "nothing is odd about this run"),
+                ChoiceDialog("Problems", recorded_panes.format_problems(found), "this run has no problems"),
                 open_problem,
             )
 

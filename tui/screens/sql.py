@@ -43,7 +43,7 @@ class SqlScreen(BaseScreen):
         self.grid.border_title = "Result"
         self.show_title("SQL", str(self.replay_app.desk.session.settings.store))
         self.grid.show_notice(
-            line(("F5 or ^r runs the query", "strong")),
+            line(("press F5 or ^r to run the query", "strong")),
             line(("views: runs events activities tasks signals updates timers", "dim")),
             line(("children markers builds reset_points verdicts problems", "dim")),
         )
@@ -62,7 +62,7 @@ class SqlScreen(BaseScreen):
         self.grid.focus()
         self.grid.show_rows(plain_columns(found.names), found, (line(("no rows", "dim")),))
         first = (
-            f"the first {MOST_ROWS:,} rows; a narrower query shows the others" if found.cut else f"{len(found):,} rows"
+            f"the first {MOST_ROWS:,} rows; narrow the query to see the others" if found.cut else f"{len(found):,} rows"
         )
         self._show_note(f"{first}, {took:.2f} s")
 
@@ -77,7 +77,7 @@ class SqlScreen(BaseScreen):
         """Open the run that the row names."""
         row = self.grid.current_row
         if not isinstance(row.get("run_key"), str):
-            self.show_message("the row names no run: select run_key too, and event_id to come to an event", wrong=True)
+            self.show_message("the row has no run: select run_key, and event_id for the event", wrong=True)
             return
         number = row.get("event_id")
         self.replay_app.open_run(row["run_key"], number if isinstance(number, int) else None)

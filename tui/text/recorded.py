@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from replaytool.debug.timeline import PendingItem, ReceivedMessage, RecordedDifference, RecordedState, RunTimeline
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ReplaytoolError, append_code
+from replaytool.model.event_role import EventRole
 from replaytool.tui.styled_lines import Line, cell_text, line, tree_lines
 
 _MOST = 200
-_KINDS = {"signal-out": "signal to another", "cancel-out": "cancel another", "nexus": "nexus operation"}
+_KINDS = {"signal-out": "signal to workflow", "cancel-out": "cancel of workflow", "nexus": "Nexus operation"}
 
 
 def format_error(error: ReplaytoolError) -> list[Line]:
     """Return an error and its hint."""
-    first, *rest = error.message.splitlines() or [""]
+    first, *rest = append_code(error.message, error.code).splitlines() or [""]
     parts = [
         line(("✗ ", "bad"), (cell_text(first, 500), "strong")),
         *(line(f"  {cell_text(part, 500)}") for part in rest),
@@ -23,22 +24,18 @@ def format_error(error: ReplaytoolError) -> list[Line]:
     return [*parts, line((f"  {cell_text(error.hint, 300)}", "dim"))] if error.hint else parts
 
 
-def format_event(event: Mapping[str, Any]) -> list[Line]:
+def format_event(attributes: Mapping[str, object], rest: Mapping[str, object]) -> list[Line]:
     """Return an event: its attributes first, then the fields that every event has."""
-    found: list[Line] = []
-    for key, value in event.items():
-        if key.endswith("EventAttributes"):
-            found.extend(tree_lines(value))
-    rest = {key: value for key, value in event.items() if not key.endswith("EventAttributes")}
-    return [*found, line(), *tree_lines(rest)]
+    parts = [tree_lines(part) for part in (attributes, rest) if part]
+    return [*parts[0], line(), *parts[1]] if len(parts) == 2 else [one for part in parts for one in part]
 
 
-def format_state(found: RecordedState, timeline: RunTimeline) -> list[Line]:
-    """Return the state of the run at an event."""
+def format_state(found: RecordedState, timeline: RunTimeline, role: EventRole) -> list[Line]:
+    """Return the state of the run at an event, which has this role."""
     return [
-        *_format_task(found, timeline),
+        *_format_task(found, timeline, role),
         line(),
-        *_format_section("Waiting for", len(found.pending), map(_format_pending, found.pending[:_MOST])),
+        *_format_section("Waits for", len(found.pending), map(_format_pending, found.pending[:_MOST])),
         *_format_signals(found),
         *_format_section("Updates", len(found.updates), map(_format_update, reversed(found.updates[-_MOST:]))),
         *_format_mapping("Search attributes", found.search_attributes),
@@ -46,7 +43,7 @@ def format_state(found: RecordedState, timeline: RunTimeline) -> list[Line]:
     ]
 
 
-def _format_task(found: RecordedState, timeline: RunTimeline) -> Iterator[Line]:
+def _format_task(found: RecordedState, timeline: RunTimeline, role: EventRole) -> Iterator[Line]:
     task = found.task
     if task is None:
         yield line(("no workflow task yet", "dim"))
@@ -58,20 +55,20 @@ def _format_task(found: RecordedState, timeline: RunTimeline) -> Iterator[Line]:
             ("Task  ", "key"), f"{task.ordinal} of {len(timeline.tasks)}: ", (status, "bad" if bad else ""),
             (f", build {cell_text(task.build_id)}" if task.build_id else "", ""),
         )  # fmt: skip
-    yield line(("Event ", "key"), _describe_event_task(found))
+    yield line(("Event ", "key"), _describe_event_task(found, role))
     yield line(("Run   ", "key"), found.status)
 
 
-def _describe_event_task(found: RecordedState) -> str:
+def _describe_event_task(found: RecordedState, role: EventRole) -> str:
     if found.issued_by:
-        return f"asked for by the task that completed at {found.issued_by}"
+        return f"issued by the task completed at event {found.issued_by}"
     if found.consumed_by:
-        return f"seen by the task that completed at {found.consumed_by}"
-    if found.event_type.startswith("WorkflowTask"):
-        return "a step of the task itself"
-    if found.event_type == "ActivityTaskStarted" or found.status != "Running":
-        return "told to no task"
-    return "no task has seen it yet"
+        return f"processed by the task completed at event {found.consumed_by}"
+    if role.is_task:
+        return "part of the task"
+    if role.kind == "attempt" or found.status != "Running":
+        return "no task processes it"
+    return "no task has processed it yet"
 
 
 def _format_section(title: str, count: int, rows: Iterator[Line]) -> Iterator[Line]:
@@ -83,7 +80,7 @@ def _format_section(title: str, count: int, rows: Iterator[Line]) -> Iterator[Li
 
 def _format_pending(one: PendingItem) -> Line:
     note = f", {_format_pending_note(one)}" if one.note else ""
-    return line("  ", *_format_pending_name(one), f"  {one.status}{note}", (f"  since {one.since}", "dim"))
+    return line("  ", *_format_pending_name(one), f"  {one.status}{note}", (f"  since event {one.since}", "dim"))
 
 
 def _format_pending_note(one: PendingItem) -> str:
@@ -103,7 +100,7 @@ def _format_update(one: PendingItem) -> Line:
         ("● " if waits else "✔ ", "warn" if waits else "good"),
         *_format_pending_name(one),
         f"  {one.status}",
-        (f"  since {one.since}", "dim"),
+        (f"  since event {one.since}", "dim"),
     )
 
 
@@ -117,8 +114,8 @@ def _format_signals(found: RecordedState) -> Iterator[Line]:
 def _format_signal(one: ReceivedMessage, event_id: int) -> Line:
     name = (cell_text(one.name, 80), "key")
     if one.was_handled_at(event_id):
-        return line("  ", ("✔ ", "good"), name, (f"  event {one.event_id}, handled at {one.handled_by}", "dim"))
-    later = f"handled at {one.handled_by}" if one.handled_by else "no task of this record handles it"
+        return line("  ", ("✔ ", "good"), name, (f"  event {one.event_id}, handled at event {one.handled_by}", "dim"))
+    later = f"handled at event {one.handled_by}" if one.handled_by else "no task in this history handles it"
     return line("  ", ("● ", "warn"), name, f"  event {one.event_id}, not handled yet", (f"  ({later})", "dim"))
 
 
@@ -132,12 +129,12 @@ def _format_mapping(title: str, values: Mapping[str, Any]) -> Iterator[Line]:
 def format_difference(found: RecordedDifference) -> list[Line]:
     """Return what changed since the previous stop."""
     if found.before == found.after:
-        return [line(("the first stop: nothing to compare with", "dim"))]
+        return [line(("first stop: nothing to compare with", "dim"))]
     back = found.after < found.before
     rows = list(_backward_lines(found) if back else _forward_lines(found))
     way = "back from" if back else "since"
     head = line((f"{way} event {found.before}", "dim"))
-    return [head, *rows] if rows else [head, line("nothing that the record tells of")]
+    return [head, *rows] if rows else [head, line("no recorded change")]
 
 
 def _forward_lines(found: RecordedDifference) -> Iterator[Line]:
@@ -150,16 +147,19 @@ def _forward_lines(found: RecordedDifference) -> Iterator[Line]:
             *_closing_sign(one),
             *_format_pending_name(one),
             f"  {one.status}",
-            ("  opened and closed on the way", "dim"),
+            ("  opened and closed in between", "dim"),
         )
     yield from _changed_lines(found)
     for signal in found.received:
         yield line(
-            ("→ ", "warn"), ("signal ", "dim"), (cell_text(signal.name), "key"), f"  received at {signal.event_id}"
+            ("→ ", "warn"),
+            ("signal ", "dim"),
+            (cell_text(signal.name), "key"),
+            f"  received at event {signal.event_id}",
         )
     for signal in found.handled:
         yield line(
-            ("✔ ", "good"), ("signal ", "dim"), (cell_text(signal.name), "key"), f"  of {signal.event_id} handled"
+            ("✔ ", "good"), ("signal ", "dim"), (cell_text(signal.name), "key"), f"  of event {signal.event_id} handled"
         )
 
 
@@ -168,7 +168,7 @@ def _backward_lines(found: RecordedDifference) -> Iterator[Line]:
     for one in found.opened:
         yield line(("+ ", "good"), *_format_pending_name(one), f"  open again: {one.status}")
     for one in (*found.closed, *found.passed):
-        yield line(("- ", "warn"), *_format_pending_name(one), "  not there yet")
+        yield line(("- ", "warn"), *_format_pending_name(one), "  not opened yet")
     yield from _changed_lines(found)
     for signal in found.received:
         yield line(("- ", "warn"), ("signal ", "dim"), (cell_text(signal.name), "key"), "  not received yet")

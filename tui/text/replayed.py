@@ -43,7 +43,7 @@ class VariableRow:
 def format_variables(moment: ReplayedState, changed: Sequence[PathChange]) -> list[VariableRow]:
     """Return the attributes of the workflow, then the local variables of waiting coroutines."""
     if not moment.task and not moment.state.items:
-        return [VariableRow(line(("no task has completed yet: there is no state", "dim")))]
+        return [VariableRow(line(("no state yet: no task has completed", "dim")))]
     was = {one.path: one for one in changed}
     rows: list[VariableRow] = [VariableRow(line(("self", "strong"), (f"  {cell_text(moment.state.type)}", "dim")))]
     for item in moment.state.items:
@@ -98,7 +98,7 @@ def _variable_rows(
         below = f"[{inner.label}]" if value.kind in ("list", "map") else f".{inner.label}"
         yield from _variable_rows(inner, path + below, asks and asks + below, depth + 1, was)
     if value.is_cut or len(value.items) > _MOST_ITEMS:
-        yield VariableRow(line(("  " * depth, ""), ("… more of it", "dim")))
+        yield VariableRow(line(("  " * depth, ""), ("… more", "dim")))
 
 
 def format_changes(found: StateDifference) -> list[Line]:
@@ -116,16 +116,19 @@ def _format_change(one: PathChange) -> Line:
 
 def format_commands(moment: ReplayedState) -> Iterator[Line]:
     """Yield the commands of the newest task, and the next commands where the history ends."""
-    for title, found in (("Asked for in this task", moment.commands), ("Would ask for next", moment.next)):
+    for title, found in (
+        ("Commands of this task", moment.commands),
+        ("Next commands, not in the history", moment.next),
+    ):
         if found:
             yield line((title, "strong"), (f"  {len(found):,}", "dim"))
             yield from (_format_command(one) for one in found[:_MOST_ITEMS])
     if moment.pending_until is not None:
-        yield line(("the code sees this event in the task that completes at ", "dim"), str(moment.pending_until))
+        yield line(("the code processes this event in the task completed at event ", "dim"), str(moment.pending_until))
 
 
 def _format_command(one: IssuedCommand) -> Line:
-    where = f"  event {one.event_id}" if one.event_id is not None else "  no event records it"
+    where = f"  event {one.event_id}" if one.event_id is not None else "  not in the history"
     site = f"  {format_call_site(one.call_site)}" if one.call_site else ""
     sign = ("↗ ", "good") if one.event_id is not None else ("… ", "warn")
     return line(
@@ -148,25 +151,25 @@ def format_build_difference(one: BuildSplit) -> Line:
 def describe_find_result(one: ExpressionHit) -> str:
     """Return the message after a search for an expression."""
     if one.event_id is None:
-        return f"{one.expression} holds nowhere" + (f": {one.error}" if one.error else "")
-    before = f", and not yet at {one.last_false}" if one.last_false is not None else ", from the first step on"
-    by = f" under build {one.build_id}" if one.build_id else ""
-    return f"{one.expression} holds from event {one.event_id}{by}{before}"
+        return f"{one.expression} is true at no step" + (f": {one.error}" if one.error else "")
+    before = f", still false at event {one.last_false}" if one.last_false is not None else ", from the first step on"
+    by = f", build {one.build_id}" if one.build_id else ""
+    return f"{one.expression} is first true at event {one.event_id}{by}{before}"
 
 
 def format_blame(one: Blame, source: Sequence[str]) -> list[Line]:
     """Return the event, build and line that gave a value its content."""
     if one.event_id is None:
-        why = one.error or (one.trouble.message if one.trouble else "it leads to nothing here")
+        why = one.error or (one.trouble.message if one.trouble else "no such value here")
         return [line((cell_text(one.path, 120), "key"), f"  {cell_text(why, 300)}")]
     before, after = (cell_text(value.text, 200) if value else "nothing" for value in (one.before, one.after))
     rows = [
         line((cell_text(one.path, 120), "strong"), f"  {before} → {after}"),
-        line(("event  ", "key"), str(one.event_id), ("  the task that completed there", "dim")),
+        line(("event  ", "key"), str(one.event_id), ("  the task completed at this event", "dim")),
         line(("build  ", "key"), cell_text(one.build_id) or "not recorded"),
     ]
     if one.ran_at is not None and one.ran_at != one.event_id:
-        rows.append(line(("ran at ", "key"), f"{one.ran_at}, and again when this build took over"))
+        rows.append(line(("ran at ", "key"), f"event {one.ran_at}, replayed by this build"))
     if one.call_site is not None:
         rows += [
             line(

@@ -10,7 +10,7 @@ import msgspec
 from replaytool.model.reset_plan import BLOCK, WARN, ItemOutcome, PlanWarning, ResetItem, ResetPlan
 from replaytool.tui.styled_lines import Line, cell_text, line, tree_lines
 
-_LEVELS = {BLOCK: ("✗ blocks ", "bad"), WARN: ("! warns  ", "warn")}
+_LEVELS = {BLOCK: ("✗ block  ", "bad"), WARN: ("! warn   ", "warn")}
 _SIGNS = {"done": "✔", "failed": "✗", "refused": "✗", "lost": "?", "intended": "…"}
 
 
@@ -24,7 +24,7 @@ def format_reset_choices(builds: Sequence[Mapping[str, Any]], event: int | None)
 
 def _format_build_choice(row: Mapping[str, Any]) -> Line:
     seen = f"  {cell_text(row['first_seen'])[:19]} to {cell_text(row['last_seen'])[:19]}"
-    odd = "  an SDK hash, which tells no versions apart" if row["is_hash"] else ""
+    odd = "  the SDK's default build ID: two versions of the code can share it" if row["is_hash"] else ""
     return line(
         ("build ", "dim"),
         (cell_text(row["build_id"], 60), "key"),
@@ -77,33 +77,33 @@ def _outcome_lines(done: ItemOutcome | None) -> Iterator[Line]:
         good = done.state == "done"
         yield line((f"{format_outcome(done)}  ", "good" if good else "bad"), cell_text(done.message, 400))
         if done.new_run_id:
-            yield line(("new run    ", "key"), cell_text(done.new_run_id))
+            yield line(("new run      ", "key"), cell_text(done.new_run_id))
         yield line()
 
 
 def _point_lines(one: ResetItem) -> Iterator[Line]:
-    taken = "" if one.included else "  (left out: a warning blocks it; i takes it nevertheless)"
+    taken = "" if one.included else "  (not included: a warning blocks it; press i to include it)"
     yield line((cell_text(one.workflow_id, 120), "strong"), f"  {one.status}, {one.events:,} events", (taken, "bad"))
     by = f", completed by build {cell_text(one.point.build_id)}" if one.point.build_id else ""
-    yield line(("back to    ", "key"), f"event {one.point.event_id}{by}", (f"  {cell_text(one.point.at)}", "dim"))
-    yield line(("because    ", "key"), cell_text(one.point.rule, 200))
+    yield line(("reset to     ", "key"), f"event {one.point.event_id}{by}", (f"  {cell_text(one.point.at)}", "dim"))
+    yield line(("reason       ", "key"), cell_text(one.point.rule, 200))
 
 
 def _effect_lines(one: ResetItem) -> Iterator[Line]:
     later = f", and {len(one.undone_runs)} later runs" if one.undone_runs else ""
-    yield line(("undone     ", "key"), f"{one.undone_events:,} events{later}")
-    yield line(("comes back ", "key"), format_counts(one.reapplied) or "nothing")
-    yield line(("runs again ", "key"), format_counts(one.repeats) or "nothing")
-    for title, found in (("local      ", one.repeats_local), ("under way  ", one.pending_activities)):
+    yield line(("undone       ", "key"), f"{one.undone_events:,} events{later}")
+    yield line(("re-applied   ", "key"), format_counts(one.reapplied) or "nothing")
+    yield line(("re-executed  ", "key"), format_counts(one.repeats) or "nothing")
+    for title, found in (("re-exec local", one.repeats_local), ("pending      ", one.pending_activities)):
         if found:
             yield line((title, "key"), format_counts(found))
     if one.updates_may_change:
         names = ", ".join(cell_text(name, 60) for name in one.updates_may_change[:20])
-        yield line(("may change ", "key"), f"the results of updates {names}")
+        yield line(("may change   ", "key"), f"the results of updates {names}")
     for child in one.children_again:
-        fixed = "a new id" if child.random_id else "the same id"
+        fixed = "a new ID" if child.random_id else "the same ID"
         about = f"{cell_text(child.workflow_type)} {cell_text(child.workflow_id)} with {fixed}, now {child.state}"
-        yield line(("child again", "key"), f" {about}")
+        yield line(("child restart", "key"), f" {about}")
 
 
 def _warning_lines(found: list[PlanWarning]) -> Iterator[Line]:
@@ -121,21 +121,23 @@ def _new_code_lines(one: ResetItem) -> Iterator[Line]:
     yield line()
     if one.prefix_verdict is not None:
         good = one.prefix_verdict in ("ok", "drift")
-        yield line(("kept part  ", "key"), (f"{'✔' if good else '✗'} {one.prefix_verdict}", "good" if good else "bad"))
+        yield line(
+            ("prefix       ", "key"), (f"{'✔' if good else '✗'} {one.prefix_verdict}", "good" if good else "bad")
+        )
     if one.simulation is not None:
         yield from _simulation_lines(one.simulation)
 
 
 def _simulation_lines(found: Mapping[str, Any]) -> Iterator[Line]:
     """Yield the result of the simulation; empty parts are left out."""
-    answers = f"{found['exact']:,} answers exact, {found['assumed']:,} assumed"
-    yield line(("simulated  ", "key"), f"{answers}; then {cell_text(found.get('status')) or 'unknown'}")
+    answers = f"{found['exact']:,} results exact, {found['assumed']:,} assumed"
+    yield line(("simulated    ", "key"), f"{answers}; status {cell_text(found.get('status')) or 'unknown'}")
     if found.get("stopped"):
-        yield line(("stopped    ", "key"), (cell_text(found["stopped"], 400), "warn"))
+        yield line(("stopped      ", "key"), (cell_text(found["stopped"], 400), "warn"))
     if found.get("again"):
-        yield line(("really runs", "key"), f" {format_counts(found['again'])}")
+        yield line(("re-executed  ", "key"), f"{format_counts(found['again'])}")
     if found.get("state") is not None:
-        yield line(("state after", "key"))
+        yield line(("state after  ", "key"))
         yield from (line("  ", *row) for row in tree_lines(found["state"], 200))
     rest = {name: value for name, value in found.items() if name not in _TOLD and value not in (None, [], {}, 0)}
     yield from (line("  ", *row) for row in tree_lines(rest, 100))
@@ -161,9 +163,9 @@ def format_totals(plan: ResetPlan) -> str:
     found: dict[str, Any] = plan.totals
     again = format_counts(found["repeats"]) or "nothing"
     blocked = f", {found['blocked']:,} blocked" if found["blocked"] else ""
-    left_out = f", {len(plan.skipped):,} left out" if plan.skipped else ""
-    back = f"{found['signals']:,} signals and {found['updates']:,} updates come back"
-    return f"{found['items']:,} workflows{blocked}{left_out}; {back}; runs again: {again}"
+    left_out = f", {len(plan.skipped):,} not in the plan" if plan.skipped else ""
+    back = f"re-applied: {found['signals']:,} signals, {found['updates']:,} updates"
+    return f"{found['items']:,} workflows{blocked}{left_out}; {back}; re-executed: {again}"
 
 
 def format_skipped(plan: ResetPlan) -> list[Line]:

@@ -1,4 +1,4 @@
-"""Lines about a verdict: recorded against produced, the call site, and the advice."""
+"""Lines about a verdict: history against code, the call site, and the advice."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def format_brief(found: Verdict) -> Line:
 def _describe_divergence(found: Divergence) -> str:
     recorded = _describe_command(found.expected) if found.expected else "nothing"
     produced = _describe_command(found.actual) if found.actual else "nothing"
-    return f"recorded {recorded}, the code asks for {produced}"
+    return f"history: {recorded}; code: {produced}"
 
 
 def format_verdict(found: Verdict, source: Sequence[str] = ()) -> list[Line]:
@@ -81,18 +81,18 @@ def format_verdict(found: Verdict, source: Sequence[str] = ()) -> list[Line]:
 
 def _engine_line(found: Verdict) -> Line:
     confirmed = f", confirmed by {found.confirmed_by}" if found.confirmed_by else ""
-    return line((f"by the {found.engine} engine{confirmed}, {found.seconds:.2f} s", "dim"))
+    return line((f"engine {found.engine}{confirmed}, {found.seconds:.2f} s", "dim"))
 
 
 def _divergence_lines(found: Divergence) -> Iterator[Line]:
     last = found.last_matched_event_id
-    yield line(("event     ", "key"), str(found.event_id), (f"  the last that matched: {last or 'none'}", "dim"))
+    yield line(("event     ", "key"), str(found.event_id), (f"  last match: {last or 'none'}", "dim"))
     yield line(
-        ("recorded  ", "key"), (f"- {_describe_command(found.expected) if found.expected else 'nothing'}", "bad")
+        ("history   ", "key"), (f"- {_describe_command(found.expected) if found.expected else 'nothing'}", "bad")
     )
-    yield line(("produced  ", "key"), (f"+ {_describe_command(found.actual) if found.actual else 'nothing'}", "good"))
+    yield line(("code      ", "key"), (f"+ {_describe_command(found.actual) if found.actual else 'nothing'}", "good"))
     if found.advice:
-        yield line(("advice    ", "key"), cell_text(found.advice, 600))
+        yield line(("help      ", "key"), cell_text(found.advice, 600))
 
 
 def _field_lines(found: Divergence) -> Iterator[Line]:
@@ -100,7 +100,7 @@ def _field_lines(found: Divergence) -> Iterator[Line]:
     recorded: Mapping[str, Any] = found.expected.fields if found.expected else {}
     produced: Mapping[str, Any] = found.actual.fields if found.actual else {}
     if recorded != produced:
-        yield line(("Fields that differ", "strong"), ("  - recorded, + produced", "dim"))
+        yield line(("Fields that differ", "strong"), ("  - history, + code", "dim"))
     for name in sorted(recorded.keys() | produced.keys())[:_MOST]:
         before, after = recorded.get(name, _NOT_RECORDED), produced.get(name, _NOT_RECORDED)
         if before == after:
@@ -118,7 +118,7 @@ def _failure_lines(found: Failure) -> Iterator[Line]:
 
 
 def _call_site_lines(site: CallSite, source: Sequence[str]) -> Iterator[Line]:
-    yield line(("code      ", "key"), (format_call_site(site), "strong"), f"  {cell_text(site.function, 80)}")
+    yield line(("line      ", "key"), (format_call_site(site), "strong"), f"  {cell_text(site.function, 80)}")
     yield from excerpt_lines(source, site.line)
     for one in site.chain:
         yield line(("called by ", "key"), format_call_site(one), f"  {cell_text(one.function, 80)}")
@@ -144,7 +144,7 @@ def _code_text(text: str) -> str:
 
 def _drift_lines(found: Sequence[Drift]) -> Iterator[Line]:
     if found:
-        yield line((f"Differences inside matching commands: {len(found):,}", "strong"))
+        yield line((f"Drift: {len(found):,} differences inside matching commands", "strong"))
     for one in found[:_MOST]:
         yield line(
             (f"event {one.event_id} ", "dim"), (cell_text(one.path, 120), "key"), _call_site_piece(one.call_site)

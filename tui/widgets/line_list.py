@@ -122,7 +122,7 @@ class TextPane(LineView):
 
 
 class LineList(LineView):
-    """A list of any length with a cursor; subclasses say how a row looks."""
+    """A list of any length with a cursor. It shows `lines`; a subclass may make each row when it is drawn instead."""
 
     class Moved(Message):
         """The cursor moved."""
@@ -143,6 +143,7 @@ class LineList(LineView):
         super().__init__(id)
         self.count = 0
         self.cursor = 0
+        self.lines: Sequence[Line] = ()
         self._heads = heads
         self._placed_at = 0.0
         """How far down it was put when the cursor last jumped, or lines or a size came: elsewhere, it was scrolled."""
@@ -245,7 +246,7 @@ class LineList(LineView):
 
     def format_row(self, index: int) -> Line:
         """Return a row of the list."""
-        raise NotImplementedError
+        return self.lines[index]
 
     def on_focus(self) -> None:
         """Draw again: the cursor looks different in the focused list."""

@@ -99,7 +99,7 @@ def _reason_to_replay_all(before: BaseReplays, after: CodeVersion) -> str | None
         return "the code before the change was partly imported from this checkout"
     dynamic = before.version.dynamic_file or after.dynamic_file
     if dynamic is not None:
-        return f"{dynamic} imports or makes code by name"
+        return f"{dynamic} imports or creates code dynamically"
     changed = _find_changed_read(before.info.read, before.version, after)
     return f"{changed} has changed, and the code reads it at import" if changed else None
 

@@ -188,4 +188,4 @@ def _save_coverage(store: Store, fingerprint: str, found: Mapping[str, CoveredVe
             reaches = {key: msgspec.json.encode(one.reach).decode() for key, one in found.items()}
             writer.save_line_coverage(fingerprint, reaches)
     except ReplaytoolError as error:
-        _log.warning("cannot save the results of the base: %s; %s", error.message, error.hint)
+        _log.warning("cannot save the results of the base: %s", error.format_line())

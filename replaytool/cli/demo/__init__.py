@@ -16,7 +16,7 @@ import click
 
 from replaytool.cli import main
 from replaytool.cli.demo.narration import print_command, print_heading, print_paragraph
-from replaytool.errors import FAULT, ReplaytoolError
+from replaytool.errors import FAULT, ErrorCode, ReplaytoolError
 
 _SETTINGS = """\
 [tool.replaytool]
@@ -51,71 +51,73 @@ class DemoStep:
 STORY = (
     DemoStep(
         "Load histories",
-        "A loyalty programme runs one workflow for each rider: trips earn points, every third trip sends a mail. "
+        "A loyalty program runs one workflow per rider: trips earn points, and every third trip sends a mail. "
         "These are the histories of nine riders, as the Temporal CLI exports them.",
         "load histories/",
     ),
     DemoStep(
         "Check a pull request",
-        "A colleague wants a mail after every second trip, and changes one number: TRIPS_PER_MAIL = 2. "
-        "Can running workflows go on with that code?",
+        "A pull request sends a mail after every second trip. It changes one number: TRIPS_PER_MAIL = 2. "
+        "Can running workflows continue with that code?",
         "check histories/rider-01.json histories/rider-07.json --workflows code/pull_request.py",
         1,
-        "Exit code 1: the pull request is red before anything is deployed, with the line and the event.",
+        "Exit code 1: the check fails before anything is deployed, and names the event and the line.",
     ),
     DemoStep(
-        "Check it again, repaired",
-        "The new rule stands behind workflow.patched(…) now, as the report advises.",
+        "Check the fixed pull request",
+        "The new rule is now behind workflow.patched(…), as the report advises.",
         "check histories/rider-01.json histories/rider-07.json --workflows code/repaired.py",
         0,
-        "Exit code 0: old runs go on as they were, and new ones follow the new rule.",
+        "Exit code 0: old runs continue with the old rule, new runs use the new one.",
     ),
     DemoStep(
-        "See who ran what",
-        "Meanwhile riders complain that their points are gone. Three builds have been at work.",
+        "List the builds",
+        "Meanwhile riders complain that their points are gone. Three builds have run these workflows.",
         "builds",
     ),
     DemoStep(
         "Check the bad build",
-        "What would a strict check have said about v2, with the histories that there were before it came?",
+        "Would a strict check have found the fault of v2, with the histories from before its deployment?",
         "check --workflows code/v2.py --strict --where \"last_build = 'v1'\"",
         1,
-        "No command changed, so workflows went on; but v2 makes 0 of 150 points.",
+        "No command changed, so the workflows did not fail. But v2 computes 0 points instead of 150.",
     ),
     DemoStep(
-        "Find what it corrupted",
-        "v3 puts it right. Replayed with v3, a run whose record holds a wrong number drifts, and says which.",
+        "Find the corrupted runs",
+        "v3 fixes the fault. Replayed with v3, every run with a wrong recorded number drifts, and the report shows it.",
         "check --workflows code/v3.py",
         0,
-        "0 points in the mails and results that v2 recorded, and what they should have been.",
+        "Each line has the number that v2 recorded and the right one.",
     ),
     DemoStep(
-        "Ask one of them when and where",
-        "pyproject.toml names the code of each build, so that every task is replayed with the code that ran it.",
+        "Find the event and the line",
+        "pyproject.toml names the code of each build, so each task is replayed with the code that ran it.",
         'debug loyalty-rider-04 --find "points == 0 and trips" --blame points',
         0,
-        "`replaytool debug loyalty-rider-04` without a question opens the screen at this run.",
+        "`replaytool debug loyalty-rider-04` opens this run on the screen.",
     ),
     DemoStep(
-        "Plan the way back, and simulate it",
-        "Each rider that v2 touched can be reset to just before it. The plan is made from the histories alone; "
-        "v3 replays what is kept, and goes on from there with the recorded answers.",
+        "Plan the resets and simulate them",
+        "Each rider that v2 touched can be reset to before its first task. The plan needs only the histories. "
+        "v3 replays the events before each point, and the simulation continues with the recorded results.",
         "reset plan --build v2 --workflows code/v3.py -o plan.json",
         0,
-        "BECOMES is the state that each rider would come to, with the points that they had earned. Read plan.json "
-        "as you would read a migration; `replaytool reset apply plan.json --address …` carries it out.",
+        "STATE AFTER is the predicted state of each rider, with the points that they had earned. Review plan.json "
+        "like a migration; `replaytool reset apply plan.json --address HOST:PORT` applies it.",
     ),
 )
 
 
 @click.command
-@click.option("--folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Work here, and leave it behind.")
-@click.option("--server", is_flag=True, help="Recover riders on a real Temporal dev server, from the bad build on.")
+@click.option(
+    "--folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Work in this new folder, and keep it."
+)
+@click.option("--server", is_flag=True, help="Recover from a bad build on a real Temporal dev server.")
 def command(folder: Path | None, server: bool) -> None:
-    """Show the main jobs on a loyalty programme that one build has corrupted.
+    """Run the main commands on a loyalty program that one build has corrupted.
 
-    Histories and code are part of replaytool, and no server is needed unless --server asks for one. Each step shows
-    its command, so that you can run it again in the folder, which is temporary unless --folder names one.
+    Histories and code come with replaytool. Only --server needs the Temporal CLI. Each step prints its command. The
+    demo works in a temporary folder; with --folder it keeps the folder, and you can run the commands again there.
 
     \b
     Examples:
@@ -132,16 +134,16 @@ def command(folder: Path | None, server: bool) -> None:
                 for number, step in enumerate(STORY, 1):
                     _perform_step(number, step)
     if folder is not None:
-        click.echo(f"\nGo on in {folder}: `replaytool tui` walks through the runs on the screen.")
+        click.echo(f"\nTo continue: `cd {folder} && replaytool tui` shows the runs on the screen.")
     else:
-        click.echo("\n`replaytool demo --folder loyalty` leaves all of this behind, to go on with.")
+        click.echo("\nTo keep these files: `replaytool demo --folder loyalty`.")
 
 
 def _run_recovery(place: Path) -> None:
     from replaytool.cli.demo import server as demo_server
 
     demo_server.recover_riders(place)
-    if sys.stdin.isatty() and click.confirm("\nWalk through the runs on the screen now?"):
+    if sys.stdin.isatty() and click.confirm("\nOpen the runs on the screen now?"):
         run_command_line(["tui"])
 
 
@@ -152,7 +154,7 @@ def _open_demo_folder(folder: Path | None) -> Iterator[Path]:
             yield Path(temporary)
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ReplaytoolError(f"{folder} is there already, and not empty", "name a folder that is to be made")
+        raise ReplaytoolError(f"the folder {folder} is not empty", "name a new folder", code=ErrorCode.OUTPUT_EXISTS)
     folder.mkdir(parents=True, exist_ok=True)
     yield folder.resolve()
 
@@ -196,7 +198,12 @@ def _perform_step(number: int, step: DemoStep) -> None:
     print_command(step.command)
     code = run_command_line(shlex.split(step.command))
     if code != step.code:
-        raise ReplaytoolError(f"that should have ended with {step.code}, and ended with {code}", "", FAULT)
+        raise ReplaytoolError(
+            f"`replaytool {step.command}` exited with {code} instead of {step.code}",
+            "",
+            FAULT,
+            code=ErrorCode.DEMO_STEP,
+        )
     if step.so:
         click.echo()
         print_paragraph(step.so)

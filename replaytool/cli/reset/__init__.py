@@ -18,7 +18,7 @@ from replaytool.cli.reset.options import pop_reset_call_options, pop_server_opti
 from replaytool.cli.reset.options import reset_call_options as how_options
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
-from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
+from replaytool.errors import FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 from replaytool.render import reset as reset_telling
 from replaytool.text import count_noun, escape_controls
 
@@ -51,14 +51,29 @@ command.add_command(reset_simulate.command)
 @_PLAN
 @how_options
 @click.option("--rps", type=click.FloatRange(0), default=10, show_default=True, help="Resets per second; 0: no limit.")
-@click.option("--concurrency", type=click.IntRange(1, 200), default=10, show_default=True, metavar="N")
 @click.option(
-    "--canary", type=click.IntRange(0), default=0, metavar="N", help="First N, and on when their tasks succeed."
+    "--concurrency", type=click.IntRange(1, 200), default=10, show_default=True, metavar="N", help="Resets at once."
 )
-@click.option("--canary-timeout", type=click.FloatRange(0), default=300, show_default=True, metavar="SECONDS")
-@click.option("--max-failures", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Stop at N.")
-@click.option("--allow", multiple=True, metavar="BUILD", help="Only this build may take the new runs. Repeatable.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--canary",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Reset N first; continue when their next tasks succeed.",
+)
+@click.option(
+    "--canary-timeout",
+    type=click.FloatRange(0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait this long for the canaries.",
+)
+@click.option(
+    "--max-failures", type=click.IntRange(1), default=10, show_default=True, metavar="N", help="Stop at N failures."
+)
+@click.option("--allow", multiple=True, metavar="BUILD", help="Only this build may run the new runs. Repeatable.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @server_options
 @options.as_json
 @options.store
@@ -66,9 +81,9 @@ command.add_command(reset_simulate.command)
 def apply_command(
     ctx: click.Context, /, plan_file: Path, yes: bool, as_json: bool, store: str | None, **given: Any
 ) -> None:
-    """Apply a plan: one reset for each workflow, each of them written to the ledger before and after.
+    """Apply a plan: reset each workflow once, and record each step in the ledger beside the plan.
 
-    Killed at any moment, the same command goes on where it was, and resets nothing twice.
+    If the command was killed, run it again: it continues, and resets nothing twice.
 
     \b
     Example:
@@ -92,7 +107,9 @@ def apply_command(
 
         applied = apply_plan(plan_file, plan, settings, confirm_apply, tally)
     if applied is None:
-        raise ReplaytoolError("nothing was reset", "the number was not typed", FINDINGS)
+        raise ReplaytoolError(
+            "nothing was reset", "you did not type the number", FINDINGS, code=ErrorCode.RESET_DECLINED
+        )
     reset_telling.print_applied(applied, as_json=as_json)
     if not applied.is_clean:
         ctx.exit(INTERRUPTED if applied.interrupted else FINDINGS)
@@ -114,19 +131,23 @@ def _ask_for_confirmation(ready: ApplyPreview) -> bool:
     target = ready.server.target
     for one in ready.pollers:
         options.print_note(
-            escape_controls(f"warning: {one.identity} polls {one.task_queue} with the bad build {one.build_id}")
+            escape_controls(f"warning: worker {one.identity} of the bad build {one.build_id} polls {one.task_queue}")
         )
-    before = f" ({ready.done_before} are done already)" if ready.done_before else ""
+    before = f" ({ready.done_before} more are already reset)" if ready.done_before else ""
     options.print_note(
         f"This resets {count_noun(left, 'workflow')} in namespace {target.namespace} at {target.address}{before}."
     )
     if not sys.stdin.isatty():
-        raise ReplaytoolError("nobody is there to confirm this", "--yes goes on without asking")
-    print(f"Type {left} to go on: ", end="", file=sys.stderr, flush=True)
+        raise ReplaytoolError(
+            "cannot ask for confirmation: stdin is not a terminal",
+            "add --yes to skip the question",
+            code=ErrorCode.RESET_UNCONFIRMED,
+        )
+    print(f"Type {left} to continue: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip() == str(left)
 
 
-_CSV = click.option("--csv", "csv_file", metavar="FILE", help="Write the results here, as CSV.")
+_CSV = click.option("--csv", "csv_file", metavar="FILE", help="Write the results to this CSV file.")
 
 
 @command.command("status")
@@ -134,7 +155,7 @@ _CSV = click.option("--csv", "csv_file", metavar="FILE", help="Write the results
 @_CSV
 @options.as_json
 def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None:
-    """Tell where each workflow of a plan stands, by its ledger: no server is asked.
+    """Show the state of each workflow of a plan, from its ledger, without a server.
 
     \b
     Example:
@@ -161,7 +182,7 @@ def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None
 
 @command.command("verify")
 @_PLAN
-@click.option("--allow", multiple=True, metavar="BUILD", help="Only this build may have taken the runs. Repeatable.")
+@click.option("--allow", multiple=True, metavar="BUILD", help="Only this build may have run the new runs. Repeatable.")
 @_CSV
 @code.replay_options
 @server_options
@@ -170,10 +191,10 @@ def status_command(plan_file: Path, csv_file: str | None, as_json: bool) -> None
 def verify_command(
     ctx: click.Context, /, plan_file: Path, csv_file: str | None, as_json: bool, allow: tuple[str, ...], **given: Any
 ) -> None:
-    """Look at every workflow of a plan on the server, and list where it is not what was planned.
+    """Compare every workflow of a plan with the server, and list the differences.
 
-    What the plan simulated is compared too: what ran again, answers to its queries (a worker has to be there), and with
-    --workflows the state that this code finds in the new runs.
+    The command also compares the simulation: re-executed activities, answers to the plan's queries (these need a
+    running worker), and with --workflows the state that this code makes of the new runs.
 
     \b
     Examples:
@@ -198,7 +219,7 @@ def verify_command(
     reset_telling.print_rows(names, [tuple(row.values()) for row in rows], csv_file, as_json=as_json)
     wrong = [one for one in found if one.differences]
     if not as_json:
-        click.echo(f"{count_noun(len(found), 'workflow')} looked at, {len(wrong):,} with differences")
+        click.echo(f"{count_noun(len(found), 'workflow')} verified, {len(wrong):,} with differences")
     if wrong:
         ctx.exit(FINDINGS)
 
@@ -227,14 +248,16 @@ def _make_verified_row(one: VerifiedItem) -> dict[str, Any]:
 @options.store
 @click.pass_context
 def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | None, **given: Any) -> None:
-    """List every point that a run can be reset to; with --address also the server's own, and why they differ.
+    """List every point that a run can be reset to.
+
+    With --address the command also lists the server's own points, and says why they differ.
 
     \b
     Example:
       replaytool reset points loyalty-rider-08
     """
-    from replaytool.engines.temporal.reset.points import list_reset_points
     from replaytool.engines.temporal.reset.run_facts import read_run_facts
+    from replaytool.reset.points import list_reset_points
     from replaytool.reset.server_checks import list_server_points
 
     opened = open_session(ctx, store=store)

@@ -15,44 +15,52 @@ from replaytool.cli.reset.options import pop_reset_call_options, pop_server_opti
 from replaytool.cli.reset.options import reset_call_options as how_options
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
-from replaytool.errors import NOTHING, ReplaytoolError
+from replaytool.errors import NOTHING, ErrorCode, ReplaytoolError
 from replaytool.render import reset as reset_telling
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.points import ResetRule
-    from replaytool.engines.temporal.reset.server_calls import ResetSettings
-    from replaytool.engines.temporal.server.options import ServerOptions
+    from replaytool.model.reset_case import ResetRule
     from replaytool.model.reset_plan import ResetPlan
+    from replaytool.model.reset_server import ResetSettings
+    from replaytool.model.server_options import ServerOptions
     from replaytool.reset.planner import PlanDraft
     from replaytool.session import Session
 
 
 @click.command("plan")
-@click.option("--build", metavar="BUILD", help="Back to before this build did anything.")
-@click.option("--entry", type=click.IntRange(1), default=1, metavar="N", help="With --build: its N-th coming.")
-@click.option("--tasks-only", is_flag=True, help="With --build: leave out activities that it ran.")
-@click.option("--time", "at", metavar="TIME", help="Back to this time: 2h, 3d ago, or ISO 8601 (UTC).")
-@click.option("--event", type=click.IntRange(1), metavar="N", help="Back to before this event.")
-@click.option("--before-activity", metavar="TYPE", help="Back to before the first activity of this type.")
-@click.option("--first-task", is_flag=True, help="Back to the first workflow task.")
-@click.option("--last-task", is_flag=True, help="Back to the last workflow task.")
-@click.option("--last-continued-as-new", is_flag=True, help="Back into the run before, to where it continued as new.")
-@click.option("--state-changed", metavar="EXPR", help="Back to just before the state changed so that this holds.")
-@click.option("--latest-clean", is_flag=True, help="Back to the latest point from which --workflows replays cleanly.")
-@click.option("--where", metavar="SQL", help="Only workflows with a run for which this holds over the view `runs`.")
-@click.option("--where-state", metavar="EXPR", help="Only workflows with a run at whose end this holds.")
-@click.option("--only-diverged", is_flag=True, help="Only workflows with a run that the last check called diverged.")
-@click.option("--only-stuck", is_flag=True, help="Only workflows with a run that the last check called stuck.")
-@click.option("--code", "by_build", multiple=True, metavar="BUILD=CODE", help="The code that a build had. Repeatable.")
+@click.option("--build", metavar="BUILD", help="Reset to before this build did anything.")
 @click.option(
-    "--ids", "ids_file", metavar="FILE", type=click.File(encoding="utf-8"), help="Only these: an id on each line."
+    "--entry", type=click.IntRange(1), default=1, metavar="N", help="With --build: the N-th time it took over."
 )
-@click.option("--skip", multiple=True, metavar="ID", help="Not this workflow or run. Repeatable.")
-@click.option("--include", multiple=True, metavar="ID", help="This workflow although a warning blocks it. Repeatable.")
-@click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query when simulating. Repeatable.")
-@click.option("-o", "--output", metavar="FILE", help="Write the plan here, as JSON.")
-@click.option("--emit-cli", is_flag=True, help="Print the official `temporal workflow reset` commands.")
+@click.option("--tasks-only", is_flag=True, help="With --build: ignore the activities that it executed.")
+@click.option(
+    "--time", "at", metavar="TIME", help="Reset to the first task completed since: 2h, 3d, or ISO 8601 (UTC)."
+)
+@click.option("--event", type=click.IntRange(1), metavar="N", help="Reset to the last task completed up to this event.")
+@click.option("--before-activity", metavar="TYPE", help="Reset to the task that scheduled the first one.")
+@click.option("--first-task", is_flag=True, help="Reset to the first workflow task.")
+@click.option("--last-task", is_flag=True, help="Reset to the last workflow task.")
+@click.option("--last-continued-as-new", is_flag=True, help="Reset the run before, to its continue-as-new.")
+@click.option("--state-changed", metavar="EXPR", help="Reset to before the task that made this true.")
+@click.option("--latest-clean", is_flag=True, help="Reset to the last task up to which --workflows replays.")
+@click.option("--where", metavar="SQL", help="Only workflows with a run that matches this on the view `runs`.")
+@click.option("--where-state", metavar="EXPR", help="Only workflows with a run for which this is true at its end.")
+@click.option("--only-diverged", is_flag=True, help="Only workflows with a run that diverged in the last check.")
+@click.option("--only-stuck", is_flag=True, help="Only workflows with a run that was stuck in the last check.")
+@click.option("--code", "by_build", multiple=True, metavar="BUILD=CODE", help="The code of one build. Repeatable.")
+@click.option(
+    "--ids", "ids_file", metavar="FILE", type=click.File(encoding="utf-8"), help="Only these: one ID per line."
+)
+@click.option("--skip", multiple=True, metavar="ID", help="Leave out this workflow or run. Repeatable.")
+@click.option(
+    "--include", multiple=True, metavar="ID", help="Include this workflow even if a warning blocks it. Repeatable."
+)
+@click.option(
+    "--query", "queries", multiple=True, metavar="NAME", help="Ask this query at the end of the simulation. Repeatable."
+)
+@click.option("-o", "--output", metavar="FILE", help="Write the plan to this JSON file.")
+@click.option("--emit-cli", is_flag=True, help="Print the plan as `temporal workflow reset` commands.")
 @how_options
 @code.replay_options
 @server_options
@@ -60,11 +68,11 @@ if TYPE_CHECKING:
 @options.store
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
-    """Plan resets from the loaded histories: the points, what is undone, what comes back, what runs again.
+    """Plan resets from the loaded histories: reset points, undone events, re-applied signals, re-executed activities.
 
-    With --workflows each kept part is replayed with that code, and what becomes of the workflow is simulated from what
-    was recorded: its state, what really runs again, and where the record knows no answer. No server is contacted
-    without --address. A warning that blocks keeps a workflow out unless --include names it.
+    With --workflows the command replays the events before each point with that code and simulates what follows: the
+    workflow's final state, the activities that are re-executed, and where the history has no result. It contacts no
+    server without --address. A blocking warning leaves a workflow out unless --include names it.
 
     \b
     Examples:
@@ -108,10 +116,10 @@ def _warn_about_unknown_ids(work: Session, plan: ResetPlan, given: dict[str, Any
     from replaytool.reset.selection import find_unknown_ids
 
     for one in find_unknown_ids(work.store, given["skip"]) if given["skip"] else ():
-        options.print_note(escape_controls(f"--skip {one}: nothing is loaded under this id"))
+        options.print_note(escape_controls(f"--skip {one}: no loaded workflow or run has this ID"))
     for one in dict.fromkeys(given["include"]):
         if one not in {item.workflow_id for item in plan.items}:
-            options.print_note(escape_controls(f"--include {one}: the plan has no workflow of this id"))
+            options.print_note(escape_controls(f"--include {one}: the plan has no workflow with this ID"))
 
 
 def _finish_plan(made: PlanDraft, server: ServerOptions, foresee: Callable[[PlanDraft], PlanDraft]) -> ResetPlan:
@@ -132,7 +140,11 @@ def _make_draft_simulator(
     wanted = reset_simulate.make_simulation_request(work.settings, given, exclude)
     if wanted is None:
         if given["queries"]:
-            raise ReplaytoolError("--query is about simulating, and no workflow code was named", "give --workflows")
+            raise ReplaytoolError(
+                "--query needs workflow code to simulate with",
+                "add --workflows MODULE-OR-PATH",
+                code=ErrorCode.CODE_NOT_NAMED,
+            )
         return lambda made: made
 
     def simulate(made: PlanDraft) -> PlanDraft:
@@ -149,20 +161,21 @@ _RULES = (
 
 
 def _choose_reset_rule(given: dict[str, Any]) -> ResetRule:
-    from replaytool.engines.temporal.reset.points import ResetRule
+    from replaytool.model.reset_case import ResetRule
 
     found = [name for name in _RULES if given[name]]
     if len(found) != 1:
         raise ReplaytoolError(
-            "say where to go back to, once"
-            if not found
-            else f"{' and '.join(map(_option_name, found))} exclude each other",
+            "choose where to reset to" if not found else f"{' and '.join(map(_option_name, found))} cannot be combined",
             "--build, --time, --event, --before-activity, --first-task, --last-task, --last-continued-as-new, "
             "--state-changed or --latest-clean",
+            code=ErrorCode.USAGE_COMBINATION if found else ErrorCode.RESET_POINT_MISSING,
         )
     name, value = found[0], given[found[0]]
     if name != "build" and (given["entry"] != 1 or given["tasks_only"]):
-        raise ReplaytoolError("--entry and --tasks-only are about a build", "give --build as well")
+        raise ReplaytoolError(
+            "--entry and --tasks-only need --build", "add --build BUILD", code=ErrorCode.USAGE_COMBINATION
+        )
     if name == "at":
         return ResetRule("time", _parse_moment(value))
     return ResetRule(name, "" if value is True else str(value), given["entry"], given["tasks_only"])
@@ -191,7 +204,7 @@ def _print_cli_commands(plan: ResetPlan, how: ResetSettings, address: str | None
     from replaytool.reset.cli_commands import list_reset_commands
 
     click.echo(
-        f"# plan {plan.plan_id}: run each of these once; a second call resets again, and loses what came between"
+        f"# plan {plan.plan_id}: run each command once; a second call resets again and loses what came in between"
     )
     for line in list_reset_commands(plan, how, address):
         click.echo(line)

@@ -10,24 +10,26 @@ import click
 from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
-from replaytool.errors import FINDINGS, NOTHING, ReplaytoolError
+from replaytool.errors import FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 from replaytool.render import reset as reset_telling
 from replaytool.text import count_noun
 
 if TYPE_CHECKING:
     from replaytool.config import Settings
-    from replaytool.engines.temporal.simulate.simulation import Simulation
     from replaytool.model.reset_plan import ResetItem, ResetPlan
+    from replaytool.model.simulation import Simulation
     from replaytool.reset.simulate_plan import PlanSimulationRequest
     from replaytool.session import Session
 
 
 @click.command("simulate")
 @click.argument("target", metavar="PLAN|RUN")
-@click.option("--event", type=click.IntRange(1), metavar="N", help="For a run: back to before this event.")
-@click.option("--build", metavar="BUILD", help="For a run: back to before this build did anything.")
-@click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query in the end. Repeatable.")
-@click.option("--exclude", metavar="LIST", default="", help="Do not bring back: signals,updates.")
+@click.option(
+    "--event", type=click.IntRange(1), metavar="N", help="For a run: reset to the last task completed up to this event."
+)
+@click.option("--build", metavar="BUILD", help="For a run: reset to before the first task of this build.")
+@click.option("--query", "queries", multiple=True, metavar="NAME", help="Ask this query at the end. Repeatable.")
+@click.option("--exclude", metavar="LIST", default="", help="Do not re-apply: signals,updates.")
 @code.replay_options
 @options.as_json
 @options.store
@@ -35,10 +37,10 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, /, target: str, event: int | None, build: str | None, exclude: str, as_json: bool, **given: Any
 ) -> None:
-    """Simulate resets: what each workflow becomes, what really runs again, and where the record knows no answer.
+    """Simulate resets: predict the state of each workflow and the activities that are re-executed.
 
-    PLAN is a plan's file; RUN a loaded run, with --event or --build. Nothing is contacted, and no activity is run.
-    Exits with 1 where a kept part does not replay or a workflow would stand still.
+    PLAN is a plan file; RUN is a loaded run, with --event or --build. The command contacts no server and executes no
+    activity. It exits with 1 if the events before a point do not replay, or if a simulation stops or fails.
 
     \b
     Examples:
@@ -85,17 +87,23 @@ def needs_attention(one: Simulation) -> bool:
 
 
 def _load_or_make_plan(work: Session, target: str, event: int | None, build: str | None) -> ResetPlan:
-    from replaytool.engines.temporal.reset.points import ResetRule
+    from replaytool.model.reset_case import ResetRule
     from replaytool.model.reset_plan import read_plan
     from replaytool.reset import planner
     from replaytool.reset.selection import RunSelection
 
     if event is None and build is None:
         if not Path(target).is_file():
-            raise ReplaytoolError(f"there is no plan {target}", "for a run say where to go back to: --event or --build")
+            raise ReplaytoolError(
+                f"there is no plan file {target}",
+                "for a run, add --event or --build",
+                code=ErrorCode.RESET_PLAN_UNKNOWN,
+            )
         return read_plan(Path(target))
     if event is not None and build is not None:
-        raise ReplaytoolError("--event and --build exclude each other", "give one of them")
+        raise ReplaytoolError(
+            "--event and --build cannot be combined", "use one of them", code=ErrorCode.USAGE_COMBINATION
+        )
     rule = ResetRule("build", build) if build is not None else ResetRule("event", str(event))
     row = work.find_run(target)
     made = planner.finish_plan(
@@ -103,7 +111,12 @@ def _load_or_make_plan(work: Session, target: str, event: int | None, build: str
     )
     if not made.items:
         reason = made.skipped[0].reason if made.skipped else "it cannot be reset"
-        raise ReplaytoolError(f"nothing to simulate: {reason}", "`replaytool reset points RUN` lists points", NOTHING)
+        raise ReplaytoolError(
+            f"nothing to simulate: {reason}",
+            "`replaytool reset points RUN` lists points",
+            NOTHING,
+            code=ErrorCode.SIMULATE_NOTHING,
+        )
     return made
 
 

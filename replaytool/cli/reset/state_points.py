@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.reset.points import ResetRule
+    from replaytool.model.reset_case import ResetRule
     from replaytool.reset.selection import RunSelection
     from replaytool.reset.state_points import StateSearch
     from replaytool.session import Session
@@ -51,7 +51,11 @@ def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelectio
         return choice
     rows = work.store.read_newest_verdicts()
     if not rows:
-        raise ReplaytoolError("no run has been checked", "`replaytool check --workflows …` keeps verdicts in the store")
+        raise ReplaytoolError(
+            "the store has no verdicts",
+            "run `replaytool check --workflows CODE` without a SOURCE first",
+            code=ErrorCode.CHECK_NO_VERDICTS,
+        )
     only = {
         row["run_key"]
         for row in rows
@@ -66,7 +70,7 @@ def _make_state_search(work: Session, given: dict[str, Any], told: Any) -> State
 
     found = work.find_code_map(given["workflows"], options.parse_build_codes(given["by_build"]))
     if found is None:
-        raise ReplaytoolError("no workflow code was named to replay with", NO_CODE)
+        raise ReplaytoolError("no workflow code given", NO_CODE, code=ErrorCode.CODE_NOT_NAMED)
     plan = code.find_replay_plan(work.settings, given)
     if plan is None:
         return StateSearch(found, progress=told)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from replaytool.cli.shared import options
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan
@@ -31,7 +31,7 @@ def run_choice_options(function: Function) -> Function:
 
 
 def run_choice_options_for(seconds: float) -> Callable[[Function], Function]:
-    """Do the same as `choosing`, with this default timeout for one run."""
+    """Do the same as `run_choice_options`, with this default timeout for one run."""
     return lambda function: _add_choice_options(function, seconds)
 
 
@@ -39,7 +39,7 @@ def _add_choice_options(function: Function, seconds: float) -> Function:
     for option in (
         options.store,
         click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type."),
-        click.option("--where", metavar="SQL", help="Only runs for which this condition over the view `runs` holds."),
+        click.option("--where", metavar="SQL", help="Only runs that match this SQL condition on the view `runs`."),
         partial(_add_replay_options, seconds=seconds),
         click.argument("sources", metavar="[SOURCE]…", nargs=-1),
     ):
@@ -54,18 +54,24 @@ def _add_replay_options(function: Function, seconds: float) -> Function:
             type=click.IntRange(0),
             default=1024,
             show_default=True,
-            help="Megabytes for a run; 0: no bound.",
+            help="Megabytes allowed per run; 0: no limit.",
         ),
         click.option(
-            "--timeout", type=click.FloatRange(0.1), default=seconds, show_default=True, help="Seconds for a run."
+            "--timeout", type=click.FloatRange(0.1), default=seconds, show_default=True, help="Seconds allowed per run."
+        ),
+        click.option("-j", "--jobs", type=click.IntRange(0), default=0, help="Child processes; 0: one per CPU."),
+        click.option("--converter", metavar="MODULE:ATTR", help="The DataConverter that the workflows use."),
+        click.option(
+            "--replayer",
+            metavar="MODULE:FUNCTION",
+            help="Function that returns keyword arguments for the SDK's Replayer.",
         ),
         click.option(
-            "-j", "--jobs", type=click.IntRange(0), default=0, help="Processes at once; 0 is one for each processor."
-        ),
-        click.option("--converter", metavar="MODULE:ATTR", help="The DataConverter that the workflows are run with."),
-        click.option("--replayer", metavar="MODULE:FUNCTION", help="Returns keyword arguments for the SDK's Replayer."),
-        click.option(
-            "-w", "--workflows", multiple=True, metavar="CODE", help="A module, package, file or folder with workflows."
+            "-w",
+            "--workflows",
+            multiple=True,
+            metavar="CODE",
+            help="Module, package, file or folder with the workflows. Repeatable.",
         ),
     ):
         function = option(function)
@@ -100,7 +106,9 @@ def require_replay_plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
     found = find_replay_plan(settings, given)
     if found is None:
         raise ReplaytoolError(
-            "no workflow code was named", 'give --workflows MODULE-OR-PATH, or workflows = ["…"] in [tool.replaytool]'
+            "no workflow code given",
+            'add --workflows MODULE-OR-PATH, or set workflows = ["…"] in [tool.replaytool]',
+            code=ErrorCode.CODE_NOT_NAMED,
         )
     return found
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-store = click.option("--store", metavar="FILE", help="The store to use (default: replaytool.duckdb, or as configured).")
+store = click.option("--store", metavar="FILE", help="The store file (default: as configured, else replaytool.duckdb).")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
@@ -29,10 +29,10 @@ def decoding_options(function: Function) -> Function:
         click.option(
             "--codec-auth",
             metavar="TEXT",
-            help="Authorization header for the codec endpoint; better in REPLAYTOOL_CODEC_AUTH.",
+            help="Authorization header for the codec server; better set REPLAYTOOL_CODEC_AUTH.",
         ),
-        click.option("--codec-endpoint", metavar="URL", help="Codec server that decodes payloads."),
-        click.option("--converter", metavar="MODULE:ATTR", help="A temporalio DataConverter that decodes payloads."),
+        click.option("--codec-endpoint", metavar="URL", help="Decode payloads with this codec server."),
+        click.option("--converter", metavar="MODULE:ATTR", help="Decode payloads with this temporalio DataConverter."),
     ):
         function = option(function)
     return function
@@ -43,7 +43,11 @@ def parse_build_codes(given: Sequence[str]) -> dict[str, str]:
     pairs = [one.partition("=") for one in given]
     wrong = next((build for build, _, code in pairs if not (build and code)), None)
     if wrong is not None:
-        raise ReplaytoolError(f"--code {wrong!r} names no build and its code", "write --code BUILD=MODULE-OR-PATH")
+        raise ReplaytoolError(
+            f"--code {wrong!r} must name a build and its code",
+            "write --code BUILD=MODULE-OR-PATH",
+            code=ErrorCode.CODE_BUILD_FORM,
+        )
     return {build: code for build, _, code in pairs}
 
 
@@ -61,7 +65,7 @@ def format_bad_file(bad: BadFile) -> str:
     """Format a refused file in one line: name, position, reason, hint."""
     place = f" ({bad.position})" if bad.position else ""
     hint = f"; {bad.hint}" if bad.hint else ""
-    return escape_controls(f"{bad.name}{place}: {bad.reason}{hint}")
+    return escape_controls(f"{bad.name}{place}: {bad.reason} [{bad.code}]{hint}")
 
 
 @contextmanager

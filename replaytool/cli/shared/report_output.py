@@ -12,7 +12,7 @@ import click
 
 from replaytool.cli import INTERRUPTED
 from replaytool.cli.shared import options
-from replaytool.errors import CLEAN, FINDINGS, NOTHING, ReplaytoolError
+from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 from replaytool.render import RENDERERS
 from replaytool.text import escape_controls
 
@@ -32,19 +32,19 @@ def report_format_option(function: Function) -> Function:
         "formats",
         multiple=True,
         metavar="FORMAT[:PATH]",
-        help=f"{', '.join(RENDERERS)}; to stdout or a file. Repeatable.",
+        help=f"{', '.join(RENDERERS)}; to stdout, or to the file PATH. Repeatable.",
     )(function)
 
 
 def baseline_options(function: Function) -> Function:
     """Add the options for a baseline file."""
     for option in (
-        click.option("--update-baseline", is_flag=True, help="Write what fails now to the baseline, and pass."),
+        click.option("--update-baseline", is_flag=True, help="Write the current findings to the baseline, and pass."),
         click.option(
             "--baseline",
             metavar="FILE",
             type=click.Path(path_type=Path),
-            help="Findings that are listed there are known and do not fail.",
+            help="Do not fail on the findings that this file lists.",
         ),
     ):
         function = option(function)
@@ -57,7 +57,9 @@ def probe_report_outputs(wanted: Sequence[Output], *, baseline: Path | None, upd
     from replaytool.session import probe_output
 
     if baseline is None and update_baseline:
-        raise ReplaytoolError("--update-baseline needs a file to write", "give --baseline FILE")
+        raise ReplaytoolError(
+            "--update-baseline needs a file to write", "give --baseline FILE", code=ErrorCode.USAGE_COMBINATION
+        )
     if baseline is not None and not update_baseline:
         known.read_baseline(baseline)
     targets = [path for _, path in wanted] + [str(baseline) if update_baseline else None]
@@ -75,13 +77,17 @@ def apply_baseline(report: CheckReport, *, baseline: Path | None, update_baselin
         return report
     if update_baseline:
         if not report.complete:
-            raise ReplaytoolError("an interrupted check is no baseline", "let it run to its end")
+            raise ReplaytoolError(
+                "an interrupted check cannot become a baseline",
+                "run the check to its end",
+                code=ErrorCode.CHECK_BASELINE_INTERRUPTED,
+            )
         with open_output(str(baseline)) as stream:
             stream.write(known.render_baseline(report).encode())
     accepted = known.read_baseline(baseline)
     if left := known.count_fixed_findings(report, accepted) if report.shard is None else 0:
         options.print_note(
-            f"{left} of {len(accepted)} findings of the baseline are gone; --update-baseline forgets them"
+            f"{left} of {len(accepted)} findings of the baseline no longer occur; --update-baseline removes them"
         )
     return known.accept_findings(report, accepted)
 
@@ -92,8 +98,9 @@ def parse_outputs(given: Sequence[str]) -> list[Output]:
     shown = [name for name, path in wanted if path is None]
     if len(shown) > 1 and not _FOR_PEOPLE.issuperset(shown):
         raise ReplaytoolError(
-            f"{' and '.join(shown)} cannot share stdout: a program could not read what it wants of it",
-            "name a file for all but one: --format FORMAT:PATH",
+            f"{' and '.join(shown)} cannot both go to stdout",
+            "write all but one to a file: --format FORMAT:PATH",
+            code=ErrorCode.OUTPUT_SHARED_STDOUT,
         )
     for path in (path for _, path in wanted if path is not None):
         _require_folder(path)
@@ -105,14 +112,18 @@ def _require_folder(path: str) -> None:
     folder = Path(path).parent
     if "://" not in path and not folder.is_dir():
         raise ReplaytoolError(
-            f"the report cannot be written: there is no folder {escape_controls(str(folder))}", "make it first"
+            f"cannot write the report: there is no folder {escape_controls(str(folder))}",
+            "create the folder first",
+            code=ErrorCode.OUTPUT_UNWRITABLE,
         )
 
 
 def _parse_output(text: str) -> Output:
     name, _, path = text.partition(":")
     if name not in RENDERERS:
-        raise ReplaytoolError(f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}")
+        raise ReplaytoolError(
+            f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}", code=ErrorCode.USAGE_VALUE
+        )
     return name, path or None
 
 
@@ -146,7 +157,7 @@ def _write_for_github(report: CheckReport, *, is_told: bool) -> None:
             with path.open("a", encoding="utf-8") as stream:
                 stream.write(github.render_step_summary(report, already))
         except OSError as error:
-            options.print_note(f"the step's summary was not written: {error}")
+            options.print_note(f"cannot write the step summary: {error}")
 
 
 def choose_exit_code(report: CheckReport) -> int:

@@ -28,7 +28,7 @@ from replaytool.debug.process.messages import (
     StateAt,
     StateDigests,
 )
-from replaytool.engines import Code, Options
+from replaytool.engines import Code, Options, engine_of, read_history, require_part
 from replaytool.model.debug_state import ReplayedState, Trouble
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.workers.worker_main import (
@@ -41,7 +41,7 @@ from replaytool.workers.worker_main import (
 )
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.debug.run_states import RunStates
+    from replaytool.engines.base import RecordedStates
 
 _EVERY = 0.1
 _LARGEST_FILE = 4_000_000
@@ -77,7 +77,7 @@ class _DebugServer:
         self._cancelled = 0
         self._number = 0
         self._told = 0.0
-        self._run_states: RunStates | None = None
+        self._run_states: RecordedStates | None = None
 
     def receive_questions(self, requests: IO[bytes]) -> None:
         """Receive questions while others are answered, so that a cancel takes effect at once."""
@@ -123,16 +123,16 @@ class _DebugServer:
             send_message(self._answers, DebugReply(self._number, events=events))
 
     def _open_run(self, what: OpenRun, history: bytes) -> bool:
-        from replaytool.engines.temporal.debug.run_states import RunStates
-        from replaytool.engines.temporal.replay.recorded_commands import run_from_json
-
-        run = run_from_json(what.run, history)
-        self._run_states = RunStates(run, self._code, self._options, what.builds, self._report_progress)
+        engine = engine_of(what.run.engine)
+        make_states = require_part(engine, engine.state_recorder(), "debugged with code")
+        code = self._code.for_engine(engine.name)
+        run = read_history(what.run, history)
+        self._run_states = make_states(run, code, self._options, what.builds, self._report_progress)
         self._run_states.record_states()
         return True
 
     @property
-    def _replayed_states(self) -> RunStates:
+    def _replayed_states(self) -> RecordedStates:
         assert self._run_states is not None, "the first question must be Open"
         return self._run_states
 

@@ -18,7 +18,7 @@ import msgspec
 
 from replaytool.debug.process.messages import CancelQuestions, DebugReply, NumberedQuestion, OpenRun, Question
 from replaytool.engines import CodeSpec
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError, find_error_code
 from replaytool.model.debug_state import Trouble
 from replaytool.model.history import Run
 from replaytool.workers.worker_main import CodeLoaded, WorkerSetup, receive_message, send_message
@@ -83,7 +83,7 @@ class DebugClient:
 
     def _running_process(self) -> tuple[_DebugProcess, Future[DebugReply]]:
         if self._closed:
-            raise ReplaytoolError("this debug session is closed", "open the run again")
+            raise ReplaytoolError("this debug session is closed", "open the run again", code=ErrorCode.DEBUG_CLOSED)
         if self._child is None or self._opened is None:
             if self._child is not None:
                 self._child.end_process()
@@ -181,7 +181,9 @@ class _DebugProcess:
         try:
             ready: CodeLoaded = receive_message(self._process.stdout, CodeLoaded)[0]
             if ready.error:
-                self._refused = ReplaytoolError(ready.error, ready.hint, ready.exit_code)
+                self._refused = ReplaytoolError(
+                    ready.error, ready.hint, ready.exit_code, code=find_error_code(ready.error_code)
+                )
             self._heard, self._silence = time.monotonic(), self._place.seconds
             while True:
                 self._deliver_reply(receive_message(self._process.stdout, DebugReply)[0])

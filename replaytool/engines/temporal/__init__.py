@@ -9,13 +9,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from replaytool.engines.base import Engine, Strategy
+from replaytool.engines.base import Debugger, Engine, StateRecorder, Strategy
 from replaytool.engines.temporal.code_finder import TemporalCodeFinder
 
 if TYPE_CHECKING:
+    from replaytool.config import Settings
+    from replaytool.engines.temporal.record_reader import TemporalRecordReader
+    from replaytool.engines.temporal.reset.reset_model import TemporalResets
+    from replaytool.engines.temporal.server.history_server import TemporalServer
+    from replaytool.engines.temporal.simulate.simulator import TemporalSimulator
     from replaytool.model.history import Run
+    from replaytool.model.scrub_result import ScrubResult
     from replaytool.model.verdict import Verdict
+    from replaytool.model.workflow_state import WorkflowState
     from replaytool.replay.code.user_code import Code
+    from replaytool.replay.jobs import WorkerJob
     from replaytool.replay.options import Options
 
 
@@ -24,6 +32,12 @@ class TemporalEngine(Engine):
 
     name = "temporal"
     title = "Temporal"
+
+    def record_reader(self) -> TemporalRecordReader:
+        """Return what reads Temporal's events."""
+        from replaytool.engines.temporal.record_reader import TemporalRecordReader
+
+        return TemporalRecordReader()
 
     def code_finder(self) -> TemporalCodeFinder:
         """Return what finds classes with `@workflow.defn`."""
@@ -40,6 +54,61 @@ class TemporalEngine(Engine):
             "both": strategies.replay_both,
         }
         return {name: _with_every_mismatch(way) for name, way in ways.items()}
+
+    def state_recorder(self) -> StateRecorder:
+        """Return what records the state after each workflow task."""
+        from replaytool.engines.temporal.debug.run_states import RunStates
+
+        return RunStates
+
+    def debugger(self) -> Debugger:
+        """Return what stops in pdb in the task of an event."""
+        from replaytool.engines.temporal.debug.python_debugger import stop_in_pdb
+
+        return stop_in_pdb
+
+    def reset_model(self) -> TemporalResets:
+        """Return how Temporal's runs are reset."""
+        from replaytool.engines.temporal.reset.reset_model import TemporalResets
+
+        return TemporalResets()
+
+    def simulator(self) -> TemporalSimulator:
+        """Return how runs go on by the server's rules."""
+        from replaytool.engines.temporal.simulate.simulator import TemporalSimulator
+
+        return TemporalSimulator()
+
+    def final_state_job(self) -> WorkerJob[WorkflowState]:
+        """Return the job that replays a run to its end."""
+        from replaytool.engines.temporal.debug.final_states import JOB
+
+        return JOB
+
+    def server(self) -> TemporalServer:
+        """Return how histories are fetched from a Temporal server."""
+        from replaytool.engines.temporal.server.history_server import TemporalServer
+
+        return TemporalServer()
+
+    def scrub_job(self) -> WorkerJob[ScrubResult]:
+        """Return the job that replaces personal data in a history."""
+        from replaytool.engines.temporal.scrub.scrub_job import SCRUB
+
+        return SCRUB
+
+    def check_installation(self, settings: Settings) -> Iterator[tuple[str, bool, str, str]]:
+        """Yield whether the direct replay was compared with the installed SDK."""
+        from importlib.metadata import version
+
+        from replaytool.engines.temporal.sdk.versions import NEWEST, OLDEST
+
+        found = version("temporalio")
+        oldest, newest = (".".join(map(str, one)) for one in (OLDEST, NEWEST))
+        if OLDEST <= tuple(int(part) for part in found.split(".")[:2]) <= NEWEST:
+            yield "engine direct", True, f"tested with temporalio {oldest} to {newest}", ""
+        else:
+            yield "engine direct", False, f"not tested with temporalio {found}", "the sdk engine replays all runs"
 
     @contextmanager
     def prepare_child(self) -> Iterator[None]:

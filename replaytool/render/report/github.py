@@ -35,8 +35,8 @@ def _list_annotations(report: CheckReport) -> Iterator[str]:
             yield _format_annotation(one)
         else:
             unseen += 1
-    more = f"; {unseen} more causes are in the report" if unseen else ""
-    yield f"::notice title=replaytool::{_escape_data(report.count_blast_radius().sentence() + more)}"
+    more = f"; the report has {unseen} more causes" if unseen else ""
+    yield f"::notice title=replaytool::{_escape_data(report.blast_radius_sentence() + more)}"
 
 
 def _format_annotation(one: ReportedCause) -> str:

@@ -35,7 +35,7 @@ def render(report: CheckReport) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>replaytool: {escape(report.count_blast_radius().sentence())}</title>",
+            f"<title>replaytool: {escape(report.blast_radius_sentence())}</title>",
             f"<style>\n{style}</style>\n</head>\n<body>\n<main>",
             *_render_head(report),
             *(
@@ -58,12 +58,12 @@ def escape_text(value: str) -> str:
 def _render_head(report: CheckReport) -> Iterator[str]:
     radius, counts = report.count_blast_radius(), report.count_verdicts()
     state = "bad" if any(report.is_failing(one) for one in report.runs) else "good"
-    yield f'<header class="{state}"><h1>{escape(radius.sentence())}</h1>'
-    cut = " · interrupted: this is what was known" if not report.complete else ""
+    yield f'<header class="{state}"><h1>{escape(report.blast_radius_sentence())}</h1>'
+    cut = " · interrupted: this report is incomplete" if not report.complete else ""
     modules = ", ".join(escape_text(module) for module in report.code.modules[:10]) or "no code"
     yield f"<p>{modules} · {count_noun(counts['events'], 'event')} · {report.seconds:.1f} s{cut}</p></header>"
     if report.base is not None:
-        trouble = f", which could not be asked: {escape_text(report.base.trouble)}" if report.base.trouble else ""
+        trouble = f"; its code could not be replayed: {escape_text(report.base.trouble)}" if report.base.trouble else ""
         at = f"<code>{escape_text(report.base.ref)}</code> at <code>{escape_text(report.base.commit[:12])}</code>"
         yield f'<p class="place">compared with {at}{trouble}</p>'
     yield '<ul class="counts">'
@@ -72,14 +72,15 @@ def _render_head(report: CheckReport) -> Iterator[str]:
     if radius.broken:
         yield '<section class="shares">'
         yield from _render_shares("Workflow type", radius.by_type)
-        yield from _render_shares("Waits for", radius.by_wait)
+        yield from _render_shares("Waiting for", radius.by_wait)
         yield "</section>"
 
 
 def _render_shares(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
     if not shares:
         return
-    yield f"<table><thead><tr><th>{title}</th><th>runs</th><th>open</th><th>broken</th><th>still open</th></tr></thead>"
+    yield f"<table><thead><tr><th>{title}</th>"
+    yield "<th>runs</th><th>open</th><th>failing</th><th>failing and open</th></tr></thead>"
     for share in shares[:_MOST_SHARES]:
         cells = "".join(f"<td>{number:,}</td>" for number in (share.runs, share.open, share.broken, share.broken_open))
         yield f"<tr><td>{escape_text(share.name)}</td>{cells}</tr>"
@@ -136,28 +137,28 @@ def _render_field_table(found: Divergence) -> Iterator[str]:
 
 def _render_caption(one: ReportedCause) -> str:
     timeline = one.cause.timeline
-    omitted = f" {timeline.omitted:,} more lanes are left out." if timeline and timeline.omitted else ""
+    omitted = f" {timeline.omitted:,} more rows are not shown." if timeline and timeline.omitted else ""
     said = (
         f"{one.example.subject.workflow_type} {format_run_name(one.example)}, by event; thin lines are workflow tasks."
     )
-    return f"{escape_text(said)}{omitted} Look: <code>{escape_text(format_debug_command(one.example))}</code>"
+    return f"{escape_text(said)}{omitted} Debug: <code>{escape_text(format_debug_command(one.example))}</code>"
 
 
 def _describe_mark(one: ReportedCause) -> tuple[int | None, str]:
     """Return the event to mark in the chart, and the label of the mark."""
-    return one.example.verdict.event_id, "here they part" if one.example.verdict.divergence else "here it fails"
+    return one.example.verdict.event_id, "first mismatch" if one.example.verdict.divergence else "fails here"
 
 
 def _render_runs(one: ReportedCause) -> Iterator[str]:
     yield f"<details><summary>{escape(one.run_count_text)}</summary><table><thead><tr><th>workflow</th><th>type</th>"
-    yield "<th>status</th><th>waits for</th><th>run key</th></tr></thead>"
+    yield "<th>status</th><th>waiting for</th><th>run key</th></tr></thead>"
     for run in one.runs[:_MOST_RUNS]:
         subject = run.subject
         cells = (format_run_name(run), subject.workflow_type, subject.status, subject.waits_for, subject.run_key)
         yield "<tr>" + "".join(f"<td>{escape_text(cell)}</td>" for cell in cells) + "</tr>"
     yield "</table>"
     if len(one.runs) > _MOST_RUNS:
-        yield f"<p>… and {len(one.runs) - _MOST_RUNS:,} more; the JSON report has all.</p>"
+        yield f"<p>… and {len(one.runs) - _MOST_RUNS:,} more; the JSON report lists all.</p>"
     yield "</details>"
 
 
@@ -176,6 +177,7 @@ def _render_run_name(one: CheckedRun) -> str:
 def _render_hazards(report: CheckReport) -> Iterator[str]:
     found = sorted({(hazard.what, hazard.detail) for one in report.runs for hazard in one.verdict.hazards})
     if found:
-        yield '<details class="cause warning"><summary>The code reached for the world outside</summary><ul>'
+        yield '<details class="cause warning"><summary>'
+        yield "Hazards: side effects, clocks and randomness in workflow code</summary><ul>"
         yield from (f"<li><code>{escape_text(f'{what} {detail}')}</code></li>" for what, detail in found[:_MOST_RUNS])
         yield "</ul></details>"

@@ -36,7 +36,7 @@ def _add_suite(root: Element, report: CheckReport, workflow_type: str, runs: Seq
         root, "testsuite", name=escape_controls(workflow_type), tests=str(len(runs)), time=f"{seconds:.3f}"
     )
     told = SubElement(suite, "properties")
-    SubElement(told, "property", name="blast radius", value=report.count_blast_radius().sentence())
+    SubElement(told, "property", name="blast radius", value=report.blast_radius_sentence())
     for one in runs:
         _add_case(suite, report, one)
     for tally, tag in zip(_TALLIES, ("failure", "error", "skipped"), strict=True):
@@ -83,4 +83,4 @@ def _format_body(one: CheckedRun) -> str:
         lines.append(escape_controls(f"help: {one.verdict.divergence.advice}"))
     lines += [escape_controls(f"hazard: {hazard.what} {hazard.detail}") for hazard in one.verdict.hazards]
     lines += [f"next: {format_command(command)}" for command in one.verdict.next]
-    return "\n".join([*lines, f"look: {format_debug_command(one)}"])
+    return "\n".join([*lines, f"debug: {format_debug_command(one)}"])

@@ -40,7 +40,7 @@ def render(report: CheckReport, limit: int = _COMMENT_CHARACTERS) -> str:
         else:
             parts.append(part)
     if left_out:
-        parts.append(f"… and {count_noun(left_out, 'more cause')}: the JSON and HTML reports have all.\n")
+        parts.append(f"… and {count_noun(left_out, 'more cause')}; the JSON and HTML reports list all.\n")
     return "\n".join([*parts, foot])
 
 
@@ -60,22 +60,22 @@ def fenced_block(text: str, language: str = "") -> str:
 def _format_head(report: CheckReport) -> Iterator[str]:
     radius = report.count_blast_radius()
     failing = any(report.is_failing(one) for one in report.runs)
-    yield f"### {'❌' if failing else '✅'} replaytool: {radius.sentence()}"
+    yield f"### {'❌' if failing else '✅'} replaytool: {report.blast_radius_sentence()}"
     yield ""
     counts = report.count_verdicts()
     yield ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word]) or "nothing was checked"
     if report.base is not None:
         yield f"\nCompared with {code_span(report.base.ref)} at {code_span(report.base.commit[:12])}"
         if report.base.trouble:
-            yield f", which could not be asked, so that all findings are new: {code_span(report.base.trouble)}"
+            yield f"(its code could not be replayed; all findings count as new: {code_span(report.base.trouble)})"
         if report.base.left_out:
-            yield f"; {report.base.left_out:,} runs come by nothing that has changed, and were not replayed again"
+            yield f"({report.base.left_out:,} runs reach no changed code and were not replayed again)"
     if not report.complete:
-        yield "\n**Interrupted: this is what was known.**"
+        yield "\n**Interrupted: this report is incomplete.**"
     yield ""
-    for title, shares in (("workflow type", radius.by_type), ("waits for", radius.by_wait)):
+    for title, shares in (("workflow type", radius.by_type), ("waiting for", radius.by_wait)):
         if radius.broken and shares:
-            yield f"| {title} | runs | open | broken | broken and open |\n|---|--:|--:|--:|--:|"
+            yield f"| {title} | runs | open | failing | failing and open |\n|---|--:|--:|--:|--:|"
             for share in shares[:_MOST_SHARES]:
                 numbers = f"{share.runs:,} | {share.open:,} | {share.broken:,} | {share.broken_open:,}"
                 yield f"| {code_span(share.name)} | {numbers} |"
@@ -97,7 +97,7 @@ def _format_cause(one: ReportedCause) -> Iterator[str]:
         yield f"{code_span(advice)}\n"
     if not lines:
         yield f"{code_span(one.example.verdict.reason)}\n"
-    yield f"For example {_format_run(one.example)}; look: {code_span(format_debug_command(one.example))}\n"
+    yield f"For example {_format_run(one.example)}; debug: {code_span(format_debug_command(one.example))}\n"
 
 
 def _format_run(one: CheckedRun) -> str:

@@ -25,11 +25,11 @@ _MOST_RESULTS = 5_000
 """GitHub keeps this many results."""
 _MOST_RUNS = 100
 _RULES = {
-    "diverged": ("Nondeterminism", "The code asks for something else than the history records.", "error"),
+    "diverged": ("Nondeterminism", "The code issues other commands than the history records.", "error"),
     "failed": ("TaskFails", "A workflow task fails with this code.", "error"),
     "crashed": ("ReplayCrashed", "The replay's process died, or ran out of time or memory.", "error"),
     "unverified": ("Unverified", "It could not be decided whether the code follows the history.", "warning"),
-    "drift": ("Drift", "The same commands with another input, option or result.", "warning"),
+    "drift": ("Drift", "The commands match, but an input, an option or a result differs.", "warning"),
 }
 _ORDER = list(_RULES)
 
@@ -46,7 +46,7 @@ def render(report: CheckReport) -> str:
         "automationDetails": {"id": "replaytool/"},
         "invocations": [{"executionSuccessful": report.complete, "exitCode": int(fails)}],
         "results": [_make_result(one) for one in list_reported_causes(report)[:_MOST_RESULTS]],
-        "properties": {"summary": report.count_blast_radius().sentence()},
+        "properties": {"summary": report.blast_radius_sentence()},
     }  # fmt: skip
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 

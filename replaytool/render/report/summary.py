@@ -50,7 +50,7 @@ class ReportedCause:
         """The number of runs, how many are still open, and how many were known before."""
         still = sum(one.subject.is_open for one in self.runs)
         said = count_noun(self.cause.runs, "run") + (f", {still:,} still open" if still else "")
-        return said + (f", {self.cause.known:,} known before" if self.cause.known else "")
+        return said + (f", {self.cause.known:,} known" if self.cause.known else "")
 
 
 def list_reported_causes(report: CheckReport) -> list[ReportedCause]:

@@ -77,7 +77,7 @@ def _example_lines(checked: CheckedRun) -> Iterator[str]:
     subject = checked.subject
     yield escape_controls(f"for example {subject.workflow_type} {subject.workflow_id or '-'} ({subject.run_key})")
     if verdict.event_id is not None:
-        yield f"look: {format_debug_command(checked)}"
+        yield f"debug: {format_debug_command(checked)}"
 
 
 def _divergence_lines(found: Divergence) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _divergence_lines(found: Divergence) -> Iterator[str]:
 
 def _further_lines(found: Sequence[Divergence]) -> Iterator[str]:
     if found:
-        yield f"behind it, {count_noun(len(found), 'more place')} in which they differ:"
+        yield f"{len(found)} more mismatch{'es' if len(found) > 1 else ''} after this one:"
     for one in found[:_MOST_FURTHER]:
         yield f"  - history: {_describe_expected(one.expected) if one.expected else f'event {one.event_id}: nothing'}"
         at = f" ({format_call_site(one.call_site)})" if one.call_site else ""
@@ -103,7 +103,7 @@ def _further_lines(found: Sequence[Divergence]) -> Iterator[str]:
 
 
 def _describe_missing_command(found: Divergence) -> str:
-    return f"nothing; it stands at {format_call_site(found.call_site)}" if found.call_site else "nothing"
+    return f"nothing; it waits at {format_call_site(found.call_site)}" if found.call_site else "nothing"
 
 
 def _describe_expected(expected: ExpectedEvent) -> str:
@@ -145,14 +145,14 @@ def _drift_lines(report: CheckReport) -> Iterator[str]:
 
 
 def _note_lines(report: CheckReport) -> Iterator[str]:
-    """List what deserves a line although the verdict is good: hazards, stuck runs, next commands."""
+    """List hazards, and stuck runs with their next commands, whatever the verdicts are."""
     hazards: dict[tuple[str, str], int] = {}
     for one in report.runs:
         for hazard in one.verdict.hazards:
             key = (_describe_hazard(hazard), format_call_site(hazard.call_site) if hazard.call_site else "")
             hazards[key] = hazards.get(key, 0) + 1
     for (what, where), count in sorted(hazards.items()):
-        yield f"! hazard: {what} at {where or 'an unknown place'} ({count_noun(count, 'time')})"
+        yield f"! hazard: {what} at {where or 'an unknown line'} ({count_noun(count, 'time')})"
     for one in report.runs:
         if one.verdict.stuck:
             following = ", ".join(_describe_command(command) for command in one.verdict.next[:3])
@@ -163,7 +163,7 @@ def _note_lines(report: CheckReport) -> Iterator[str]:
 def _base_lines(report: CheckReport) -> Iterator[str]:
     if report.base is not None and report.base.trouble:
         yield escape_controls(
-            f"! the code at {report.base.ref} could not be asked, all findings are new: {report.base.trouble}"
+            f"! the code at {report.base.ref} could not be replayed; all findings count as new: {report.base.trouble}"
         )
     if report.base is not None and report.base.left_out:
         yield _describe_left_out_runs(report.base)
@@ -179,7 +179,7 @@ def _base_lines(report: CheckReport) -> Iterator[str]:
 def _describe_left_out_runs(base: BaseCode) -> str:
     runs = "1 run was" if base.left_out == 1 else f"{base.left_out:,} runs were"
     return escape_controls(
-        f"{runs} not replayed again: no line that they come by, and nothing that their code imports, has changed since "
+        f"{runs} not replayed again: no line that they reach, and nothing that their code imports, has changed since "
         f"{base.ref} ({base.commit[:12]})"
     )
 
@@ -188,17 +188,17 @@ def _blast_radius_lines(report: CheckReport) -> Iterator[str]:
     """Describe which runs fail, if any do or if some were not counted."""
     radius = report.count_blast_radius()
     if radius.broken or radius.pinned or any(one.known for one in report.runs):
-        yield radius.sentence()
+        yield report.blast_radius_sentence()
     if radius.runs > 1:
-        yield from _share_lines("type", radius.by_type)
-        yield from _share_lines("waits for", radius.by_wait)
+        yield from _share_lines("workflow type", radius.by_type)
+        yield from _share_lines("waiting for", radius.by_wait)
 
 
 def _share_lines(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
     for share in shares:
         if share.broken:
             still = f", {share.broken_open:,} still open" if share.broken_open else ""
-            yield escape_controls(f"  {title}: {share.name}: {share.broken:,} of {share.runs:,}{still}")
+            yield escape_controls(f"  {title} {share.name}: {share.broken:,} of {share.runs:,}{still}")
 
 
 def _describe_hazard(hazard: Hazard) -> str:
@@ -209,6 +209,6 @@ def _describe_hazard(hazard: Hazard) -> str:
 def _summary_line(report: CheckReport) -> str:
     summary = report.count_verdicts()
     counts = ", ".join(f"{summary[word]} {word}" for word in WORDS if summary[word])
-    cut = "" if report.complete else "; interrupted: this is what was known"
+    cut = "" if report.complete else "; interrupted: this report is incomplete"
     size = f"{count_noun(int(summary['runs']), 'run')}, {count_noun(int(summary['events']), 'event')}"
     return f"{size}: {counts or 'nothing'} in {report.seconds:.1f} s{cut}"

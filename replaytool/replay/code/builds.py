@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.replay.code.git_worktrees import PlacedCode, Worktrees
 from replaytool.replay.code.user_code import CodeSpec
 
@@ -91,6 +91,8 @@ def _ref_of_build(build: str, pattern: str) -> str:
         found = re.search(pattern, build)
     except re.error as error:
         raise ReplaytoolError(
-            f"--git-ref {pattern!r} is not a valid pattern: {error}", "write for example release-{build}"
+            f"--git-ref {pattern!r} is not a valid pattern: {error}",
+            "write for example release-{build}",
+            code=ErrorCode.CODE_GIT_PATTERN,
         ) from error
     return "" if found is None else found[1] if found.groups() else found[0]

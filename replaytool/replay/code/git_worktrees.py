@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.replay.code.user_code import CodeSpec
 from replaytool.text import escape_controls
 
@@ -51,12 +51,14 @@ class Worktrees:
             raise ReplaytoolError(
                 f"{escape_controls(ref)} is not a commit of {self.root}",
                 "fetch it: `git fetch origin BRANCH`; in CI, fetch-depth: 0",
+                code=ErrorCode.CODE_GIT_COMMIT,
             )
         found = _run_git(self.root, "merge-base", commit, "HEAD").stdout.strip()
         if not found:
             raise ReplaytoolError(
                 f"{escape_controls(ref)} and HEAD have no commit in common here",
                 "fetch more of the history: `git fetch --unshallow`; in CI, fetch-depth: 0",
+                code=ErrorCode.CODE_GIT_UNRELATED,
             )
         return found
 
@@ -78,7 +80,11 @@ class Worktrees:
 
     def _path_in_repository(self, path: Path) -> Path:
         if not path.is_relative_to(self.root):
-            raise ReplaytoolError(f"{path} is not in the repository {self.root}", "name code of this repository")
+            raise ReplaytoolError(
+                f"{path} is not in the repository {self.root}",
+                "name code of this repository",
+                code=ErrorCode.CODE_GIT_OUTSIDE,
+            )
         return path.relative_to(self.root)
 
     def _add_worktree(self, commit: str) -> Path:
@@ -119,10 +125,13 @@ def _require_git(folder: Path, *arguments: str, wrong: str) -> str:
     try:
         done = _run_git(folder, *arguments)
     except OSError as error:
-        raise ReplaytoolError(f"{wrong}: {error}", "install git, or name the code itself") from error
+        raise ReplaytoolError(
+            f"{wrong}: {error}", "install git, or name the code itself", code=ErrorCode.CODE_GIT_MISSING
+        ) from error
     if done.returncode:
         raise ReplaytoolError(
             f"{wrong}: {escape_controls(done.stderr.strip())}",
             "check that the folder is a git checkout and holds the commit",
+            code=ErrorCode.CODE_GIT_FAILED,
         )
     return done.stdout.strip()

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.text import escape_controls
 
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
@@ -54,7 +54,9 @@ def import_modules(item: str, folder: Path, marks: Sequence[bytes] = (b"",)) -> 
         return _import_folder(path, marks), _top_package(path / "__init__.py").parent if _is_package(path) else path
     if item.endswith(".py") or os.sep in item:
         raise ReplaytoolError(
-            f"there is no file {escape_controls(item)}", "name a module, a package, a file or a folder"
+            f"there is no file {escape_controls(item)}",
+            "name a module, a package, a file or a folder",
+            code=ErrorCode.CODE_FILE_MISSING,
         )
     return _import_package(item, folder, marks)
 
@@ -195,6 +197,7 @@ def import_user_module(name: str) -> ModuleType:
             raise ReplaytoolError(
                 f"there is no module {escape_controls(name)}",
                 "give its dotted name as Python would import it from here, or the path of the file",
+                code=ErrorCode.CODE_MODULE_MISSING,
             ) from error
         raise user_code_error(f"cannot import {name}", error) from error
     except (Exception, SystemExit) as error:
@@ -208,7 +211,9 @@ def user_code_error(what: str, error: BaseException) -> ReplaytoolError:
     summary.stack = traceback.StackSummary.from_list(own)
     summary.__context__ = summary.__cause__ = None
     text = escape_controls("".join(summary.format()).rstrip(), keep="\n")
-    return ReplaytoolError(f"{what}:\n{text}", "the code must be importable where `replaytool` runs")
+    return ReplaytoolError(
+        f"{what}:\n{text}", "the code must be importable where `replaytool` runs", code=ErrorCode.CODE_IMPORT_FAILED
+    )
 
 
 def _is_import_machinery(filename: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.importing import (
@@ -114,7 +114,11 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     by_engine = {engine: one for engine, one in by_engine.items() if one[0] or one[1] is not None}
     if not by_engine:
         hints = " or ".join(finder.how_to_write for finder in present or finders)
-        raise ReplaytoolError(f"no workflow found in {', '.join(spec.workflows)}", f"a workflow is {hints}")
+        raise ReplaytoolError(
+            f"no workflow found in {', '.join(spec.workflows)}",
+            f"a workflow is {hints}",
+            code=ErrorCode.CODE_NO_WORKFLOW,
+        )
     definitions = {name: one for own, _ in by_engine.values() for name, one in own.items()}
     dynamic = next((one for _, one in by_engine.values() if one is not None), None)
     names = tuple(dict.fromkeys(module.__name__ for module in modules))
@@ -150,6 +154,7 @@ def _index_by_type(found: Iterable[tuple[str | None, Any]]) -> tuple[dict[str, A
             raise ReplaytoolError(
                 f"{what} is defined more than once:\n{listed}",
                 "name one module for each type: --workflows takes modules and files as well as folders",
+                code=ErrorCode.CODE_TYPE_TWICE,
             )
     first = {name: next(iter(versions.values())) for name, versions in named.items()}
     dynamic = first.pop(None, None)
@@ -173,19 +178,23 @@ def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> d
     function = _load_attribute(name, folder, "replayer")
     if not callable(function):
         raise ReplaytoolError(
-            f"replayer {name!r} is not a function", "name a function that returns the Replayer's keyword arguments"
+            f"replayer {name!r} is not a function",
+            "name a function that returns the Replayer's keyword arguments",
+            code=ErrorCode.CODE_REPLAYER,
         )
     given = _call_settings_function(name, function)
     if not isinstance(given, Mapping):
         raise ReplaytoolError(
             f"replayer {name!r} returned {type(given).__name__}, not a mapping",
             "return for example {'data_converter': …, 'interceptors': […]}",
+            code=ErrorCode.CODE_REPLAYER,
         )
     unknown = sorted(set(given) - known)
     if unknown:
         raise ReplaytoolError(
             f"replayer {name!r} returned unknown arguments: {', '.join(unknown)}",
             f"the Replayer takes {', '.join(sorted(known))}",
+            code=ErrorCode.CODE_REPLAYER,
         )
     return dict(given)
 
@@ -200,11 +209,19 @@ def _call_settings_function(name: str, function: Callable[[], Any]) -> Any:
 def _load_attribute(name: str, folder: Path, what: str) -> Any:
     place, _, attribute = name.rpartition(":")
     if not place or not attribute:
-        raise ReplaytoolError(f"{what} {name!r} is not of the form module:attribute", f'write {what} = "module:name"')
+        raise ReplaytoolError(
+            f"{what} {name!r} is not of the form module:attribute",
+            f'write {what} = "module:name"',
+            code=ErrorCode.CODE_ATTRIBUTE_FORM,
+        )
     add_to_path(folder)
     module = import_modules(place, folder)[0][0] if place.endswith(".py") else import_user_module(place)
     if not hasattr(module, attribute):
-        raise ReplaytoolError(f"{place} has no attribute {attribute!r}", f"set {what} to a name that the module has")
+        raise ReplaytoolError(
+            f"{place} has no attribute {attribute!r}",
+            f"set {what} to a name that the module has",
+            code=ErrorCode.CODE_ATTRIBUTE_MISSING,
+        )
     return getattr(module, attribute)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Payload
 from replaytool.model.verdict import Drift, MatchedPair
 
@@ -36,7 +36,11 @@ def check_policy(given: Mapping[str, Any]) -> dict[str, Level]:
     """Return the default levels with the user's changes; raise ReplaytoolError for an unknown level."""
     for name, level in given.items():
         if level not in LEVELS:
-            raise ReplaytoolError(f"unknown drift level {level!r} for {name!r}", f"choose one of {', '.join(LEVELS)}")
+            raise ReplaytoolError(
+                f"unknown drift level {level!r} for {name!r}",
+                f"choose one of {', '.join(LEVELS)}",
+                code=ErrorCode.USAGE_VALUE,
+            )
     return {**DEFAULT_POLICY, **given}
 
 

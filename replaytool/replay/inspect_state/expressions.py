@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.debug_state import StateValue
 from replaytool.replay.inspect_state.safe_copies import Copier, read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
@@ -165,19 +165,27 @@ class Expression:
 def parse_expression(text: str) -> Expression:
     """Compile an expression; raise ReplaytoolError that says what is wrong with it."""
     if len(text) > _LONGEST:
-        raise ReplaytoolError("the expression is too long", f"at most {_LONGEST} characters")
+        raise ReplaytoolError(
+            "the expression is too long", f"at most {_LONGEST} characters", code=ErrorCode.DEBUG_EXPRESSION_INVALID
+        )
     try:
         tree = ast.parse(text.strip(), "<expression>", "eval")
         code = compile(tree, "<expression>", "eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ReplaytoolError(
-            f"{text!r} is not an expression: {why}", 'write for example "points == 0 and trips"'
+            f"{text!r} is not an expression: {why}",
+            'write for example "points == 0 and trips"',
+            code=ErrorCode.DEBUG_EXPRESSION_INVALID,
         ) from None
     for node in ast.walk(tree):
         refused = _refusal_reason(node)
         if refused:
-            raise ReplaytoolError(f"{text!r} cannot be evaluated: {refused}", "an expression may only read values")
+            raise ReplaytoolError(
+                f"{text!r} cannot be evaluated: {refused}",
+                "an expression may only read values",
+                code=ErrorCode.DEBUG_EXPRESSION_REFUSED,
+            )
     names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     return Expression(text, code, names, _attributes_of_self(tree))
 

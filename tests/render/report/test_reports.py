@@ -165,7 +165,7 @@ def test_a_failing_check_in_every_format(failing: Path) -> None:
     assert "take&#95;payment" in (failing / "markdown").read_text()
     page = (failing / FILES["html"]).read_text()
     assert "<svg" in page
-    assert "event 11: here they part" in page
+    assert "event 11: first mismatch" in page
 
 
 def many(number: int) -> CheckReport:
@@ -228,7 +228,7 @@ def test_text_counts_one_as_one() -> None:
     bare = Command("complete_workflow", "", {"result": 3})
     runs = [CheckedRun(Subject("k", events=1), Verdict("ok", stuck="would proceed", next=(bare,), hazards=(hazard,)))]
     lines = render(CheckReport(CodeInfo(), runs), "text").splitlines()
-    assert lines[0] == "! hazard: time.time at an unknown place (1 time)"
+    assert lines[0] == "! hazard: time.time at an unknown line (1 time)"
     assert lines[1] == "stuck: k would proceed: complete workflow result=3"
     assert lines[-1].startswith("1 run, 1 event: 1 ok")
 

@@ -61,7 +61,7 @@ def test_the_source_is_that_of_the_function_and_of_those_that_wait() -> None:
     here = CallSite(__file__, test_silence_is_better_than_a_guess.__code__.co_firstlineno + 1, "f")
     text = source_of_site(CallSite(__file__, event.__code__.co_firstlineno + 1, "event", (here,)))
     assert "return Expected" in text
-    assert "assert advise(" in text
+    assert "assert advise_on_divergence(" in text
     assert source_of_site(CallSite("nowhere.py", 3, "f")) == source_of_site(None) == ""
 
 
@@ -82,6 +82,6 @@ def test_equal_findings_are_one_cause_and_the_order_is_fixed() -> None:
     listed = [failed, diverged("k2", 11), fine, diverged("k1", 400), again, diverged("k3", 5)]
     found = find_causes(listed)
     assert [(one.verdict, one.runs, one.example) for one in found] == [("diverged", 3, "k1"), ("failed", 2, "x")]
-    assert found[0].message == "recorded: activity a; the code asks for: activity b"
+    assert found[0].message == "history: activity a; code: activity b"
     assert find_causes(reversed(listed))[0].id == found[0].id
     assert find_causes([fine]) == ()

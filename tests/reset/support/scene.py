@@ -14,10 +14,11 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from replaytool import ingest
-from replaytool.engines.temporal.reset.points import ResetRule
-from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
+from replaytool.engines.temporal.server.pull import pull_histories
+from replaytool.model.pull_options import PullOptions
+from replaytool.model.reset_case import ResetRule
 from replaytool.model.reset_plan import ResetItem, ResetPlan, plan_to_text, read_plan
+from replaytool.model.server_options import ServerOptions
 from replaytool.reset import planner
 from replaytool.reset import server_checks as online
 from replaytool.reset.apply import ApplyResult, ApplySettings, apply_plan

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.model.history import Event, Run, RunHints
 
@@ -23,11 +24,11 @@ class JournalFile:
     engine = "toy"
     about = "Journals of the toy engine: JSON lines"
 
-    def sniff(self, head: bytes) -> bool:
+    def matches_head(self, head: bytes) -> bool:
         """Return whether this is a journal."""
         return head.startswith(b'{"journal": "toy/')
 
-    def read(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
+    def read_runs(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
         """Yield the one run."""
         yield read_journal(stream.read(), self.name)
 
@@ -39,13 +40,13 @@ class JournalFolder:
     engine = "toy"
     about = "Folders of journals of the toy engine"
 
-    def claims(self, place: Path) -> bool:
+    def claims_place(self, place: str) -> bool:
         """Return whether the folder is ours."""
-        return place.is_dir() and (place / MARKER).is_file()
+        return (Path(place) / MARKER).is_file()
 
-    def read_place(self, place: Path) -> Iterator[Run]:
+    def read_place(self, place: str) -> Iterator[Run]:
         """Yield a run for each journal."""
-        for path in sorted(place.glob("*.journal")):
+        for path in sorted(Path(place).glob("*.journal")):
             yield read_journal(path.read_bytes(), self.name)
 
 
@@ -55,7 +56,7 @@ def read_journal(data: bytes, format_name: str) -> Run:
     try:
         events = [event_of(index + 1, line) for index, line in enumerate(lines)]
     except (ValueError, KeyError) as error:
-        raise Unreadable(f"a damaged journal: {error}", "copy it again") from error
+        raise Unreadable(f"a damaged journal: {error}", "copy it again", code=ErrorCode.FORMAT_INVALID_JSON) from error
     head = json.loads(lines[0])
     return Run(
         engine="toy",

@@ -9,7 +9,7 @@ _TEXT_ENDS = b"\xff"  # Rust's hasher ends each string with this byte
 def derive_random_seed(run_id: str) -> int:
     """Return the random seed of workflow code under this run id.
 
-    >>> seed_of("01a1fae7-13a9-7dd3-922a-87d47240577d")
+    >>> derive_random_seed("01a1fae7-13a9-7dd3-922a-87d47240577d")
     12087042016913774462
     """
     data = run_id.encode() + _TEXT_ENDS

@@ -48,6 +48,7 @@ class AttributeWatcher:
             owner = dict(read_attributes(owner)).get(name) if owner is not None else None
         self._owner = owner if self.chain else None
         kind = type(self._owner)
+        # A class made in C refuses a new __setattr__.
         if self._owner is not None and kind not in self._patched and is_from_class_statement(kind):
             self._patch_class(kind)
 
@@ -59,6 +60,7 @@ class AttributeWatcher:
             if one is self._owner and name == self.chain[-1]:
                 self.heard(callsite.site_of_stack(sys._getframe(1), recorder.LOOP))
 
+        # Only the class's own: an inherited __setattr__ must not stay on the class when the patch is undone.
         self._patched[kind] = vars(kind).get("__setattr__")
         kind.__setattr__ = set_attribute
 

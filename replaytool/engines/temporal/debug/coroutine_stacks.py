@@ -38,6 +38,7 @@ def _build_frame(
 ) -> CoroutineFrame:
     if task is instance._primary_task:
         return CoroutineFrame("main", instance._info.workflow_type, lines)
+    # The SDK names a handler's task "signal: NAME (workflow: TYPE, id: ID, run: RUN)"; nothing else tells it apart.
     called = task.get_name().partition(" (workflow: ")[0]
     for prefix, kind in _KINDS.items():
         if called.startswith(prefix):
@@ -69,6 +70,7 @@ def user_frames(coroutine: object) -> Iterator[FrameType]:
     """Return the user's frames down the chain of awaits, innermost first."""
     found: list[FrameType] = []
     for _ in range(_DEEPEST):
+        # By exact type: of these two, the next await can be read without running the user's code.
         if type(coroutine) is CoroutineType:
             frame, coroutine = coroutine.cr_frame, coroutine.cr_await
         elif type(coroutine) is GeneratorType:

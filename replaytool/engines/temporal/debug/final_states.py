@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from replaytool.engines import Code, Options, replay
@@ -12,27 +12,12 @@ from replaytool.engines.temporal.events.event_types import TASK_COMPLETED
 from replaytool.engines.temporal.replay.drive import drive_past_end
 from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 from replaytool.model.history import Run
+from replaytool.model.workflow_state import WorkflowState
 from replaytool.replay.inspect_state.expressions import Expression, ExpressionScope, parse_expression
 from replaytool.replay.inspect_state.json_state import workflow_state
 from replaytool.replay.jobs import JobRequest, WorkerJob
 
 _CLEAN = ("ok", "drift")
-
-
-@dataclass(frozen=True)
-class WorkflowState:
-    """The state of one run under some code."""
-
-    state: dict[str, Any] | None = None
-    """The workflow's attributes after the last event."""
-    trouble: str | None = None
-    """Why there is no state, or why the replay ended early."""
-    holds: list[tuple[int, bool]] = field(default_factory=list)
-    """Whether the expression holds after each completed task, by the task's event ID."""
-    unsure: str = ""
-    """The last error of the expression."""
-    clean: int | None = None
-    """The last completed task up to which the code replays cleanly."""
 
 
 def replay_to_end(run: Run, code: Code, options: Options, expression: Expression | None = None) -> WorkflowState:
@@ -71,6 +56,7 @@ def find_latest_clean(run: Run, code: Code, options: Options) -> WorkflowState:
         return WorkflowState(clean=tasks[-1] if tasks else None)
     found = verdict.divergence or verdict.failure
     last = found.event_id if found is not None and found.event_id else tasks[-1] + 1 if tasks else 0
+    # From the mismatch backwards, not by halving: the first or second task is clean nearly always.
     for task in _tasks_backwards(tasks, last):
         if replay(replace(run, events=take_events_before(run.events, task)), code, options).verdict in _CLEAN:
             return WorkflowState(clean=task)

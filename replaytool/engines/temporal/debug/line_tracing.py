@@ -52,6 +52,7 @@ class ExpressionTracer:
         if instance is not None and instance._object is not None:
             self._last = self._evaluate_now(instance._object, main_coroutine_variables(instance))
             self._touching.find_owner(instance._object)
+        # A coverage tool may trace already, and gets its tracer back.
         self._before = sys.gettrace()
         sys.settrace(self._trace_call)
 
@@ -67,6 +68,7 @@ class ExpressionTracer:
         self.changed_at = site
 
     def _trace_call(self, frame: FrameType, event: str, arg: object) -> TraceFunction | None:
+        # None turns tracing off for this frame: asyncio and the SDK run at full speed.
         if not callsite.is_user_code(frame.f_code) or self._left <= 0:
             return None
         self._check_frame(frame)

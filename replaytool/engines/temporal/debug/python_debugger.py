@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 
-from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
+from replaytool.engines.temporal.events.workflow_tasks import index_tasks
 from replaytool.engines.temporal.replay.drive import drive_with_recorder
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.history import Run
+from replaytool.model.task_index import CompletedTask, TaskIndex
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.options import OFF, Options
@@ -30,7 +31,7 @@ def stop_in_pdb(run: Run, code: Code, event_id: int) -> str:
 
     There is no sandbox and no deadlock timeout: a person takes time.
     """
-    tasks = TaskIndex(run.events)
+    tasks = index_tasks(run.events)
     wanted = tasks.task_of_event(event_id)
     stopper = _TaskBreakpoint(wanted, tasks)
     try:
@@ -77,6 +78,7 @@ class _TaskBreakpoint:
             return self._trace_line
         self.has_stopped = True
         self._debugger.set_trace(frame)
+        # set_trace took the first frame of the process as the bottom: `where` and `up` would show the replay itself.
         self._debugger.botframe = _outermost_user_frame(frame)
         return self._debugger.trace_dispatch(frame, event, arg)
 

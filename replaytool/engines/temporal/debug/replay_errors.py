@@ -28,6 +28,7 @@ def _describe_failure(told: ActivationStep, course: Stepper, tape: recorder.Reco
     error = tape.current_activation.error if tape.current_activation else None
     site = callsite.site_of_exception(error) or (tape.current_activation.kept_at if tape.current_activation else None)
     last = course.machines.history.heads[-1].event_id
+    # The activation ends at WorkflowTaskStarted, so the server would record the failure in the event after it.
     event_id = min(told.activation.history_length + 1, last)
     if told.answer.is_deadlock:
         return Trouble("failed", "the code does not yield", event_id, site)

@@ -21,7 +21,7 @@ from replaytool.engines.temporal.debug.coroutine_stacks import capture_frames, m
 from replaytool.engines.temporal.debug.line_tracing import ExpressionTracer
 from replaytool.engines.temporal.debug.replay_errors import find_replay_error
 from replaytool.engines.temporal.events.decoding import event_heads
-from replaytool.engines.temporal.events.workflow_tasks import CompletedTask, TaskIndex
+from replaytool.engines.temporal.events.workflow_tasks import index_tasks
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.drive import drive_with_recorder
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
@@ -37,6 +37,7 @@ from replaytool.model.debug_state import (
     Trouble,
 )
 from replaytool.model.history import Run
+from replaytool.model.task_index import CompletedTask
 from replaytool.model.verdict import CallSite, Command
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.inspect_state.expressions import (
@@ -108,7 +109,7 @@ class RunStates:
     ) -> None:
         self.run, self.code, self.options = run, code, options
         self.tell = tell
-        self.tasks = TaskIndex(event_heads(run.events), builds)
+        self.tasks = index_tasks(event_heads(run.events), builds)
         self.trouble: Trouble | None = _find_obstacle(run, code)
         """Why the run cannot be replayed, or why the recording replay ended early."""
         self._cannot = self.trouble is not None
@@ -288,14 +289,17 @@ class RunStates:
             for told in steps:
                 yield _DrivenStep(told, self._task_of_activation(told.activation), tape, course)
                 self._met = self._met or find_replay_error(told, course, tape)
+                # Each record holds commands and exceptions, and these hold frames: a long run would keep all alive.
                 tape.activations.clear()
                 self.tell(told.activation.history_length)
+                # Entering the sandbox once for a run, not for each activation: 66,500 against 46,000 events a second.
                 if told.activation.jobs[0].HasField("initialize_workflow"):
                     stay.enter_context(course.stay_inside())
         if self._met is None and course.outcome.word != "ok":
             self._met = Trouble("unverified", course.outcome.message, course.outcome.event_id)
 
     def _task_of_activation(self, activation: WorkflowActivation) -> CompletedTask | None:
+        # Past the last completed task, sdk-core sets is_replaying to false: no task records that activation.
         return self.tasks.next_task(activation.history_length) if activation.is_replaying else None
 
 
@@ -341,6 +345,7 @@ class _StateRecorder:
         for command, site in zip_longest(step.told.answer.commands, sites):
             if command is not None:
                 asked = _IssuedCommand(self._translator.translate_name_only(command, site))
+                # The command is kept with its ID: an ID can be used again once its object is gone.
                 self._waiting[id(command)] = (command, asked)
                 made.append(asked)
         return made

@@ -88,6 +88,7 @@ RECORDS: dict[str, type[EventPart]] = {
     "ActivityPropertiesModifiedExternally": NoAttributes,
     "WorkflowExecutionUpdateAdmitted": UpdateAdmitted,
     "WorkflowExecutionUpdateAccepted": UpdateAccepted,
+    # In the protocol, but never written: a rejected update leaves no event, and its task's IDs are used again.
     "WorkflowExecutionUpdateRejected": NoAttributes,
     "WorkflowExecutionUpdateCompleted": UpdateCompleted,
     "NexusOperationScheduled": NexusScheduled,
@@ -129,8 +130,11 @@ def _build_event_struct(event_type: str, record: type[EventPart]) -> type[Any]:
 
 _KINDS = {name: _build_event_struct(name, record) for name, record in RECORDS.items()}
 DECODERS: dict[str, Callable[[bytes], EventRecord]] = {
-    name: msgspec.json.Decoder(kind, strict=False).decode for name, kind in _KINDS.items()
+    # Not strict: proto JSON writes int64 as text ("eventId": "12"), and some exporters write a number.
+    name: msgspec.json.Decoder(kind, strict=False).decode
+    for name, kind in _KINDS.items()
 }
+# A tagged union: msgspec picks the struct by `eventType` in C, so that a whole history costs one call.
 _any_event: Any = Union[tuple(_KINDS.values())]  # noqa: UP007 - of as many as there are
 _History: Any = msgspec.defstruct("_History", [("events", list[_any_event])], gc=False)
 _decode = msgspec.json.Decoder(_History, strict=False).decode
@@ -228,6 +232,7 @@ def decode_history(history: bytes) -> list[EventRecord] | None:
     """Decode each event of a history. Return None if one of them cannot be decoded."""
     try:
         found: list[EventRecord] = _decode(history).events
+    # One malformed event fails the whole call. The caller then decodes event by event, to name it.
     except (msgspec.MsgspecError, ValueError):
         return None
     return found

@@ -61,6 +61,7 @@ def load_subjects(store: Store, rows: Sequence[RunRow]) -> dict[str, Subject]:
     """Return a `Subject` for each run, by run key."""
     if not rows:
         return {}
+    # A closed run waits for nothing, even if activities are open where its history ends.
     waits = _load_waits(store, [row.run_key for row in rows if row.status == "Running"])
     pins = _load_pinned_builds(store, [row.run_key for row in rows])
     return {row.run_key: _build_subject(row, waits.get(row.run_key, ""), pins.get(row.run_key)) for row in rows}

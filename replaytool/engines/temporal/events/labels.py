@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from replaytool.engines.base import ValueDecoder
 from replaytool.engines.temporal.events.event_types import BOOKKEEPING, MARKER
-from replaytool.engines.temporal.events.payloads import PayloadDecoder
+from replaytool.model.event_label import EventLabel
 from replaytool.model.history import Event
 
 Attributes = Mapping[str, Any]
@@ -37,27 +37,17 @@ _NAME_PATHS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EventLabel:
-    """One event: its type, its name, and its content without IDs and times."""
-
-    event_id: int
-    kind: str
-    name: str
-    content: object
-
-    @property
-    def kind_and_name(self) -> tuple[str, str]:
-        """Return what two events share if they did the same."""
-        return (self.kind, self.name)
-
-
 def event_attributes(event: Attributes) -> dict[str, Any]:
     """Return the event's attributes, whatever key its type keeps them under."""
     for key, value in event.items():
         if key.endswith("EventAttributes") and isinstance(value, dict):
             return value
     return {}
+
+
+def split_attributes(event: Attributes) -> tuple[Attributes, Attributes]:
+    """Return the event's attributes, and the fields that every event has."""
+    return event_attributes(event), {key: value for key, value in event.items() if not key.endswith("EventAttributes")}
 
 
 def decode_attributes(event: Event) -> dict[str, Any]:
@@ -96,7 +86,7 @@ def name_events(events: Iterable[Event]) -> Iterator[tuple[Event, str, dict[str,
         yield event, name, found
 
 
-def label_events(events: Iterable[Event], decoder: PayloadDecoder) -> list[EventLabel]:
+def label_events(events: Iterable[Event], decoder: ValueDecoder) -> list[EventLabel]:
     """Return the label of each event, without the bookkeeping of workflow tasks."""
     return [
         EventLabel(event.event_id, event.event_type, name, _drop_volatile_keys(decoder.make_readable(found)))

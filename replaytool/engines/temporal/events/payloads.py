@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from replaytool.config import Settings
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Payload, Run
 
 if TYPE_CHECKING:
@@ -45,12 +45,15 @@ class PayloadDecoder:
         )
 
     def _decode_value(self, payload: Payload) -> object:
+        # Plain JSON does not go through the user's converter: it would make objects of the user's classes, which a
+        # report can neither print nor compare.
         if self.to_value is None or payload.encoding_name in _READERS:
             return read_plain_value(payload)
         return self.to_value(payload)
 
     def make_readable(self, event: object) -> Any:
         """Return an event's JSON with each payload replaced by its value."""
+        # Collected first: a remote codec is then asked once for an event, and not once for each value.
         found = list(_iterate_payloads(event))
         values = iter(self.decode_values(found))
         return _replace_payloads(event, lambda _: next(values))
@@ -75,7 +78,11 @@ class PayloadDecoder:
 def build_payload_decoder(settings: Settings) -> PayloadDecoder:
     """Return the decoder that the settings ask for."""
     if settings.converter and settings.codec_endpoint:
-        raise ReplaytoolError("both a converter and a codec endpoint are set", "set only one: both decode payloads")
+        raise ReplaytoolError(
+            "both a converter and a codec endpoint are set",
+            "set only one: both decode payloads",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     if settings.converter:
         converter = _load_converter(settings.converter)
         return PayloadDecoder(
@@ -131,6 +138,7 @@ _READERS: dict[str, Callable[[bytes], object]] = {
 
 def _decode_base64(text: object) -> bytes:
     try:
+        # Exports of the UI hold decoded text here, so what is not base64 is taken as it is.
         return base64.b64decode(str(text), validate=True)
     except ValueError:
         return str(text).encode("utf-8", "surrogatepass")
@@ -167,15 +175,22 @@ def _load_converter(name: str) -> DataConverter:
     from temporalio.converter import DataConverter
 
     module, _, attribute = name.partition(":")
+    # As `python -m` does. The first entry of a console script's path is the folder of the script.
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
         converter = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ReplaytoolError(f"cannot load the converter {name!r}: {error}", "write MODULE:ATTR") from error
+        raise ReplaytoolError(
+            f"cannot load the converter {name!r}: {error}", "write MODULE:ATTR", code=ErrorCode.DECODE_CONVERTER
+        ) from error
     if not isinstance(converter, DataConverter):
-        raise ReplaytoolError(f"{name} is not a temporalio DataConverter", "name the data converter of your client")
+        raise ReplaytoolError(
+            f"{name} is not a temporalio DataConverter",
+            "name the data converter of your client",
+            code=ErrorCode.DECODE_CONVERTER,
+        )
     return converter
 
 
@@ -190,6 +205,7 @@ def _wrap_codec(codec: PayloadCodec | None) -> Codec | None:
             raise ReplaytoolError(
                 f"the payload codec failed: {type(error).__name__}: {error}",
                 "check that it is the codec that these histories were written with",
+                code=ErrorCode.DECODE_FAILED,
             ) from error
         return [Payload(one.data, dict(one.metadata)) for one in decoded]
 
@@ -215,7 +231,9 @@ def _convert_payload(converter: DataConverter, payload: Payload) -> object:
 
 def _build_remote_codec(endpoint: str, auth: str | None) -> Codec:
     if not endpoint.startswith(("http://", "https://")):
-        raise ReplaytoolError(f"{endpoint!r} is not a codec endpoint", "write http://… or https://…")
+        raise ReplaytoolError(
+            f"{endpoint!r} is not a codec endpoint", "write http://… or https://…", code=ErrorCode.DECODE_ENDPOINT
+        )
     url = endpoint.rstrip("/") + "/decode"
     headers = {"Content-Type": "application/json"} | ({"Authorization": auth} if auth else {})
 
@@ -229,10 +247,17 @@ def _build_remote_codec(endpoint: str, auth: str | None) -> Codec:
                 decoded = json.load(response)["payloads"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ReplaytoolError(
-                f"the codec endpoint {url} failed: {error}", "check its address and --codec-auth"
+                f"the codec endpoint {url} failed: {error}",
+                "check its address and --codec-auth",
+                code=ErrorCode.DECODE_FAILED,
             ) from error
+        # The protocol pairs them by position. With another number, values would be shown in the wrong place.
         if len(decoded) != len(payloads):
-            raise ReplaytoolError(f"the codec endpoint {url} returned {len(decoded)} payloads for {len(payloads)}")
+            raise ReplaytoolError(
+                f"the codec endpoint {url} returned {len(decoded)} payloads for {len(payloads)}",
+                code=ErrorCode.DECODE_FAILED,
+            )
+        # Proto JSON leaves out an empty map.
         return [payload_from_json({"metadata": {}, **one}) for one in decoded]
 
     return decode_payloads

@@ -9,6 +9,7 @@ from typing import Any
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.labels import Attributes, find_update_request, name_events, parse_event_id
 from replaytool.engines.temporal.events.payloads import PayloadDecoder
+from replaytool.engines.temporal.events.workflow_tasks import is_hidden_type
 from replaytool.model.history import Event
 from replaytool.model.pending_work import PendingItem, ReceivedMessage, TrackedWork, WorkflowTask, WorkRecord
 
@@ -57,9 +58,12 @@ class _WorkReader:
     search_attributes: list[tuple[int, Attributes]] = field(default_factory=list)
     memo: list[tuple[int, Attributes]] = field(default_factory=list)
     closed: tuple[int, str] | None = None
+    hidden: set[int] = field(default_factory=set)
 
     def read_event(self, event: Event, name: str, found: Attributes) -> None:
         kind = event.event_type
+        if is_hidden_type(kind):
+            self.hidden.add(event.event_id)
         if issuer := parse_event_id(found.get("workflowTaskCompletedEventId")):
             self.issued[event.event_id] = issuer
         if kind in types.OPENS:
@@ -114,6 +118,7 @@ class _WorkReader:
             opener = self.accepted.get(parse_event_id(found.get("acceptedEventId")), 0)
             step = "Failed" if "failure" in (found.get("outcome") or {}) else step
         else:
+            # Only an update that a reset re-applied has an Admitted event. The first event of any other is Accepted.
             opener = self.admitted.setdefault(key, event_id)
         if step == "Accepted":
             self.accepted[event_id] = opener
@@ -131,6 +136,7 @@ class _WorkReader:
         ):
             new = (found.get(key) or {}).get(inner)
             if new:
+                # Upserts add up. A null value, which removes an attribute, is dropped below.
                 merged = {**(versions[-1][1] if versions else {}), **self.readable(new)}
                 versions.append((event_id, {name: value for name, value in merged.items() if value is not None}))
 
@@ -138,7 +144,7 @@ class _WorkReader:
         works, updates = ([one.build_work() for one in found.values()] for found in (self.works, self.updates))
         return WorkRecord(
             self.names, works, updates, self._assign_handling_tasks(), self.tasks, self.issued,
-            self.search_attributes, self.memo, self.closed,
+            self.search_attributes, self.memo, self.closed, frozenset(self.hidden),
         )  # fmt: skip
 
     def _assign_handling_tasks(self) -> list[ReceivedMessage]:

@@ -41,10 +41,13 @@ def rewrite_as_reset(
 ) -> Sequence[Event]:
     """Return the history of the new run, up to the start of its first task."""
     kept = take_events_before(base, how.point)
+    # The point itself is not re-applied: the server writes WorkflowTaskFailed with its event ID.
     undone = base[len(kept) + 1 :]
     page = _EventWriter(kept, time)
     cause = {"cause": _RESET, "baseRunId": how.base_run_id, "newRunId": how.new_run_id}
     page.write_event(types.TASK_FAILED, {**_find_open_task_ids(kept), **cause})
+    # The server's failInflightActivity: a started activity fails and is not retried. One that is only scheduled is
+    # dispatched again.
     for scheduled, started in _find_started_activities(kept):
         reason = {"message": "reset", "resetWorkflowFailureInfo": {}}
         ids = {"scheduledEventId": str(scheduled), "startedEventId": str(started)}
@@ -77,6 +80,7 @@ def start_continued_history(
         "taskQueue": {"name": command.task_queue or (found.get("taskQueue") or {}).get("name", "")},
         "input": {"payloads": [MessageToDict(one) for one in command.arguments]},
         "continuedExecutionRunId": run_id,
+        # sdk-core seeds the run's random numbers with this ID.
         "originalExecutionRunId": new_run_id,
         "firstExecutionRunId": found.get("firstExecutionRunId") or run_id,
         "initiator": "CONTINUE_AS_NEW_INITIATOR_WORKFLOW",
@@ -147,14 +151,17 @@ class _ReappliedEvents:
                 yield event.event_type, found
 
     def select_from_later(self, events: Sequence[Event]) -> Iterator[tuple[str, Attributes]]:
+        # Not the events about children of later runs: the run that is reset never started these.
         for event in select_events(events, types.REAPPLIED.__contains__):
             yield from self._select_sent(event.event_type, decode_attributes(event))
 
     def _select_sent(self, event_type: str, found: Attributes) -> Iterator[tuple[str, Attributes]]:
+        # The protocol has no exclude type for changed options: the server always re-applies them.
         if event_type == types.OPTIONS_UPDATED or (event_type == types.SIGNALED and "signals" not in self._exclude):
             yield event_type, found
         elif event_type in (types.ADMITTED, types.ACCEPTED) and "updates" not in self._exclude:
             request, update_id = find_update_request(found), _find_update_id(found)
+            # The server skips an update whose ID it has. So an update with both events comes back once.
             if request and update_id not in self._updates:
                 self._updates.add(update_id)
                 yield types.ADMITTED, {"request": request, "origin": "UPDATE_ADMITTED_EVENT_ORIGIN_REAPPLY"}
@@ -179,6 +186,7 @@ def _find_open_task_ids(kept: Sequence[Event]) -> dict[str, str]:
         for name, kind in (("scheduledEventId", types.TASK_SCHEDULED), ("startedEventId", types.TASK_STARTED)):
             if event.event_type == kind:
                 ids[name] = str(event.event_id)
+    # A signal can stand between Scheduled and Started; then Scheduled is not among the last two events.
     if "startedEventId" in ids and "scheduledEventId" not in ids:
         ids["scheduledEventId"] = str(decode_attributes(kept[-1]).get("scheduledEventId") or "")
     return ids
@@ -201,6 +209,7 @@ def _find_open_operations(kept: Sequence[Event]) -> set[int]:
     for event in select_events(kept, lambda kind: kind == types.CHILD_INITIATED or kind.startswith(_ABOUT_CHILDREN)):
         if event.event_type in (types.CHILD_INITIATED, types.NEXUS_SCHEDULED):
             found.add(event.event_id)
+        # NexusOperationCancelRequestCompleted ends like the end of an operation, but the operation goes on.
         elif event.event_type.endswith(types.ENDINGS) and "CancelRequest" not in event.event_type:
             said = decode_attributes(event)
             found.discard(int(said.get("initiatedEventId") or said.get("scheduledEventId") or 0))

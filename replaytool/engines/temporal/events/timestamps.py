@@ -27,4 +27,5 @@ def parse_nanoseconds(time: str | None) -> int | None:
         seconds = _parse_day(time[:10]) + int(time[11:13]) * 3600 + int(time[14:16]) * 60 + int(time[17:19])
         return seconds * _SECOND + int(time[20:-1].ljust(9, "0")[:9] or 0)
     moment = datetime.datetime.fromisoformat(time)
+    # datetime ends at microseconds. Servers write nanoseconds, but always with Z, which is read above.
     return round(moment.timestamp() * 1_000_000) * 1000

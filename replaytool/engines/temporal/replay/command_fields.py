@@ -26,7 +26,7 @@ class FieldReader(NamedTuple):
 def format_duration(seconds: float) -> str | None:
     """Return a duration as the protocol's JSON writes it.
 
-    >>> duration_text(10), duration_text(1.5), duration_text(0)
+    >>> format_duration(10), format_duration(1.5), format_duration(0)
     ('10s', '1.500s', None)
     """
     if not seconds:
@@ -37,7 +37,7 @@ def format_duration(seconds: float) -> str | None:
 def parse_duration(text: str | None) -> float:
     """Return the seconds of a recorded duration; 0 means no limit.
 
-    >>> seconds_of("1.500s"), seconds_of(None)
+    >>> parse_duration("1.500s"), parse_duration(None)
     (1.5, 0.0)
     """
     return float(text.rstrip("s")) if text else 0.0

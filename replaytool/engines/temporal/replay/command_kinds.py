@@ -201,9 +201,9 @@ CLOSING = frozenset(BY_KIND[kind].event for kind in TERMINAL) | {
 def describe_command(kind: str, name: str) -> str:
     """Return a command as it reads in a sentence.
 
-    >>> words("activity", "charge_card")
+    >>> describe_command("activity", "charge_card")
     "activity 'charge_card'"
-    >>> words("complete", "")
+    >>> describe_command("complete", "")
     'completion of the workflow'
     """
     known = BY_KIND.get(kind)

@@ -31,11 +31,6 @@ class _Head(msgspec.Struct):
     eventTime: str | None = None
 
 
-def history_to_json(run: Run) -> bytes:
-    """Return the history as JSON, joined from the raw events without parsing them."""
-    return b'{"events":[' + b",".join(event.raw for event in run.events) + b"]}"
-
-
 def run_from_json(run: Run, history: bytes) -> Run:
     """Return the run with the events of this JSON history."""
     records = decode_history(history)

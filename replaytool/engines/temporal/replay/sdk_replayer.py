@@ -13,7 +13,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from replaytool.engines.temporal.replay.plain_values import make_payload_decoder
-from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory, history_to_json
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.server_defaults import get_drift_policy
 from replaytool.engines.temporal.replay.verdicts import (
     ReplayCase,
@@ -30,7 +30,7 @@ from replaytool.engines.temporal.sdk.recording_runner import (
     report_nondeterminism,
 )
 from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome, parse_replayer_failure
-from replaytool.model.history import Run
+from replaytool.model.history import Run, encode_history
 from replaytool.model.verdict import Verdict
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
@@ -75,7 +75,7 @@ def _replay_for_outcome(run: Run, code: Code, options: Options, tape: recorder.R
     settings.setdefault("runtime", get_silent_runtime())
     if run.namespace:
         settings.setdefault("namespace", run.namespace)
-    history = WorkflowHistory.from_json(run.workflow_id or "", history_to_json(run).decode("utf-8", "surrogatepass"))
+    history = WorkflowHistory.from_json(run.workflow_id or "", encode_history(run).decode("utf-8", "surrogatepass"))
     failure: BaseException | None
     recorder.set_active_tape(tape)
     try:

@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from replaytool.model.reset_server import FirstTask
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
 
 
-@dataclass(frozen=True, slots=True)
-class FirstTask:
-    """The first completed workflow task after the reset; if none completed, the last one that failed or timed out."""
-
-    event_id: int
-    outcome: str
-    """Completed, Failed or TimedOut."""
-    build_id: str | None
-    message: str = ""
-    tries: int = 1
-    """The number of attempts. A task times out and is retried if its worker goes away."""
-
-    def describe_problem(self, bad: frozenset[str], allowed: frozenset[str]) -> str | None:
-        """Return why this outcome is not what the reset was for, or None."""
-        if self.outcome != "Completed":
-            return (
-                f"its first task after the reset {_WORDS[self.outcome]} (event {self.event_id}) {self.message}".strip()
-            )
-        if self.build_id in bad:
-            return f"its first task after the reset was completed by the bad build {self.build_id}"
-        if allowed and self.build_id not in allowed:
-            return f"its first task after the reset was completed by build {self.build_id}, which is not allowed"
-        return None
-
-
-_WORDS = {"Failed": "failed", "TimedOut": "timed out"}
 _ENDS = {
     "workflow_task_completed_event_attributes": "Completed",
     "workflow_task_failed_event_attributes": "Failed",
@@ -57,6 +32,7 @@ def find_first_task(events: Iterable[HistoryEvent], reset_event: int) -> FirstTa
 
 def _read_first_task(event: HistoryEvent, kind: str, tries: int) -> FirstTask:
     found = getattr(event, kind)
+    # WorkflowTaskTimedOut has neither of both fields: no worker answered.
     build = found.worker_version.build_id if hasattr(found, "worker_version") else ""
     failure = found.failure.message if hasattr(found, "failure") else ""
     return FirstTask(event.event_id, _ENDS[kind], build or None, failure, tries)

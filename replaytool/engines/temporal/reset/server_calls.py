@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from replaytool.engines.temporal.reset.run_facts import RunFacts, read_run_facts
+from replaytool.engines.temporal.reset.run_facts import read_run_facts
 from replaytool.engines.temporal.server.client import (
     Response,
     call_with_retry,
@@ -18,10 +17,13 @@ from replaytool.engines.temporal.server.client import (
     is_namespace_unknown,
     iterate_history_pages,
 )
-from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
+from replaytool.engines.temporal.server.options import resolve_target
 from replaytool.errors import FINDINGS, ReplaytoolError
 from replaytool.formats.temporal.proto_files import TemporalProto
 from replaytool.model.history import Payload, Run, RunHints
+from replaytool.model.reset_server import AnswerLost, Poller, ResetRefused, ResetSettings, RunDescription, ServerPoint
+from replaytool.model.run_facts import RunFacts
+from replaytool.model.server_options import ServerOptions, ServerTarget
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
@@ -39,59 +41,8 @@ RESET_TIMEOUT = timedelta(seconds=20)
 QUERY_TIMEOUT = timedelta(seconds=10)
 EXCLUDES = {"signals": 1, "updates": 2}
 """What a reset can leave out, by the numbers of ResetReapplyExcludeType."""
+# `capitalize` makes Continued_as_new and Timed_out of these.
 _STATUS = {6: "ContinuedAsNew", 7: "TimedOut"}
-
-
-@dataclass(frozen=True, slots=True)
-class ServerPoint:
-    """A reset point as the server keeps it."""
-
-    build_id: str
-    run_id: str
-    event_id: int
-    resettable: bool
-    expires_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunDescription:
-    """A run as the server describes it."""
-
-    run_id: str
-    status: str
-    events: int
-    reset_run_id: str | None
-    """The newest run that a reset forked from it."""
-    closed_at: datetime | None
-    points: tuple[ServerPoint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Poller:
-    """A worker that polls for workflow tasks."""
-
-    task_queue: str
-    identity: str
-    build_id: str
-    seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ResetSettings:
-    """Settings that all resets of an apply share."""
-
-    reason: str = ""
-    exclude: tuple[str, ...] = ()
-    pin: tuple[str, str] | None = None
-    """Deployment and build to pin the new runs to, in the same transaction as the reset."""
-
-
-class ResetRefused(Exception):
-    """The server refused the reset, and nothing happened."""
-
-
-class AnswerLost(Exception):
-    """The answer to the reset was lost: it may have happened or not."""
 
 
 class ResetClient:
@@ -106,6 +57,7 @@ class ResetClient:
         """Connect, and check that the server has the namespace."""
         target = resolve_target(options)
         server = cls(await connect_client(target), target)
+        # Connecting succeeds with any namespace. This is the first call that fails if it is unknown.
         await server.fetch_retention()
         return server
 
@@ -165,6 +117,7 @@ class ResetClient:
         request = QueryWorkflowRequest(namespace=self.target.namespace, query=WorkflowQuery(query_type=name))
         request.execution.workflow_id = workflow_id
         try:
+            # Without the SDK's retries: a query waits for a worker, and there may be none.
             found = await self._client.workflow_service.query_workflow(request, timeout=QUERY_TIMEOUT)
         except RPCError as error:
             return None, str(error.message)
@@ -217,6 +170,7 @@ class ResetClient:
             Code.UNIMPLEMENTED,
         ):
             return self._explain_error(error)
+        # With these the server changed nothing. Any other code may hide a reset that has happened.
         definite = (Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.FAILED_PRECONDITION, Code.ALREADY_EXISTS)
         if error.status in (*definite, Code.OUT_OF_RANGE):
             return ResetRefused(text)
@@ -224,13 +178,16 @@ class ResetClient:
 
     def _explain_error(self, error: RPCError) -> ReplaytoolError:
         found = explain_rpc_error(self.target, error)
-        return ReplaytoolError(found.message, found.hint, FINDINGS if _is_temporary(error) else found.exit_code)
+        return ReplaytoolError(
+            found.message, found.hint, FINDINGS if _is_temporary(error) else found.exit_code, code=found.code
+        )
 
     async def _iterate_events(self, workflow_id: str, run_id: str) -> AsyncIterator[HistoryEvent]:
         from temporalio.service import RPCError
 
         try:
             async for page in iterate_history_pages(self._client, self.target.namespace, workflow_id, run_id):
+                # A server that is configured to send raw history leaves `history` empty.
                 for event in (*page.history.events, *_decode_raw_events(page)):
                     yield event
         except RPCError as error:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from replaytool.engines.temporal.server.options import ServerTarget
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.server_options import ServerTarget
 
 if TYPE_CHECKING:
     from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryResponse
@@ -27,27 +27,44 @@ _PAGE = 1000
 _REACH = "check --address or TEMPORAL_ADDRESS, and that the server runs (`temporal server start-dev` starts one)"
 _ACCESS = "check --api-key or TEMPORAL_API_KEY, the client certificate, and what they may do in this namespace"
 
-# Signs in the transport's error text: what they mean, and what to do.
+# Signs in the transport's error text: what they mean, what to do, and the code.
 _TRANSPORT = [
-    ("InvalidContentType", "does not speak TLS", "turn TLS off: --no-tls, or TEMPORAL_TLS=false"),
-    ("InvalidMessage", "does not speak TLS", "turn TLS off: --no-tls, or TEMPORAL_TLS=false"),
+    ("InvalidContentType", "does not speak TLS", "turn TLS off: --no-tls, or TEMPORAL_TLS=false", ErrorCode.SERVER_TLS),
+    ("InvalidMessage", "does not speak TLS", "turn TLS off: --no-tls, or TEMPORAL_TLS=false", ErrorCode.SERVER_TLS),
     (
         "InvalidCertificate(UnknownIssuer",
         "has a certificate of an untrusted authority",
         "give the authority's certificate with --tls-ca or TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+        ErrorCode.SERVER_TLS,
     ),
     (
         "InvalidCertificate(NotValidForName",
         "has a certificate for another name",
         "give the name in the certificate with --tls-server-name or TEMPORAL_TLS_SERVER_NAME",
+        ErrorCode.SERVER_TLS,
     ),
-    ("InvalidCertificate", "has a certificate that is not valid", "check its dates and the authority"),
-    ("PrivateKeyParseError", "was not called: the private key is not PEM", "check --tls-key"),
-    ("client cert and private key", "was not called: the client certificate needs its key", "give both"),
-    ("CertificateParseError", "was not called: a certificate is not PEM", "check --tls-cert and --tls-ca"),
-    ("dns error", "cannot be reached: no such host name", _REACH),
-    ("ConnectionRefused", "cannot be reached: nothing listens on that port", _REACH),
-    ("invalid target URL", "cannot be reached: the address is not valid", "write HOST:PORT"),
+    (
+        "InvalidCertificate",
+        "has a certificate that is not valid",
+        "check its dates and the authority",
+        ErrorCode.SERVER_TLS,
+    ),
+    ("PrivateKeyParseError", "was not called: the private key is not PEM", "check --tls-key", ErrorCode.SERVER_TLS),
+    (
+        "client cert and private key",
+        "was not called: the client certificate needs its key",
+        "give both",
+        ErrorCode.SERVER_TLS,
+    ),
+    (
+        "CertificateParseError",
+        "was not called: a certificate is not PEM",
+        "check --tls-cert and --tls-ca",
+        ErrorCode.SERVER_TLS,
+    ),
+    ("dns error", "cannot be reached: no such host name", _REACH, ErrorCode.SERVER_UNREACHABLE),
+    ("ConnectionRefused", "cannot be reached: nothing listens on that port", _REACH, ErrorCode.SERVER_UNREACHABLE),
+    ("invalid target URL", "cannot be reached: the address is not valid", "write HOST:PORT", ErrorCode.SERVER_ADDRESS),
 ]
 
 
@@ -72,7 +89,9 @@ async def connect_client(target: ServerTarget) -> Client:
         return await asyncio.wait_for(connecting, CONNECT_SECONDS)
     except TimeoutError as error:
         raise ReplaytoolError(
-            f"the Temporal server {target.address} did not answer within {CONNECT_SECONDS:.0f} seconds", _REACH
+            f"the Temporal server {target.address} did not answer within {CONNECT_SECONDS:.0f} seconds",
+            _REACH,
+            code=ErrorCode.SERVER_UNREACHABLE,
         ) from error
     except (RuntimeError, ValueError) as error:
         raise _explain_connect_error(target, target.redact_secrets(str(error))) from None
@@ -80,18 +99,20 @@ async def connect_client(target: ServerTarget) -> Client:
 
 def _explain_connect_error(target: ServerTarget, text: str) -> ReplaytoolError:
     server = f"the Temporal server {target.address}"
-    for sign, meaning, hint in _TRANSPORT:
+    for sign, meaning, hint, code in _TRANSPORT:
         if sign in text:
-            return ReplaytoolError(f"{server} {meaning}", hint)
+            return ReplaytoolError(f"{server} {meaning}", hint, code=code)
+    # Connecting calls GetSystemInfo, so a refused key shows here and not at our first call.
     if "Unauthenticated" in text or "PermissionDenied" in text:
-        return ReplaytoolError(f"{server} refused access", _ACCESS)
+        return ReplaytoolError(f"{server} refused access", _ACCESS, code=ErrorCode.SERVER_ACCESS)
     if "call error after connection" in text:
         guess = "a client certificate" if target.connect.get("tls") else "TLS, which is off"
         return ReplaytoolError(
             f"{server} closed the connection without an answer",
             f"it may expect {guess}, or it is not a Temporal server: see --tls, --tls-cert and --tls-key ({text})",
+            code=ErrorCode.SERVER_CLOSED,
         )
-    return ReplaytoolError(f"{server} cannot be used: {text}", _REACH)
+    return ReplaytoolError(f"{server} cannot be used: {text}", _REACH, code=ErrorCode.SERVER_FAILED)
 
 
 async def call_with_retry(method: Callable[..., Awaitable[Response]], request: object) -> Response:
@@ -123,15 +144,25 @@ def explain_rpc_error(target: ServerTarget, error: RPCError) -> ReplaytoolError:
     text = target.redact_secrets(error.message)
     if is_namespace_unknown(error):
         hint = "check --namespace or TEMPORAL_NAMESPACE; `temporal operator namespace list` lists them"
-        return ReplaytoolError(f"{server} has no namespace {target.redact_secrets(target.namespace)}", hint)
+        return ReplaytoolError(
+            f"{server} has no namespace {target.redact_secrets(target.namespace)}",
+            hint,
+            code=ErrorCode.SERVER_NAMESPACE,
+        )
     if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
         message = f"{server} refused access to namespace {target.redact_secrets(target.namespace)}: {text}"
-        return ReplaytoolError(message, _ACCESS)
+        return ReplaytoolError(message, _ACCESS, code=ErrorCode.SERVER_ACCESS)
     if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
-        return ReplaytoolError(f"{server} limits the request rate: {text}", "try again later, or with --concurrency 1")
+        return ReplaytoolError(
+            f"{server} limits the request rate: {text}",
+            "try again later, or with --concurrency 1",
+            code=ErrorCode.SERVER_RATE,
+        )
     if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-        return ReplaytoolError(f"{server} stopped answering: {text}", _REACH)
-    return ReplaytoolError(f"{server} refused the request: {text} ({error.status.name})", _REACH)
+        return ReplaytoolError(f"{server} stopped answering: {text}", _REACH, code=ErrorCode.SERVER_SILENT)
+    return ReplaytoolError(
+        f"{server} refused the request: {text} ({error.status.name})", _REACH, code=ErrorCode.SERVER_REFUSED
+    )
 
 
 def is_namespace_unknown(error: RPCError) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.server_options import ServerOptions, ServerTarget
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
@@ -15,39 +16,6 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_NAMESPACE = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """Server options of the command line. None leaves the choice to the environment and the configuration file."""
-
-    address: str | None = None
-    namespace: str | None = None
-    profile: str | None = None
-    config_file: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    tls: bool | None = None
-    tls_cert: str | None = None
-    tls_key: str | None = None
-    tls_ca: str | None = None
-    tls_server_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTarget:
-    """The resolved server."""
-
-    address: str
-    namespace: str
-    connect: dict[str, Any] = field(repr=False)
-    """Arguments of Client.connect."""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-
-    def redact_secrets(self, text: str) -> str:
-        """Return the text on one line, without secrets."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return escape_controls(" ".join(text.split()))
 
 
 def resolve_target(options: ServerOptions) -> ServerTarget:
@@ -60,6 +28,7 @@ def resolve_target(options: ServerOptions) -> ServerTarget:
         raise ReplaytoolError(
             f"the TLS file {name} cannot be read: {error.strerror}",
             "check --tls-cert, --tls-key and --tls-ca, or the TEMPORAL_TLS_* variables and temporal.toml",
+            code=ErrorCode.SERVER_TLS_FILE,
         ) from error
     address = _check_address(config.pop("target_host", DEFAULT_ADDRESS))
     namespace = config.pop("namespace", DEFAULT_NAMESPACE) or DEFAULT_NAMESPACE
@@ -75,11 +44,14 @@ def _load_profile(options: ServerOptions) -> ClientConfigProfile:
     path = Path(options.config_file) if options.config_file else None
     if path is not None and not path.is_file():
         raise ReplaytoolError(
-            f"the configuration file {escape_controls(str(path))} does not exist", "check --config-file"
+            f"the configuration file {escape_controls(str(path))} does not exist",
+            "check --config-file",
+            code=ErrorCode.SERVER_CONFIG_FILE,
         )
     try:
         return ClientConfigProfile.load(options.profile, config_source=path)
     except Exception as error:
+        # `from None`: the parser's error quotes the line, and a traceback would print the key in it.
         raise _profile_error(options, str(error)) from None
 
 
@@ -90,6 +62,7 @@ def _profile_error(options: ServerOptions, text: str) -> ReplaytoolError:
         return ReplaytoolError(
             f"the Temporal configuration has no profile {escape_controls(missing[1])}",
             "check --profile or TEMPORAL_PROFILE; `temporal config list --help` tells where the file is",
+            code=ErrorCode.SERVER_PROFILE,
         )
     place = re.search(r"line \d+, column \d+", text)
     name = escape_controls(options.config_file or "in TEMPORAL_CONFIG_FILE or at its default place")
@@ -97,6 +70,7 @@ def _profile_error(options: ServerOptions, text: str) -> ReplaytoolError:
     return ReplaytoolError(
         f"the Temporal configuration ({name}, and the TEMPORAL_* variables) is not valid{where}",
         "`temporal config get` reads the same file",
+        code=ErrorCode.SERVER_CONFIG_INVALID,
     )
 
 
@@ -118,6 +92,7 @@ def _override_tls(tls: ClientConfigTLS | None, options: ServerOptions) -> Client
     changes: dict[str, Any] = {key: value for key, value in given.items() if value}
     if options.tls is not None:
         changes["disabled"] = not options.tls
+    # A certificate has no use without TLS, so giving one turns TLS on.
     elif changes:
         changes["disabled"] = False
     return replace(tls or ClientConfigTLS(), **changes) if changes else tls
@@ -126,11 +101,15 @@ def _override_tls(tls: ClientConfigTLS | None, options: ServerOptions) -> Client
 def _check_address(address: str) -> str:
     if "://" in address:
         raise ReplaytoolError(
-            f"the address {escape_controls(address)} is a URL", "write HOST:PORT, and --tls if the server uses TLS"
+            f"the address {escape_controls(address)} is a URL",
+            "write HOST:PORT, and --tls if the server uses TLS",
+            code=ErrorCode.SERVER_ADDRESS,
         )
     if not re.search(r":\d+$", address):
         raise ReplaytoolError(
-            f"the address {escape_controls(address)} has no port", f"write {escape_controls(address)}:7233"
+            f"the address {escape_controls(address)} has no port",
+            f"write {escape_controls(address)}:7233",
+            code=ErrorCode.SERVER_ADDRESS,
         )
     return address
 
@@ -138,7 +117,9 @@ def _check_address(address: str) -> str:
 def _check_api_key(api_key: str | None) -> None:
     if api_key is not None and (not api_key.isascii() or not api_key.isprintable()):
         raise ReplaytoolError(
-            "the API key has characters that no key has", "check whether a line end or a quote was copied with it"
+            "the API key has characters that no key has",
+            "check whether a line end or a quote was copied with it",
+            code=ErrorCode.SERVER_API_KEY,
         )
 
 

@@ -6,8 +6,8 @@ import asyncio
 import functools
 import io
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from replaytool.engines.temporal.server.client import (
@@ -17,10 +17,12 @@ from replaytool.engines.temporal.server.client import (
     is_namespace_unknown,
     iterate_history_pages,
 )
-from replaytool.engines.temporal.server.options import ServerOptions, ServerTarget, resolve_target
+from replaytool.engines.temporal.server.options import resolve_target
 from replaytool.engines.temporal.server.temporal_query import visibility_query
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import RunHints
+from replaytool.model.pull_options import Known, PullOptions, PullProgress
+from replaytool.model.server_options import ServerTarget
 from replaytool.sources.base import HistorySource, SourceUnavailable
 from replaytool.text import escape_controls
 
@@ -34,37 +36,8 @@ if TYPE_CHECKING:
     from temporalio.client import Client
     from temporalio.service import RPCError
 
-Known = Callable[[str, str], int | None]
-"""Returns how many events of a run (workflow ID, run ID) the store has."""
 
 _PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class PullOptions:
-    """What to pull from which server."""
-
-    server: ServerOptions = field(default_factory=ServerOptions)
-    query: str = ""
-    since: str | None = None
-    """2h, 3d, or an ISO 8601 time: runs that started or closed since then."""
-    limit: int | None = None
-    """The most runs to take from the query's list, whether fetched or already stored."""
-    workflow_ids: tuple[str, ...] = ()
-    """Instead of a query: the latest run of each workflow, as in the official CLI."""
-    run_id: str | None = None
-    concurrency: int = 10
-    only_new: bool = True
-
-
-@dataclass(slots=True)
-class PullProgress:
-    """The progress of a pull. It changes while the pull runs, so that a progress bar can show it."""
-
-    listed: int = 0
-    fetched: int = 0
-    unchanged: int = 0
-    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +66,23 @@ def pull_histories(
 
 def _check_options(options: PullOptions) -> None:
     if options.run_id and len(options.workflow_ids) != 1:
-        raise ReplaytoolError("--run-id needs exactly one workflow ID", "give --workflow-id once with --run-id")
+        raise ReplaytoolError(
+            "--run-id needs exactly one workflow ID",
+            "give --workflow-id once with --run-id",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
     if options.workflow_ids and (options.query or options.since):
         raise ReplaytoolError(
-            "workflow IDs and a query cannot be combined", "write a query alone: WorkflowId IN ('a', 'b')"
+            "workflow IDs and a query cannot be combined",
+            "write a query alone: WorkflowId IN ('a', 'b')",
+            code=ErrorCode.USAGE_COMBINATION,
         )
     if options.concurrency < 1 or (options.limit is not None and options.limit < 1):
-        raise ReplaytoolError("--concurrency and --limit must be at least 1", "leave --limit out to pull all runs")
+        raise ReplaytoolError(
+            "--concurrency and --limit must be at least 1",
+            "leave --limit out to pull all runs",
+            code=ErrorCode.USAGE_VALUE,
+        )
     visibility_query(options.query, options.since)
 
 
@@ -196,6 +179,7 @@ class _Puller:
             raise ReplaytoolError(
                 f"the Temporal server rejects the query: {self.target.redact_secrets(error.message)}",
                 f"the whole query was: {escape_controls(request.query)}",
+                code=ErrorCode.SERVER_QUERY,
             ) from error
 
     async def fetch_source(self, run: _ListedRun) -> HistorySource | None:
@@ -220,6 +204,7 @@ class _Puller:
     async def _find_current_run(self, run: _ListedRun) -> tuple[str, bool]:
         """Return the run's ID, and whether the store has as many events as the server."""
         stored = self.known(run.workflow_id, run.run_id) if self.known and run.run_id else None
+        # The list is older than the run as long as the run is open: only Describe knows its length now.
         if run.run_id and (stored is None or run.closed_length):
             return run.run_id, stored is not None and stored == run.closed_length
         info = await self._describe_run(run)
@@ -294,4 +279,6 @@ def _concerns_all_runs(error: RPCError) -> bool:
 
 
 def _raise_unavailable(reason: str) -> BinaryIO:
-    raise SourceUnavailable(reason, "check the ID; the server deletes runs after the retention period")
+    raise SourceUnavailable(
+        reason, "check the ID; the server deletes runs after the retention period", code=ErrorCode.SERVER_RUN_MISSING
+    )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from temporalio.bridge.proto.workflow_commands import UpdateResponse
 
@@ -26,27 +25,9 @@ from replaytool.engines.temporal.replay.command_kinds import (
 )
 from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, read_marker
 from replaytool.model.history import Event, Payload
+from replaytool.model.simulation import Decision, DecisionChange
 from replaytool.replay.compare.drift import Decode
 from replaytool.replay.inspect_state.json_state import to_plain_json
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A command of the code."""
-
-    kind: str
-    name: str
-    value: Any = None
-    event_id: int | None = None
-    """The event that records it."""
-
-
-@dataclass(frozen=True)
-class DecisionChange:
-    """A difference between recorded and simulated decisions. One side is None if the decision is missing there."""
-
-    recorded: Decision | None
-    simulated: Decision | None
 
 
 class DecisionReader:
@@ -79,6 +60,7 @@ class DecisionReader:
         assert machine.command is not None, f"{variant} is a command of the code"
         asked = str(machine.command.WhichOneof("variant"))
         message = getattr(machine.command, asked)
+        # The core itself issues some: a cancel request to a started child, and the search attribute of a patch.
         if machine.is_core_made:
             return Decision(kind.kind, message.workflow_id) if hasattr(message, "workflow_id") else None
         return self._build_decision(kind.kind, read_produced_fields(kind, message) if asked == variant else {})
@@ -141,6 +123,7 @@ def compare_decisions(recorded: Sequence[Decision], simulated: Sequence[Decision
     """Compare decisions by kind, name and input. Return the differences, and how many are the same."""
     found: list[DecisionChange] = []
     same = 0
+    # autojunk would ignore each decision that makes up over 1 % of a long run, such as a polled activity.
     matcher = difflib.SequenceMatcher(None, _decision_texts(recorded), _decision_texts(simulated), autojunk=False)
     for word, left, left_end, right, right_end in matcher.get_opcodes():
         if word == "equal":

@@ -13,37 +13,20 @@ import base64
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.labels import decode_attributes, find_update_request
 from replaytool.engines.temporal.events.rewriting import build_event
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event
+from replaytool.model.simulation import EVENT_EDIT, INSERT_EDIT, HistoryEdits
 
-_EVENT = re.compile(r"event:(\d+)")
 _SET = re.compile(r"event:(\d+)\.([A-Za-z_]\w*)((?:\.\w+|\[\d+\])*)=(.*)", re.DOTALL)
-_INSERT = re.compile(r"(signal|update|cancel)(?::([^@=]+))?(?:@(\d+))?(?:=(.*))?", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _RESULTS = (*types.ENDINGS, "Signaled")
 _UPDATES = (types.ACCEPTED, types.ADMITTED)
 _MESSAGES = (types.SIGNALED, *_UPDATES, types.CANCEL_REQUESTED)
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEdits:
-    """All edits of one history."""
-
-    set: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    insert: tuple[str, ...] = ()
-
-    def first_event_id(self) -> int | None:
-        """Return the earliest event that an edit names, or None."""
-        found = [int(one[1]) for text in (*self.set, *self.drop) if (one := _EVENT.match(text))]
-        found += [int(one[3]) for text in self.insert if (one := _INSERT.fullmatch(text)) and one[3]]
-        return min(found, default=None)
 
 
 def apply_edits(events: Sequence[Event], edits: HistoryEdits, point: int) -> list[Event]:
@@ -56,13 +39,15 @@ def apply_edits(events: Sequence[Event], edits: HistoryEdits, point: int) -> lis
         event = _find_editable_event(found, int(matched[1]), point)
         found[event.event_id] = _set_value(event, matched[2], matched[3], _parse_value(matched[4]))
     for text in edits.drop:
-        whole = _EVENT.fullmatch(text)
+        whole = EVENT_EDIT.fullmatch(text)
         if whole is None:
             raise _bad_edit_error("--drop", text, "event:30")
         event = _find_editable_event(found, int(whole[1]), point)
         if event.event_type == types.TIMER_FIRED:
             raise ReplaytoolError(
-                f"event {event.event_id} is a timer, which always fires", "change the timer in the code"
+                f"event {event.event_id} is a timer, which always fires",
+                "change the timer in the code",
+                code=ErrorCode.SIMULATE_EDIT_EVENT,
             )
         del found[event.event_id]
     listed = [found[key] for key in sorted(found)]
@@ -76,14 +61,23 @@ def apply_edits(events: Sequence[Event], edits: HistoryEdits, point: int) -> lis
 def _find_editable_event(found: dict[int, Event], event_id: int, point: int) -> Event:
     event = found.get(event_id)
     if event is None:
-        raise ReplaytoolError(f"the run has no event {event_id}", f"its events are {min(found)} to {max(found)}")
+        raise ReplaytoolError(
+            f"the run has no event {event_id}",
+            f"its events are {min(found)} to {max(found)}",
+            code=ErrorCode.STORE_EVENT_UNKNOWN,
+        )
     if event_id <= point:
-        raise ReplaytoolError(f"event {event_id} is before the point and stays as it is", "give an earlier --from")
+        raise ReplaytoolError(
+            f"event {event_id} is before the point and stays as it is",
+            "give an earlier --from",
+            code=ErrorCode.SIMULATE_EDIT_BEFORE,
+        )
     is_message = event.event_type in _MESSAGES
     if not is_message and not (event.event_type.endswith(_RESULTS) and not event.event_type.startswith("Workflow")):
         raise ReplaytoolError(
             f"event {event_id} ({event.event_type}) cannot be edited",
             "edit a result, a failure, a signal, an update or a cancel request",
+            code=ErrorCode.SIMULATE_EDIT_EVENT,
         )
     return event
 
@@ -108,7 +102,11 @@ def _set_value(event: Event, name: str, path: str, value: object) -> Event:
     payloads = values.get("payloads") if isinstance(values, dict) else None
     if payloads is None:
         if name not in ("result", "input"):
-            raise ReplaytoolError(f"event {event.event_id} has no {name}", "set result, input or failure")
+            raise ReplaytoolError(
+                f"event {event.event_id} has no {name}",
+                "set result, input or failure",
+                code=ErrorCode.SIMULATE_EDIT_EVENT,
+            )
         payloads = []
     where[key] = {
         "payloads": _change_payloads(payloads, [_parse_step(*one) for one in _STEP.findall(path)], name, value)
@@ -127,7 +125,9 @@ def _change_payloads(payloads: list[object], steps: list[str | int], name: str, 
         return [encode_payload(one) for one in many]
     place = steps.pop(0) if name == "input" and isinstance(steps[0], int) else 0
     if not isinstance(place, int) or place > len(payloads):
-        raise ReplaytoolError(f"there is no {name}[{place}]", f"{name} has {len(payloads)} values")
+        raise ReplaytoolError(
+            f"there is no {name}[{place}]", f"{name} has {len(payloads)} values", code=ErrorCode.SIMULATE_EDIT_VALUE
+        )
     whole = _decode_json_payload(payloads[place]) if place < len(payloads) else None
     return [*payloads[:place], encode_payload(_set_inside(whole, steps, value)), *payloads[place + 1 :]]
 
@@ -142,7 +142,9 @@ def _set_inside(whole: object, steps: list[str | int], value: object) -> object:
         inner[steps[-1]] = value
     except (KeyError, IndexError, TypeError):
         raise ReplaytoolError(
-            f"there is nothing at {''.join(f'[{step!r}]' for step in steps)}", f"the value is {whole!r}"
+            f"there is nothing at {''.join(f'[{step!r}]' for step in steps)}",
+            f"the value is {whole!r}",
+            code=ErrorCode.SIMULATE_EDIT_VALUE,
         ) from None
     return whole
 
@@ -151,7 +153,9 @@ def _decode_json_payload(found: Any) -> object:
     try:
         return json.loads(base64.b64decode(found["data"]))
     except (KeyError, TypeError, ValueError):
-        raise ReplaytoolError("the recorded value is not JSON", "set the whole value") from None
+        raise ReplaytoolError(
+            "the recorded value is not JSON", "set the whole value", code=ErrorCode.SIMULATE_EDIT_VALUE
+        ) from None
 
 
 def encode_payload(value: object) -> dict[str, object]:
@@ -168,23 +172,30 @@ def _turn_into_failure(event: Event, held: dict[str, object], value: object) -> 
     for word in types.ENDINGS[:4]:
         if event.event_type.endswith(word) and event.event_type.startswith(("Activity", "Child", "Nexus")):
             kind = event.event_type.removesuffix(word) + "Failed"
+            # Retries leave no events: a recorded failure is always the last one, so it must look like that.
             info = {"type": "Simulated", "nonRetryable": True}
             failure = {"message": str(value), "applicationFailureInfo": info}
             kept = {name: one for name, one in held.items() if name not in ("result", "failure")}
             more = {"failure": failure, "retryState": "RETRY_STATE_NON_RETRYABLE_FAILURE"}
             return build_event(event.event_id, kind, {**kept, **more}, event.event_time)
     raise ReplaytoolError(
-        f"event {event.event_id} ({event.event_type}) cannot fail", "only activities, children and Nexus operations can"
+        f"event {event.event_id} ({event.event_type}) cannot fail",
+        "only activities, children and Nexus operations can",
+        code=ErrorCode.SIMULATE_EDIT_EVENT,
     )
 
 
 def _insert_event(text: str, found: dict[int, Event], point: int, event_id: int) -> Event:
-    matched = _INSERT.fullmatch(text)
+    matched = INSERT_EDIT.fullmatch(text)
     if matched is None or (matched[1] != "cancel" and not matched[2]):
         raise _bad_edit_error("--insert", text, "signal:NAME=VALUE")
     at = int(matched[3] or point)
     if at not in found or at < point:
-        raise ReplaytoolError(f"{text}: event {at} is before the point, event {point}", "give an earlier --from")
+        raise ReplaytoolError(
+            f"{text}: event {at} is before the point, event {point}",
+            "give an earlier --from",
+            code=ErrorCode.SIMULATE_EDIT_BEFORE,
+        )
     event_type, made = _INSERTS[matched[1]](matched[2], _parse_arguments(matched[4]), f"inserted-{event_id}")
     return build_event(event_id, event_type, made, found[at].event_time)
 
@@ -208,6 +219,7 @@ def _build_signal(name: str, values: list[object], given: str) -> tuple[str, dic
 def _build_update(name: str, values: list[object], given: str) -> tuple[str, dict[str, object]]:
     arguments = {"payloads": [encode_payload(one) for one in values]}
     request = {"meta": {"updateId": given}, "input": {"name": name, "args": arguments}}
+    # Admitted, not Accepted: the code decides whether to accept it.
     return types.ADMITTED, {"request": request}
 
 
@@ -223,4 +235,6 @@ _INSERTS: dict[str, Callable[[str, list[object], str], tuple[str, dict[str, obje
 
 
 def _bad_edit_error(option: str, text: str, example: str) -> ReplaytoolError:
-    return ReplaytoolError(f"{option} {text!r} is not valid", f"write it like {example}")
+    return ReplaytoolError(
+        f"{option} {text!r} is not valid", f"write it like {example}", code=ErrorCode.SIMULATE_EDIT_FORM
+    )

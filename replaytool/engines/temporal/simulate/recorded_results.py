@@ -49,11 +49,16 @@ NAMINGS: dict[str, AnswerKeyFields] = {
     "signal_workflow": AnswerKeyFields(("signalName",), ("input",)),
     "cancel_workflow": AnswerKeyFields(("workflowExecution",)),
     "nexus_operation": AnswerKeyFields(("endpoint", "service", "operation"), ("input",)),
+    # Not by timer ID, which is a sequence number: it shifts when the new code starts one timer more.
     "timer": AnswerKeyFields(("startToFireTimeout",)),
+    # The marker of a local activity holds no input, so its sequence number stands for it.
     "local_activity": AnswerKeyFields(("activityType",), ("seq",)),
 }
 _FOLLOWS = frozenset(
-    name for name, record in RECORDS.items() if "of" in record.__struct_fields__ and name not in types.COMMAND_EVENTS
+    name
+    for name, record in RECORDS.items()
+    if "of" in record.__struct_fields__ and name not in types.COMMAND_EVENTS
+    # Workflow tasks refer to a scheduled event too, but no command waits for them.
 ) - {types.TASK_STARTED, types.TASK_COMPLETED, types.TASK_FAILED, types.TASK_TIMED_OUT}
 
 
@@ -108,6 +113,7 @@ class RecordedResults:
                 )
             elif kind in _FOLLOWS and head.event_id >= since:
                 found = self._add_follow_up(opened, head, tape.read_event(place).attributes, since)
+                # Of an activity's events only Started names a build: that of the worker that executed it.
                 if found is not None and self._bad and kind == types.ACTIVITY_STARTED:
                     raw = tape.recorded_event(place).raw
                     found.is_suspect = any(build in raw for build in self._bad)
@@ -134,6 +140,7 @@ class RecordedResults:
         if found.event_id < since:
             self.open[found.event_id] = found
         at = parse_nanoseconds(head.event_time) or found.at
+        # Never below 0: hosts of the server disagree about the time, so a later event can have an earlier one.
         found.follows.append(FollowUpEvent(head.event_type, said, max(at - found.at, 0), at))
         return found
 

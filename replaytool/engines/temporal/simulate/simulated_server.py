@@ -42,8 +42,9 @@ from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
 from replaytool.engines.temporal.replay.command_kinds import BY_VARIANT, describe_command
 from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.simulate.recorded_results import FollowUpEvent, RecordedResult
-from replaytool.engines.temporal.simulate.simulation_state import TASK_FAILS, SimulationEnd, SimulationState
+from replaytool.engines.temporal.simulate.simulation_state import SimulationEnd, SimulationState
 from replaytool.model.history import Event
+from replaytool.model.simulation import TASK_FAILS
 
 _SECOND = 1_000_000_000
 _MOST_STEPS = 20_000
@@ -83,6 +84,7 @@ class SimulatedServer:
             trouble = trouble or told.answer.failure
         if trouble:
             return SimulationEnd(stopped=f"{TASK_FAILS}{trouble}")
+        # As in sdk-core's tail: `patched()` is true now, and no command is compared with a record.
         self._replay.replaying = False
         self._replay.in_last_batch = True
         self._replay.advance_clock(self._world.now)
@@ -106,6 +108,7 @@ class SimulatedServer:
         self._replay.advance_clock(self._world.now)
 
     def _schedule_action(self, due: int, act: Act) -> None:
+        # The number keeps actions of one moment in order, and functions cannot be compared.
         heapq.heappush(self._heap, (due, next(self._number), act))
 
     def _run_until_idle(self) -> None:
@@ -138,6 +141,7 @@ class SimulatedServer:
                 continue
             if kind == "timer":
                 self._adopt_timer(event_id, machine)
+            # After a reset, the history has the re-applied events of open children and Nexus operations.
             elif not self._world.is_reset or kind not in ("child_workflow", "nexus_operation"):
                 self._adopt_answer(event_id, machine, kind)
 
@@ -231,6 +235,7 @@ class SimulatedServer:
         held = self._held.pop(machine, None)
         if held is not None:
             self._schedule_action(self._world.now, self._follow_up_action(machine, held))
+        # TRY_CANCEL and ABANDON resolve an activity at once in the core: nothing waits for its result.
         if machine.attrs.cancellation_type != _WAITS:
             self._open.pop(machine, None)
 
@@ -295,6 +300,7 @@ class SimulatedServer:
 
     def _cancel_external(self, machine: StateMachine) -> None:
         self._record_opening(machine, types.CANCEL_INITIATED)
+        # The core cancels a child by this command; the child's own events are the answer.
         if not machine.is_core_made:
             self._answer_command("cancel_workflow", machine)
 

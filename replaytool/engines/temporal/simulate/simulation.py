@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -29,16 +29,12 @@ from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.command_fields import payload_from_proto
 from replaytool.engines.temporal.replay.drive import drive_past_end, follows_record, get_payload_decoder
 from replaytool.engines.temporal.replay.recorded_commands import run_from_json
-from replaytool.engines.temporal.simulate.decisions import (
-    Decision,
-    DecisionChange,
-    DecisionReader,
-    compare_decisions,
-)
+from replaytool.engines.temporal.simulate.decisions import DecisionReader, compare_decisions
 from replaytool.engines.temporal.simulate.recorded_results import RecordedResults
 from replaytool.engines.temporal.simulate.simulated_server import SimulatedServer
-from replaytool.engines.temporal.simulate.simulation_state import TASK_FAILS, SimulationEnd, SimulationState
+from replaytool.engines.temporal.simulate.simulation_state import SimulationEnd, SimulationState
 from replaytool.model.history import Event, Run
+from replaytool.model.simulation import TASK_FAILS, Decision, DecisionChange, Simulation, SimulationRequest
 from replaytool.replay.compare.drift import Decode
 from replaytool.replay.inspect_state.json_state import workflow_state
 from replaytool.replay.jobs import JobRequest, WorkerJob
@@ -47,74 +43,9 @@ __all__ = ["JOB", "Decision", "DecisionChange", "Simulation", "SimulationRequest
 _SECOND = 1_000_000_000
 _SHORT = 60 * _SECOND
 _MOST_RUNS = 100
+# Two, because a reset run's seed comes from its ID: what differs between two simulations depends on chance.
 _RUN_IDS = ("00000000-0000-4000-8000-00000000a11c", "00000000-0000-4000-8000-0000000005ed")
 _OUTSIDE = frozenset({types.SIGNALED, types.ADMITTED, types.ACCEPTED, types.CANCEL_REQUESTED})
-
-
-@dataclass(frozen=True)
-class SimulationRequest:
-    """What to simulate."""
-
-    point: int
-    """The completed workflow task that is undone, with everything after it."""
-    reset: bool = True
-    """Whether to simulate a reset. If false, the run goes on as recorded, except for the edits."""
-    queries: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    """What the reset does not re-apply."""
-    children: dict[str, str] = field(default_factory=dict)
-    """The status of the workflows whose IDs its children use."""
-    bad_builds: tuple[str, ...] = ()
-    """Builds whose results are suspect."""
-    prefix: bool = True
-    """Whether to judge the events before the point too."""
-    where: str | None = None
-    """An expression to evaluate on the final state."""
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """The simulated outcome of a run."""
-
-    state: dict[str, Any] | None = None
-    """The workflow's final attributes; None without a workflow object."""
-    exact: int = 0
-    """Commands that got the recorded result of the same name and input."""
-    assumed: int = 0
-    """Commands that got the recorded result of the same name but another input."""
-    stopped: str | None = None
-    """Why the simulation could not go on."""
-    status: str = "Running"
-    result: Any = None
-    again: dict[str, int] = field(default_factory=dict)
-    """Activities that would be executed again, by type."""
-    inputs: dict[str, dict[str, int]] | None = None
-    """How many of these have the same input as recorded, and how many another one. None if nothing was simulated."""
-    again_local: dict[str, int] = field(default_factory=dict)
-    suspect: dict[str, int] = field(default_factory=dict)
-    """Activities whose recorded result came from a bad build: the real result may differ."""
-    waiting: list[str] = field(default_factory=list)
-    """Timers that are still running."""
-    updates: dict[str, Any] = field(default_factory=dict)
-    """Updates with another answer than recorded."""
-    queries: dict[str, Any] = field(default_factory=dict)
-    varies: list[str] = field(default_factory=list)
-    """Attributes that depend on random numbers: the seed is the new run's ID, which nobody knows yet."""
-    runs: int = 1
-    """The number of runs in the chain; more than one after continue-as-new."""
-    prefix_verdict: str | None = None
-    prefix_reason: str = ""
-    changes: list[DecisionChange] = field(default_factory=list)
-    same: int = 0
-    """The number of decisions that are as recorded."""
-    holds: bool | None = None
-    """Whether the expression holds at the end."""
-    seconds: float = 0.0
-
-    @property
-    def task_fails(self) -> bool:
-        """Return whether the simulation stopped because the code fails."""
-        return bool(self.stopped) and str(self.stopped).startswith(TASK_FAILS)
 
 
 def simulate_runs(runs: Sequence[Run], ask: SimulationRequest, code: Code, options: Options) -> Simulation:
@@ -283,6 +214,7 @@ def _build_state(runs: Sequence[Run], ask: SimulationRequest, decode: Decode) ->
     at = next(event for event in event_heads(base.events) if event.event_id == ask.point)
     began = parse_nanoseconds(at.event_time) or last
     if ask.reset:
+        # Nobody knows whether a timer that never fired would have. It may fire for as long as the undone part took.
         return SimulationState(supply, last, last + max(last - began, _SHORT), dict(ask.children))
     return SimulationState(supply, began, last, {}, _collect_inbox(runs, ask.point), is_reset=False)
 
@@ -291,6 +223,7 @@ def _collect_inbox(runs: Sequence[Run], point: int) -> list[Event]:
     """Return signals, updates and cancel requests after the point."""
     found: list[Event] = []
     for run in runs:
+        # An admitted update is delivered by Admitted; its Accepted event must not deliver it again.
         known = {_read_update_id(event) for event in select_events(run.events, types.ADMITTED.__eq__)}
         for event in select_events(run.events, _OUTSIDE.__contains__):
             if run is runs[0] and event.event_id <= point:

@@ -21,7 +21,6 @@ from replaytool.model.history import Event
 ClosingCommand: TypeAlias = (
     CompleteWorkflowExecution | FailWorkflowExecution | CancelWorkflowExecution | ContinueAsNewWorkflowExecution
 )
-TASK_FAILS = "a workflow task fails: "
 
 
 @dataclass

@@ -26,9 +26,8 @@ from temporalio.workflow import _QueryDefinition
 
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.debug.run_states import RunStates
-from replaytool.engines.temporal.replay.recorded_commands import history_to_json
 from replaytool.model.debug_state import ReplayedState, StateValue
-from replaytool.model.history import Run
+from replaytool.model.history import Run, encode_history
 from replaytool.replay.inspect_state.expressions import parse_expression
 from replaytool.replay.inspect_state.safe_copies import read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
@@ -125,7 +124,7 @@ def _asked(run: Run, code: Code) -> dict[int, StateValue]:
 
     types = [*code.definitions.values(), *([code.dynamic] if code.dynamic else [])]
     chosen = {**code.settings, "workflows": types, "workflow_runner": Runner()}
-    told = WorkflowHistory.from_json(run.workflow_id or "w", history_to_json(run).decode())
+    told = WorkflowHistory.from_json(run.workflow_id or "w", encode_history(run).decode())
     logging.disable(logging.CRITICAL)
     try:
         asyncio.run(_replay(Replayer(**chosen), told))

@@ -1,26 +1,45 @@
-"""Every name in the tables of event types is a type that the engine decodes."""
+"""The role of each event type, and the values that events carry."""
 
 from __future__ import annotations
 
-from replaytool.engines.temporal.events import event_types as types
-from replaytool.engines.temporal.events.decoding import RECORDS
-from replaytool.formats.temporal.run_summary import _CLOSING
+import pytest
+
+from replaytool.engines.temporal.events.event_types import classify_event
+from replaytool.engines.temporal.events.event_value import read_carried_values
+from replaytool.model.event_role import EventRole
 
 
-def test_tables_name_only_known_event_types() -> None:
-    tables = (types.FINAL_EVENTS, types.COMMAND_EVENTS, types.BOOKKEEPING, types.REAPPLIED, types.RECEIVED)
-    named = {name for table in (*tables, types.PROPERTIES, types.OPENS, types.MOVES) for name in table}
-    constants = {
-        value for name, value in vars(types).items() if name[0] != "_" and name.isupper() and isinstance(value, str)
-    }
-    beginnings = {types.TASK, types.ACTIVITY, types.UPDATE, types.CHILD, types.NEXUS}
-    assert (named | constants) - beginnings <= RECORDS.keys()
-    assert all(any(name.startswith(one) for name in RECORDS) for one in beginnings)
+@pytest.mark.parametrize(
+    ("event_type", "role"),
+    [
+        ("WorkflowExecutionStarted", EventRole("start")),
+        ("WorkflowTaskStarted", EventRole("task")),
+        ("WorkflowTaskCompleted", EventRole("step")),
+        ("WorkflowTaskFailed", EventRole("step", failed=True)),
+        ("ActivityTaskStarted", EventRole("attempt")),
+        ("TimerStarted", EventRole("request")),
+        ("TimerFired", EventRole("answer")),
+        ("WorkflowExecutionSignaled", EventRole("received")),
+        ("MarkerRecorded", EventRole("marker")),
+        ("ATypeOfTomorrowCompleted", EventRole("answer")),
+        ("ATypeOfTomorrow", EventRole("other")),
+    ],
+)
+def test_each_event_type_has_a_role(event_type: str, role: EventRole) -> None:
+    assert classify_event(event_type) == role
 
 
-def test_a_status_change_names_the_attribute_that_its_event_has() -> None:
-    assert all("of" in RECORDS[name].__struct_fields__ for name in types.MOVES)
-
-
-def test_formats_and_the_engine_agree_on_closing_events() -> None:
-    assert _CLOSING == types.CLOSING_STATUS
+@pytest.mark.parametrize(
+    ("attributes", "carried"),
+    [
+        ({"input": {"payloads": [1, "two"]}}, [1, "two"]),
+        ({"result": [None]}, [None]),
+        ({"failure": {"message": "outer", "cause": {"message": "inner"}}}, "outer: inner"),
+        ({"startToFireTimeout": "5s"}, "5s"),
+        ({"acceptedRequest": {"input": {"args": {"payloads": ["yes"]}}}}, ["yes"]),
+        ({"outcome": {"success": {"payloads": [3]}}}, [3]),
+        ({"scheduledEventId": "5"}, []),
+    ],
+)
+def test_carried_values(attributes: dict[str, object], carried: object) -> None:
+    assert read_carried_values(attributes) == carried

@@ -18,9 +18,11 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import WorkflowExecutionStatus as Status
 from temporalio.service import RPCError
 
-from replaytool.engines.temporal.reset.hazards import TRAPS
-from replaytool.engines.temporal.reset.points import ResetRule, list_reset_points
-from replaytool.engines.temporal.reset.server_calls import ResetClient, ResetSettings
+from replaytool.engines.temporal.reset.hazards import HAZARDS
+from replaytool.engines.temporal.reset.server_calls import ResetClient
+from replaytool.model.reset_case import ResetRule
+from replaytool.model.reset_server import ResetSettings
+from replaytool.reset.points import list_reset_points
 from tests.reset.support.riders import Handle, count, history, rest, until
 from tests.reset.support.scene import Scene, codes, run
 from tests.support.dev_server import DevServer, dev_server
@@ -92,7 +94,7 @@ async def child_with_a_random_id_started_by_a_signal(scene: Scene) -> None:
         await until(lambda: has_events(handle, "CHILD_WORKFLOW_EXECUTION_STARTED"), "the child to start")
     plan = await scene.plan(include=True)
     (blocking,) = [one for one in plan.items[0].warnings if one.level == "block"]
-    assert "same id" in blocking.message
+    assert "same ID" in blocking.message
     async with scene.build("v3"):
         await scene.apply(plan)
         await until(lambda: has_status(handle, Status.FAILED), "the parent to fail, as the plan said")
@@ -351,7 +353,7 @@ def test_offline_points_are_the_servers_points(server: DevServer, tmp_path: Path
 
 def test_every_trap_has_a_page() -> None:
     page = (ROOT / "docs" / "reset.md").read_text()
-    assert [code for code in TRAPS if f"`{code}`" not in page] == []
+    assert [code for code in HAZARDS if f"`{code}`" not in page] == []
 
 
 async def has_status(handle: Handle, status: Status) -> bool:

@@ -21,10 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from replaytool.engines.temporal.server import client as temporal_client
-from replaytool.engines.temporal.server.options import ServerOptions, resolve_target
-from replaytool.engines.temporal.server.pull import PullOptions, pull_histories
+from replaytool.engines.temporal.server.options import resolve_target
+from replaytool.engines.temporal.server.pull import pull_histories
 from replaytool.engines.temporal.server.temporal_query import visibility_query
 from replaytool.errors import ReplaytoolError
+from replaytool.model.pull_options import PullOptions
+from replaytool.model.server_options import ServerOptions
 from replaytool.time_parsing import parse_since_time
 from tests.support.dev_server import DevServer
 
@@ -219,7 +221,7 @@ def test_tls(server: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with tls_in_front_of(server, of_server(tmp_path, asks=False)) as address:
         assert list(pull_histories(PullOptions(ServerOptions(address=address, **trusted), limit=1)))
         assert "expect TLS" in refusal(ServerOptions(address=address))
-        assert "not trusted" in refusal(ServerOptions(address=address, tls=True))
+        assert "untrusted authority" in refusal(ServerOptions(address=address, tls=True))
         assert "another name" in refusal(ServerOptions(address=address, tls_ca=trusted["tls_ca"]))
     with tls_in_front_of(server, of_server(tmp_path, asks=True)) as address:
         assert list(pull_histories(PullOptions(ServerOptions(address=address, **trusted, **client), limit=1)))

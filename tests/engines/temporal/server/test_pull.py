@@ -20,9 +20,10 @@ from temporalio.api.history.v1 import History
 
 from replaytool.engines.temporal.server import client as temporal_client
 from replaytool.engines.temporal.server import pull as temporal_server
-from replaytool.engines.temporal.server.options import ServerOptions
-from replaytool.engines.temporal.server.pull import PullOptions, PullProgress, pull_histories
+from replaytool.engines.temporal.server.pull import pull_histories
 from replaytool.errors import ReplaytoolError
+from replaytool.model.pull_options import PullOptions, PullProgress
+from replaytool.model.server_options import ServerOptions
 from replaytool.sources import HistorySource
 from tests.engines.temporal.server.workload import LONG, populate
 from tests.support.dev_server import DevServer, dev_server

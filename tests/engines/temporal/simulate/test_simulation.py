@@ -11,8 +11,9 @@ import pytest
 
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.simulate import simulation as simulate
-from replaytool.engines.temporal.simulate.simulation import Decision, DecisionChange, Simulation, SimulationRequest
+from replaytool.engines.temporal.simulate.simulation import Decision, DecisionChange
 from replaytool.model.history import Run
+from replaytool.model.simulation import Simulation, SimulationRequest
 from tests.support.histories import expectations, recorded
 from tests.support.paths import FIXTURES
 

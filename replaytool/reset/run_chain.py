@@ -8,47 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 
-from replaytool.engines.temporal.reset.run_facts import RunFacts
-
-
-@dataclass(frozen=True, slots=True)
-class RunChain:
-    """The runs of one workflow that lead to its newest run, oldest first."""
-
-    runs: tuple[RunFacts, ...]
-    superseded: tuple[RunFacts, ...] = ()
-    """Runs that a reset replaced."""
-    before_missing: str | None = None
-    """The ID of the run before the oldest, if that run is not loaded."""
-    newer_chain: str | None = None
-    """The newest run of another execution that took the same workflow ID later."""
-    chosen: RunFacts | None = None
-    """The run that a person named, if it is in the chain."""
-
-    @property
-    def target_run(self) -> RunFacts:
-        """The run that a rule means if it names none."""
-        return self.chosen or self.newest_run
-
-    @property
-    def newest_run(self) -> RunFacts:
-        """The newest run of the chain, as far as the store knows."""
-        return self.runs[-1]
-
-    def runs_after(self, base: RunFacts) -> tuple[RunFacts, ...]:
-        """Return the runs after this one."""
-        return self.runs[self.runs.index(base) + 1 :]
-
-    def find_break_after(self, base: RunFacts) -> tuple[RunFacts, RunFacts] | None:
-        """Return two runs of the chain between which a reset lies: the first names another run as its successor."""
-        rest = self.runs[self.runs.index(base) :]
-        for one, following in pairwise(rest):
-            if one.next_run_id != following.run_id:
-                return one, following
-        return None
+from replaytool.model.reset_case import RunChain
+from replaytool.model.run_facts import RunFacts
 
 
 def build_run_chains(records: Iterable[RunFacts]) -> list[RunChain]:
@@ -56,6 +19,7 @@ def build_run_chains(records: Iterable[RunFacts]) -> list[RunChain]:
     by_workflow: defaultdict[tuple[str, str], dict[str, list[RunFacts]]] = defaultdict(dict)
     for one in records:
         workflow = (one.namespace or "", one.workflow_id or one.run_key)
+        # The first run's ID survives resets and continue-as-new. Another one means that the workflow ID was used again.
         by_workflow[workflow].setdefault(one.first_run_id or one.run_id or one.run_key, []).append(one)
     made: list[RunChain] = []
     for _, chains in sorted(by_workflow.items()):
@@ -71,6 +35,7 @@ def _mark_newer_chain(line: RunChain, newer: str | None) -> RunChain:
 
 def _build_chain(chain: list[RunFacts]) -> RunChain:
     by_id = {one.run_id: one for one in chain}
+    # Not by the time of event 1: a reset run has copied it from its base.
     newest = max(chain, key=lambda one: (one.born_at, one.last_event_id))
     runs = [newest]
     while (before := by_id.get(runs[0].continued_run_id)) is not None and before not in runs:

@@ -12,23 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from replaytool.corpus.scrub import rewrite_outputs as produced
-from replaytool.corpus.scrub import rules
-from replaytool.corpus.scrub.delta_debugging import find_fewest
-from replaytool.corpus.scrub.pseudonyms import Pseudonyms
 from replaytool.engines import replay
 from replaytool.engines.temporal.events.labels import name_events
-from replaytool.engines.temporal.events.scrubbable_fields import (
-    OpaqueValue,
-    ScrubbableField,
-    change_fields,
-    list_fields,
-    read_event_type,
-)
 from replaytool.engines.temporal.replay.recorded_commands import run_from_json
+from replaytool.engines.temporal.scrub import rewrite_outputs as produced
+from replaytool.engines.temporal.scrub.scrubbable_fields import OpaqueValue, change_fields, list_fields, read_event_type
 from replaytool.model.history import Run
+from replaytool.model.scrub_result import KeptField, ScrubbableField, ScrubResult
 from replaytool.model.verdict import Verdict
 from replaytool.replay.jobs import JobRequest, WorkerJob
+from replaytool.replay.scrub import rules
+from replaytool.replay.scrub.delta_debugging import find_fewest
+from replaytool.replay.scrub.pseudonyms import Pseudonyms
 
 DECIDES, WRITTEN = "the verdict depends on it", "the code produces it"
 HIDDEN = "its encoding cannot be read"
@@ -42,29 +37,6 @@ _COMMANDS = (
     "WorkflowExecutionCompleted", "WorkflowExecutionFailed", "WorkflowExecutionContinuedAsNew",
     "WorkflowExecutionUpdateCompleted",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class KeptField:
-    """A field that still has an original value."""
-
-    field: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScrubResult:
-    """The result for one history."""
-
-    verdict: str
-    """The verdict with the code, the same before and after."""
-    reason: str = ""
-    """Why the result was not accepted, or ""."""
-    history: str = ""
-    workflow_id: str | None = None
-    replaced: int = 0
-    """Number of values that changed."""
-    kept: tuple[KeptField, ...] = ()
 
 
 Unit = tuple[str, Any]
@@ -230,7 +202,7 @@ def _scrub_history(asked: JobRequest) -> ScrubResult:
 
 
 SCRUB: WorkerJob[ScrubResult] = WorkerJob(
-    name="replaytool.corpus.scrub.scrub_job:SCRUB",
+    name="replaytool.engines.temporal.scrub.scrub_job:SCRUB",
     answer=ScrubResult,
     work=_scrub_history,
     crashed=lambda reason, seconds: ScrubResult("crashed", reason),

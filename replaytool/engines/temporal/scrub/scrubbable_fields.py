@@ -16,6 +16,7 @@ from replaytool.engines.temporal.events.event_types import MARKER
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.history import Payload
+from replaytool.model.scrub_result import ScrubbableField
 
 ITEM, KEYS = "*", "(keys)"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -24,16 +25,6 @@ _TEXTS = {"message", "stackTrace", "identity", "reason", "nexusHeader"}
 # Kept by the SDK's core for itself: the id of a patch, and how a local activity was scheduled.
 _ENGINES = {"patch-data", "data"}
 _ENGINE_ATTRIBUTES = ("Temporal", "BuildIds")
-
-
-@dataclass(frozen=True, slots=True)
-class ScrubbableField:
-    """One value of a user's, and where it is."""
-
-    label: str
-    key: str
-    """The nearest name on the path."""
-    value: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +103,7 @@ class _FieldWalk:
         except (ValueError, RecursionError):
             return self._report_opaque(value, payload, label, key)
         made = self.change_value(held, label, key)
+        # Unchanged values keep their bytes: to encode them again could change blanks or escapes.
         if _is_same_json(made, held):
             return value
         return {**value, "data": base64.b64encode(_dump_json(made)).decode()}
@@ -145,6 +137,7 @@ class _FieldWalk:
             return [self.change_value(one, f"{label}.{ITEM}", key) for one in value]
         if isinstance(value, str) and value[:1] in ("{", "["):
             return self._change_nested_json(value, label, key)
+        # True, false and null identify nobody, and the code branches on them.
         return value if value is None or isinstance(value, bool) else self.change(ScrubbableField(label, key, value))
 
     def _change_key(self, name: str, label: str) -> str:

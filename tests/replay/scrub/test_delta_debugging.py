@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from replaytool.corpus.scrub.delta_debugging import find_fewest
+from replaytool.replay.scrub.delta_debugging import find_fewest
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replaytool.corpus.scrub.pseudonyms import Pseudonyms
+from replaytool.replay.scrub.pseudonyms import Pseudonyms
 
 KEY = Pseudonyms(b"a key")
 

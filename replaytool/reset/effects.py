@@ -8,45 +8,19 @@ again.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from replaytool.engines.temporal.reset.run_facts import NamedEvent, RunActivity, RunChild, RunFacts, RunUpdate
-from replaytool.model.token_usage import TokenUsage
-
-_RANDOM = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?:_\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """The effects of one reset."""
-
-    undone_events: int
-    undone_runs: tuple[str, ...]
-    reapplied: dict[str, int]
-    repeats: dict[str, int]
-    repeats_local: dict[str, int]
-    spent: tuple[tuple[str, TokenUsage], ...]
-    """Tokens that re-executed activities spent, as far as results report them, with the activity type."""
-    pending_activities: dict[str, int]
-    failed_by_reset: tuple[str, ...]
-    """Activities that started before the point and did not close there: the server fails them in the new run."""
-    updates_may_change: tuple[str, ...]
-    children_again: tuple[RunChild, ...]
-    children_pending: tuple[RunChild, ...]
-    cancels_lost: int
-    externals_again: tuple[str, ...]
-    nexus_again: tuple[str, ...]
-    later_signals: int
-    """Signals and updates of later runs: the earlier run gets all of them at once."""
+from replaytool.model.reset_case import Effects
+from replaytool.model.run_facts import NamedEvent, RunActivity, RunChild, RunFacts, RunUpdate
 
 
 def compute_effects(base: RunFacts, later: Sequence[RunFacts], point: int) -> Effects:
     """Compute the effects of a reset of the base to the event, together with the later runs."""
+    # An activity that was pending at the point counts too: the server drops its result.
     undone = [activity for activity in base.activities.values() if (activity.closed or point) >= point]
     undone += [activity for run in later for activity in run.activities.values()]
+    # Without Started nobody executed it, for example because it timed out in the queue.
     repeated = [one for one in undone if one.closed and one.started]
     repeated_local = [one for run in (base, *later) for one in _local_activities_after(run, base, point)]
     updates = _find_reapplied_updates(base, later, point)
@@ -55,6 +29,7 @@ def compute_effects(base: RunFacts, later: Sequence[RunFacts], point: int) -> Ef
         "signals": len(behind) + sum(len(run.signals) for run in later),
         "updates": len(updates),
         "options": sum(one.event_id > point for run in (base,) for one in run.overrides)
+        # Event 1 of a later run repeats the override that it inherited, and is not re-applied.
         + sum(one.event_id > 1 for run in later for one in run.overrides),
         "children": _count_child_events(base, point),
     }
@@ -78,17 +53,6 @@ def compute_effects(base: RunFacts, later: Sequence[RunFacts], point: int) -> Ef
         + tuple(one.name for run in later for one in run.nexus.values()),
         later_signals=sum(len(run.signals) + len(run.updates) for run in later),
     )
-
-
-def has_random_id(child: RunChild, parent: RunFacts) -> bool:
-    """Return whether the SDK generated the child's ID: the reset run generates another one."""
-    if _RANDOM.fullmatch(child.workflow_id):
-        return True
-    return any(child.workflow_id.startswith(f"{run}_") for run in _known_run_ids(parent))
-
-
-def _known_run_ids(parent: RunFacts) -> set[str]:
-    return {one for one in (parent.run_id, parent.first_run_id, *(reset.base_run_id for reset in parent.resets)) if one}
 
 
 def _local_activities_after(run: RunFacts, base: RunFacts, point: int) -> list[NamedEvent]:

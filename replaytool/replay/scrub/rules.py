@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from replaytool.engines.temporal.events.scrubbable_fields import ScrubbableField
-from replaytool.errors import ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.scrub_result import ScrubbableField
 
 
 def _matches_key(field: ScrubbableField, pattern: str) -> bool:
@@ -83,13 +83,17 @@ def _parse_rule(text: str) -> ScrubRule:
     kind, _, pattern = text.partition(":")
     if kind not in KINDS or not pattern:
         raise ReplaytoolError(
-            f"{text!r} is not a rule", "write key:NAME, path:PATTERN, match:REGEX, type:text or type:number"
+            f"{text!r} is not a rule",
+            "write key:NAME, path:PATTERN, match:REGEX, type:text or type:number",
+            code=ErrorCode.SCRUB_RULE,
         )
     if kind == "match":
         try:
             re.compile(pattern)
         except re.error as error:
             raise ReplaytoolError(
-                f"{pattern!r} is not a regular expression: {error}", "use the syntax of Python's re module"
+                f"{pattern!r} is not a regular expression: {error}",
+                "use the syntax of Python's re module",
+                code=ErrorCode.SCRUB_REGEX,
             ) from error
     return ScrubRule(kind, pattern)
