@@ -29,9 +29,9 @@ from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRe
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
 from replaytool.engines.temporal.replay.command_kinds import BY_KIND
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
-from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory, history_to_json, run_from_json
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory, run_from_json
 from replaytool.engines.temporal.sdk.recorder import RecordedActivation
-from replaytool.model.history import Run
+from replaytool.model.history import Run, encode_history
 from replaytool.model.verdict import ActivationJob, Command
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch, differing_fields
 
@@ -243,7 +243,7 @@ def _read_history(run: Run) -> HistoryBatches:
             if event_type in RECORDS:
                 history.read_event(place)
     except msgspec.ValidationError:
-        text = history_to_json(run).decode("utf-8", "surrogatepass")
+        text = encode_history(run).decode("utf-8", "surrogatepass")
         written = WorkflowHistory.from_json(run.workflow_id or "", text).to_json()
         history = HistoryBatches(run_from_json(run, written.encode()).events)
     return history
