@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-import msgspec
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
 from replaytool.engines.temporal.core.history_batches import HistoryBatches
+from replaytool.engines.temporal.core.queued_command import MatchedCommand, QueuedCommand
 from replaytool.engines.temporal.core.sdk_flags import MOVE_TERMINAL_COMMANDS, UPSERT_ON_PATCH
 from replaytool.engines.temporal.core.state_machines.activity import ActivityMachine
 from replaytool.engines.temporal.core.state_machines.base import Fault, MachineHost, StateMachine
@@ -59,22 +59,6 @@ _TERMINAL = frozenset(
 )
 _PATCHES_ATTRIBUTE = "TemporalChangeVersion"
 _LONGEST_PATCH_LIST = 2048
-
-
-class QueuedCommand(msgspec.Struct, frozen=True):
-    """A command in the queue."""
-
-    machine: StateMachine
-    kind: str
-    command: WorkflowCommand | None
-    """The workflow's command that led to it."""
-
-
-class MatchedCommand(msgspec.Struct, frozen=True):
-    """A command and the place of the event that records it."""
-
-    place: int
-    waiting: QueuedCommand
 
 
 class QueueHost(MachineHost, Protocol):
@@ -124,15 +108,15 @@ class CommandQueue:
 
     @property
     def has_leftovers(self) -> bool:
-        """Whether the code issued commands that no event records. Patches do not count: they need no marker."""
-        return any(not isinstance(one.machine, PatchMachine) and not one.machine.is_core_made for one in self.waiting)
+        """Whether the code issued commands that no event records, though each of them needs one."""
+        return any(one.needs_event for one in self.waiting)
 
     # From the code into the queue.
 
     def take_commands(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
         """Take the commands of one activation; return the first fault.
 
-        A fault ends the replay, but the other commands are queued all the same: a report tells what the code asked for.
+        A fault ends the replay. The other commands are queued all the same, so that a report can name them.
         """
         fault: Fault | None = None
         for command, kind in self._order_terminal_commands([(one, str(one.WhichOneof("variant"))) for one in commands]):
@@ -170,8 +154,9 @@ class CommandQueue:
         fault: Fault | None = None
         for one in fresh:
             if not one.machine.is_dropped:
-                fault = fault or one.machine.mark_sent(one.kind)
-                assert fault or not one.machine.is_final, f"no event can record {one.kind} in {one.machine.state}"
+                refused = one.machine.mark_sent(one.kind)
+                assert refused or not one.machine.is_final, f"no event can record {one.kind} in {one.machine.state}"
+                fault = fault or refused
                 self.waiting.append(one)
         return fault
 
@@ -337,7 +322,7 @@ class CommandQueue:
             return Fault("fatal", "Local activity marker was unparsable"), False
         machine = self.local_activities.get(known.data.seq)
         if machine is None:
-            self._skip_patches(None, None)
+            self._skip_patches(None, None)  # a patch needs no marker, so it is not what the code asked for instead
             self.refused = self.waiting[0] if self.waiting else None
             return Fault("nondeterminism", f"Missing associated machine for LocalActivity({known.data.seq})"), False
         if machine.is_notified:

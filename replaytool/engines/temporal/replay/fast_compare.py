@@ -12,8 +12,8 @@ from typing import Any
 
 from temporalio.bridge.proto.workflow_commands import ScheduleActivity
 
-from replaytool.engines.temporal.core.command_queue import MatchedCommand
 from replaytool.engines.temporal.core.history_batches import HistoryBatches
+from replaytool.engines.temporal.core.queued_command import MatchedCommand
 from replaytool.engines.temporal.events.event_structs import ActivityScheduled, RawPayload
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory

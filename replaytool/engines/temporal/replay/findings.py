@@ -46,9 +46,10 @@ def match_tape(record: RecordedHistory, activations: Sequence[RecordedActivation
         )
     if not _is_interrupted(activations):
         matcher.match_events(record.last_event_id)
+        assert matcher.mismatch or matcher.is_at_end, "an event was not matched"
     found.mismatch = matcher.mismatch
-    found.leftovers = matcher.leftovers() if found.mismatch is None else []
-    found.same_task = matcher.commands_after_mismatch()
+    found.leftovers = matcher.find_leftovers() if found.mismatch is None else []
+    found.same_task = matcher.find_commands_after_mismatch()
     return found
 
 

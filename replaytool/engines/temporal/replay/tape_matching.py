@@ -1,19 +1,22 @@
 """Match a tape with its history: the command queue takes the commands of the tape and the events of the history.
 
-The tape tells what the code was given and what it asked for, so no code runs here. All rules of matching are those of
-`core.command_queue`. This module only feeds it, and says what did not match as values that a report can show.
+The tape holds the jobs that the code got and the commands that it issued, so no code runs here. Every rule of matching
+is in `core.command_queue` and its state machines. This module feeds them, and returns pairs and the first mismatch as
+values for a report. It gives no verdict: how the replay ended is the replayer's outcome.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
 from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
 from temporalio.client import WorkflowHistory
 
-from replaytool.engines.temporal.core.command_queue import CommandQueue, QueuedCommand
+from replaytool.engines.temporal.core.command_queue import CommandQueue
 from replaytool.engines.temporal.core.history_batches import HistoryBatches
+from replaytool.engines.temporal.core.queued_command import QueuedCommand
 from replaytool.engines.temporal.core.sdk_flags import ObservedFlags
 from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
 from replaytool.engines.temporal.core.state_machines.external_workflow import CancelExternalMachine
@@ -22,7 +25,8 @@ from replaytool.engines.temporal.core.state_machines.local_activity import (
     LocalActivityMachine,
     read_local_activity_marker,
 )
-from replaytool.engines.temporal.core.state_machines.patch import PatchMachine
+from replaytool.engines.temporal.core.state_machines.patch import PatchMachine, read_patch_marker
+from replaytool.engines.temporal.core.state_machines.timer import TimerMachine
 from replaytool.engines.temporal.core.state_machines.update import UpdateMachine
 from replaytool.engines.temporal.events.decoding import RECORDS
 from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRecorded, TimerFired
@@ -35,18 +39,21 @@ from replaytool.model.history import Run, encode_history
 from replaytool.model.verdict import ActivationJob, Command
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch, differing_fields
 
+# An event without a decoder is never matched: a mismatch there would go unnoticed.
+assert RECORDS.keys() >= COMMAND_EVENTS, f"no decoder for {COMMAND_EVENTS - RECORDS.keys()}"
+
 
 class _StrictFlags(ObservedFlags):
-    """Flags under which every name is compared, even where the history does not ask for it."""
+    """Flags that ask for every comparison. sdk-core makes some only if the history records the flag for them."""
 
     def requires_check(self, flag: int, *, in_last: bool = False) -> bool:
-        """Compare always; `left_out` tells whether the SDK would compare here."""
+        """Return True; note in `left_out` where the SDK itself would not compare."""
         super().requires_check(flag, in_last=in_last)
         return True
 
 
 class TapeMatcher:
-    """The state machines of one tape. It takes the place of the replay loop, whose part the tape has played already."""
+    """The command queue of one tape, with what the replay loop (`WorkflowMachines`) does for it in a replay."""
 
     def __init__(self, record: RecordedHistory, *, strict: bool = True) -> None:
         self._record = record
@@ -58,12 +65,15 @@ class TapeMatcher:
         self.queue = CommandQueue(self)
         self.pairs = MatchedPairs()
         self.mismatch: Mismatch | None = None
+        self._unmatched: QueuedCommand | None = None
+        """The command of the mismatch, if an event refused it."""
         self._translator = CommandTranslator()
         self._commands: dict[int, Command] = {}
         """By the `id()` of their message, which the tape keeps alive."""
         self._place = 0
+        """The place of the next event to apply."""
 
-    # The part of the replay loop (`QueueHost`): jobs and the clock are on the tape, so nothing needs them here.
+    # `QueueHost`: the tape already holds the jobs, the times and the tasks that the state machines lead to.
 
     def queue_job(self, job: WorkflowActivationJob) -> None:
         """Drop the job."""
@@ -77,23 +87,23 @@ class TapeMatcher:
         self.queue.issue_external_cancel(child)
 
     def cancel_local_activity(self, seq: int) -> Fault | None:
-        """Do nothing: the marker resolves it when its event is reached."""
+        """Do nothing: `_resolve_local_activity` resolves it at the event of its marker."""
         return None
 
     def advance_clock(self, time: int) -> None:
         """Ignore the time."""
 
     def current_event_time(self) -> int | None:
-        """Return None: no machine of a command asks."""
+        """Return None: the state machines of commands use no time."""
         return None
 
     def start_workflow_task(self, started_id: int, time: int) -> None:
-        """Do nothing: the tape has the tasks."""
+        """Do nothing: no state machine of a workflow task is made here."""
 
     # Activations of the tape.
 
     def add_jobs(self, jobs: Iterable[WorkflowActivationJob]) -> tuple[ActivationJob, ...]:
-        """Take the jobs of an activation; return them as values."""
+        """Take the jobs of an activation, with the updates and patches that commands refer to; return them as values."""
         values = []
         for job in jobs:
             values.append(self._translator.translate_job(job))
@@ -107,33 +117,40 @@ class TapeMatcher:
         """Take the commands of an activation; return them as values, in order."""
         made = []
         for command, site in zip(activation.commands, activation.sites, strict=True):
+            assert id(command) not in self._commands, "a message on the tape is one command"
             value = self._commands[id(command)] = self._translator.translate_command(command, site)
             made.append(value)
         self._observe_flags(activation.event_id)
         self.replaying = activation.replaying
-        self.queue.take_commands(activation.commands)  # a fault is the replayer's to tell: its outcome has it
+        self.queue.take_commands(activation.commands)  # a fault here stops the replayer too: its outcome names it
         return made
 
     def take_new_commands(self, before: Iterable[QueuedCommand]) -> list[Command]:
-        """Remove and return the commands that no event can record yet: those that were not queued before."""
+        """Remove the commands that were not queued before, since no event can record them yet; return them."""
         known = {id(one) for one in before}
         fresh = [one for one in self.queue.waiting if id(one) not in known]
-        for one in fresh:
-            self.queue.waiting.remove(one)
-        return [self._to_command(one) for one in fresh if _is_missed(one)]
+        self.queue.waiting = deque(one for one in self.queue.waiting if id(one) in known)
+        return [self._to_command(one) for one in fresh if one.needs_event]
 
-    def leftovers(self) -> list[Command]:
-        """Return the commands that no event records, now that the history has ended."""
-        return [self._to_command(one) for one in self.queue.waiting if _is_missed(one)]
+    def find_leftovers(self) -> list[Command]:
+        """Return the commands that no event records, though the whole history was matched."""
+        assert self.mismatch is None, "behind a mismatch, no event takes a command"
+        matched = {id(pair.waiting) for pair in self.queue.matched}
+        assert matched.isdisjoint(map(id, self.queue.waiting)), "a matched command is still queued"
+        return [self._to_command(one) for one in self.queue.waiting if one.needs_event]
 
-    def commands_after_mismatch(self) -> list[Command]:
+    def find_commands_after_mismatch(self) -> list[Command]:
         """Return the commands that follow the one that did not match."""
         if self.mismatch is None:
             return []
-        waiting = [self._to_command(one) for one in self.queue.waiting if not _is_core_made(one)]
-        if self.mismatch.actual in waiting:
-            return waiting[waiting.index(self.mismatch.actual) + 1 :]
-        return waiting
+        # The queue gave up its front to the event that refused it, but not to the marker of an unknown local activity.
+        return [
+            self._to_command(one)
+            for one in self.queue.waiting
+            if one is not self._unmatched
+            and not one.is_patch_upsert
+            and not isinstance(one.machine, LocalActivityMachine)
+        ]
 
     def _to_command(self, one: QueuedCommand) -> Command:
         assert one.command is not None, f"{one.kind} on a tape comes from a command of the code"
@@ -141,24 +158,32 @@ class TapeMatcher:
         if isinstance(one.machine, CancelExternalMachine) and one.machine.is_core_made:
             child = str(self._commands[id(one.machine.command)].fields.get("workflowId", ""))
             return Command("cancel_workflow", child, {"workflowExecution": child}, value.call_site)
-        if _is_core_made(one):
+        if one.is_patch_upsert:
             return Command("search_attributes", "", {"patch": value.name}, value.call_site)
         return value
 
     def _observe_flags(self, event_id: int) -> None:
-        """Make the flags of completed tasks active; the task that closes behind this event brings its own."""
+        """Set the flags of all tasks completed up to here.
+
+        As in sdk-core, a task is replayed under the flags that it records itself when it completes, one event later.
+        """
         self.flags.core = {flag for flag, first in self._record.core_flags.items() if first <= event_id + 1}
 
     # Events of the history.
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether every event was applied."""
+        return self._place == len(self.history.heads)
+
     def match_events(self, until: int) -> None:
         """Apply the events up to this id, or to the first that the code did not match."""
         heads = self.history.heads
-        while self.mismatch is None and self._place < len(heads) and heads[self._place].event_id <= until:
+        while self.mismatch is None and not self.is_at_end and heads[self._place].event_id <= until:
             place, self._place = self._place, self._place + 1
             event_type = heads[place].event_type
             event: EventPart | None = self.history.read_event(place).attributes if event_type in RECORDS else None
-            if event is None:
+            if event is None:  # without attributes: a command that it stands for stays queued, and is reported
                 continue
             if event_type in COMMAND_EVENTS:
                 self._match_command_event(place, event_type, event)
@@ -174,25 +199,27 @@ class TapeMatcher:
         before = len(self.queue.matched)
         if isinstance(event, MarkerRecorded) and event.marker_name == LOCAL_ACTIVITY:
             self._resolve_local_activity(event)
-        after = place + 1 if self._place < len(self.history.heads) else None
-        fault, skips_next = self.queue.match_event(place, event_type, event, after)
+        fault, skips_next = self.queue.match_event(place, event_type, event, None if self.is_at_end else self._place)
         self._place += skips_next
         if fault is not None:
-            self._note_mismatch(place, self.queue.refused or self._find_local_activity(event))
+            self._note_fault(place, fault, self.queue.refused or self._find_local_activity(event))
         elif len(self.queue.matched) > before:
             self._add_pair(place, self.queue.matched[-1].waiting)
         elif (local := self._find_local_activity(event)) is not None:
             self._add_pair(place, local)
+        else:
+            patch = read_patch_marker(event) if isinstance(event, MarkerRecorded) else None
+            assert patch is not None and patch[1], f"event {event_id} needs a command: it is no deprecated patch"  # noqa: PT018
 
     def _resolve_local_activity(self, marker: MarkerRecorded) -> None:
-        """Resolve it now. The replay did so when its look-ahead found the marker, and the tape has the job."""
+        """Resolve it at its marker. sdk-core did so one task earlier, when its look-ahead read the marker."""
         known = read_local_activity_marker(marker)
         if known is not None:
             self.queue.add_resolution(known)
             self.queue.release_held_resolutions(has_jobs=False)
 
     def _find_local_activity(self, event: EventPart) -> QueuedCommand | None:
-        """Return the local activity that a marker is about. It is no queued command, so the marker names it."""
+        """Return the local activity of a marker. It is never queued: the marker's number finds it."""
         if not isinstance(event, MarkerRecorded) or event.marker_name != LOCAL_ACTIVITY:
             return None
         known = read_local_activity_marker(event)
@@ -200,50 +227,52 @@ class TapeMatcher:
         return QueuedCommand(machine, "schedule_local_activity", machine.command) if machine is not None else None
 
     def _add_pair(self, place: int, one: QueuedCommand) -> None:
-        if not _is_core_made(one):
+        if not one.is_patch_upsert:  # the code did not issue it, so there is nothing to compare
             self.pairs.add_pair(self._record.expected_command(self._record.run.events[place]), self._to_command(one))
 
-    def _note_mismatch(self, place: int, refused: QueuedCommand | None) -> None:
+    def _note_fault(self, place: int, fault: Fault, refused: QueuedCommand | None) -> None:
         expected = self._record.expected_command(self._record.run.events[place])
         if refused is None:
             refused = next((one for one in self.queue.waiting if not isinstance(one.machine, PatchMachine)), None)
+        self._unmatched = refused
         actual = self._to_command(refused) if refused is not None else None
         if actual is None or actual.kind != expected.kind or expected.kind == "patch":
             self.mismatch = Mismatch(expected, actual)
             return
         differing = differing_fields(expected.fields, actual.fields, BY_KIND[expected.kind].identity)
-        if differing:
+        if differing or fault.kind == "nondeterminism":
             self.mismatch = Mismatch(expected, actual, differing, self.flags.left_out)
-        else:  # the history contradicts itself, and the code did ask for this
+        else:  # a fatal fault: the history contradicts itself, as with a marker twice, and the code did ask for this
             self.pairs.add_pair(expected, actual)
 
     def _apply_later_event(self, machine: StateMachine, place: int, event_type: str, event: EventPart) -> None:
-        """Apply an event that follows a command. Only a timer's name can be wrong there: it has no other."""
+        """Apply an event that follows a command.
+
+        Only a timer can differ from its command here: sdk-core compares its id when it fires, and not when it starts.
+        Any other fault is in the history and not in the code, so it is left to the replayer's outcome.
+        """
         fault = machine.apply_event(self, event_type, event, self.history.heads[place].event_id)
-        if fault is not None and isinstance(event, TimerFired) and event.timer_id != str(machine.seq):
+        if fault is None or not isinstance(machine, TimerMachine) or not isinstance(event, TimerFired):
+            return
+        if event.timer_id != str(machine.seq):
             expected = self._record.expected_command(self._record.run.events[place])
             self.mismatch = Mismatch(expected, self._commands[id(machine.command)], ("timerId",))
 
 
-def _is_core_made(one: QueuedCommand) -> bool:
-    """Whether sdk-core added the command to another one. The cancel of a child stands for the code's own cancel."""
-    return one.machine.is_core_made and not isinstance(one.machine, CancelExternalMachine)
-
-
-def _is_missed(one: QueuedCommand) -> bool:
-    """Whether the history lacks the command if no event records it: patches and local activities need none."""
-    return not _is_core_made(one) and not isinstance(one.machine, PatchMachine | LocalActivityMachine)
-
-
 def _read_history(run: Run) -> HistoryBatches:
-    """Decode the history; where an event is not as servers write it, as the SDK reads it and would write it again."""
+    """Decode the history. If an event is not as servers write it, decode what the SDK reads from it."""
     history = HistoryBatches(run.events)
     try:
         for place, event_type in enumerate(history.types):
             if event_type in RECORDS:
                 history.read_event(place)
-    except msgspec.ValidationError:
-        text = encode_history(run).decode("utf-8", "surrogatepass")
-        written = WorkflowHistory.from_json(run.workflow_id or "", text).to_json()
-        history = HistoryBatches(run_from_json(run, written.encode()).events)
+    except msgspec.ValidationError as unreadable:
+        try:
+            read = WorkflowHistory.from_json(
+                run.workflow_id or "", encode_history(run).decode("utf-8", "surrogatepass")
+            )
+        except ValueError:
+            raise unreadable from None  # the direct replayer hands such a run over; the SDK's replayer never gets here
+        history = HistoryBatches(run_from_json(run, read.to_json().encode()).events)
+        assert len(history.heads) == len(run.events), "the SDK reads every event"
     return history
