@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 
 import msgspec
+from google.protobuf.json_format import ParseError
 from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
 from temporalio.client import WorkflowHistory
 
@@ -103,7 +104,7 @@ class TapeMatcher:
     # Activations of the tape.
 
     def add_jobs(self, jobs: Iterable[WorkflowActivationJob]) -> tuple[ActivationJob, ...]:
-        """Take the jobs of an activation, with the updates and patches that commands refer to; return them as values."""
+        """Take the updates and patches that the jobs of an activation announce; return all its jobs as values."""
         values = []
         for job in jobs:
             values.append(self._translator.translate_job(job))
@@ -144,13 +145,8 @@ class TapeMatcher:
         if self.mismatch is None:
             return []
         # The queue gave up its front to the event that refused it, but not to the marker of an unknown local activity.
-        return [
-            self._to_command(one)
-            for one in self.queue.waiting
-            if one is not self._unmatched
-            and not one.is_patch_upsert
-            and not isinstance(one.machine, LocalActivityMachine)
-        ]
+        waiting = [one for one in self.queue.waiting if one is not self._unmatched and not one.is_patch_upsert]
+        return [self._to_command(one) for one in waiting if not isinstance(one.machine, LocalActivityMachine)]
 
     def _to_command(self, one: QueuedCommand) -> Command:
         assert one.command is not None, f"{one.kind} on a tape comes from a command of the code"
@@ -208,8 +204,7 @@ class TapeMatcher:
         elif (local := self._find_local_activity(event)) is not None:
             self._add_pair(place, local)
         else:
-            patch = read_patch_marker(event) if isinstance(event, MarkerRecorded) else None
-            assert patch is not None and patch[1], f"event {event_id} needs a command: it is no deprecated patch"  # noqa: PT018
+            assert _is_deprecated_patch(event), f"event {event_id} was matched with no command, and no fault says so"
 
     def _resolve_local_activity(self, marker: MarkerRecorded) -> None:
         """Resolve it at its marker. sdk-core did so one task earlier, when its look-ahead read the marker."""
@@ -259,6 +254,12 @@ class TapeMatcher:
             self.mismatch = Mismatch(expected, self._commands[id(machine.command)], ("timerId",))
 
 
+def _is_deprecated_patch(event: EventPart) -> bool:
+    """Whether the event is the only one that needs no command."""
+    patch = read_patch_marker(event) if isinstance(event, MarkerRecorded) else None
+    return patch is not None and patch[1]
+
+
 def _read_history(run: Run) -> HistoryBatches:
     """Decode the history. If an event is not as servers write it, decode what the SDK reads from it."""
     history = HistoryBatches(run.events)
@@ -267,11 +268,10 @@ def _read_history(run: Run) -> HistoryBatches:
             if event_type in RECORDS:
                 history.read_event(place)
     except msgspec.ValidationError as unreadable:
+        text = encode_history(run).decode("utf-8", "surrogatepass")
         try:
-            read = WorkflowHistory.from_json(
-                run.workflow_id or "", encode_history(run).decode("utf-8", "surrogatepass")
-            )
-        except ValueError:
+            read = WorkflowHistory.from_json(run.workflow_id or "", text)
+        except (ValueError, ParseError):
             raise unreadable from None  # the direct replayer hands such a run over; the SDK's replayer never gets here
         history = HistoryBatches(run_from_json(run, read.to_json().encode()).events)
         assert len(history.heads) == len(run.events), "the SDK reads every event"
