@@ -87,6 +87,20 @@ def test_a_command_too_many_in_an_open_run_is_told() -> None:
     assert verdict.divergence.actual is not None
 
 
+@pytest.mark.parametrize("engine", ["sdk", "direct"])
+def test_a_cancelled_child_without_its_event_is_told(engine: str) -> None:
+    """The request to cancel a child comes from sdk-core, but it is the code that asked for it."""
+    file = "history-wait-cancellation-completed.json"
+    listed = events("child_cancelled", file)
+    requested = of_type(listed, "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED")[0]
+    run = run_of(json.dumps({"events": listed[:requested]}).encode(), "shop-wait-cancellation-completed")
+    verdict = replay(run, code_of("child_cancelled"), QUICK, engine)
+    assert verdict.verdict == "diverged"
+    assert verdict.divergence is not None
+    assert verdict.divergence.actual is not None
+    assert verdict.divergence.actual.kind == "cancel_workflow"
+
+
 def test_what_agreed_before_is_told() -> None:
     verdict = replayed("activities_in_sequence", "changed_early_return.py", events("activities_in_sequence"))
     divergence = verdict.divergence
