@@ -1,4 +1,4 @@
-"""Our own matching against bent histories: where it and the SDK's replayer must agree, and where it knows better."""
+"""Matching of tapes on bent histories: where it must agree with the SDK's replayer, and where it finds more."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from functools import cache
 from typing import Any
 
 import pytest
+from temporalio.bridge.proto.workflow_commands import StartTimer, WorkflowCommand
 
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.findings import Findings, match_tape
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.verdicts import ReplayCase, judge_replay
+from replaytool.engines.temporal.sdk.recorder import RecordedActivation
 from replaytool.model.verdict import Verdict
 from tests.support.histories import bent, events, expectations, replay, run_of
 from tests.support.paths import FIXTURES
@@ -99,6 +102,16 @@ def test_a_cancelled_child_without_its_event_is_told(engine: str) -> None:
     assert verdict.divergence is not None
     assert verdict.divergence.actual is not None
     assert verdict.divergence.actual.kind == "cancel_workflow"
+
+
+def test_commands_behind_the_end_come_in_the_order_of_issue() -> None:
+    """A task may have several activations: what is cancelled before it is sent resolves in the next one."""
+    timers = [WorkflowCommand(start_timer=StartTimer(seq=number)) for number in (1, 2, 3)]
+    tape = [RecordedActivation(3, False, "", (), commands, [None] * len(commands), done=True)
+            for commands in (timers[:2], timers[2:])]  # fmt: skip
+    found = match_tape(RecordedHistory(bent(events("timers")[:3])), tape)
+    assert [one.name for one in found.next] == ["1", "2", "3"]
+    assert found.leftovers == []
 
 
 def test_what_agreed_before_is_told() -> None:
