@@ -122,13 +122,13 @@ class CommandQueue:
         for command, kind in self._order_terminal_commands([(one, str(one.WhichOneof("variant"))) for one in commands]):
             self._command = command
             refused = _TAKE.get(kind, CommandQueue._ignore_command)(self, command, kind)
-            fault = fault or refused
+            if refused is not None:
+                fault = fault or refused
         self._command = None
         if self.resolutions.waiting and fault is None:
             fault = self._apply_resolutions(include_held=False)
             fault = fault or self.release_held_resolutions(has_jobs=self._host.has_jobs)
-        unsent = self._send_new_commands()
-        return fault or unsent
+        return self._send_new_commands(fault)
 
     def _order_terminal_commands(
         self, commands: list[tuple[WorkflowCommand, str]]
@@ -146,17 +146,19 @@ class CommandQueue:
             return commands[: ends[0] + 1]
         return [one for one in commands if one[1] not in _TERMINAL] + [commands[ends[0]]]
 
-    def _send_new_commands(self) -> Fault | None:
+    def _send_new_commands(self, fault: Fault | None) -> Fault | None:
+        """Queue what is left of this activation's commands; return the first fault."""
         if self._some_dropped:
             self.waiting = deque(one for one in self.waiting if not one.machine.is_dropped)
             self._some_dropped = False
         fresh, self._fresh = self._fresh, []
-        fault: Fault | None = None
         for one in fresh:
             if not one.machine.is_dropped:
                 refused = one.machine.mark_sent(one.kind)
-                assert refused or not one.machine.is_final, f"no event can record {one.kind} in {one.machine.state}"
-                fault = fault or refused
+                if refused is not None:
+                    fault = fault or refused
+                else:
+                    assert not one.machine.is_final, f"no event can record {one.kind}: {one.machine.state} is final"
                 self.waiting.append(one)
         return fault
 
