@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
+from replaytool.engines.temporal.core.queued_command import QueuedCommand
 from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
 from replaytool.engines.temporal.events.event_structs import EventPart
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
 
 if TYPE_CHECKING:
-    from replaytool.engines.temporal.core.command_queue import CommandQueue, QueuedCommand
+    from replaytool.engines.temporal.core.command_queue import CommandQueue
     from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 
 _MARKER = "MarkerRecorded"
