@@ -170,7 +170,7 @@ def test_ctrl_c_ends_it_and_the_same_command_goes_on(server: DevServer, tmp_path
                 await asyncio.sleep(0.05)
             process.send_signal(signal.SIGINT)
             out, err = await asyncio.to_thread(process.communicate)
-            assert (process.returncode, "goes on from here" in out) == (130, True), err
+            assert (process.returncode, "run the same command again to continue" in out) == (130, True), err
             assert "intended" not in states(scene, plan)
             assert (await scene.apply(plan)).is_clean
             assert await forks(scene) == 6
