@@ -25,7 +25,7 @@ from replaytool import ingest
 from replaytool.sources import open_sources
 from replaytool.store import Store
 ingest._BATCH_EVENTS = int(sys.argv[3])  # so that there are many transactions to be killed in
-ingest.load(Store(Path(sys.argv[1])), open_sources([sys.argv[2]]))
+ingest.load_into_store(Store(Path(sys.argv[1])), open_sources([sys.argv[2]]))
 """
 _READ = """
 import json, sys, time
@@ -35,7 +35,7 @@ from replaytool.store import Store
 seen, refused, until = [], [], time.monotonic() + float(sys.argv[2])
 while time.monotonic() < until:
     try:
-        (row,) = Store(Path(sys.argv[1])).query(
+        (row,) = Store(Path(sys.argv[1])).query_rows(
             "SELECT (SELECT count(*) FROM run) AS runs, (SELECT coalesce(sum(event_count), 0) FROM run) AS promised, "
             "(SELECT count(*) FROM event) AS events"
         )
