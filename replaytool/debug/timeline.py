@@ -66,7 +66,7 @@ class RecordedState:
         """Signals that no task had seen."""
         return [one for one in self.signals if not one.was_handled_at(self.event_id)]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain data, as `debug --json` prints it."""
         plain = asdict(self)
         for one, signal in zip(plain["signals"], self.signals, strict=True):
@@ -100,7 +100,9 @@ class RecordedDifference:
     changes: tuple[FactChange, ...]
 
 
-def read_timeline(engine: str, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> RunTimeline:
+def read_timeline(
+    engine: str, events: Sequence[Event], readable: Callable[[object], object] | None = None
+) -> RunTimeline:
     """Return the timeline of a run; `readable` decodes the payloads of memo and search attributes."""
     return RunTimeline(events, engine_of(engine).record_reader().read_work(events, readable))
 
@@ -218,7 +220,7 @@ def _build_segments(events: Sequence[Event], tasks: Sequence[WorkflowTask]) -> I
     yield BuildSegment(first, events[-1].event_id, build)
 
 
-def _version_at(versions: Sequence[tuple[int, Mapping[str, Any]]], event_id: int) -> Mapping[str, Any]:
+def _version_at(versions: Sequence[tuple[int, Mapping[str, object]]], event_id: int) -> Mapping[str, object]:
     index = bisect_right(versions, event_id, key=lambda version: version[0])
     return versions[index - 1][1] if index else {}
 

@@ -89,7 +89,7 @@ def write_project(folder: Path) -> Path:
 
 def import_project(folder: Path) -> tuple[ModuleType, ModuleType]:
     """Import the library and the program, and leave no trace; other tests have modules of the same names."""
-    before = {name: sys.modules.pop(name) for name in ("toylib", "order") if name in sys.modules}
+    before: dict[str, ModuleType] = {name: sys.modules.pop(name) for name in ("toylib", "order") if name in sys.modules}
     sys.path.insert(0, str(folder))
     try:
         return importlib.import_module("toylib"), importlib.import_module("order")

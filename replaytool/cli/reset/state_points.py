@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +66,13 @@ def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelectio
     return replace(choice, only=frozenset(only))
 
 
-def _make_state_search(work: Session, given: dict[str, Any], told: Any) -> StateSearch:
+def _make_state_search(work: Session, given: dict[str, Any], told: Callable[[str], None]) -> StateSearch:
     from replaytool.reset.state_points import NO_CODE, StateSearch
 
     found = work.find_code_map(given["workflows"], options.parse_build_codes(given["by_build"]))
     if found is None:
         raise ReplaytoolError("no workflow code given", NO_CODE, code=ErrorCode.CODE_NOT_NAMED)
-    plan = code.find_replay_plan(work.settings, given)
+    plan = code.find_replay_plan(work.settings, **given)
     if plan is None:
         return StateSearch(found, progress=told)
     return StateSearch(found, plan.options, plan.limits, told)

@@ -38,7 +38,7 @@ class TemporalRecordReader:
         """Return the role of events of this type."""
         return classify_event(event_type)
 
-    def split_event(self, whole: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def split_event(self, whole: Mapping[str, object]) -> tuple[Mapping[str, object], Mapping[str, object]]:
         """Return the attributes of an event, and its other fields."""
         return labels.split_attributes(whole)
 
@@ -46,15 +46,15 @@ class TemporalRecordReader:
         """Return the label of each event, without the bookkeeping of workflow tasks."""
         return labels.label_events(events, decoder)
 
-    def summarize_value(self, attributes: Mapping[str, Any]) -> Any:
+    def summarize_value(self, attributes: Mapping[str, object]) -> object:
         """Return what an event carried, as short as possible."""
         return summarize_event_value(attributes)
 
-    def read_carried_values(self, attributes: Mapping[str, Any]) -> str | Sequence[Any]:
+    def read_carried_values(self, attributes: Mapping[str, object]) -> str | Sequence[object]:
         """Return the payloads of an event, or its failure message or duration."""
         return read_carried_values(attributes)
 
-    def read_work(self, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:
+    def read_work(self, events: Sequence[Event], readable: Callable[[object], object] | None = None) -> WorkRecord:
         """Return what the run waited for."""
         return read_pending_work(events, readable)
 

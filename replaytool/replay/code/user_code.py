@@ -40,7 +40,7 @@ class CodeFinder(Protocol):
         """Yield each workflow in a module with its type name; None is the one that takes every type."""
         ...
 
-    def name_workflow(self, workflow: Any) -> str | None:
+    def name_workflow(self, workflow: object) -> str | None:
         """Return the type name of a workflow that a `replayer` function gave."""
         ...
 
@@ -174,7 +174,7 @@ def _worker_settings(spec: CodeSpec, folder: Path, finders: Sequence[CodeFinder]
     return settings
 
 
-def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> dict[str, Any]:
+def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> dict[str, object]:
     function = _load_attribute(name, folder, "replayer")
     if not callable(function):
         raise ReplaytoolError(
@@ -199,14 +199,14 @@ def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> d
     return dict(given)
 
 
-def _call_settings_function(name: str, function: Callable[[], Any]) -> Any:
+def _call_settings_function(name: str, function: Callable[[], object]) -> object:
     try:
         return function()
     except Exception as error:  # the user's function
         raise user_code_error(f"replayer {name!r} failed", error) from error
 
 
-def _load_attribute(name: str, folder: Path, what: str) -> Any:
+def _load_attribute(name: str, folder: Path, what: str) -> object:
     place, _, attribute = name.rpartition(":")
     if not place or not attribute:
         raise ReplaytoolError(

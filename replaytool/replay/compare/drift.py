@@ -13,7 +13,7 @@ from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Payload
 from replaytool.model.verdict import Drift, MatchedPair
 
-Decode = Callable[[Sequence[Payload]], list[Any]]
+Decode = Callable[[Sequence[Payload]], list[object]]
 Level = Literal["error", "warn", "ignore"]
 LEVELS: tuple[Level, ...] = ("error", "warn", "ignore")
 _LIMIT = 100
@@ -90,11 +90,11 @@ def _compare_pair(
             yield Drift(pair.expected.event_id, field + path, left, right, pair.actual.call_site, level)
 
 
-def _drop_tracing_headers(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _drop_tracing_headers(headers: Mapping[str, object] | None) -> dict[str, object] | None:
     return {name: one for name, one in (headers or {}).items() if not name.lower().startswith(_TRACING)} or None
 
 
-def find_differing_paths(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+def find_differing_paths(before: object, after: object) -> Iterator[tuple[str, object, object]]:
     """Yield the paths at which two plain values differ, with both values.
 
     >>> list(find_differing_paths([{"km": 3}], [{"km": 4}]))
@@ -137,11 +137,11 @@ def _compare_in_order(before: Any, after: Any, path: str) -> Iterator[tuple[str,
             yield from _compare_in_order(before[key], after[key], path + _format_path([key]))
 
 
-def _format_path(steps: Sequence[Any]) -> str:
+def _format_path(steps: Sequence[object]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def _missing_as_text(value: Any) -> Any:
+def _missing_as_text(value: object) -> object:
     return _MISSING if type(value).__name__ == "NotPresent" else value
 
 
@@ -154,7 +154,7 @@ def decode_payloads(value: Any, decode: Decode) -> Any:
     return _replace_payloads(value, decoded)
 
 
-def _collect_payloads(value: Any) -> Iterator[Payload]:
+def _collect_payloads(value: object) -> Iterator[Payload]:
     if isinstance(value, Payload):
         yield value
     elif isinstance(value, Mapping):

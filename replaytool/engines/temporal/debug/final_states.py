@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from replaytool.engines import Code, Options, replay
 from replaytool.engines.temporal.events.decoding import event_heads, take_events_before
@@ -44,7 +43,7 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
     return WorkflowState(state, trouble or None, sorted(holds.items()), unsure)
 
 
-def _workflow_object(instance: Any) -> Any:
+def _workflow_object(instance: object) -> object:
     return getattr(instance, "_object", None)
 
 

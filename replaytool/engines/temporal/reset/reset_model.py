@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from replaytool.engines.temporal.events.event_types import NEVER_NEEDED_BY_RESETS
 from replaytool.engines.temporal.reset.cli_command import format_reset_command
@@ -24,7 +23,9 @@ class TemporalResets:
     silent_events = NEVER_NEEDED_BY_RESETS
     hazards = HAZARDS
 
-    def read_facts(self, row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...] = ()) -> RunFacts:
+    def read_facts(
+        self, row: Mapping[str, object], events: Iterable[Event], problems: tuple[str, ...] = ()
+    ) -> RunFacts:
         """Return the facts of a run in one pass over its events."""
         return read_run_facts(row, events, problems)
 

@@ -287,6 +287,14 @@ def _build_poller(task_queue: str, found: PollerInfo) -> Poller:
 
 
 def _build_run_row(run: Run, workflow_id: str, run_id: str) -> dict[str, object]:
-    names = ("engine", "workflow_type", "task_queue", "status", "first_run_id", "continued_run_id", "parent_workflow_id")
+    names = (
+        "engine",
+        "workflow_type",
+        "task_queue",
+        "status",
+        "first_run_id",
+        "continued_run_id",
+        "parent_workflow_id",
+    )
     row = {name: getattr(run, name) for name in names}
     return row | {"run_key": run_id, "workflow_id": workflow_id, "run_id": run_id, "namespace": run.namespace}

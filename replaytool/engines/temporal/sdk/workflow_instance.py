@@ -181,6 +181,7 @@ class InstanceDriver:
             asyncio._set_running_loop(before)
         if is_late:
             return ActivationAnswer(failure=DEADLOCK, is_deadlock=True)
+        assert completion is not None, "only an interrupted activation has no completion"
         return self._read_completion(self._instance, completion)
 
     def _create_instance(self, activation: WorkflowActivation) -> WorkflowInstance:
@@ -189,7 +190,7 @@ class InstanceDriver:
 
     def _activate_guarded(
         self, instance: WorkflowInstance, activation: WorkflowActivation
-    ) -> tuple[WorkflowActivationCompletion, bool]:
+    ) -> tuple[WorkflowActivationCompletion | None, bool]:
         with reach.trace_activation():
             if self._factory.watchdog is None:
                 return instance.activate(activation), False

@@ -82,7 +82,7 @@ def _find_editable_event(found: dict[int, Event], event_id: int, point: int) -> 
     return event
 
 
-def _parse_value(text: str) -> Any:
+def _parse_value(text: str) -> object:
     """Parse JSON, or return the text as it is."""
     try:
         return json.loads(text)
