@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from replaytool.engines import engine_of
 from replaytool.errors import ErrorCode, ReplaytoolError
@@ -58,8 +57,8 @@ class RecordedState:
     pending: tuple[PendingItem, ...]
     signals: tuple[ReceivedMessage, ...]
     updates: tuple[PendingItem, ...]
-    search_attributes: Mapping[str, Any]
-    memo: Mapping[str, Any]
+    search_attributes: Mapping[str, object]
+    memo: Mapping[str, object]
 
     @property
     def unhandled_signals(self) -> list[ReceivedMessage]:
@@ -79,8 +78,8 @@ class FactChange:
     """One changed fact: the build, the status, a search attribute, a memo field."""
 
     what: str
-    before: Any
-    after: Any
+    before: object
+    after: object
 
 
 @dataclass(frozen=True, slots=True)

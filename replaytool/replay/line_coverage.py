@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 END = -1
@@ -69,7 +69,7 @@ class CoverageTracer:
     def _trace_of_file(self, frame: FrameType) -> _FileTrace | None:
         if not self._is_own(frame.f_code):
             return None
-        modules: Mapping[str, Any] = getattr(sys.modules, "orig", sys.modules)
+        modules: Mapping[str, ModuleType] = getattr(sys.modules, "orig", sys.modules)
         module = modules.get(frame.f_globals.get("__name__", ""))
         if module is not None and vars(module) is frame.f_globals:
             self._shared.add(frame.f_code.co_filename)

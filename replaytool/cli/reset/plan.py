@@ -94,7 +94,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         work.store, planner.PlanRequest(rule, choice, frozenset(given["include"]), work.settings.prices)
     )
     plan = _finish_plan(made, server, _make_draft_simulator(work, given, how.exclude))
-    _warn_about_unknown_ids(work, plan, given)
+    _warn_about_unknown_ids(work, plan, given["skip"], given["include"])
     if given["output"]:
         from replaytool.session import open_output
 
@@ -110,13 +110,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         ctx.exit(NOTHING)
 
 
-def _warn_about_unknown_ids(work: Session, plan: ResetPlan, given: dict[str, Any]) -> None:
+def _warn_about_unknown_ids(work: Session, plan: ResetPlan, skip: tuple[str, ...], include: tuple[str, ...]) -> None:
     """Warn about ids that match nothing: a typo in --skip would reset a workflow that must stay."""
     from replaytool.reset.selection import find_unknown_ids
 
-    for one in find_unknown_ids(work.store, given["skip"]) if given["skip"] else ():
+    for one in find_unknown_ids(work.store, skip) if skip else ():
         options.print_note(escape_controls(f"--skip {one}: no loaded workflow or run has this ID"))
-    for one in dict.fromkeys(given["include"]):
+    for one in dict.fromkeys(include):
         if one not in {item.workflow_id for item in plan.items}:
             options.print_note(escape_controls(f"--include {one}: the plan has no workflow with this ID"))
 

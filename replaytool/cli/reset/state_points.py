@@ -26,7 +26,7 @@ def apply_state_rules(
     from replaytool.reset import selection
     from replaytool.reset import state_points as looking
 
-    choice = _choose_by_verdict(work, given, choice)
+    choice = _choose_by_verdict(work, choice, diverged=given["only_diverged"], stuck=given["only_stuck"])
     if rule.kind not in _BY_REPLAYING and not given["where_state"]:
         return rule, choice
     with code.show_key_progress("replaying") as (_, told):
@@ -46,9 +46,9 @@ def apply_state_rules(
     return rule, choice
 
 
-def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelection) -> RunSelection:
+def _choose_by_verdict(work: Session, choice: RunSelection, *, diverged: bool, stuck: bool) -> RunSelection:
     """Keep only runs whose last check found what --only-diverged or --only-stuck asks for."""
-    if not (given["only_diverged"] or given["only_stuck"]):
+    if not (diverged or stuck):
         return choice
     rows = work.store.read_newest_verdicts()
     if not rows:
@@ -60,8 +60,7 @@ def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelectio
     only = {
         row["run_key"]
         for row in rows
-        if (given["only_diverged"] and row["detail"]["verdict"] == "diverged")
-        or (given["only_stuck"] and row["detail"].get("stuck"))
+        if (diverged and row["detail"]["verdict"] == "diverged") or (stuck and row["detail"].get("stuck"))
     }
     return replace(choice, only=frozenset(only))
 

@@ -29,7 +29,7 @@ DEFAULT_POLICY: Mapping[str, Level] = {
 # Tracing headers hold an id that is new in each run.
 _TRACING = ("_tracer-data", "traceparent", "tracestate", "baggage", "x-datadog", "sentry-", "x-b3-", "uber-trace")
 
-Comparable = Callable[[MatchedPair], tuple[Mapping[str, Any], Mapping[str, Any]]]
+Comparable = Callable[[MatchedPair], tuple[Mapping[str, object], Mapping[str, object]]]
 
 
 def check_policy(given: Mapping[str, Any]) -> dict[str, Level]:
@@ -74,8 +74,8 @@ def find_drift(
 
 def _compare_pair(
     pair: MatchedPair,
-    recorded: Mapping[str, Any],
-    produced: Mapping[str, Any],
+    recorded: Mapping[str, object],
+    produced: Mapping[str, object],
     decode: Decode,
     policy: Mapping[str, Level],
 ) -> Iterator[Drift]:
@@ -90,7 +90,7 @@ def _compare_pair(
             yield Drift(pair.expected.event_id, field + path, left, right, pair.actual.call_site, level)
 
 
-def _drop_tracing_headers(headers: Mapping[str, object] | None) -> dict[str, object] | None:
+def _drop_tracing_headers(headers: Any) -> dict[str, object] | None:
     return {name: one for name, one in (headers or {}).items() if not name.lower().startswith(_TRACING)} or None
 
 
@@ -126,7 +126,7 @@ def _is_json_equal(before: Any, after: Any) -> bool:
     return bool(before == after)
 
 
-def _compare_in_order(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+def _compare_in_order(before: object, after: Any, path: str) -> Iterator[tuple[str, object, object]]:
     """Compare two trees of the same shape item by item, for differences that DeepDiff does not report."""
     if not isinstance(before, dict | list):
         yield path, before, after
@@ -145,7 +145,7 @@ def _missing_as_text(value: object) -> object:
     return _MISSING if type(value).__name__ == "NotPresent" else value
 
 
-def decode_payloads(value: Any, decode: Decode) -> Any:
+def decode_payloads(value: object, decode: Decode) -> Any:
     """Return the value with every payload in it decoded, in one call of `decode`."""
     found = list(_collect_payloads(value))
     if not found:
@@ -165,7 +165,7 @@ def _collect_payloads(value: object) -> Iterator[Payload]:
             yield from _collect_payloads(one)
 
 
-def _replace_payloads(value: Any, decoded: Iterator[Any]) -> Any:
+def _replace_payloads(value: object, decoded: Iterator[object]) -> object:
     if isinstance(value, Payload):
         return next(decoded)
     if isinstance(value, Mapping):

@@ -17,12 +17,12 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
 
 import msgspec
 
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.debug_state import StateValue
+from replaytool.model.history import Event
 from replaytool.replay.inspect_state.safe_copies import Copier, read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
 
@@ -60,7 +60,7 @@ class EventFacts(int):
     raw: bytes
 
     @classmethod
-    def from_event(cls, event: Any, build_id: str | None) -> EventFacts:
+    def from_event(cls, event: Event, build_id: str | None) -> EventFacts:
         """Make it from a recorded event and the build that ran the task before it."""
         new = cls(event.event_id)
         for name in ("event_id", "event_type", "event_time", "raw"):

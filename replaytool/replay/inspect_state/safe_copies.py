@@ -51,7 +51,7 @@ class Copier:
         self._kept: list[object] = []
         self._count = 0
 
-    def copy_value(self, value: Any) -> Any:
+    def copy_value(self, value: object) -> Any:
         """The copy; never an exception."""
         kind = type(value)
         if kind in _PLAIN or issubclass(kind, _UNCHANGING):
