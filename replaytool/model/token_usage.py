@@ -131,17 +131,16 @@ def _usage_in(value: dict[str, object], asked: str | None) -> TokenUsage | None:
             continue
         for shape in _SHAPES.values():
             if all(_is_count(held.get(name)) or isinstance(held.get(name), dict) for name in shape.needs):
-                sums = (_sum_paths(held, paths) for paths in (shape.input, shape.output, shape.cached))
+                sums = (
+                    sum(_count_at_path(held, path) for path in paths)
+                    for paths in (shape.input, shape.output, shape.cached)
+                )
                 return TokenUsage(_model_name_of(value) or asked, *sums)
     return None
 
 
 def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _sum_paths(held: dict[str, object], paths: Iterable[str]) -> int:
-    return sum(_count_at_path(held, path) for path in paths)
 
 
 def _count_at_path(value: object, path: str) -> int:

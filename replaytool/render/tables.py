@@ -125,13 +125,11 @@ def _read_rows(batch: pa.RecordBatch) -> list[dict[str, object]]:
     columns = {}
     for name, field, column in zip(batch.schema.names, batch.schema, batch.columns, strict=True):
         values = column.to_pylist()
-        columns[name] = [_parse_json(value) for value in values] if _is_json_field(field) else values
+        columns[name] = (
+            [_parse_json(value) for value in values] if (field.metadata or {}).get(b"type") == b"JSON" else values
+        )
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _is_json_field(field: pa.Field) -> bool:
-    return (field.metadata or {}).get(b"type") == b"JSON"
 
 
 def _parse_json(value: object) -> object:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from replaytool.replay.compare.drift import DEFAULT_POLICY, Level
 
 PER_RUN, SHARED, OFF = "per-run", "shared", "off"
-SANDBOXES = (SHARED, PER_RUN, OFF)
 
 
 @dataclass(frozen=True, slots=True)

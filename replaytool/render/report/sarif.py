@@ -7,7 +7,7 @@ from pathlib import PurePath
 from urllib.parse import quote
 
 from replaytool import __version__
-from replaytool.model.verdict import CallSite, CheckReport, MatchedPair
+from replaytool.model.verdict import CallSite, CheckReport
 from replaytool.render.code_frame import path_in_repository
 from replaytool.render.report.summary import (
     ReportedCause,
@@ -93,17 +93,13 @@ def _make_code_flow(one: ReportedCause) -> list[dict[str, object]]:
     if found is None or found.call_site is None:
         return []
     steps = [
-        _make_flow_step(match.actual.call_site, _describe_match(match))
+        _make_flow_step(match.actual.call_site, f"{format_expected(match.expected)}: as recorded")
         for match in found.before
         if match.actual.call_site
     ]
     asked = format_command(found.actual) if found.actual else "nothing"
     recorded = format_expected(found.expected) if found.expected else "nothing"
     return [*steps, _make_flow_step(found.call_site, f"history: {recorded}; code: {asked}")]
-
-
-def _describe_match(match: MatchedPair) -> str:
-    return f"{format_expected(match.expected)}: as recorded"
 
 
 def _make_flow_step(site: CallSite, said: str) -> dict[str, object]:

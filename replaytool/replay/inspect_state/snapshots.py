@@ -308,14 +308,11 @@ def _value_of_described(found: Any) -> StateValue:
     if issubclass(kind, enum.Enum):
         return StateValue(kind.__name__, "scalar", f"{kind.__name__}.{found._name_}")
     if issubclass(kind, _CALLED):
-        return StateValue(type(found).__name__, "opaque", _callable_label(found))
+        label = f"<{type(found).__name__} {getattr(found, '__qualname__', '')}>"[:LONGEST]
+        return StateValue(type(found).__name__, "opaque", label)
     if kind.__str__ is not _standard_base(kind).__str__:
         return StateValue(kind.__name__, "opaque")
     return StateValue(kind.__name__, "scalar", str(found)[:LONGEST])
-
-
-def _callable_label(found: object) -> str:
-    return f"<{type(found).__name__} {getattr(found, '__qualname__', '')}>"[:LONGEST]
 
 
 def _standard_base(kind: type) -> type:
