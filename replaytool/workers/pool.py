@@ -252,6 +252,7 @@ def _serve_worker(state: _PoolState[T]) -> None:
                 child = _take_worker(state)
                 state.answers.put(child.loaded_code())
             answer = child.run_work(work)
+            # After a stop the answer says that the process was killed: it says nothing about the run.
             if not state.stopped.is_set():
                 state.answers.put((work.key, answer))
     except ReplaytoolError as error:

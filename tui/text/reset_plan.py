@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from replaytool.model.reset_plan import BLOCK, WARN, ItemOutcome, PlanWarning, ResetItem, ResetPlan
 from replaytool.tui.styled_lines import Line, cell_text, line, tree_lines
 
@@ -151,11 +149,6 @@ def _server_lines(one: ResetItem) -> Iterator[Line]:
         yield line()
         yield line(("Server", "strong"))
         yield from (line("  ", *row) for row in tree_lines(one.server, 50))
-
-
-def item_to_builtins(one: ResetItem) -> object:
-    """Return plain data, as the plan file has it."""
-    return msgspec.to_builtins(one)
 
 
 def format_totals(plan: ResetPlan) -> str:

@@ -109,6 +109,7 @@ def find_differing_paths(before: object, after: object) -> Iterator[tuple[str, o
 
     tree = DeepDiff(before, after, view="tree", threshold_to_diff_deeper=0)
     levels = [level for found in tree.values() for level in found]
+    # To DeepDiff True equals 1, to JSON it does not.
     if not levels:
         yield from _compare_in_order(before, after, "")
     for level in sorted(levels, key=lambda one: [str(step).zfill(9) for step in one.path(output_format="list")]):

@@ -77,6 +77,7 @@ class Copier:
             return types.MethodType(value.__func__, self.copy_value(value.__self__))
         if kind is types.FunctionType:
             return value
+        # Known before its parts are copied: they may lead back to it.
         new = self._made[id(value)] = self._make_empty(value, kind)
         for base, fill in _FILL:
             if issubclass(kind, base):

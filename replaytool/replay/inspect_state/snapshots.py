@@ -97,6 +97,7 @@ class _ValueBuilder:
         if make is not None:
             return make(found)
         self.left -= 1
+        # Not looked up by equality: that would run the code of its class.
         if id(found) in self.outer:
             return StateValue(kind.__name__, "again")
         if self.left <= 0 or depth >= _DEEP or kind is Opaque:

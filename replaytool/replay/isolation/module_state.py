@@ -98,6 +98,7 @@ class _ModuleWalk:
             if isinstance(value, _UNCHANGING) or id(value) in self._seen:
                 continue
             self._seen.add(id(value))
+            # Comparing this much after each run would take longer than a sandbox of its own.
             if len(self._seen) > _LIMIT:
                 raise _CannotInspect
             self._visit_value(value)
@@ -164,6 +165,7 @@ class _ModuleWalk:
         slots = tuple(name for one in kind.__mro__ for name in _slot_names(one))
         held = getattr(value, "__dict__", None)
         if held is None and not slots:
+            # An iterator or a C object of a library may change without anything to compare.
             if hasattr(value, "__next__") or kind.__module__.partition(".")[0] not in _PLAIN:
                 raise _CannotInspect
             return

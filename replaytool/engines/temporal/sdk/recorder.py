@@ -183,6 +183,7 @@ class RecordingInstance(WorkflowInstanceImpl):
 
     def waiting_tasks(self) -> list[tuple[asyncio.Task[object], CallSite | None]]:
         """Return the waiting tasks in the order of their start, each with the line that started it."""
+        # The SDK keeps its tasks in a set, which has no order of its own.
         begun = [(getattr(task, _NUMBER, 0), task) for task in self._tasks]
         return [(task, getattr(task, _BEGUN, None)) for _, task in sorted(begun, key=lambda pair: pair[0])]
 
@@ -201,6 +202,7 @@ class RecordingInstance(WorkflowInstanceImpl):
         @functools.wraps(run_fn)
         def started(*args: object) -> Awaitable[T]:
             self._run_coroutine = coroutine = run_fn(*args)
+            # A finished coroutine drops its frame, and the frame knows the line that returned.
             self._run_frame = getattr(coroutine, "cr_frame", None)
             return coroutine
 
@@ -209,6 +211,7 @@ class RecordingInstance(WorkflowInstanceImpl):
     def workflow_get_update_handler(self, name: str | None) -> Callable[..., object] | None:
         """Return the handler; for the SDK's own call, one that remembers the line that returned."""
         handler = super().workflow_get_update_handler(name)
+        # User code may ask for a handler too, and must get its own function back.
         if handler is None or self._now is None or sys._getframe(1).f_code.co_name != "handle_update_handler":
             return handler
         definition = self._updates[name]
@@ -229,6 +232,7 @@ class RecordingInstance(WorkflowInstanceImpl):
         return handled
 
     def _run_sync_handler(self, handler: Callable[..., T], *args: object) -> T:
+        # A function that is no coroutine leaves no frame behind, so a profiler notes the line that returns.
         code = getattr(getattr(handler, "func", handler), "__code__", None)
         before = sys.getprofile()
 
