@@ -98,7 +98,7 @@ class _ModuleWalk:
             if isinstance(value, _UNCHANGING) or id(value) in self._seen:
                 continue
             self._seen.add(id(value))
-            # Comparing this much after each run would take longer than a sandbox of its own.
+            # All that is found here is compared again after every run, so its number needs a bound.
             if len(self._seen) > _LIMIT:
                 raise _CannotInspect
             self._visit_value(value)
