@@ -34,7 +34,7 @@ from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
-from replaytool.formats.temporal.json_files import TemporalJson
+from replaytool.formats.temporal.json_files import read_json_runs
 from replaytool.model.history import Run, RunHints, encode_history
 from replaytool.replay.code.user_code import Code, CodeSpec
 from replaytool.replay.options import Options
@@ -69,7 +69,7 @@ _SECONDS = 20.0
 
 def read(text: str) -> Run:
     """A run as it comes out of a file."""
-    return next(TemporalJson().read_runs(io.BytesIO(text.encode()), RunHints(workflow_id="bench")))
+    return next(read_json_runs(io.BytesIO(text.encode()), RunHints(workflow_id="bench")))
 
 
 def sdk(texts: list[str], module: ModuleType, *, sandboxed: bool) -> None:

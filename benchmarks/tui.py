@@ -103,7 +103,7 @@ async def _with_code(folder: Path) -> list[Measured]:
     code.write_text(replayable.WORKFLOWS)
     session = Session(config.Settings(store=folder / "coded.duckdb"))
     session.load_paths([str(file)], None, ingest.LoadObserver())
-    (row,) = session.list_runs("true", [], None)
+    (row,) = session.list_runs()
     app = ReplayApp(session, row.run_key, None, session.find_code_map([str(code)]))
     async with app.run_test(size=(140, 40)) as pilot:
         await _until(lambda: isinstance(app.screen, DebuggerScreen) and app.screen.replay.walk is not None)

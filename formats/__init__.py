@@ -20,8 +20,8 @@ FORMATS: tuple[str, ...] = (
     "replaytool.formats.unsupported:AWS_LAMBDA_DURABLE",
     "replaytool.formats.unsupported:AWS_SWF",
     "replaytool.formats.unsupported:DURABLE_TASK",
-    "replaytool.formats.temporal.proto_files:TEMPORAL_PROTO",
-    "replaytool.formats.temporal.json_files:TEMPORAL_JSON",
+    "replaytool.formats.temporal.detection:TEMPORAL_PROTO",
+    "replaytool.formats.temporal.detection:TEMPORAL_JSON",
 )
 PLACE_FORMATS: tuple[str, ...] = ()
 ENTRY_POINTS = "replaytool.formats"

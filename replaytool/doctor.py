@@ -82,9 +82,8 @@ def _check_store_file(settings: Settings) -> Iterator[DoctorFinding]:
     if not settings.store.is_file():
         yield DoctorFinding("store", "missing", f"{settings.store} does not exist yet", "run `replaytool load PATH…`")
         return
-    sql = "SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs"
-    (row,) = Store(settings.store).query_rows(sql)
-    size = f"{count_noun(row['runs'], 'run')}, {count_noun(row['events'], 'event')}"
+    runs, events = Store(settings.store).count_runs_and_events()
+    size = f"{count_noun(runs, 'run')}, {count_noun(events, 'event')}"
     megabytes = settings.store.stat().st_size / 1e6
     yield DoctorFinding("store", "ok", f"{settings.store}: {size}, {megabytes:.1f} MB")
 

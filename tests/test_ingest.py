@@ -27,7 +27,7 @@ def _source(name: str, content: bytes) -> HistorySource:
 
 
 def _keys(store: Store) -> set[str]:
-    return {row.workflow_id for row in store.list_runs()}
+    return {str(row.workflow_id) for row in store.list_runs()}
 
 
 @pytest.fixture

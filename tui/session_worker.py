@@ -6,6 +6,7 @@ import asyncio
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from replaytool.model.event_role import EventRole
     from replaytool.model.reset_plan import ResetPlan
     from replaytool.model.verdict import CheckReport, Verdict
-    from replaytool.session import CodeMap, EventReader, Session
+    from replaytool.session import BuildRow, ChosenBuildRow, CodeMap, EventReader, ProblemRow, Session
     from replaytool.session.checks import CheckOverview
     from replaytool.session.resets import ApplyProgress, ApplyResult, Confirm, ResetRequest, ResetServer
 
@@ -117,16 +118,20 @@ class SessionWorker:
 
     def list_runs(self, text: str, sort: str, descending: bool) -> TableRows:
         """The runs that fit a filter line."""
-        return self._read_rows(filters.build_runs_query(text, sort, descending=descending), None)
+        return self._read_rows(
+            lambda: self.session.open_run_list(filters.parse_filter(text), sort, descending=descending), None
+        )
 
     def run_sql(self, query: str) -> TableRows:
         """The first rows of a person's query."""
-        return self._read_rows(query, MOST_ROWS)
+        return self._read_rows(lambda: self.session.run_sql(query, allow_files=False), MOST_ROWS)
 
-    def _read_rows(self, query: str, most: int | None) -> TableRows:
+    def _read_rows(
+        self, open_query: Callable[[], AbstractContextManager[pa.RecordBatchReader]], most: int | None
+    ) -> TableRows:
         import pyarrow as pa
 
-        with self._one_query, self.session.run_sql(query, allow_files=False) as reader:
+        with self._one_query, open_query() as reader:
             batches, count = [], 0
             for batch in reader:
                 batches.append(batch)
@@ -136,7 +141,7 @@ class SessionWorker:
             table = pa.Table.from_batches(batches, schema=reader.schema)
         return TableRows(table if most is None else table.slice(0, most), cut=most is not None and count > most)
 
-    def list_builds(self) -> list[dict[str, Any]]:
+    def list_builds(self) -> list[BuildRow]:
         """Who ran what, and when."""
         return self.session.list_builds()
 
@@ -154,7 +159,7 @@ class SessionWorker:
         """Replay runs against code, in children."""
         return self.session.checks.run_check(run_keys, code, seen, stop)
 
-    def list_reset_builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
+    def list_reset_builds(self, run_keys: Sequence[str]) -> list[ChosenBuildRow]:
         """The builds that these runs can be taken back to before."""
         return self.session.resets.list_builds(run_keys)
 
@@ -190,7 +195,7 @@ class SessionWorker:
 
     def list_run_keys(self) -> list[str]:
         """All runs of the store."""
-        return [row["run_key"] for row in self.session.store.query_rows("SELECT run_key FROM runs ORDER BY run_key")]
+        return self.session.list_run_keys()
 
     def list_runs_of_build(self, build: str) -> list[str]:
         """The runs that a build took part in."""
@@ -205,7 +210,7 @@ class SessionWorker:
         except OSError:
             return []
 
-    def list_problems(self, run_key: str) -> list[dict[str, Any]]:
+    def list_problems(self, run_key: str) -> list[ProblemRow]:
         """What is odd about a run."""
         return self.session.list_problems(run_key)
 

@@ -7,7 +7,6 @@ The shapes differ in what is around the events. A walk down to the lists of even
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import BinaryIO
@@ -16,7 +15,7 @@ import msgspec
 
 from replaytool.errors import ErrorCode
 from replaytool.formats import json_stream as json_values
-from replaytool.formats.base import HEAD_SIZE, Unreadable
+from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.cadence import refuse_cadence
 from replaytool.formats.temporal.canonical_events import (
     UNSPECIFIED,
@@ -30,53 +29,38 @@ from replaytool.formats.temporal.canonical_events import (
 from replaytool.formats.temporal.run_summary import build_run, is_closing_event
 from replaytool.model.history import Problem, Run, RunHints
 
-_LOOKS_LIKE = re.compile(rb'\\?"(event_?[iI]d|event_?[tT]ype|events|[a-z]+(EventAttributes|_event_attributes))\\?"')
+FORMAT_NAME = "temporal-json"
 _DEEPEST = 8
 _PIECE = 1000  # events; a long history is added piece by piece while it is read
 _EVENT_KEYS = {"eventType", "event_type", "eventTime", "event_time", "timestamp"}
 
 
-class TemporalJson:
-    """Any JSON that holds Temporal histories."""
-
-    name = "temporal-json"
-    engine = "temporal"
-    about = "JSON from the CLI, the UI, an SDK, tctl, the HTTP API or an archive; wrapped, listed, nested or by line"
-
-    def matches_head(self, head: bytes) -> bool:
-        """Return whether this is JSON that names events early on."""
-        text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n,\x1e")
-        if text[:1] not in (b"{", b"[", b'"'):
-            return False
-        # The wrapper around a history can be longer than the head.
-        return len(head) >= HEAD_SIZE or _LOOKS_LIKE.search(text) is not None
-
-    def read_runs(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
-        """Yield each run as soon as it is complete."""
-        begin = stream.read(json_values.FIRST_PIECE)
-        is_short = len(begin) < json_values.FIRST_PIECE
-        if is_short and (plain := _read_plain_file(begin)):
-            history = _HistoryReader(RunHints())
-            history.add_batch(plain)
-            yield history.finish_run(hints)
-            return
-        values = json_values.iterate_values(stream, begin)
-        gathering: _HistoryReader | None = None
-        for part in _iterate_batches(values if is_short else _read_plain_values(values), RunHints(), 0):
-            if gathering is not None and not gathering.continues_with(part):
-                yield gathering.finish_run(hints)
-                gathering = None
-            if gathering is None and part.events:
-                gathering = _HistoryReader(part.wrapper)
-            if gathering is not None:
-                gathering.add_batch(part)
-        if gathering is None:
-            raise Unreadable(
-                "JSON without a history in it",
-                "a history is a list of events that begins with event 1",
-                code=ErrorCode.FORMAT_NO_HISTORY,
-            )
-        yield gathering.finish_run(hints)
+def read_json_runs(stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
+    """Yield each run as soon as it is complete."""
+    begin = stream.read(json_values.FIRST_PIECE)
+    is_short = len(begin) < json_values.FIRST_PIECE
+    if is_short and (plain := _read_plain_file(begin)):
+        history = _HistoryReader(RunHints())
+        history.add_batch(plain)
+        yield history.finish_run(hints)
+        return
+    values = json_values.iterate_values(stream, begin)
+    gathering: _HistoryReader | None = None
+    for part in _iterate_batches(values if is_short else _read_plain_values(values), RunHints(), 0):
+        if gathering is not None and not gathering.continues_with(part):
+            yield gathering.finish_run(hints)
+            gathering = None
+        if gathering is None and part.events:
+            gathering = _HistoryReader(part.wrapper)
+        if gathering is not None:
+            gathering.add_batch(part)
+    if gathering is None:
+        raise Unreadable(
+            "JSON without a history in it",
+            "a history is a list of events that begins with event 1",
+            code=ErrorCode.FORMAT_NO_HISTORY,
+        )
+    yield gathering.finish_run(hints)
 
 
 class _EventBatch:
@@ -146,7 +130,7 @@ class _HistoryReader:
             raise Unreadable(
                 _describe_fragment(self), "export the whole history, from event 1 on", code=ErrorCode.FORMAT_FRAGMENT
             )
-        return build_run(self.gathered, TemporalJson.name, self.wrapper, hints)
+        return build_run(self.gathered, FORMAT_NAME, self.wrapper, hints)
 
 
 def _describe_fragment(history: _HistoryReader) -> str:
@@ -310,6 +294,3 @@ def _read_ids(wrapper: RunHints, value: dict[str, object]) -> RunHints:
         run_id=find_text("runId", "run_id", "runID") or wrapper.run_id,
         namespace=find_text("namespace") or wrapper.namespace,
     )
-
-
-TEMPORAL_JSON = TemporalJson()

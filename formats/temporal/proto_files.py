@@ -16,45 +16,35 @@ from temporalio.api.history.v1 import HistoryEvent
 from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
 from replaytool.formats.temporal.canonical_events import HistoryBuilder
+from replaytool.formats.temporal.proto_heads import FIELD_ONE, is_first_event
 from replaytool.formats.temporal.run_summary import build_run
 from replaytool.model.history import Problem, Run, RunHints
 
 UNKNOWN = "@proto"
 """An event with fields that the SDK does not know keeps all its bytes under this key."""
-_FIELD_ONE = b"\x0a"  # both messages have only field 1, length-delimited
+FORMAT_NAME = "temporal-proto"
 _LONGEST_ITEM = 128 * 1024 * 1024
 
 
-class TemporalProto:
-    """Binary histories. There are no magic bytes, so the first event must be valid."""
-
-    name = "temporal-proto"
-    engine = "temporal"
-    about = "binary temporal.api.history.v1.History, or Temporal Cloud's export of WorkflowExecutions"
-
-    def matches_head(self, head: bytes) -> bool:
-        """Return whether the first field holds event 1, or a history that begins with it."""
-        return head[:1] == _FIELD_ONE and (_begins_history(head) or _begins_history(_first_field(_first_field(head))))
-
-    def read_runs(self, stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
-        """Yield one run, or one for each item of an export."""
-        items = _iterate_items(stream)
-        first = next(items, None)
-        if first is None:
-            raise Unreadable("the file is empty", "export the history again", "byte 0", code=ErrorCode.FORMAT_EMPTY)
-        if _is_first_event(first[1]):
-            yield _build_proto_run(chain([first], items), hints)
-            return
-        yield _build_proto_run(_read_execution_events(first), hints)
-        for item in items:
-            yield _build_proto_run(_read_execution_events(item), hints)
+def read_proto_runs(stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
+    """Yield one run, or one for each item of an export."""
+    items = _iterate_items(stream)
+    first = next(items, None)
+    if first is None:
+        raise Unreadable("the file is empty", "export the history again", "byte 0", code=ErrorCode.FORMAT_EMPTY)
+    if is_first_event(first[1]):
+        yield _build_proto_run(chain([first], items), hints)
+        return
+    yield _build_proto_run(_read_execution_events(first), hints)
+    for item in items:
+        yield _build_proto_run(_read_execution_events(item), hints)
 
 
 def _iterate_items(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield the values of field 1, each with its offset."""
     at = 0
     while tag := stream.read(1):
-        if tag != _FIELD_ONE:
+        if tag != FIELD_ONE:
             raise Unreadable(
                 f"byte {tag.hex()} instead of the start of an event",
                 "export the history again",
@@ -116,7 +106,7 @@ def _build_proto_run(events: Iterable[tuple[int, bytes]], hints: RunHints) -> Ru
         gathered.add_event(_event_to_json(event, data, gathered))
     if not gathered.events or gathered.events[0].event_id != 1:
         raise Unreadable("a fragment, not a history", "a history begins with event 1", code=ErrorCode.FORMAT_FRAGMENT)
-    return build_run(gathered, TemporalProto.name, RunHints(), hints)
+    return build_run(gathered, FORMAT_NAME, RunHints(), hints)
 
 
 def _event_to_json(event: HistoryEvent, data: bytes, gathered: HistoryBuilder) -> dict[str, object]:
@@ -140,37 +130,3 @@ def _sort_maps(event: dict[str, object]) -> dict[str, object]:
     """
     ordered: dict[str, object] = msgspec.json.decode(msgspec.json.encode(event, order="sorted"))
     return ordered
-
-
-def _begins_history(head: bytes) -> bool:
-    if head[:1] != _FIELD_ONE:
-        return False
-    size, start = _read_varint(head, 1)
-    return (
-        _is_first_event(head[start : start + size])
-        if start + size <= len(head)
-        else head[start : start + 2] == b"\x08\x01"
-    )
-
-
-def _is_first_event(data: bytes) -> bool:
-    """Return whether this is event 1: field 1 is the event ID, then comes the time or the type."""
-    return data[:3] in (b"\x08\x01\x12", b"\x08\x01\x18")
-
-
-def _first_field(message: bytes) -> bytes:
-    """Return the bytes of the first field, as far as they are there."""
-    size, start = _read_varint(message, 1)
-    return message[start : start + size]
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    size = 0
-    for index, byte in enumerate(data[at : at + 10]):
-        size |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return size, at + index + 1
-    return 0, len(data)
-
-
-TEMPORAL_PROTO = TemporalProto()

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from replaytool.check.cause_charts import causes_with_charts
 from replaytool.check.repeat import replay_repeatedly
+from replaytool.check.subjects import load_subjects
 from replaytool.engines import CodeSpec, Options
-from replaytool.engines.temporal.events.deployment import load_subjects
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import (
     FAILING,

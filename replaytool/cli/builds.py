@@ -29,6 +29,6 @@ def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
         click.echo(json_line(found))
     else:
         columns = ("build_id", "deployment_name", "runs", "tasks", "activities", "first_seen", "last_seen", "is_hash")
-        click.echo(format_table(columns, ([row[name] for name in columns] for row in found)), nl=False)
+        click.echo(format_table(columns, ([row.get(name) for name in columns] for row in found)), nl=False)
     if not found:
         ctx.exit(NOTHING)

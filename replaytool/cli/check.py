@@ -150,7 +150,7 @@ def command(
     with _show_check_progress() as (observer, progress):
         report, loaded = work.check_runs(
             sources,
-            code.build_run_condition(**given),
+            code.make_run_filter(**given),
             plan,
             observer,
             progress,

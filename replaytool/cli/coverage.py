@@ -41,7 +41,7 @@ def command(
     plan = code.require_replay_plan(work.settings, **given)
     with code.show_key_progress("replaying") as (observer, progress):
         store = work.corpora.open_histories(sources, observer)
-        found = work.corpora.measure_coverage(store, code.build_run_condition(**given), plan, progress)
+        found = work.corpora.measure_coverage(store, code.make_run_filter(**given), plan, progress)
     if as_json:
         click.echo(json_line(render.coverage_to_json(found)))
     else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 
 from replaytool.cli import open_session
@@ -42,8 +40,10 @@ def command(
       replaytool runs --type Loyalty --status Running --build v2
       replaytool runs --where "event_count > 1000 AND sdk_version < '1.20'"
     """
-    condition, parameters = _build_condition(where, filters)
-    found = open_session(ctx, store=store).list_runs(condition, parameters, limit)
+    from replaytool.store import RunFilter
+
+    given = tuple((name, value) for name, value in filters.items() if value is not None)
+    found = open_session(ctx, store=store).list_runs(RunFilter(given, where), limit)
     if as_json:
         click.echo(json_line([row.values for row in found]).decode())
     else:
@@ -51,28 +51,3 @@ def command(
         click.echo(count_noun(len(found), "run"))
     if not found:
         ctx.exit(NOTHING)
-
-
-_FILTERS = {
-    "workflow_type": "workflow_type = ?",
-    "status": "lower(status) = lower(?)",
-    "build": "run_key IN (SELECT run.run_key FROM run JOIN run_build ON run_build.run = run.id WHERE build_id = ?)",
-    "since": "started_at >= ?",
-    "until": "started_at < ?",
-    "problem": "run_key IN (SELECT run_key FROM problems WHERE code = ?)",
-    "verdict": "run_key IN (SELECT run_key FROM verdict JOIN run USING (run_key) WHERE run_sha256 = sha256 "
-    "QUALIFY checked_at = max(checked_at) OVER (PARTITION BY run_key) AND verdict = ?)",
-}
-
-
-def _build_condition(where: str | None, filters: dict[str, str | None]) -> tuple[str, list[object]]:
-    given: dict[str, object] = {name: value for name, value in filters.items() if value is not None}
-    given |= {name: _parse_start_time(value) for name, value in filters.items() if name in ("since", "until") and value}
-    parts = [_FILTERS[name] for name in given] + ([f"({where}\n)"] if where else [])
-    return " AND ".join(parts) or "true", list(given.values())
-
-
-def _parse_start_time(text: str) -> datetime:
-    from replaytool.time_parsing import parse_since_time
-
-    return parse_since_time(text, datetime.now(UTC)).replace(tzinfo=None)

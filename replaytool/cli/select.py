@@ -45,7 +45,7 @@ def command(
     plan = code.find_replay_plan(work.settings, **given)
     with code.show_key_progress("comparing") as (observer, progress):
         store = work.corpora.open_histories(sources, observer)
-        found = work.corpora.select_histories(store, code.build_run_condition(**given), plan, most, output, progress)
+        found = work.corpora.select_histories(store, code.make_run_filter(**given), plan, most, output, progress)
     if as_json:
         click.echo(json_line(render.selection_to_json(found)))
     else:

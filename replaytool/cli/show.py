@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from replaytool.cli.shared import options
 from replaytool.render.tables import encode_json_line as json_line
 from replaytool.render.tables import format_cell, format_table
 from replaytool.text import escape_controls
+
+if TYPE_CHECKING:
+    from replaytool.store import ProblemRow
 
 
 @click.command
@@ -54,7 +59,7 @@ def command(ctx: click.Context, /, run: str, event_id: int | None, as_json: bool
     click.echo(format_table(columns, rows), nl=False)
 
 
-def _print_run_heading(row: object, problems: list[dict[str, object]]) -> None:
+def _print_run_heading(row: object, problems: Sequence[ProblemRow]) -> None:
     names = ("workflow_type", "workflow_id", "run_id", "status", "started_at", "closed_at", "source")
     for name in names:
         if value := getattr(row, name):

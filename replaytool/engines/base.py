@@ -329,6 +329,10 @@ class Engine:
         """Return the formats in which its own tools read a history, by the name that `export --format` takes."""
         return {}
 
+    def find_pinned_build(self, facts: Mapping[str, str]) -> str | None:
+        """Return the build that a run is pinned to. `facts` are the newest of each kind in its view `pin_facts`."""
+        return None
+
     def check_installation(self, settings: Settings) -> Iterable[tuple[str, bool, str, str]]:
         """Yield for `doctor`: a name, whether it is fine, what was found, and what to do."""
         return ()

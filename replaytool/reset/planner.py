@@ -81,7 +81,7 @@ def draft_plan(store: Store, request: PlanRequest) -> PlanDraft:
         elif made is not None:
             skipped.append(made)
     ids = sorted({child.workflow_id for case in cases for child in case.effects.children_again})
-    children = selection.find_loaded_children(store, ids) if ids else {}
+    children = store.find_newest_runs(ids) if ids else {}
     return add_known_children(PlanDraft(request, found.namespace, tuple(cases), tuple(skipped)), children)
 
 

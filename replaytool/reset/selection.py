@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from replaytool.errors import NOTHING, ErrorCode, ReplaytoolError
-from replaytool.model.history import Event
 from replaytool.model.run_facts import RunFacts
 from replaytool.reset.engine_jobs import find_reset_model
-from replaytool.store import Store
+from replaytool.store import RunFilter, Store, filter_runs
 
 _AT_ONCE = 400
 
@@ -69,24 +67,15 @@ def find_unknown_ids(store: Store, ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _find_matching_rows(store: Store, choice: RunSelection) -> list[dict[str, Any]]:
-    conditions, parameters = ["true"], []
-    if choice.build is not None:
-        conditions.append("run_key IN (SELECT run_key FROM events WHERE build_id = ?)")
-        parameters.append(choice.build)
-    if choice.namespace is not None:
-        conditions.append("coalesce(namespace, ?) = ?")
-        parameters += [choice.namespace, choice.namespace]
-    for ids, sense in ((choice.ids, ""), (choice.skip or None, "NOT ")):
-        if ids is not None:
-            names = "list_contains(?, run_key) OR list_contains(?, workflow_id) OR list_contains(?, run_id)"
-            conditions.append(f"{sense}coalesce({names}, false)")
-            parameters += [list(ids)] * 3  # type: ignore[list-item]
-    if choice.only is not None:
-        conditions.append("list_contains(?, run_key)")
-        parameters.append(sorted(choice.only))  # type: ignore[arg-type]
-    if choice.where:
-        conditions.append(f"({choice.where}\n)")
-    return [row.values for row in store.list_runs(" AND ".join(conditions), parameters)]
+    conditions: dict[str, str | Sequence[str] | None] = {
+        "build": choice.build,
+        "namespace": choice.namespace,
+        "ids": choice.ids,
+        "except_ids": choice.skip or None,
+        "run_keys": None if choice.only is None else sorted(choice.only),
+    }
+    wanted = [(name, value) for name, value in conditions.items() if value is not None]
+    return [row.values for row in store.list_runs(RunFilter(wanted, choice.where))]
 
 
 def _ids_without_row(rows: Sequence[dict[str, Any]], ids: Sequence[str]) -> tuple[str, ...]:
@@ -110,49 +99,21 @@ def _add_other_runs(store: Store, rows: Sequence[dict[str, Any]]) -> list[dict[s
     ids = sorted({row["workflow_id"] for row in rows})
     spaces = {row["namespace"] for row in rows} | {None}
     engines = {row["engine"] for row in rows}
-    found = store.list_runs("run_id IS NOT NULL AND list_contains(?, workflow_id)", [ids])
+    found = store.list_runs(filter_runs(workflow_ids=ids))
     return [row.values for row in found if row.namespace in spaces and row.engine in engines]
 
 
 def _read_records(store: Store, rows: Sequence[dict[str, Any]]) -> Iterator[RunFacts]:
     by_key = {row["run_key"]: row for row in rows}
-    problems = _problem_codes_by_run(store)
+    problems = store.read_problem_codes()
     model = find_reset_model(row["engine"] for row in rows)
     if model is None:
         return
-    # A reset depends on nothing in these events, so they are not parsed.
-    silent = ", ".join(f"'{name}'" for name in (*model.silent_events, ""))
     ordered = sorted(by_key)
     for keys in (ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)):
-        found = store.query_rows(
-            "SELECT run_key, event_id, event_type, strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, build_id, "
-            f"CASE WHEN event_type NOT IN ({silent}) THEN CAST(raw AS VARCHAR) ELSE '{{}}' END AS raw "
-            "FROM events WHERE run_key IN (SELECT unnest(?)) ORDER BY run_key, event_id",
-            [keys],
-        )
-        for key, events in groupby(found, lambda one: str(one["run_key"])):
-            yield model.read_facts(by_key[key], map(_event_from_row, events), problems.get(key, ()))
-
-
-def _event_from_row(row: dict[str, Any]) -> Event:
-    return Event(row["event_id"], row["event_type"], row["at"], row["build_id"], row["raw"].encode())
-
-
-def _problem_codes_by_run(store: Store) -> dict[str, tuple[str, ...]]:
-    found = store.query_rows(
-        "SELECT run_key, list(DISTINCT code ORDER BY code) AS codes FROM problems GROUP BY run_key"
-    )
-    return {row["run_key"]: tuple(row["codes"]) for row in found}
-
-
-def find_loaded_children(store: Store, workflow_ids: Sequence[str]) -> dict[str, tuple[str | None, str]]:
-    """Return run id and status of the newest loaded run of each workflow id."""
-    found = store.query_rows(
-        "SELECT workflow_id, arg_max(run_id, started_at) AS run_id, arg_max(status, started_at) AS status FROM runs "
-        "WHERE list_contains(?, workflow_id) GROUP BY workflow_id",
-        [list(workflow_ids)],
-    )
-    return {row["workflow_id"]: (row["run_id"], row["status"]) for row in found}
+        # A reset depends on nothing in the silent events, so they are not parsed.
+        for key, events in store.read_events_of_runs(keys, model.silent_events):
+            yield model.read_facts(by_key[key], events, problems.get(key, ()))
 
 
 def nothing_selected_error() -> ReplaytoolError:

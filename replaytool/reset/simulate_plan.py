@@ -13,7 +13,7 @@ from replaytool.model.reset_case import HazardCase
 from replaytool.model.reset_plan import ResetPlan
 from replaytool.model.simulation import Simulation, SimulationRequest
 from replaytool.reset.planner import PlanDraft
-from replaytool.store import RunRow, Store
+from replaytool.store import RunRow, Store, filter_runs
 from replaytool.store.read_histories import HistoryReader
 from replaytool.workers.pool import JobAnswers, WorkerLimits, WorkItem, run_job
 
@@ -65,7 +65,7 @@ def simulate_plan(
 ) -> dict[str, Simulation]:
     """Simulate a plan that was written before; return results by item id. Runs that are not loaded are left out."""
     ids = sorted({run_id for item in plan.items for run_id in (item.run_id, *item.undone_runs)})
-    keys = {row.run_id: row.run_key for row in store.list_runs("list_contains(?, run_id)", [ids])}
+    keys = {row.run_id: row.run_key for row in store.list_runs(filter_runs(run_ids=ids))}
     items = [item for item in plan.items if all(one in keys for one in (item.run_id, *item.undone_runs))]
     chains = {item.id: tuple(keys[one] for one in (item.run_id, *item.undone_runs)) for item in items}
     bad = tuple(sorted(plan.bad_builds()))
@@ -93,7 +93,7 @@ def simulate_all(
 ) -> JobAnswers[Simulation]:
     """Simulate each question over the runs of its chain."""
     keys = sorted({key for chain in chains.values() for key in chain})
-    rows = {row.run_key: row for row in store.list_runs("run_key IN (SELECT unnest(?))", [keys])}
+    rows = store.read_runs(keys)
     histories = HistoryReader(store, {key: row.history_bytes for key, row in rows.items()})
     works = [_make_work(store, name, ask, [rows[key] for key in chains[name]], histories) for name, ask in asks.items()]
 

@@ -118,7 +118,7 @@ def _replay_runs(
     wanted = list(keys)
     if not wanted:
         return {}
-    rows = {row.run_key: row for row in store.list_runs("run_key IN (SELECT unnest(?))", [wanted])}
+    rows = store.read_runs(wanted)
     histories = HistoryReader(store, {key: row.history_bytes for key, row in rows.items()})
 
     def make_work(key: str) -> WorkItem:

@@ -23,7 +23,17 @@ from replaytool.session.corpora import StoreCorpora
 from replaytool.session.events import EventLine, EventReader
 from replaytool.session.resets import StoreResets
 from replaytool.sources import HistorySource, open_output, probe_output
-from replaytool.store import RunRow, Store, is_store
+from replaytool.store import (
+    RUN_FILTERS,
+    RUN_SORTS,
+    BuildRow,
+    ChosenBuildRow,
+    ProblemRow,
+    RunFilter,
+    RunRow,
+    Store,
+    is_store,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +41,20 @@ if TYPE_CHECKING:
     from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.verdict import CheckReport
 
-__all__ = ["CodeMap", "EventLine", "EventReader", "Session", "open_output", "probe_output"]
+__all__ = [
+    "RUN_FILTERS",
+    "RUN_SORTS",
+    "BuildRow",
+    "ChosenBuildRow",
+    "CodeMap",
+    "EventLine",
+    "EventReader",
+    "ProblemRow",
+    "RunFilter",
+    "Session",
+    "open_output",
+    "probe_output",
+]
 
 
 class Session:
@@ -74,25 +97,31 @@ class Session:
         )
 
     def _read_known_event_counts(self) -> Known:
-        """Return a function from a run to its number of stored events; run ids from file names are not trusted."""
-        sql = "SELECT workflow_id, run_id, event_count FROM runs WHERE run_id_from <> 'file name'"
-        rows = self.store.query_rows(sql) if self.settings.store.is_file() else []
-        counts = {(row["workflow_id"], row["run_id"]): row["event_count"] for row in rows}
+        """Return a function from a run to its number of stored events."""
+        counts = self.store.read_known_event_counts() if self.settings.store.is_file() else {}
         return lambda workflow_id, run_id: counts.get((workflow_id, run_id))
 
-    def list_runs(self, condition: str, parameters: Sequence[object], limit: int | None) -> list[RunRow]:
-        """Return the runs that fulfil a condition over the `runs` view."""
-        return self.store.list_runs(condition, parameters, limit)
+    def list_runs(self, wanted: RunFilter | None = None, limit: int | None = None) -> list[RunRow]:
+        """Return the runs that fulfil all conditions of a filter."""
+        return self.store.list_runs(wanted, limit)
+
+    def list_run_keys(self) -> list[str]:
+        """Return the keys of all runs."""
+        return self.store.list_run_keys()
+
+    def open_run_list(
+        self, wanted: RunFilter, sort: str, *, descending: bool
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Return the runs that fulfil a filter, sorted, with their verdicts and problems."""
+        return self.store.open_run_list(wanted, sort, descending=descending)
 
     def find_run(self, text: str) -> RunRow:
         """Return the run with this key, workflow id, run id, or beginning of one."""
         return self.store.find_run(text)
 
-    def list_problems(self, run_key: str) -> list[dict[str, Any]]:
+    def list_problems(self, run_key: str) -> list[ProblemRow]:
         """Return the problems that loading found in a run."""
-        return self.store.query_rows(
-            "SELECT code, message, event_id FROM problems WHERE run_key = ? ORDER BY event_id NULLS FIRST", [run_key]
-        )
+        return self.store.list_problems(run_key)
 
     def read_event_lines(self, run_key: str) -> Iterator[EventLine]:
         """Return the events of a run as lines of a list."""
@@ -120,9 +149,9 @@ class Session:
         sides = [self.event_reader(row.engine).label_events(self.store.read_events(row.run_key)) for row in rows]
         return *rows, list(compare.align_runs(*sides))
 
-    def list_builds(self) -> list[dict[str, Any]]:
+    def list_builds(self) -> list[BuildRow]:
         """Return the builds that ran tasks, oldest first."""
-        return self.store.query_rows("SELECT * FROM builds ORDER BY first_seen, build_id")
+        return self.store.list_builds()
 
     def run_sql(self, query: str, *, allow_files: bool) -> AbstractContextManager[pa.RecordBatchReader]:
         """Return the result of a user's own query."""
@@ -135,7 +164,7 @@ class Session:
     def check_runs(
         self,
         sources: Sequence[str],
-        condition: str,
+        wanted: RunFilter,
         plan: check.CheckPlan,
         observer: ingest.LoadObserver,
         progress: check.Progress,
@@ -146,12 +175,12 @@ class Session:
         """Check the runs of the sources in memory, or those of a store, which then keeps the verdicts."""
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
-            return _check_store(store, condition, plan, progress, base, only_impacted), None
+            return _check_store(store, wanted, plan, progress, base, only_impacted), None
         with check.preload_code(plan):
             store = Store(None)
             opened = ingest.open_sources(sources, sys.stdin.buffer)
             loaded = ingest.load_into_store(store, opened, observer, None, read_steps)
-            return _check_store(store, condition, plan, progress, base, only_impacted), loaded
+            return _check_store(store, wanted, plan, progress, base, only_impacted), loaded
 
     def find_code_map(
         self,
@@ -187,13 +216,13 @@ class Session:
 
 def _check_store(
     store: Store,
-    condition: str,
+    wanted: RunFilter,
     plan: check.CheckPlan,
     progress: check.Progress,
     base: str | None,
     only_impacted: bool,
 ) -> CheckReport:
-    rows = store.list_runs(condition)
+    rows = store.list_runs(wanted)
     if base is not None and only_impacted:
         return impacted.check_impacted(base, store, rows, plan, progress)
     report = check.check_runs(store, rows, plan, progress)

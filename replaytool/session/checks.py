@@ -16,7 +16,7 @@ from replaytool.engines import CodeSpec, Options
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import Cause, CheckedRun, CheckReport, Subject, Verdict, verdict_from_json
 from replaytool.replay.compare.drift import check_policy
-from replaytool.store import Store
+from replaytool.store import Store, filter_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class StoreChecks:
         folder = str(self._settings.folder) if tuple(workflows) == self.configured_code else ""
         spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
         plan = check.CheckPlan(spec, Options(policy=check_policy(self._settings.drift)))
-        rows = self._store.list_runs("run_key IN (SELECT unnest(?))", [list(run_keys)])
+        rows = self._store.list_runs(filter_runs(run_keys=run_keys))
         return check.check_runs(self._store, rows, plan, progress, stop)
 
 

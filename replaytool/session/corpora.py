@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from replaytool.corpus.select import CorpusSelection, select_histories
 from replaytool.engines import engine_of, export_history, read_steps, require_part
 from replaytool.model.scrub_result import ScrubResult
 from replaytool.sources import open_output
-from replaytool.store import RunRow, Store, is_store
+from replaytool.store import RunFilter, RunRow, Store, is_store
 from replaytool.workers.pool import run_job
 
 
@@ -59,25 +59,31 @@ class StoreCorpora:
         ingest.load_into_store(store, ingest.open_sources(sources, sys.stdin.buffer), observer, None, read_steps)
         return store
 
-    def measure_coverage(self, store: Store, condition: str, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
+    def measure_coverage(self, store: Store, wanted: RunFilter, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
         """Measure which lines of the code the histories reach."""
-        return measure_coverage(gather_features(store, store.list_runs(condition), plan, progress))
+        return measure_coverage(gather_features(store, store.list_runs(wanted), plan, progress))
 
     def select_histories(
-        self, store: Store, condition: str, plan: CheckPlan | None, most: int | None, folder: str, progress: Progress
+        self, store: Store, wanted: RunFilter, plan: CheckPlan | None, most: int | None, folder: str, progress: Progress
     ) -> ChosenHistories:
         """Choose the fewest histories that cover as much as all of them, and write them into a folder."""
-        corpus = gather_features(store, store.list_runs(condition), plan, progress)
+        corpus = gather_features(store, store.list_runs(wanted), plan, progress)
         sizes = {key: row.history_bytes for key, row in corpus.rows.items()}
         chosen = select_histories(corpus.things, sizes, most)
         names = {one.key: _write_history(store, corpus.rows[one.key], folder) for one in chosen.chosen}
         return ChosenHistories(corpus, chosen, measure_coverage(corpus), names)
 
     def scrub_histories(
-        self, store: Store, condition: str, plan: CheckPlan, given: Mapping[str, Any], folder: str, progress: Progress
+        self,
+        store: Store,
+        wanted: RunFilter,
+        plan: CheckPlan,
+        given: Mapping[str, Any],
+        folder: str,
+        progress: Progress,
     ) -> list[ScrubbedHistory]:
         """Replace user data, and write the accepted histories into a folder."""
-        rows = store.list_runs(condition)
+        rows = store.list_runs(wanted)
         found: dict[str, ScrubResult] = {}
         for name in sorted({row.engine for row in rows}):
             engine = engine_of(name)
@@ -91,7 +97,7 @@ class StoreCorpora:
 def _write_scrubbed_history(row: RunRow, found: ScrubResult, folder: str) -> ScrubbedHistory:
     if found.reason:
         return ScrubbedHistory(row, found)
-    path = _make_history_path(folder, RunRow({**row.values, "workflow_id": found.workflow_id}))
+    path = _make_history_path(folder, replace(row, workflow_id=found.workflow_id))
     with open_output(path) as stream:
         stream.write(found.history.encode("utf-8", "surrogatepass"))
     return ScrubbedHistory(row, found, path)

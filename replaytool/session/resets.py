@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from replaytool.config import Settings
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import ResetPlan, plan_to_text
-from replaytool.store import Store
+from replaytool.store import ChosenBuildRow, Store
 
 if TYPE_CHECKING:
     from replaytool.reset.apply import ApplyPreview
@@ -62,15 +62,9 @@ class StoreResets:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
 
-    def list_builds(self, run_keys: Sequence[str]) -> list[dict[str, Any]]:
+    def list_builds(self, run_keys: Sequence[str]) -> list[ChosenBuildRow]:
         """Return the builds of these runs with their number of runs and their times, newest first."""
-        return self._store.query_rows(
-            "SELECT run_build.build_id, count(DISTINCT run.id) AS runs, min(run_build.first_seen) AS first_seen, "
-            "max(run_build.last_seen) AS last_seen, any_value(builds.is_hash) AS is_hash "
-            "FROM run_build JOIN run ON run.id = run_build.run JOIN builds USING (build_id) "
-            "WHERE run_key IN (SELECT unnest(?)) GROUP BY ALL ORDER BY last_seen DESC, build_id",
-            [list(run_keys)],
-        )
+        return self._store.list_builds_of_runs(run_keys)
 
     def make_plan(self, wanted: ResetRequest) -> ResetPlan:
         """Return the plan for a request. No server is contacted."""

@@ -11,7 +11,7 @@ from replaytool.engines import CodeSpec, Options, engine_of, require_part
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run, encode_history
 from replaytool.model.simulation import HistoryEdits, Simulation, SimulationRequest
-from replaytool.store import RunRow, Store
+from replaytool.store import RunRow, Store, filter_runs
 from replaytool.workers.pool import WorkerLimits, WorkItem, run_job
 
 
@@ -82,7 +82,7 @@ def _continued_runs(store: Store, row: RunRow) -> list[Run]:
     found: list[Run] = []
     run_id = row.run_id
     while run_id is not None:
-        rows = store.list_runs("continued_run_id = ? AND run_id <> ?", [run_id, run_id], 1)
+        rows = store.list_runs(filter_runs(continues=run_id), 1)
         if not rows or len(found) >= 100:
             break
         found.append(store.read_run(rows[0]))

@@ -6,12 +6,12 @@ comments in `comments.sql`. The store never parses an event and never names an e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import fields
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import pyarrow as pa
@@ -22,27 +22,41 @@ from replaytool.store import connections as db
 from replaytool.store import line_coverage as reaches
 from replaytool.store import verdicts, writer
 from replaytool.store.connections import is_store
+from replaytool.store.rows import BuildRow, ChosenBuildRow, NewestRun, OpenStep, ProblemRow, RunRow
+from replaytool.store.run_filters import RUN_FILTERS, RUN_SORTS, RunFilter, filter_runs, run_list_query
+from replaytool.store.schema import has_engine_view
+from replaytool.store.user_queries import ambiguous_run_error, explain_query_error, read_arrow_batches
 from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, AddedRun, ReadSteps
 
-__all__ = ["GROWN", "NEW", "SAME", "SHORTER", "AddedRun", "ReadSteps", "RunRow", "Store", "is_store"]
+__all__ = [
+    "GROWN",
+    "NEW",
+    "RUN_FILTERS",
+    "RUN_SORTS",
+    "SAME",
+    "SHORTER",
+    "AddedRun",
+    "BuildRow",
+    "ChosenBuildRow",
+    "NewestRun",
+    "OpenStep",
+    "ProblemRow",
+    "ReadSteps",
+    "RunFilter",
+    "RunRow",
+    "Store",
+    "filter_runs",
+    "is_store",
+]
 
-_REACHES_OUTSIDE = re.compile(
-    r"disabled by configuration|configuration has been locked|Table with name \S*[/.]\S* does not exist"
-)
-_LISTED = "run_key, workflow_id, run_id, workflow_type, status, started_at, event_count, source"
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A row of the `runs` view."""
-
-    values: dict[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.values[name]
-        except KeyError:
-            raise AttributeError(name) from None
+_OPEN_STEPS = """
+WITH wanted AS (SELECT unnest(?) AS run_key)
+SELECT run_key, 'workflow task' AS kind, NULL AS name FROM wanted JOIN (
+    SELECT run_key, arg_max(outcome, scheduled_event_id) AS outcome FROM tasks GROUP BY run_key
+) USING (run_key) WHERE outcome <> 'Completed'
+UNION SELECT run_key, kind, name FROM steps JOIN wanted USING (run_key) WHERE closed_event_id IS NULL
+ORDER BY ALL
+"""
 
 
 class Store:
@@ -91,20 +105,32 @@ class Store:
             connection.execute("SET lock_configuration = true")
             try:
                 relation = connection.sql(sql)
-                yield _read_arrow_batches(relation)
+                yield read_arrow_batches(relation)
             except duckdb.Error as error:
-                raise _explain_query_error(error) from error
+                raise explain_query_error(error) from error
 
-    def list_runs(
-        self, condition: str = "true", parameters: Sequence[object] = (), limit: int | None = None
-    ) -> list[RunRow]:
-        """Return rows of the `runs` view in a stable order."""
+    def open_run_list(
+        self, wanted: RunFilter, sort: str, *, descending: bool = False
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """Return a sorted list of runs with verdicts and problems, in batches."""
+        return self.run_user_query(run_list_query(wanted, sort, descending=descending))
+
+    def list_runs(self, wanted: RunFilter | None = None, limit: int | None = None) -> list[RunRow]:
+        """Return the runs that fulfil all conditions, in a stable order."""
+        condition, values = (wanted or RunFilter()).to_sql()
+        try:
+            return self._select_runs(condition, values, limit)
+        except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
+            raise explain_query_error(error) from error
+
+    def _select_runs(self, condition: str, values: Sequence[object], limit: int | None = None) -> list[RunRow]:
         cut = f" LIMIT {limit}" if limit is not None else ""
         sql = f"SELECT * FROM runs WHERE ({condition}) ORDER BY started_at, workflow_id, run_key{cut}"
-        try:
-            return [RunRow(row) for row in self.query_rows(sql, parameters)]
-        except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
-            raise _explain_query_error(error) from error
+        return [RunRow(**row) for row in self.query_rows(sql, values)]
+
+    def read_runs(self, run_keys: Iterable[str]) -> dict[str, RunRow]:
+        """Return the runs with these keys."""
+        return {row.run_key: row for row in self.list_runs(filter_runs(run_keys=list(run_keys)))}
 
     def find_run(self, text: str) -> RunRow:
         """Return the one run that a key, an id, or the beginning of one names."""
@@ -113,14 +139,89 @@ class Store:
             "workflow_id = $1",
             "starts_with(run_key, $1) OR starts_with(run_id, $1) OR starts_with(workflow_id, $1)",
         ):
-            found = self.query_rows(f"SELECT {_LISTED} FROM runs WHERE {condition} ORDER BY started_at LIMIT 6", [text])
+            found = self._select_runs(condition, [text], 6)
             if len(found) == 1:
-                return self.list_runs("run_key = ?", [found[0]["run_key"]])[0]
+                return found[0]
             if found:
-                raise _ambiguous_run_error(text, found)
+                raise ambiguous_run_error(text, found)
         raise ReplaytoolError(
-            f"no run {text!r} in the store", "`replaytool runs` lists what is there", code=ErrorCode.STORE_RUN_UNKNOWN
+            f"no run {text!r} in the store",
+            "`replaytool runs` lists what is there",
+            code=ErrorCode.STORE_RUN_UNKNOWN,
         )
+
+    def list_run_keys(self) -> list[str]:
+        """Return the keys of all runs."""
+        return [row["run_key"] for row in self.query_rows("SELECT run_key FROM runs ORDER BY run_key")]
+
+    def count_runs_and_events(self) -> tuple[int, int]:
+        """Return how many runs and events are loaded."""
+        (row,) = self.query_rows("SELECT count(*) AS runs, coalesce(sum(event_count), 0) AS events FROM runs")
+        return row["runs"], row["events"]
+
+    def read_known_event_counts(self) -> dict[tuple[str | None, str | None], int]:
+        """Return the number of events of each run by its IDs. Run IDs from file names are not trusted."""
+        rows = self.query_rows("SELECT workflow_id, run_id, event_count FROM runs WHERE run_id_from <> 'file name'")
+        return {(row["workflow_id"], row["run_id"]): row["event_count"] for row in rows}
+
+    def find_newest_runs(self, workflow_ids: Sequence[str]) -> dict[str, NewestRun]:
+        """Return the newest loaded run of each of these workflow IDs."""
+        rows = self.query_rows(
+            "SELECT workflow_id, arg_max(run_id, started_at) AS run_id, arg_max(status, started_at) AS status "
+            "FROM runs WHERE list_contains(?, workflow_id) GROUP BY workflow_id",
+            [list(workflow_ids)],
+        )
+        return {row["workflow_id"]: NewestRun(row["run_id"], row["status"]) for row in rows}
+
+    def list_problems(self, run_key: str) -> list[ProblemRow]:
+        """Return the problems that loading found in a run."""
+        rows = self.query_rows(
+            "SELECT code, message, event_id FROM problems WHERE run_key = ? ORDER BY event_id NULLS FIRST", [run_key]
+        )
+        return cast(list[ProblemRow], rows)
+
+    def read_problem_codes(self) -> dict[str, tuple[str, ...]]:
+        """Return the codes of the problems of each run that has any."""
+        rows = self.query_rows(
+            "SELECT run_key, list(DISTINCT code ORDER BY code) AS codes FROM problems GROUP BY run_key"
+        )
+        return {row["run_key"]: tuple(row["codes"]) for row in rows}
+
+    def list_builds(self) -> list[BuildRow]:
+        """Return the builds that ran tasks, oldest first."""
+        return cast(list[BuildRow], self.query_rows("SELECT * FROM builds ORDER BY first_seen, build_id"))
+
+    def list_builds_of_runs(self, run_keys: Sequence[str]) -> list[ChosenBuildRow]:
+        """Return the builds that took part in these runs, newest first."""
+        rows = self.query_rows(
+            "SELECT run_build.build_id, count(DISTINCT run.id) AS runs, min(run_build.first_seen) AS first_seen, "
+            "max(run_build.last_seen) AS last_seen, any_value(builds.is_hash) AS is_hash "
+            "FROM run_build JOIN run ON run.id = run_build.run JOIN builds USING (build_id) "
+            "WHERE run_key IN (SELECT unnest(?)) GROUP BY ALL ORDER BY last_seen DESC, build_id",
+            [list(run_keys)],
+        )
+        return cast(list[ChosenBuildRow], rows)
+
+    def list_open_steps(self, run_keys: Sequence[str]) -> list[OpenStep]:
+        """Return what these runs wait for: each kind and name once."""
+        if not run_keys:
+            return []
+        rows = self.query_rows(_OPEN_STEPS, [list(run_keys)])
+        return [OpenStep(row["run_key"], row["kind"], row["name"]) for row in rows]
+
+    def read_pin_facts(self, engine: str, run_keys: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the newest fact of each kind in the engine's view `pin_facts`, by run key; nothing without a view."""
+        if not has_engine_view(engine, "pin_facts"):
+            return {}
+        rows = self.query_rows(
+            f"SELECT run_key, kind, arg_max(content, event_id) AS content FROM engine_{engine}.pin_facts AS fact "
+            "JOIN run ON run.id = fact.run WHERE run_key IN (SELECT unnest(?)) GROUP BY run_key, kind",
+            [list(run_keys)],
+        )
+        found: dict[str, dict[str, str]] = {}
+        for row in rows:
+            found.setdefault(row["run_key"], {})[row["kind"]] = row["content"]
+        return found
 
     def read_events(self, run_key: str, event_id: int | None = None) -> list[Event]:
         """Return the events of a run in order, or one of them."""
@@ -133,11 +234,31 @@ class Store:
             ).fetchall()
         return [Event(number, kind, at, build, raw.encode()) for number, kind, at, build, raw in rows]
 
+    def read_events_of_runs(
+        self, run_keys: Sequence[str], empty_types: Iterable[str] = ()
+    ) -> Iterator[tuple[str, list[Event]]]:
+        """Yield runs with their events, in order of run keys; events of `empty_types` come without their content."""
+        rows = self.query_rows(
+            "SELECT run_key, event_id, event_type, strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, "
+            "event.build_id, CASE WHEN list_contains(?, event_type) THEN '{}' ELSE raw END AS raw "
+            "FROM event JOIN run ON run.id = event.run WHERE run_key IN (SELECT unnest(?)) ORDER BY run_key, event_id",
+            [list(empty_types), list(run_keys)],
+        )
+        for key, some in groupby(rows, lambda row: str(row["run_key"])):
+            yield (
+                key,
+                [
+                    Event(row["event_id"], row["event_type"], row["at"], row["build_id"], row["raw"].encode())
+                    for row in some
+                ],
+            )
+
     def read_run(self, row: RunRow, *, with_events: bool = True) -> Run:
         """Return the run of a row, as its format read it."""
-        names = {one.name for one in fields(Run)} & row.values.keys()
+        columns = row.values
+        names = {one.name for one in fields(Run)} & columns.keys()
         events = self.read_events(row.run_key) if with_events else []
-        return Run(events=events, **{name: row.values[name] for name in names})
+        return Run(events=events, **{name: columns[name] for name in names})
 
     def read_histories(self, run_keys: Sequence[str]) -> dict[str, bytes]:
         """Return whole histories as JSON. The database joins them, so no event is parsed."""
@@ -182,51 +303,3 @@ class StoreWriter:
     def save_line_coverage(self, fingerprint: str, found: Mapping[str, str]) -> None:
         """Store the lines that runs reach, by run key."""
         reaches.save_line_coverage(self._connection, fingerprint, found)
-
-
-def _read_arrow_batches(relation: Any) -> pa.RecordBatchReader:
-    """Return the result in batches. JSON columns are marked, because Arrow has them as plain text."""
-    if relation is None:
-        return pa.RecordBatchReader.from_batches(pa.schema([]), [])
-    # DuckDB 2 renamed it.
-    reader = relation.to_arrow_reader() if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader()
-    fields = [
-        field.with_metadata({"type": "JSON"}) if str(kind) == "JSON" else field
-        for field, kind in zip(reader.schema, relation.types, strict=True)
-    ]
-    schema = pa.schema(fields)
-    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader)
-    return pa.RecordBatchReader.from_batches(schema, batches)
-
-
-def _explain_query_error(error: duckdb.Error) -> ReplaytoolError:
-    text = str(error)
-    if isinstance(error, duckdb.PermissionException) or _REACHES_OUTSIDE.search(text):
-        return ReplaytoolError(
-            f"this query reaches outside the store: {text.splitlines()[0]}",
-            "--allow-files lets a query read and write files",
-            code=ErrorCode.STORE_QUERY_OUTSIDE,
-        )
-    return ReplaytoolError(
-        f"the query failed: {text.strip()}",
-        "`replaytool sql --help` lists the views",
-        code=ErrorCode.STORE_QUERY_FAILED,
-    )
-
-
-def _ambiguous_run_error(text: str, found: list[dict[str, Any]]) -> ReplaytoolError:
-    rows = [
-        f"{row['run_key']}  {row['workflow_id'] or '-'}  {row['run_id'] or '-'}  {row['status']}  "
-        f"{_format_start_time(row)}"
-        for row in found[:5]
-    ]
-    more = ["…"] if len(found) > 5 else []
-    return ReplaytoolError(
-        f"{text!r} means several runs:\n  " + "\n  ".join(rows + more),
-        "name one by its run key",
-        code=ErrorCode.STORE_RUN_AMBIGUOUS,
-    )
-
-
-def _format_start_time(row: dict[str, Any]) -> str:
-    return f"{row['started_at'].isoformat()}Z" if row["started_at"] else "-"

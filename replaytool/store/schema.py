@@ -31,6 +31,11 @@ def engines_with_views() -> dict[str, str]:
     return {name: files[name].read_text(encoding="utf-8") for name in sorted(files) if files[name].is_file()}
 
 
+def has_engine_view(engine: str, view: str) -> bool:
+    """Return whether the engine's `views.sql` creates a view of this name."""
+    return view in _ENGINE_VIEW.findall(engines_with_views().get(engine, ""))
+
+
 def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
     """Create all tables and views in an empty database."""
     connection.begin()
@@ -77,11 +82,7 @@ def _read_own_file(name: str) -> str:
 def _unite_engines(found: re.Match[str]) -> str:
     """Return the union of one view over all engines that have it."""
     view = found[1]
-    parts = [
-        f"FROM engine_{engine}.{view}"
-        for engine, sql in engines_with_views().items()
-        if view in _ENGINE_VIEW.findall(sql)
-    ]
+    parts = [f"FROM engine_{engine}.{view}" for engine in engines_with_views() if has_engine_view(engine, view)]
     assert parts, f"no engine has the view {view}"
     return f"FROM ({' UNION ALL BY NAME '.join(parts)})"
 

@@ -101,7 +101,7 @@ def test_a_run_is_no_different_from_itself(loaded: Call) -> None:
     key = loaded("runs", "--json").json[0]["run_key"]
     result = loaded("diff", key, key)
     assert result.code == 0
-    assert "the same" in result.out
+    assert "no difference" in result.out
 
 
 def test_diff_finds_the_first_difference_whatever_the_event_ids(loaded: Call, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_what_cannot_be_had_is_one_line_and_the_others_come(call: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--address", "127.0.0.1:1"], "nothing listens there"),
+        (["--address", "127.0.0.1:1"], "nothing listens on that port"),
         (["--address", "localhost"], "has no port"),
         (["-n", "nope"], "no namespace nope"),
         (["-q", "WorkflowType ="], "rejects the query"),

@@ -29,7 +29,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("timeline")
     long = recordings.generated(folder / "long.json", 150)
     session = recordings.store(folder / "store.duckdb", long, *FIXTURES.glob("*/history*.json"))
-    return {row.run_key: session.read_history(row.run_key)[1] for row in session.list_runs("true", [], None)}
+    return {row.run_key: session.read_history(row.run_key)[1] for row in session.list_runs()}
 
 
 @dataclass
@@ -158,7 +158,7 @@ def test_differences_lead_from_one_state_to_the_other_and_back(runs: Runs) -> No
 
 def of(name: str, tmp_path: Path) -> RunTimeline:
     session = recordings.store(tmp_path / "one.duckdb", *recordings.recorded(name))
-    return timeline.read_timeline("temporal", session.read_history(session.list_runs("true", [], 1)[0].run_key)[1])
+    return timeline.read_timeline("temporal", session.read_history(session.list_runs(limit=1)[0].run_key)[1])
 
 
 def test_an_event_knows_the_task_that_issued_and_the_one_that_consumed_it(tmp_path: Path) -> None:

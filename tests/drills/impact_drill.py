@@ -74,7 +74,7 @@ class Project:
         self.store = Store(folder / "runs.duckdb")
         files = [str(one) for case in self.cases for one in sorted((FIXTURES / case).glob("history*.json"))]
         ingest.load_into_store(self.store, open_sources(files))
-        self.rows = self.store.list_runs("true")
+        self.rows = self.store.list_runs()
         self.plan = check.CheckPlan(CodeSpec(("app",), folder=str(folder)), limits=WorkerLimits(jobs=2, timeout=60.0))
 
     def edits(self, count: int, seed: int = 1) -> list[Edit]:

@@ -114,7 +114,7 @@ def test_a_full_disk_for_the_store_is_one_error(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert "internal error of replaytool" not in done.stderr
     assert done.returncode != 0
-    assert len(Store(store).list_runs("true")) == GOOD, "what was there before is there still"
+    assert len(Store(store).list_runs()) == GOOD, "what was there before is there still"
     assert Store(store).query_rows("SELECT count(*) AS n FROM verdicts")[0]["n"] in (0, GOOD), "all of them or none"
     again = subprocess.run(command("check", "-w", ORDER), cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert again.returncode == 0, again.stderr

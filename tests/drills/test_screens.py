@@ -90,7 +90,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(LOYALTY / "builds" / name, found / name)
     bad = (found / "v1.py").read_text().replace("        scored =", "        await workflow.sleep(5)\n        scored =")
     (found / "bad.py").write_text(bad)
-    keys = [row.run_key for row in session.list_runs("true", [], None)]
+    keys = [row.run_key for row in session.list_runs()]
     here = Path.cwd()
     os.chdir(found)
     try:

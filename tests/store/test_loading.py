@@ -13,7 +13,7 @@ from replaytool import ingest
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.sources import open_sources
-from replaytool.store import GROWN, NEW, SAME, SHORTER, Store
+from replaytool.store import GROWN, NEW, SAME, SHORTER, RunFilter, Store
 from tests.formats.sample_histories import OTHER_RUN_ID, events, one, payload
 from tests.support.paths import FIXTURES
 
@@ -176,8 +176,9 @@ def test_builds_agree_with_the_events(real: Store) -> None:
 
 
 def test_a_run_is_found_by_whatever_names_it(real: Store) -> None:
-    row = real.list_runs("run_id IS NOT NULL", limit=1)[0]
+    row = real.list_runs(RunFilter(where="run_id IS NOT NULL"), 1)[0]
     assert real.find_run(row.run_key).run_key == row.run_key
+    assert row.run_id is not None
     assert real.find_run(row.run_id).run_key == row.run_key
     assert real.find_run(row.run_id[:-3]).run_key == row.run_key
     with pytest.raises(ReplaytoolError, match="no run"):
@@ -185,7 +186,7 @@ def test_a_run_is_found_by_whatever_names_it(real: Store) -> None:
     with pytest.raises(ReplaytoolError, match="means several runs"):
         real.find_run("")
     with pytest.raises(ReplaytoolError, match="the query failed"):
-        real.list_runs("no_such_column = 1")
+        real.list_runs(RunFilter(where="no_such_column = 1"))
 
 
 def _each_word() -> Iterator[str]:

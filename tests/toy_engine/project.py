@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import shutil
 import sys
@@ -79,11 +80,11 @@ def write_project(folder: Path) -> Path:
     journals = folder / "journals"
     journals.mkdir()
     library, order = import_project(folder)
-    library.record_run(order.Order, journals / "finished.journal", "finished", 5)
-    library.record_run(order.Order, journals / "open.journal", "open", 7, stop_after=1)
-    library.record_run(order.Order, journals / "failed.journal", "failed", 13)
-    for left in folder.glob("**/steps-that-ran.log"):
-        left.unlink()
+    with contextlib.chdir(folder):  # the steps really run, and write there
+        library.record_run(order.Order, journals / "finished.journal", "finished", 5)
+        library.record_run(order.Order, journals / "open.journal", "open", 7, stop_after=1)
+        library.record_run(order.Order, journals / "failed.journal", "failed", 13)
+    (folder / "steps-that-ran.log").unlink()
     return journals
 
 
@@ -111,6 +112,7 @@ def copy_engine(target: Path, package: str) -> None:
 def install_by_entry_points(site: Path) -> None:
     """Install the engine as a package of its own."""
     copy_engine(site / "toy_engine", "toy_engine")
+    (site / "temporalio.py").write_text('raise ImportError("who uses another engine need not have it")\n')
     info = site / "toy_engine-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-engine\nVersion: 1.0\n")

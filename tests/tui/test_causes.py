@@ -130,7 +130,7 @@ def test_a_stopped_check_keeps_what_is_known(riders: Path) -> None:
 
     checks = Session(config.Settings(store=riders)).checks
     stop = threading.Event()
-    keys = [row.run_key for row in Session(config.Settings(store=riders)).list_runs("true", [], None)]
+    keys = [row.run_key for row in Session(config.Settings(store=riders)).list_runs()]
     report = checks.run_check(keys, [str(riders.parent / "bad.py")], lambda key, verdict: stop.set(), stop)
     assert report.runs
     assert report.complete == (len(report.runs) == len(keys))

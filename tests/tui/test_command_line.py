@@ -37,7 +37,7 @@ def test_the_state_is_printed(told: Path) -> None:
     assert "build: v1" in text
     assert "timer 1, Started, 30s, since event 11" in text
     assert "signal approve, event 12, not handled yet" in text
-    assert "seen by the task that completed at 15" in text
+    assert "processed by the task completed at event 15" in text
     assert "customer: ada" in text
     assert "Failed" in ask(told, "order-2", "--no-tui").splitlines()[0]
 

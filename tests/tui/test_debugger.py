@@ -104,7 +104,7 @@ def test_going_to_a_place(drive: Drive, wanted: str, stop: int) -> None:
 def test_search_finds_payloads_and_walks_the_hits(drive: Drive) -> None:
     async def walk(at: Driver) -> None:
         await at.press("full_stop")
-        assert any("no result" in text for text in at.said)
+        assert any("no search result" in text for text in at.said)
         await at.press("slash")
         await at.write("charged 25")
         await at.press("enter")

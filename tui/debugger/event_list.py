@@ -106,7 +106,7 @@ class RunEventList(LineList):
         if room < 4:
             return ()
         role = self.roles[event.event_type]
-        if role.is_task and not role.failed and event.build_id:
+        if role.is_task and not role.failed and event.build_id and not name:
             return line(" ", (pad_text(f"build {cell_text(event.build_id)}", room - 1), "dim"))
         said, carried = cell_text(name, 80), self.previews.get(event.event_id, "")
         if not said or not carried:

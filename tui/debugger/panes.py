@@ -21,7 +21,7 @@ class DebuggerPanes:
         self.variables = VariablesPane()
         self.payload = TextPane("1 Event", "payload")
         self.pending = TextPane("2 State", "pending")
-        self.difference = TextPane("3 Difference", "difference")
+        self.difference = TextPane("3 Changes", "difference")
         self.watch = TextPane("6 Watch", "watch")
         self.mismatch = TextPane("7 Mismatch", "mismatch")
         order: tuple[LineView, ...] = (

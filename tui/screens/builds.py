@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -75,7 +76,7 @@ class BuildsScreen(BaseScreen):
             self.copy_value(str(self.grid.current_row["build_id"]), "the build ID")
 
 
-def _build_columns(rows: list[dict[str, Any]]) -> list[TableColumn]:
+def _build_columns(rows: Sequence[Mapping[str, Any]]) -> list[TableColumn]:
     times = [row[name] for row in rows for name in ("first_seen", "last_seen") if row[name] is not None]
     start, end = (min(times), max(times)) if times else (None, None)
     return [
@@ -90,13 +91,13 @@ def _build_columns(rows: list[dict[str, Any]]) -> list[TableColumn]:
     ]
 
 
-def _format_build_id(row: dict[str, Any]) -> str:
+def _format_build_id(row: Mapping[str, Any]) -> str:
     """Shorten a hash that the SDK made: it does not tell versions apart."""
     build = cell_text(row["build_id"])
     return f"{build[:12]}… (SDK hash)" if row["is_hash"] else build
 
 
-def _format_time_bar(row: dict[str, Any], start: datetime | None, end: datetime | None) -> str:
+def _format_time_bar(row: Mapping[str, Any], start: datetime | None, end: datetime | None) -> str:
     """Draw the time from first to last seen on a scale that all builds share."""
     if start is None or end is None or row["first_seen"] is None:
         return ""

@@ -11,11 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input, Static
 
+from replaytool.session import RUN_SORTS
 from replaytool.tui import keys
 from replaytool.tui.dialogs.prompts import ChoiceDialog
 from replaytool.tui.screens.base import BaseScreen
 from replaytool.tui.screens.compare import CompareScreen
-from replaytool.tui.screens.run_filter import SORTS
 from replaytool.tui.session_worker import TableRows
 from replaytool.tui.styled_lines import Line, cell_text, line
 from replaytool.tui.text import recorded as recorded_panes
@@ -42,7 +42,7 @@ COLUMNS = (
     TableColumn("Problems", lambda row: cell_text(row["codes"]), 30, role="warn"),
     TableColumn("Run", lambda row: cell_text(row["run_key"]), 12, role="dim", firm=True),
 )
-_OF_SORT = dict(zip(SORTS, ("Started", "Workflow", "Type", "Status", "Events", "Builds", "Verdict"), strict=True))
+_OF_SORT = dict(zip(RUN_SORTS, ("Started", "Workflow", "Type", "Status", "Events", "Builds", "Verdict"), strict=True))
 
 
 class RunsScreen(BaseScreen):
@@ -240,7 +240,7 @@ class RunsScreen(BaseScreen):
 
     def action_sort(self, by: int) -> None:
         """Sort by another column."""
-        sort = SORTS[(SORTS.index(self.replay_app.place.sort) + by) % len(SORTS)]
+        sort = RUN_SORTS[(RUN_SORTS.index(self.replay_app.place.sort) + by) % len(RUN_SORTS)]
         self.replay_app.update_saved_place(sort=sort)
         self.action_reload()
 

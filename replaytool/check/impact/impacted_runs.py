@@ -26,7 +26,7 @@ from replaytool.check.check_runs import (
 )
 from replaytool.check.impact.decide import BaseReplays, find_affected_runs
 from replaytool.check.impact.module_graph import CodeVersion, read_version
-from replaytool.engines.temporal.events.deployment import load_subjects
+from replaytool.check.subjects import load_subjects
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import (
     BaseCode,

@@ -120,9 +120,8 @@ def _read_event_counts(ctx: click.Context, store: str | None, plan: ResetPlan) -
     opened = open_session(ctx, store=store)
     if not opened.settings.store.is_file():
         return {}
-    keys = [item.run_key for item in plan.items]
-    sql = "SELECT run_key, event_count FROM runs WHERE list_contains(?, run_key)"
-    return {row["run_key"]: row["event_count"] for row in opened.store.query_rows(sql, [keys])}
+    found = opened.store.read_runs(item.run_key for item in plan.items)
+    return {key: row.event_count for key, row in found.items()}
 
 
 def _ask_for_confirmation(ready: ApplyPreview) -> bool:

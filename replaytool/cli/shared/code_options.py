@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.ingest import LoadObserver
     from replaytool.session import Session
+    from replaytool.store import RunFilter
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -106,12 +107,11 @@ def open_code_session(
     return open_session(ctx, store=store, replayer=replayer, converter=converter)
 
 
-def build_run_condition(*, workflow_type: str | None, where: str | None, **_: object) -> str:
-    """Return the SQL condition for --type and --where."""
-    quoted = (workflow_type or "").replace("'", "''")
-    parts = [f"workflow_type = '{quoted}'"] if quoted else []
-    # The line break ends a comment at the end of the user's condition.
-    return " AND ".join(parts + ([f"({where}\n)"] if where else [])) or "true"
+def make_run_filter(workflow_type: str | None, where: str | None, **_: object) -> RunFilter:
+    """Return the filter of --type and --where."""
+    from replaytool.store import RunFilter
+
+    return RunFilter((("workflow_type", workflow_type),) if workflow_type else (), where)
 
 
 def find_replay_plan(

@@ -109,6 +109,12 @@ class TemporalEngine(Engine):
 
         return EXPORTS
 
+    def find_pinned_build(self, facts: Mapping[str, str]) -> str | None:
+        """Return the build by the last completed task and the last override."""
+        from replaytool.engines.temporal.events.deployment import find_pinned_build, parse_object
+
+        return find_pinned_build(parse_object(facts.get("task")), parse_object(facts.get("override")))
+
     def check_installation(self, settings: Settings) -> Iterator[tuple[str, bool, str, str]]:
         """Yield whether the direct replay was compared with the installed SDK."""
         from importlib.metadata import version

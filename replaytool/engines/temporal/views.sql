@@ -229,6 +229,21 @@ CREATE VIEW engine_temporal.reset_candidates AS
 SELECT run, event_id, event_time AS at, build_id
 FROM main.event WHERE event_type = 'WorkflowTaskCompleted' AND build_id IS NOT NULL;
 
+-- What says which build a run is pinned to: its completed tasks, and the overrides of its versioning.
+CREATE VIEW engine_temporal.pin_facts AS
+SELECT
+    run, event_id,
+    CASE event_type WHEN 'WorkflowTaskCompleted' THEN 'task' ELSE 'override' END AS kind,
+    CASE event_type
+        WHEN 'WorkflowTaskCompleted' THEN CAST(raw AS JSON) ->> '$.workflowTaskCompletedEventAttributes'
+        WHEN 'WorkflowExecutionStarted' THEN CAST(raw AS JSON) ->> '$.workflowExecutionStartedEventAttributes'
+        ELSE CAST(raw AS JSON) ->> '$.workflowExecutionOptionsUpdatedEventAttributes'
+    END AS content
+FROM main.event
+WHERE event_type = 'WorkflowTaskCompleted' OR (
+    event_type IN ('WorkflowExecutionOptionsUpdated', 'WorkflowExecutionStarted') AND contains(raw, 'ersioningOverride')
+);
+
 CREATE VIEW engine_temporal.steps AS
 WITH
 opened AS (

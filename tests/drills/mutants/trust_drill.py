@@ -180,7 +180,7 @@ def by_pool(job: Job, engine: str, times: int) -> Answer:
     plan = check.CheckPlan(
         CodeSpec((job.file,)), Options(sandbox=job.sandbox or Options().sandbox), limits, engine, times
     )
-    report = check.check_runs(store, store.list_runs("true"), plan)
+    report = check.check_runs(store, store.list_runs(), plan)
     return Answer(job.number, {Path(one.subject.source).name: to_report_json(one.verdict) for one in report.runs})
 
 

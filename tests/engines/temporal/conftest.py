@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from replaytool.engines.temporal.code_finder import TemporalCodeFinder
+from replaytool.replay.call_site import skip_folders
 from tests.engines.temporal.oracle import quiet_process
 
 
@@ -15,6 +17,7 @@ from tests.engines.temporal.oracle import quiet_process
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that modules are imported from, in a process in which the SDK keeps its log to itself."""
     quiet_process()
+    skip_folders(TemporalCodeFinder().frames_to_skip())  # loading code does so; some tests build theirs by hand
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     importlib.invalidate_caches()

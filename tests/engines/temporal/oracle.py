@@ -24,7 +24,7 @@ from replaytool.engines.temporal.sdk import fast_paths as lean
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime
 from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome, parse_replayer_failure
 from replaytool.engines.temporal.sdk.workflow_instance import InstanceDriver, InstanceFactory, make_instance_factory
-from replaytool.formats.temporal.json_files import TemporalJson
+from replaytool.formats.temporal.json_files import read_json_runs
 from replaytool.model.history import Event, Run, RunHints
 
 _PREFIX = re.compile(r"^(\[TMPRL1100\] Nondeterminism error: |Fatal error in workflow machines: )")
@@ -146,7 +146,7 @@ def _seen(failure: Any, activations: list[Any]) -> Seen:
 
 
 def run_of(text: str) -> Run:
-    return next(TemporalJson().read_runs(io.BytesIO(text.encode()), RunHints()))
+    return next(read_json_runs(io.BytesIO(text.encode()), RunHints()))
 
 
 def cut(text: str, size: int) -> str:

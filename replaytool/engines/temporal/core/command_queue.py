@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-import msgspec
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
+from replaytool.engines.temporal.core.history_batches import HistoryBatches
+from replaytool.engines.temporal.core.queued_command import MatchedCommand, QueuedCommand
 from replaytool.engines.temporal.core.sdk_flags import MOVE_TERMINAL_COMMANDS, UPSERT_ON_PATCH
 from replaytool.engines.temporal.core.state_machines.activity import ActivityMachine
-from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
+from replaytool.engines.temporal.core.state_machines.base import Fault, MachineHost, StateMachine
 from replaytool.engines.temporal.core.state_machines.child_workflow import ChildWorkflowMachine
 from replaytool.engines.temporal.core.state_machines.external_workflow import (
     CancelExternalMachine,
@@ -48,9 +49,6 @@ from replaytool.engines.temporal.core.state_machines.workflow_end import (
 )
 from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRecorded, SearchAttributesUpserted
 
-if TYPE_CHECKING:
-    from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
-
 _TERMINAL = frozenset(
     [
         "complete_workflow_execution",
@@ -63,27 +61,22 @@ _PATCHES_ATTRIBUTE = "TemporalChangeVersion"
 _LONGEST_PATCH_LIST = 2048
 
 
-class QueuedCommand(msgspec.Struct, frozen=True):
-    """A command in the queue."""
+class QueueHost(MachineHost, Protocol):
+    """What the queue asks of the replay it belongs to."""
 
-    machine: StateMachine
-    kind: str
-    command: WorkflowCommand | None
-    """The workflow's command that led to it."""
+    history: HistoryBatches
 
-
-class MatchedCommand(msgspec.Struct, frozen=True):
-    """A command and the place of the event that records it."""
-
-    place: int
-    waiting: QueuedCommand
+    @property
+    def has_jobs(self) -> bool:
+        """Whether a job waits for the next activation."""
+        ...
 
 
 class CommandQueue:
     """Commands in the order of issue; they stay queued across workflow tasks."""
 
-    def __init__(self, machines: WorkflowMachines) -> None:
-        self._machines = machines
+    def __init__(self, host: QueueHost) -> None:
+        self._host = host
         self.waiting: deque[QueuedCommand] = deque()
         self.by_event: dict[int, StateMachine] = {}
         """Machines by the event that records their command: later events refer to it."""
@@ -96,7 +89,7 @@ class CommandQueue:
         """The command at the front when an event did not match."""
         self._fresh: list[QueuedCommand] = []
         self._by_seq: dict[tuple[str, int], StateMachine] = {}
-        self._local: dict[int, LocalActivityMachine] = {}
+        self.local_activities: dict[int, LocalActivityMachine] = {}
         self._requests: list[LocalActivityMachine] = []
         """Local activities that a worker might still have to execute."""
         self._command: WorkflowCommand | None = None
@@ -115,24 +108,27 @@ class CommandQueue:
 
     @property
     def has_leftovers(self) -> bool:
-        """Whether the code issued commands that no event records. Patches do not count: they need no marker."""
-        return any(not isinstance(one.machine, PatchMachine) and not one.machine.is_core_made for one in self.waiting)
+        """Whether the code issued commands that no event records, though each of them needs one."""
+        return any(one.needs_event for one in self.waiting)
 
     # From the code into the queue.
 
     def take_commands(self, commands: Iterable[WorkflowCommand]) -> Fault | None:
-        """Take the commands of one activation."""
+        """Take the commands of one activation; return the first fault.
+
+        A fault ends the replay. The other commands are queued all the same, so that a report can name them.
+        """
+        fault: Fault | None = None
         for command, kind in self._order_terminal_commands([(one, str(one.WhichOneof("variant"))) for one in commands]):
             self._command = command
-            fault = _TAKE.get(kind, CommandQueue._ignore_command)(self, command, kind)
-            if fault is not None:
-                return fault
+            refused = _TAKE.get(kind, CommandQueue._ignore_command)(self, command, kind)
+            if refused is not None:
+                fault = fault or refused
         self._command = None
-        fault = None
-        if self.resolutions.waiting:
+        if self.resolutions.waiting and fault is None:
             fault = self._apply_resolutions(include_held=False)
-            fault = fault or self.release_held_resolutions(has_jobs=self._machines.has_jobs)
-        return fault or self._send_new_commands()
+            fault = fault or self.release_held_resolutions(has_jobs=self._host.has_jobs)
+        return self._send_new_commands(fault)
 
     def _order_terminal_commands(
         self, commands: list[tuple[WorkflowCommand, str]]
@@ -146,23 +142,25 @@ class CommandQueue:
         ends = [place for place, (_, kind) in enumerate(commands) if kind in _TERMINAL]
         if not ends:
             return commands
-        if self._machines.replaying and MOVE_TERMINAL_COMMANDS not in self._machines.flags.core:
+        if self._host.replaying and MOVE_TERMINAL_COMMANDS not in self._host.flags.core:
             return commands[: ends[0] + 1]
         return [one for one in commands if one[1] not in _TERMINAL] + [commands[ends[0]]]
 
-    def _send_new_commands(self) -> Fault | None:
+    def _send_new_commands(self, fault: Fault | None) -> Fault | None:
+        """Queue what is left of this activation's commands; return the first fault."""
         if self._some_dropped:
             self.waiting = deque(one for one in self.waiting if not one.machine.is_dropped)
             self._some_dropped = False
         fresh, self._fresh = self._fresh, []
         for one in fresh:
             if not one.machine.is_dropped:
-                fault = one.machine.mark_sent(one.kind)
-                if fault is not None:
-                    return fault
-                assert not one.machine.is_final, f"no event can record {one.kind}: {one.machine.state} is final"
+                refused = one.machine.mark_sent(one.kind)
+                if refused is not None:
+                    fault = fault or refused
+                else:
+                    assert not one.machine.is_final, f"no event can record {one.kind}: {one.machine.state} is final"
                 self.waiting.append(one)
-        return None
+        return fault
 
     def _take_numbered_command(self, command: WorkflowCommand, kind: str) -> Fault | None:
         machine_type, name = _BY_SEQ[kind]
@@ -185,14 +183,14 @@ class CommandQueue:
         machine = self._by_seq.get((name, seq))
         if machine is None:
             return Fault("nondeterminism", f"Missing associated machine for {name}({seq})")
-        fault = machine.cancel(self._machines, getattr(attrs, "reason", ""))
+        fault = machine.cancel(self._host, getattr(attrs, "reason", ""))
         self._some_dropped |= machine.is_dropped
         return fault
 
     def _take_local_activity(self, command: WorkflowCommand, kind: str) -> Fault | None:
         attrs = command.schedule_local_activity
-        machine = LocalActivityMachine(command, attrs, replaying=self._machines.replaying)
-        self._by_seq["LocalActivity", attrs.seq] = self._local[attrs.seq] = machine
+        machine = LocalActivityMachine(command, attrs, replaying=self._host.replaying)
+        self._by_seq["LocalActivity", attrs.seq] = self.local_activities[attrs.seq] = machine
         self._requests.append(machine)
         return None
 
@@ -206,7 +204,7 @@ class CommandQueue:
         if word is None:
             text = f"Update response for update {machine.attrs.id} had an empty result, this is a lang layer bug."
             return Fault("fatal", text)
-        return machine.respond(self._machines, word)
+        return machine.respond(self._host, word)
 
     def _take_patch_marker(self, command: WorkflowCommand, kind: str) -> Fault | None:
         patch_id = command.set_patch_marker.patch_id
@@ -223,7 +221,7 @@ class CommandQueue:
 
     def _is_patch_upserted(self, patch_id: str, is_announced: bool) -> bool:
         """Whether sdk-core sends a search attribute upsert with this patch: not if its list of ids grew too long."""
-        if self._machines.replaying and not (is_announced and UPSERT_ON_PATCH in self._machines.flags.core):
+        if self._host.replaying and not (is_announced and UPSERT_ON_PATCH in self._host.flags.core):
             return False
         ids = sorted({*(one for one, is_asked in self.patches.items() if is_asked), patch_id})
         return len(json.dumps(ids, separators=(",", ":"), ensure_ascii=False).encode()) < _LONGEST_PATCH_LIST
@@ -232,7 +230,7 @@ class CommandQueue:
 
     def add_resolution(self, found: LocalActivityResolution) -> Fault | None:
         """Add a local activity result that the look-ahead found."""
-        machine = self._local.get(found.data.seq)
+        machine = self.local_activities.get(found.data.seq)
         if machine is not None and not machine.is_waiting:
             return None
         self.resolutions.waiting.append(found)
@@ -244,26 +242,26 @@ class CommandQueue:
 
     def _apply_resolutions(self, *, include_held: bool) -> Fault | None:
         while (seq := self.resolutions.next_seq(include_held=include_held)) is not None:
-            machine = self._local.get(seq)
+            machine = self.local_activities.get(seq)
             if machine is None:  # the code has not asked for it yet
                 return None
             known = self.resolutions.take_resolution(seq)
             assert known is not None, f"the result of local activity {seq} is gone"
-            fault = machine.resolve_from_marker(self._machines, known)
+            fault = machine.resolve_from_marker(self._host, known)
             if fault is not None:
                 return fault
         return None
 
     def cancel_local_activity(self, seq: int) -> Fault | None:
         """Resolve a cancelled local activity, unless its result belongs to a later activation."""
-        machine = self._local[seq]
+        machine = self.local_activities[seq]
         if self.resolutions.holds_resolution(seq):
             return None
         known = self.resolutions.take_resolution(seq)
         if known is not None:
-            return machine.resolve_from_marker(self._machines, known)
+            return machine.resolve_from_marker(self._host, known)
         if machine.is_queued:
-            machine.cancel_before_start(self._machines)
+            machine.cancel_before_start(self._host)
         return None
 
     def stop_waiting_for_markers(self) -> None:
@@ -273,7 +271,7 @@ class CommandQueue:
 
     def run_local_activities(self) -> None:
         """Mark local activities as running behind the end of the history. A replay never executes them."""
-        if not self._machines.replaying:
+        if not self._host.replaying:
             for machine in self._requests:
                 machine.is_queued = False
 
@@ -289,7 +287,7 @@ class CommandQueue:
         self, place: int, event_type: str, event: EventPart, after: int | None
     ) -> tuple[Fault | None, bool]:
         """Match a command event with the front of the queue; the second value tells whether to skip the next event."""
-        event_id = self._machines.history.heads[place].event_id
+        event_id = self._host.history.heads[place].event_id
         assert not self.matched or self.matched[-1].place < place, "events are matched in their order, and once"
         patch = None
         if isinstance(event, MarkerRecorded):
@@ -307,7 +305,7 @@ class CommandQueue:
             return Fault("nondeterminism", text), False
         front = self.waiting.popleft()
         assert not front.machine.is_dropped, f"{front.kind} was cancelled before it was sent, and is still queued"
-        fault = front.machine.apply_event(self._machines, event_type, event, event_id)
+        fault = front.machine.apply_event(self._host, event_type, event, event_id)
         if fault is not None:
             self.refused = front
             return fault, False
@@ -324,8 +322,9 @@ class CommandQueue:
         known = read_local_activity_marker(marker)
         if known is None:
             return Fault("fatal", "Local activity marker was unparsable"), False
-        machine = self._local.get(known.data.seq)
+        machine = self.local_activities.get(known.data.seq)
         if machine is None:
+            self._skip_patches(None, None)  # a patch needs no marker, so it is not what the code asked for instead
             self.refused = self.waiting[0] if self.waiting else None
             return Fault("nondeterminism", f"Missing associated machine for LocalActivity({known.data.seq})"), False
         if machine.is_notified:
@@ -333,7 +332,7 @@ class CommandQueue:
         if not machine.expects_marker:
             text = f"Attempted to check for LA marker handling in invalid state {machine.state}"
             return Fault("fatal", text), False
-        fault = machine.apply_event(self._machines, "MarkerRecorded", marker, event_id)
+        fault = machine.apply_event(self._host, "MarkerRecorded", marker, event_id)
         if fault is not None:
             self.refused = QueuedCommand(machine, "schedule_local_activity", machine.command)
         return fault, True
@@ -357,7 +356,7 @@ class CommandQueue:
 
     def _is_patch_upsert(self, place: int | None) -> bool:
         """Whether this event is the upsert that sdk-core sent with a deprecated patch: both are skipped together."""
-        upsert = self._machines.history.read_event(place).attributes if place is not None else None
+        upsert = self._host.history.read_event(place).attributes if place is not None else None
         if not isinstance(upsert, SearchAttributesUpserted):
             return False
         return _PATCHES_ATTRIBUTE in upsert.search_attributes.indexed_fields

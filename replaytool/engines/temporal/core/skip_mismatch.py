@@ -8,17 +8,15 @@ match no command are skipped, with everything they caused.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 
+from replaytool.engines.temporal.core.command_queue import CommandQueue, QueueHost
+from replaytool.engines.temporal.core.queued_command import QueuedCommand
 from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
 from replaytool.engines.temporal.events.event_structs import EventPart
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
-
-if TYPE_CHECKING:
-    from replaytool.engines.temporal.core.command_queue import CommandQueue, QueuedCommand
-    from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 
 _MARKER = "MarkerRecorded"
 
@@ -35,6 +33,12 @@ class SkippedMismatch:
     """Whether the SDK's replayer would report it; it reports nothing behind the last completed task."""
 
 
+class SkipHost(QueueHost, Protocol):
+    """What skipping asks of the replay it belongs to."""
+
+    queue: CommandQueue
+
+
 @dataclass
 class MismatchSkipper:
     """The mismatches found so far, and the events that belong to no command."""
@@ -43,7 +47,7 @@ class MismatchSkipper:
     orphans: set[int] = field(default_factory=set)
     """Ids of command events that matched no command."""
 
-    def try_to_skip(self, machines: WorkflowMachines, place: int, fault: Fault) -> bool:
+    def try_to_skip(self, machines: SkipHost, place: int, fault: Fault) -> bool:
         """Skip this event if the replay can continue behind it; return whether it can."""
         history, queue = machines.history, machines.queue
         event_type, event_id = history.types[place], history.heads[place].event_id

@@ -6,21 +6,26 @@ leaves them out, and they must be equal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from temporalio.api.common.v1 import Payload as ProtoPayload
+from temporalio.api.common.v1 import Payloads
 
 from replaytool.engines.temporal.events.payloads import is_payload, payload_from_json
 from replaytool.model.history import Payload
+
+V = TypeVar("V")
 
 
 class FieldReader(NamedTuple):
     """Two functions that read one field: from the event's JSON, and from the command's proto."""
 
-    recorded: Callable[[Any], Any]
-    produced: Callable[[Any], Any]
+    recorded: Callable[[Any], object]
+    produced: Callable[[Any], object]
 
 
 def format_duration(seconds: float) -> str | None:
@@ -43,46 +48,46 @@ def parse_duration(text: str | None) -> float:
     return float(text.rstrip("s")) if text else 0.0
 
 
-def _read_recorded_duration(value: Any) -> str | None:
+def _read_recorded_duration(value: object) -> str | None:
     return value if isinstance(value, str) and parse_duration(value) else None
 
 
-def _read_produced_duration(value: Any) -> str | None:
+def _read_produced_duration(value: Duration) -> str | None:
     return value.ToJsonString() if value.seconds or value.nanos else None
 
 
-def payload_from_proto(proto: Any) -> Payload:
+def payload_from_proto(proto: ProtoPayload) -> Payload:
     """Return the engine-neutral value of a payload proto."""
     return Payload(proto.data, dict(proto.metadata))
 
 
-def _read_recorded_payloads(value: Any) -> Any:
+def _read_recorded_payloads(value: object) -> list[Payload] | None:
     if is_payload(value):
         return [payload_from_json(value)]
     listed = value.get("payloads") if isinstance(value, dict) else None
     return [payload_from_json(one) for one in listed if is_payload(one)] if listed else None
 
 
-def _read_produced_payloads(value: Any) -> Any:
-    listed = value.payloads if hasattr(value, "payloads") else value
+def _read_produced_payloads(value: Payloads | Iterable[ProtoPayload]) -> list[Payload] | None:
+    listed = value.payloads if isinstance(value, Payloads) else value
     return [payload_from_proto(one) for one in listed] or None
 
 
-def _read_recorded_payload(value: Any) -> Payload | None:
+def _read_recorded_payload(value: object) -> Payload | None:
     found = _read_recorded_payloads(value)
     return found[0] if found else None
 
 
-def _read_produced_payload(value: Any) -> Payload | None:
+def _read_produced_payload(value: ProtoPayload) -> Payload | None:
     return payload_from_proto(value) if value.metadata or value.data else None
 
 
-def _read_recorded_map(value: Any) -> Any:
+def _read_recorded_map(value: object) -> dict[str, Payload] | None:
     held = value.get("fields") or value.get("indexedFields") if isinstance(value, dict) else None
     return {key: payload_from_json(one) for key, one in held.items() if is_payload(one)} if held else None
 
 
-def _read_produced_map(value: Any) -> Any:
+def _read_produced_map(value: Any) -> dict[str, Payload] | None:
     held = value
     for name in ("fields", "indexed_fields"):
         if isinstance(value, Message) and name in value.DESCRIPTOR.fields_by_name:
@@ -90,21 +95,21 @@ def _read_produced_map(value: Any) -> Any:
     return {key: payload_from_proto(one) for key, one in held.items()} or None
 
 
-def _none_if_empty(value: Any) -> Any:
+def _none_if_empty(value: object) -> object:
     return value or None
 
 
-def _read_name(value: Any) -> Any:
+def _read_name(value: object) -> object:
     return (value.get("name") if isinstance(value, dict) else value) or None
 
 
-def _read_workflow_id(value: Any) -> Any:
+def _read_workflow_id(value: Any) -> object:
     if value is None:
         return None
     return (value.get("workflowId") if isinstance(value, dict) else value.workflow_id) or None
 
 
-def _message_to_json(value: Any) -> Any:
+def _message_to_json(value: object) -> Any:
     """Return a small message as its recorded JSON would be."""
     return MessageToDict(value) or None if isinstance(value, Message) else (value or None)
 
@@ -112,7 +117,7 @@ def _message_to_json(value: Any) -> Any:
 _RETRY_DEFAULTS = {"initialInterval": "1s", "backoffCoefficient": 2.0}
 
 
-def fill_retry_policy(value: Any) -> dict[str, Any]:
+def fill_retry_policy(value: object) -> dict[str, Any]:
     """Return a retry policy with the server's defaults, also where the code gives none."""
     given = {key: one for key, one in (_message_to_json(value) or {}).items() if one not in (0, "0s", [])}
     filled = {**_RETRY_DEFAULTS, **given}
@@ -120,7 +125,7 @@ def fill_retry_policy(value: Any) -> dict[str, Any]:
     return filled
 
 
-def _fill_child_retry_policy(value: Any) -> Any:
+def _fill_child_retry_policy(value: object) -> dict[str, Any] | None:
     """Return a child's retry policy: unlike an activity, a child without one is not retried."""
     return fill_retry_policy(value) if _message_to_json(value) else None
 
@@ -129,12 +134,12 @@ def _fill_child_retry_policy(value: Any) -> Any:
 _FAILURE_NOISE = {"stackTrace", "source", "encodedAttributes", "identity", "namespace", "runId"}
 
 
-def strip_failure_noise(value: Any) -> Any:
+def strip_failure_noise(value: object) -> object:
     """Return a failure without the fields that differ between any two processes; its details become payloads."""
     return _strip_noise(_message_to_json(value))
 
 
-def _strip_noise(value: Any) -> Any:
+def _strip_noise(value: object) -> object:
     if is_payload(value):
         return payload_from_json(value)
     if isinstance(value, dict):
@@ -146,7 +151,7 @@ def _strip_noise(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _read_recorded_outcome(value: Any) -> Any:
+def _read_recorded_outcome(value: object) -> dict[str, object] | None:
     if not isinstance(value, dict):
         return None
     if "failure" in value:
@@ -179,6 +184,6 @@ def make_enum_reader(enum: Any, default: str) -> FieldReader:
     return FieldReader(read_enum_name, read_enum_name)
 
 
-def drop_none_values(fields: Mapping[str, Any]) -> dict[str, Any]:
+def drop_none_values(fields: Mapping[str, V | None]) -> dict[str, V]:
     """Return the fields that have a value."""
     return {key: value for key, value in fields.items() if value is not None}

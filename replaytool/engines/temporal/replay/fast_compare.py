@@ -6,14 +6,14 @@ the result of the full comparison is cached by everything that it depends on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
+from temporalio.api.common.v1 import Payload as ProtoPayload
 from temporalio.bridge.proto.workflow_commands import ScheduleActivity
 
-from replaytool.engines.temporal.core.command_queue import MatchedCommand
 from replaytool.engines.temporal.core.history_batches import HistoryBatches
+from replaytool.engines.temporal.core.queued_command import MatchedCommand
 from replaytool.engines.temporal.events.event_structs import ActivityScheduled, RawPayload
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
@@ -30,7 +30,7 @@ class FastComparer:
     def __init__(self, decode: drift.Decode, policy: Mapping[str, drift.Level]) -> None:
         self._decode = decode
         self._policy = policy
-        self._same: set[Any] = set()
+        self._same: set[tuple[float, bytes, bytes]] = set()
 
     def are_all_equal(self, record: RecordedHistory, tape: HistoryBatches, pairs: list[MatchedCommand]) -> bool:
         """Return whether no pair shows drift."""
@@ -99,7 +99,7 @@ _QUICK: dict[str, Callable[[FastComparer, RecordedHistory, HistoryBatches, Match
 }
 
 
-def _are_values_equal(recorded: list[RawPayload], produced: Any) -> bool:
+def _are_values_equal(recorded: list[RawPayload], produced: Sequence[ProtoPayload]) -> bool:
     if len(recorded) != len(produced):
         return False
     for one, other in zip(recorded, produced, strict=True):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.tape_matching import TapeMatcher
 from replaytool.engines.temporal.sdk.recorder import RecordedActivation
-from replaytool.model.verdict import Command, ExpectedEvent, ReplayStep
+from replaytool.model.verdict import Command, ReplayStep
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch
 
 
@@ -27,60 +27,36 @@ class Findings:
     """Commands of the mismatch's task that follow the command that did not match."""
 
 
-def match_tape(record: RecordedHistory, activations: Iterable[RecordedActivation], *, strict: bool = True) -> Findings:
-    """Match the commands of a tape with the events, up to the first mismatch."""
-    queue = TapeMatcher(record, strict)
-    found = Findings(queue.pairs)
-    events = list(record.recorded_commands())
-    place = 0
+def match_tape(record: RecordedHistory, activations: Sequence[RecordedActivation], *, strict: bool = True) -> Findings:
+    """Match the commands of a tape with the events, up to the first mismatch.
+
+    With `strict`, names and ids are compared even where the history does not ask the SDK to compare them.
+    """
+    matcher = TapeMatcher(record, strict=strict)
+    found = Findings(matcher.pairs)
     for activation in activations:
-        if found.mismatch is None:
-            place = _match_events(queue, events, place, activation.event_id, found)
-        queue.tell(activation.jobs)
-        commands = _issue_commands(queue, activation, found)
-        jobs = tuple(queue.translator.translate_job(job) for job in activation.jobs)
-        state = activation.state
-        step = ReplayStep(activation.event_id, jobs, tuple(commands), (), activation.replaying, activation.time, state)
-        found.steps.append(step)
-    if found.mismatch is None and not _is_interrupted(found.steps, activations):
-        _match_events(queue, events, place, record.last_event_id, found)
-    found.leftovers = queue.leftovers() if found.mismatch is None else []
-    found.same_task = _commands_after_mismatch(queue, found.mismatch)
+        matcher.match_events(activation.event_id)
+        jobs = matcher.add_jobs(activation.jobs)
+        before = list(matcher.queue.waiting)
+        commands = tuple(matcher.add_commands(activation))
+        if not activation.replaying:
+            found.next += matcher.take_new_commands(before)
+        found.steps.append(
+            ReplayStep(activation.event_id, jobs, commands, (), activation.replaying, activation.time, activation.state)
+        )
+    if not _is_interrupted(activations):
+        matcher.match_events(record.last_event_id)
+        assert matcher.mismatch or matcher.is_at_end, "an event was not matched"
+    found.mismatch = matcher.mismatch
+    found.leftovers = matcher.find_leftovers() if found.mismatch is None else []
+    found.same_task = matcher.find_commands_after_mismatch()
     return found
 
 
-def _match_events(queue: TapeMatcher, events: list[ExpectedEvent], place: int, until: int, found: Findings) -> int:
-    while place < len(events) and events[place].event_id <= until and found.mismatch is None:
-        found.mismatch = queue.take(events[place])
-        place += 1
-    return place
-
-
-def _issue_commands(queue: TapeMatcher, activation: RecordedActivation, found: Findings) -> list[Command]:
-    if activation.replaying:
-        return queue.issue(activation.commands, activation.sites, activation.event_id, True)
-    before = len(queue.waiting)
-    made = queue.issue(activation.commands, activation.sites, activation.event_id, False)
-    while len(queue.waiting) > before:
-        entry = queue.waiting.pop()
-        if not entry.dropped and not entry.from_core and entry.command.kind != "patch":
-            found.next.insert(0, entry.command)
-    return made
-
-
-def _is_interrupted(steps: list[ReplayStep], activations: Iterable[RecordedActivation]) -> bool:
+def _is_interrupted(activations: Sequence[RecordedActivation]) -> bool:
     """Whether the code failed in a task that the history completes: later events have no commands then."""
-    last = next(reversed(list(activations)), None)
+    last = activations[-1] if activations else None
     return last is not None and last.replaying and (last.failed or last.deadlocked or not last.done)
-
-
-def _commands_after_mismatch(queue: TapeMatcher, mismatch: Mismatch | None) -> list[Command]:
-    if mismatch is None:
-        return []
-    waiting = [one.command for one in queue.waiting if not one.dropped and not one.from_core]
-    if mismatch.actual in waiting:
-        return waiting[waiting.index(mismatch.actual) + 1 :]
-    return waiting
 
 
 def steps_with_matches(found: Findings) -> tuple[ReplayStep, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
+from temporalio.bridge.proto.workflow_commands import UpdateResponse, WorkflowCommand
 
 from replaytool.engines.temporal.replay.command_fields import SINGLE, drop_none_values, strip_failure_noise
 from replaytool.engines.temporal.replay.command_kinds import BY_KIND, BY_VARIANT, read_produced_fields
@@ -33,7 +34,7 @@ class CommandTranslator:
     updates: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By protocol instance: the id and the name of the update."""
 
-    def translate_job(self, job: Any) -> ActivationJob:
+    def translate_job(self, job: WorkflowActivationJob) -> ActivationJob:
         """Return an activation job as a value."""
         variant = job.WhichOneof("variant") or "unknown"
         message = getattr(job, variant, None)
@@ -80,7 +81,7 @@ class CommandTranslator:
             self.named[variant, message.seq] = (str(getattr(message, "activity_id", "")), name)
         return Command(BY_VARIANT[variant].kind, name, {}, site)
 
-    def _translate_update_response(self, message: Any, site: CallSite | None) -> Command:
+    def _translate_update_response(self, message: UpdateResponse, site: CallSite | None) -> Command:
         update_id, name = self.updates.get(message.protocol_instance_id, ("", ""))
         fields: dict[str, Any] = {"name": name or None, "updateId": update_id or None}
         response = message.WhichOneof("response")

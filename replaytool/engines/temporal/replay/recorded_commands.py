@@ -23,6 +23,8 @@ _AFTER_STARTED = _TASK_ENDS | {"WorkflowExecutionTerminated", "WorkflowExecution
 _RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
 _PATCH, _LOCAL = "core_patch", "core_local_activity"
 SEARCH_ATTRIBUTE_OF_PATCHES = "TemporalChangeVersion"
+JsonObject = dict[str, Any]
+"""A JSON object as msgspec decodes it: the attributes of an event, or the details of a marker."""
 
 
 class _Head(msgspec.Struct):
@@ -68,13 +70,13 @@ class RecordedHistory:
         """The events by their ids."""
         return {event.event_id: event for event in self.run.events}
 
-    def event_attributes(self, event_id: Any) -> dict[str, Any]:
+    def event_attributes(self, event_id: object) -> JsonObject:
         """Return the attributes of an event; empty where no event has this id."""
         event = self.events_by_id.get(_to_number(event_id))
         return event_attributes(msgspec.json.decode(event.raw)) if event else {}
 
     @cached_property
-    def started_attributes(self) -> dict[str, Any]:
+    def started_attributes(self) -> JsonObject:
         """The attributes of the first event."""
         return event_attributes(msgspec.json.decode(self.run.events[0].raw)) if self.run.events else {}
 
@@ -177,7 +179,7 @@ class RecordedHistory:
         name = str(fields.get(kind.name) or fields.get("name") or "")
         return ExpectedEvent(event.event_id, event.event_type, kind.kind, name, fields)
 
-    def _related_fields(self, kind: str, found: dict[str, Any]) -> dict[str, Any]:
+    def _related_fields(self, kind: str, found: JsonObject) -> JsonObject:
         """Return fields that another event holds about the same activity, operation or update."""
         if kind == "cancel_activity":
             held = self.event_attributes(found.get("scheduledEventId"))
@@ -190,7 +192,7 @@ class RecordedHistory:
             return self._update_names(self.event_attributes(found.get("acceptedEventId")))
         return {}
 
-    def _update_names(self, accepted: dict[str, Any]) -> dict[str, Any]:
+    def _update_names(self, accepted: JsonObject) -> JsonObject:
         """Return name and id of an update. After a reset the request stands in the UpdateAdmitted event."""
         request = accepted.get("acceptedRequest")
         if not request:
@@ -202,7 +204,7 @@ class RecordedHistory:
         return {key: value for key, value in names.items() if value}
 
 
-def read_marker(event: Event, found: dict[str, Any]) -> ExpectedEvent:
+def read_marker(event: Event, found: JsonObject) -> ExpectedEvent:
     """Return a marker as the expected side of a comparison: a patch, a local activity, or another SDK's marker."""
     name = str(found.get("markerName") or "")
     details = found.get("details") or {}
@@ -221,12 +223,12 @@ def read_marker(event: Event, found: dict[str, Any]) -> ExpectedEvent:
     return ExpectedEvent(event.event_id, event.event_type, "marker", name, {"markerName": name})
 
 
-def _read_marker_detail(details: dict[str, Any], key: str) -> dict[str, Any]:
-    decoded: dict[str, Any] = msgspec.json.decode(payload_from_json(details[key]["payloads"][0]).data)
+def _read_marker_detail(details: JsonObject, key: str) -> JsonObject:
+    decoded: JsonObject = msgspec.json.decode(payload_from_json(details[key]["payloads"][0]).data)
     return decoded
 
 
-def _plain_fields(found: dict[str, Any]) -> dict[str, Any]:
+def _plain_fields(found: JsonObject) -> JsonObject:
     return {key: value for key, value in found.items() if isinstance(value, str | int)}
 
 

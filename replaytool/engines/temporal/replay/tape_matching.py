@@ -1,258 +1,278 @@
-"""The queue between the code and the record: commands wait in it until their event comes, first in, first out.
+"""Match a tape with its history: the command queue takes the commands of the tape and the events of the history.
 
-It is the core's rule and nothing more: an event that records a command takes the command that waits longest. What
-makes it look complicated is what never reaches the queue (local activities, what is cancelled before it was sent) and
-what the core puts there itself (the cancel of a child, the search attribute that goes with a patch).
+The tape holds the jobs that the code got and the commands that it issued, so no code runs here. Every rule of matching
+is in `core.command_queue` and its state machines. This module feeds them, and returns pairs and the first mismatch as
+values for a report. It gives no verdict: how the replay ended is the replayer's outcome.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable
 
-from replaytool.engines.temporal.replay.command_kinds import BY_KIND, TERMINAL
+import msgspec
+from google.protobuf.json_format import ParseError
+from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
+from temporalio.client import WorkflowHistory
+
+from replaytool.engines.temporal.core.command_queue import CommandQueue
+from replaytool.engines.temporal.core.history_batches import HistoryBatches
+from replaytool.engines.temporal.core.queued_command import QueuedCommand
+from replaytool.engines.temporal.core.sdk_flags import ObservedFlags
+from replaytool.engines.temporal.core.state_machines.base import Fault, StateMachine
+from replaytool.engines.temporal.core.state_machines.external_workflow import CancelExternalMachine
+from replaytool.engines.temporal.core.state_machines.local_activity import (
+    LOCAL_ACTIVITY,
+    LocalActivityMachine,
+    read_local_activity_marker,
+)
+from replaytool.engines.temporal.core.state_machines.patch import PatchMachine, read_patch_marker
+from replaytool.engines.temporal.core.state_machines.timer import TimerMachine
+from replaytool.engines.temporal.core.state_machines.update import UpdateMachine
+from replaytool.engines.temporal.events.decoding import RECORDS
+from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRecorded, TimerFired
+from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
+from replaytool.engines.temporal.replay.command_kinds import BY_KIND
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
-from replaytool.engines.temporal.replay.recorded_commands import SEARCH_ATTRIBUTE_OF_PATCHES, RecordedHistory
-from replaytool.model.verdict import CallSite, Command, ExpectedEvent
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory, run_from_json
+from replaytool.engines.temporal.sdk.recorder import RecordedActivation
+from replaytool.model.history import Run, encode_history
+from replaytool.model.verdict import ActivationJob, Command
 from replaytool.replay.compare.mismatch import MatchedPairs, Mismatch, differing_fields
 
-_ABANDON = {"schedule_activity": 2, "start_child_workflow_execution": 0, "schedule_nexus_operation": 1}
-_OPENS = {
-    "start_timer": "timer",
-    "schedule_activity": "activity",
-    "start_child_workflow_execution": "child",
-    "signal_external_workflow_execution": "signal",
-    "schedule_nexus_operation": "nexus",
-}
-_CANCELS = {
-    "cancel_timer": ("timer", "seq"),
-    "request_cancel_activity": ("activity", "seq"),
-    "cancel_child_workflow_execution": ("child", "child_workflow_seq"),
-    "cancel_signal_workflow": ("signal", "seq"),
-    "request_cancel_nexus_operation": ("nexus", "seq"),
-}
-_RESOLVES = {
-    "fire_timer": "timer",
-    "resolve_activity": "activity",
-    "resolve_child_workflow_execution": "child",
-    "resolve_nexus_operation": "nexus",
-}
-_CHECKS, _UPSERTS, _REORDERS, _NEXUS_CHECKS = 1, 2, 3, 4
+# An event without a decoder is never matched: a mismatch there would go unnoticed.
+assert RECORDS.keys() >= COMMAND_EVENTS, f"no decoder for {COMMAND_EVENTS - RECORDS.keys()}"
 
 
-@dataclass
-class TapeCommand:
-    """One command on its way."""
+class _StrictFlags(ObservedFlags):
+    """Flags that ask for every comparison. sdk-core makes some only if the history records the flag for them."""
 
-    command: Command
-    abandoned: bool = False
-    """Its cancel is not told to anybody."""
-    sent: bool = False
-    dropped: bool = False
-    resolved: bool = False
-    from_core: bool = False
+    def requires_check(self, flag: int, *, in_last: bool = False) -> bool:
+        """Return True; note in `left_out` where the SDK itself would not compare."""
+        super().requires_check(flag, in_last=in_last)
+        return True
 
 
-@dataclass
 class TapeMatcher:
-    """The commands of one run against its events."""
+    """The command queue of one tape, with what the replay loop (`WorkflowMachines`) does for it in a replay."""
 
-    record: RecordedHistory
-    strict: bool = True
-    """Whether names and ids are compared even where the record does not ask for it."""
-    pairs: MatchedPairs = field(default_factory=MatchedPairs)
-    translator: CommandTranslator = field(default_factory=CommandTranslator)
-    waiting: deque[TapeCommand] = field(default_factory=deque)
-    _open: dict[tuple[str, int], TapeCommand] = field(default_factory=dict)
-    _local: dict[int, Command] = field(default_factory=dict)
-    _patches: set[str] = field(default_factory=set)
-    _accepted: set[str] = field(default_factory=set)
-    _timers: dict[int, Command] = field(default_factory=dict)
+    def __init__(self, record: RecordedHistory, *, strict: bool = True) -> None:
+        self._record = record
+        self.history = _read_history(record.run)
+        self.flags: ObservedFlags = _StrictFlags() if strict else ObservedFlags()
+        self.replaying = True
+        self.in_last_batch = False
+        self.has_jobs = False
+        self.queue = CommandQueue(self)
+        self.pairs = MatchedPairs()
+        self.mismatch: Mismatch | None = None
+        self._unmatched: QueuedCommand | None = None
+        """The command of the mismatch, if an event refused it."""
+        self._translator = CommandTranslator()
+        self._commands: dict[int, Command] = {}
+        """By the `id()` of their message, which the tape keeps alive."""
+        self._place = 0
+        """The place of the next event to apply."""
 
-    def tell(self, jobs: Iterable[Any]) -> None:
-        """Note what an activation is about to tell the code: what is over cannot be cancelled any more."""
+    # `QueueHost`: the tape already holds the jobs, the times and the tasks that the state machines lead to.
+
+    def queue_job(self, job: WorkflowActivationJob) -> None:
+        """Drop the job."""
+
+    def issue_command(self, machine: StateMachine, kind: str) -> None:
+        """Put one more command of this machine into the command queue."""
+        self.queue.issue_command(machine, kind)
+
+    def issue_external_cancel(self, child: StateMachine) -> None:
+        """Put the request to cancel this child workflow into the command queue."""
+        self.queue.issue_external_cancel(child)
+
+    def cancel_local_activity(self, seq: int) -> Fault | None:
+        """Do nothing: `_resolve_local_activity` resolves it at the event of its marker."""
+        return None
+
+    def advance_clock(self, time: int) -> None:
+        """Ignore the time."""
+
+    def current_event_time(self) -> int | None:
+        """Return None: the state machines of commands use no time."""
+        return None
+
+    def start_workflow_task(self, started_id: int, time: int) -> None:
+        """Do nothing: no state machine of a workflow task is made here."""
+
+    # Activations of the tape.
+
+    def add_jobs(self, jobs: Iterable[WorkflowActivationJob]) -> tuple[ActivationJob, ...]:
+        """Take the updates and patches that the jobs of an activation announce; return all its jobs as values."""
+        values = []
         for job in jobs:
-            self.translator.translate_job(job)
-            kind = _RESOLVES.get(job.WhichOneof("variant") or "")
-            if kind is not None:
-                entry = self._open.get((kind, getattr(job, job.WhichOneof("variant")).seq))
-                if entry is not None:
-                    entry.resolved = True
+            values.append(self._translator.translate_job(job))
+            if job.HasField("do_update"):
+                self.queue.updates[job.do_update.protocol_instance_id] = UpdateMachine(None, job.do_update)
+            elif job.HasField("notify_has_patch"):
+                self.queue.patches[job.notify_has_patch.patch_id] = False
+        return tuple(values)
 
-    def issue(
-        self, commands: Iterable[Any], sites: Iterable[CallSite | None], event_id: int, replaying: bool
-    ) -> list[Command]:
-        """Take the commands of one activation; their values, in order."""
-        made, entries = [], []
-        for command, site in zip(commands, sites, strict=True):
-            value = self.translator.translate_command(command, site)
+    def add_commands(self, activation: RecordedActivation) -> list[Command]:
+        """Take the commands of an activation; return them as values, in order."""
+        made = []
+        for command, site in zip(activation.commands, activation.sites, strict=True):
+            assert id(command) not in self._commands, "a message on the tape is one command"
+            value = self._commands[id(command)] = self._translator.translate_command(command, site)
             made.append(value)
-            entries += self._entries(command, value, event_id, replaying)
-        self.waiting.extend(self._in_order(entries, event_id, replaying))
+        self._observe_flags(activation.event_id)
+        self.replaying = activation.replaying
+        self.queue.take_commands(activation.commands)  # a fault here stops the replayer too: its outcome names it
         return made
 
-    def _entries(self, command: Any, value: Command, event_id: int, replaying: bool) -> list[TapeCommand]:
-        variant = command.WhichOneof("variant")
-        message = getattr(command, variant)
-        if variant in _CANCELS:
-            kind, attribute = _CANCELS[variant]
-            return self._cancel(self._open.get((kind, getattr(message, attribute))), variant, value)
-        if variant == "schedule_local_activity":
-            self._local[message.seq] = value
-        if variant in _NEVER_SENT or (variant == "update_response" and not self._is_answer(message)):
+    def take_new_commands(self, before: Iterable[QueuedCommand]) -> list[Command]:
+        """Remove the commands that were not queued before, since no event can record them yet; return them."""
+        known = {id(one) for one in before}
+        fresh = [one for one in self.queue.waiting if id(one) not in known]
+        self.queue.waiting = deque(one for one in self.queue.waiting if id(one) in known)
+        return [self._to_command(one) for one in fresh if one.needs_event]
+
+    def find_leftovers(self) -> list[Command]:
+        """Return the commands that no event records, though the whole history was matched."""
+        assert self.mismatch is None, "behind a mismatch, no event takes a command"
+        matched = {id(pair.waiting) for pair in self.queue.matched}
+        assert matched.isdisjoint(map(id, self.queue.waiting)), "a matched command is still queued"
+        return [self._to_command(one) for one in self.queue.waiting if one.needs_event]
+
+    def find_commands_after_mismatch(self) -> list[Command]:
+        """Return the commands that follow the one that did not match."""
+        if self.mismatch is None:
             return []
-        if variant == "set_patch_marker":
-            return self._patch(value, event_id, replaying)
-        entry = TapeCommand(value, abandoned=_is_abandoned(variant, message))
-        if variant in _OPENS:
-            self._open[_OPENS[variant], message.seq] = entry
-        return [entry]
+        # The queue gave up its front to the event that refused it, but not to the marker of an unknown local activity.
+        waiting = [one for one in self.queue.waiting if one is not self._unmatched and not one.is_patch_upsert]
+        return [self._to_command(one) for one in waiting if not isinstance(one.machine, LocalActivityMachine)]
 
-    def _is_answer(self, message: Any) -> bool:
-        """Whether the record hears of this: a rejection does only after the update was accepted."""
-        if message.WhichOneof("response") == "accepted":
-            self._accepted.add(message.protocol_instance_id)
-            return True
-        return message.protocol_instance_id in self._accepted
+    def _to_command(self, one: QueuedCommand) -> Command:
+        assert one.command is not None, f"{one.kind} on a tape comes from a command of the code"
+        value = self._commands[id(one.command)]
+        if isinstance(one.machine, CancelExternalMachine) and one.machine.is_core_made:
+            child = str(self._commands[id(one.machine.command)].fields.get("workflowId", ""))
+            return Command("cancel_workflow", child, {"workflowExecution": child}, value.call_site)
+        if one.is_patch_upsert:
+            return Command("search_attributes", "", {"patch": value.name}, value.call_site)
+        return value
 
-    def _cancel(self, target: TapeCommand | None, variant: str, value: Command) -> list[TapeCommand]:
-        if target is None or target.resolved or target.dropped:
-            return []
-        if not target.sent:
-            target.dropped = True
-            return []
-        if target.abandoned or variant == "cancel_signal_workflow":
-            return []
-        if variant == "cancel_child_workflow_execution":
-            child = str(target.command.fields.get("workflowId", ""))
-            value = Command("cancel_workflow", child, {"workflowExecution": child}, value.call_site)
-        return [TapeCommand(value)]
+    def _observe_flags(self, event_id: int) -> None:
+        """Set the flags of all tasks completed up to here.
 
-    def _patch(self, value: Command, event_id: int, replaying: bool) -> list[TapeCommand]:
-        if value.name in self._patches:
-            return []
-        self._patches.add(value.name)
-        entries = [TapeCommand(value)]
-        if self._flag(_UPSERTS, event_id):
-            upsert = Command("search_attributes", "", {"patch": value.name}, value.call_site)
-            entries.append(TapeCommand(upsert, from_core=True))
-        return entries
+        As in sdk-core, a task is replayed under the flags that it records itself when it completes, one event later.
+        """
+        self.flags.core = {flag for flag, first in self._record.core_flags.items() if first <= event_id + 1}
 
-    def _flag(self, flag: int, event_id: int) -> bool:
-        """Whether a flag is in force: the task that closes behind this event brings its own."""
-        first = self.record.core_flags.get(flag)
-        return first is not None and first <= event_id + 1
+    # Events of the history.
 
-    def _in_order(self, entries: list[TapeCommand], event_id: int, replaying: bool) -> list[TapeCommand]:
-        """The end of the workflow goes last, or cuts off what comes behind it, as the record's age asks."""
-        ends = [index for index, one in enumerate(entries) if one.command.kind in TERMINAL]
-        if not ends:
-            return entries
-        if replaying and not self._flag(_REORDERS, event_id):
-            return entries[: ends[0] + 1]
-        return [one for one in entries if one.command.kind not in TERMINAL] + [entries[ends[0]]]
+    @property
+    def is_at_end(self) -> bool:
+        """Whether every event was applied."""
+        return self._place == len(self.history.heads)
 
-    def take(self, expected: ExpectedEvent) -> Mismatch | None:
-        """Match one event; None is good news."""
-        special = _SPECIAL.get(expected.kind)
-        if special is not None:
-            return special(self, expected)
-        return self._take_front(expected)
+    def match_events(self, until: int) -> None:
+        """Apply the events up to this id, or to the first that the code did not match."""
+        heads = self.history.heads
+        while self.mismatch is None and not self.is_at_end and heads[self._place].event_id <= until:
+            place, self._place = self._place, self._place + 1
+            event_type = heads[place].event_type
+            event: EventPart | None = self.history.read_event(place).attributes if event_type in RECORDS else None
+            if event is None:  # without attributes: a command that it stands for stays queued, and is reported
+                continue
+            if event_type in COMMAND_EVENTS:
+                self._match_command_event(place, event_type, event)
+            elif (machine := self.queue.by_event.get(getattr(event, "of", 0))) is not None:
+                self._apply_later_event(machine, place, event_type, event)
 
-    def _front(self, *, past_patches: bool = True) -> TapeCommand | None:
-        while self.waiting:
-            front = self.waiting[0]
-            if not front.dropped and not (past_patches and front.command.kind == "patch"):
-                return front
-            self.waiting.popleft()
-        return None
+    def _match_command_event(self, place: int, event_type: str, event: EventPart) -> None:
+        event_id = self.history.heads[place].event_id
+        self._observe_flags(event_id)
+        self.in_last_batch = event_id > self._record.last_completed_task_id > 0
+        self.flags.left_out = False
+        self.queue.refused = None
+        before = len(self.queue.matched)
+        if isinstance(event, MarkerRecorded) and event.marker_name == LOCAL_ACTIVITY:
+            self._resolve_local_activity(event)
+        fault, skips_next = self.queue.match_event(place, event_type, event, None if self.is_at_end else self._place)
+        self._place += skips_next
+        if fault is not None:
+            self._note_fault(place, fault, self.queue.refused or self._find_local_activity(event))
+        elif len(self.queue.matched) > before:
+            self._add_pair(place, self.queue.matched[-1].waiting)
+        elif (local := self._find_local_activity(event)) is not None:
+            self._add_pair(place, local)
+        else:
+            assert _is_deprecated_patch(event), f"event {event_id} was matched with no command, and no fault says so"
 
-    def _take_front(self, expected: ExpectedEvent) -> Mismatch | None:
-        front = self._front()
-        if front is None:
-            return Mismatch(expected, None)
-        actual = front.command
-        if actual.kind != expected.kind:
-            return Mismatch(expected, actual)
-        found = differing_fields(expected.fields, actual.fields, BY_KIND[expected.kind].identity)
-        if found and (self.strict or self._is_checked(expected)):
-            return Mismatch(expected, actual, found, not self._is_checked(expected))
-        self.waiting.popleft()
-        front.sent = True
-        if expected.kind == "timer":
-            self._timers[expected.event_id] = actual
-        if not front.from_core:
+    def _resolve_local_activity(self, marker: MarkerRecorded) -> None:
+        """Resolve it at its marker. sdk-core did so one task earlier, when its look-ahead read the marker."""
+        known = read_local_activity_marker(marker)
+        if known is not None:
+            self.queue.add_resolution(known)
+            self.queue.release_held_resolutions(has_jobs=False)
+
+    def _find_local_activity(self, event: EventPart) -> QueuedCommand | None:
+        """Return the local activity of a marker. It is never queued: the marker's number finds it."""
+        if not isinstance(event, MarkerRecorded) or event.marker_name != LOCAL_ACTIVITY:
+            return None
+        known = read_local_activity_marker(event)
+        machine = self.queue.local_activities.get(known.data.seq) if known is not None else None
+        return QueuedCommand(machine, "schedule_local_activity", machine.command) if machine is not None else None
+
+    def _add_pair(self, place: int, one: QueuedCommand) -> None:
+        if not one.is_patch_upsert:  # the code did not issue it, so there is nothing to compare
+            self.pairs.add_pair(self._record.expected_command(self._record.run.events[place]), self._to_command(one))
+
+    def _note_fault(self, place: int, fault: Fault, refused: QueuedCommand | None) -> None:
+        expected = self._record.expected_command(self._record.run.events[place])
+        if refused is None:
+            refused = next((one for one in self.queue.waiting if not isinstance(one.machine, PatchMachine)), None)
+        self._unmatched = refused
+        actual = self._to_command(refused) if refused is not None else None
+        if actual is None or actual.kind != expected.kind or expected.kind == "patch":
+            self.mismatch = Mismatch(expected, actual)
+            return
+        differing = differing_fields(expected.fields, actual.fields, BY_KIND[expected.kind].identity)
+        if differing or fault.kind == "nondeterminism":
+            self.mismatch = Mismatch(expected, actual, differing, self.flags.left_out)
+        else:  # a fatal fault: the history contradicts itself, as with a marker twice, and the code did ask for this
             self.pairs.add_pair(expected, actual)
-        return None
 
-    def _is_checked(self, expected: ExpectedEvent) -> bool:
-        """Whether the core itself would look at names and ids here; in its last stretch it does so in any case."""
-        flag = _NEXUS_CHECKS if expected.kind == "nexus_operation" else _CHECKS
-        closing = self.record.last_completed_task_id
-        return self._flag(flag, expected.event_id) or expected.event_id > closing > 0
+    def _apply_later_event(self, machine: StateMachine, place: int, event_type: str, event: EventPart) -> None:
+        """Apply an event that follows a command.
 
-    def _local_marker(self, expected: ExpectedEvent) -> Mismatch | None:
-        actual = self._local.get(expected.fields["seq"])
-        if actual is None:
-            front = self._front()
-            return Mismatch(expected, front.command if front else None)
-        found = differing_fields(expected.fields, actual.fields, BY_KIND["local_activity"].identity)
-        if found and (self.strict or self._flag(_CHECKS, expected.event_id)):
-            return Mismatch(expected, actual, found, not self._flag(_CHECKS, expected.event_id))
-        self.pairs.add_pair(expected, actual)
-        return None
-
-    def _patch_marker(self, expected: ExpectedEvent) -> Mismatch | None:
-        front = self._front(past_patches=False)
-        if front is not None and front.command.kind == "patch" and front.command.name == expected.name:
-            self.waiting.popleft()
-            self.pairs.add_pair(expected, front.command)
-            return None
-        if expected.fields.get("deprecated"):
-            return None
-        return Mismatch(expected, front.command if front else None)
-
-    def _upsert(self, expected: ExpectedEvent) -> Mismatch | None:
-        """The upsert that goes with a deprecated patch needs no command."""
-        before = self.record.events_by_id.get(expected.event_id - 1)
-        names = expected.fields.get("searchAttributes") or {}
-        follows = before is not None and before.event_type == "MarkerRecorded" and SEARCH_ATTRIBUTE_OF_PATCHES in names
-        if follows and self._marker_was_skipped(expected.event_id - 1):
-            return None
-        return self._take_front(expected)
-
-    def _marker_was_skipped(self, event_id: int) -> bool:
-        last = self.pairs.matched[-1].expected if self.pairs.matched else None
-        if last is not None and last.event_id == event_id:
-            return False
-        marker = self.record.expected_command(self.record.events_by_id[event_id])
-        return marker.kind == "patch" and bool(marker.fields.get("deprecated"))
-
-    def _fired(self, expected: ExpectedEvent) -> Mismatch | None:
-        """A timer is known by its id only when it fires."""
-        started = int(self.record.event_attributes(expected.event_id).get("startedEventId") or 0)
-        actual = self._timers.get(started)
-        if actual is None or actual.name == expected.fields.get("timerId"):
-            return None
-        return Mismatch(expected, actual, ("timerId",))
-
-    def leftovers(self) -> list[Command]:
-        """What waits still, now that the record has nothing more to say."""
-        return [
-            one.command for one in self.waiting if not one.dropped and not one.from_core and one.command.kind != "patch"
-        ]
+        Only a timer can differ from its command here: sdk-core compares its id when it fires, and not when it starts.
+        Any other fault is in the history and not in the code, so it is left to the replayer's outcome.
+        """
+        fault = machine.apply_event(self, event_type, event, self.history.heads[place].event_id)
+        if fault is None or not isinstance(machine, TimerMachine) or not isinstance(event, TimerFired):
+            return
+        if event.timer_id != str(machine.seq):
+            expected = self._record.expected_command(self._record.run.events[place])
+            self.mismatch = Mismatch(expected, self._commands[id(machine.command)], ("timerId",))
 
 
-_NEVER_SENT = {"schedule_local_activity", "request_cancel_local_activity", "respond_to_query"}
-_SPECIAL: dict[str, Callable[[TapeMatcher, ExpectedEvent], Mismatch | None]] = {
-    "local_activity": TapeMatcher._local_marker,
-    "patch": TapeMatcher._patch_marker,
-    "search_attributes": TapeMatcher._upsert,
-    "timer_fired": TapeMatcher._fired,
-}
+def _is_deprecated_patch(event: EventPart) -> bool:
+    """Whether the event is the only one that needs no command."""
+    patch = read_patch_marker(event) if isinstance(event, MarkerRecorded) else None
+    return patch is not None and patch[1]
 
 
-def _is_abandoned(variant: str, message: Any) -> bool:
-    return variant in _ABANDON and message.cancellation_type == _ABANDON[variant]
+def _read_history(run: Run) -> HistoryBatches:
+    """Decode the history. If an event is not as servers write it, decode what the SDK reads from it."""
+    history = HistoryBatches(run.events)
+    try:
+        for place, event_type in enumerate(history.types):
+            if event_type in RECORDS:
+                history.read_event(place)
+    except msgspec.ValidationError as unreadable:
+        text = encode_history(run).decode("utf-8", "surrogatepass")
+        try:
+            read = WorkflowHistory.from_json(run.workflow_id or "", text)
+        except (ValueError, ParseError):
+            raise unreadable from None  # the direct replayer hands such a run over; the SDK's replayer never gets here
+        history = HistoryBatches(run_from_json(run, read.to_json().encode()).events)
+        assert len(history.heads) == len(run.events), "the SDK reads every event"
+    return history

@@ -37,6 +37,7 @@ from replaytool.replay.isolation.limits import is_out_of_memory
 
 _BLIND = "no SDK flags are recorded, so the SDK's replayer compares no names; replaytool compared them anyway"
 _DEADLOCK = "Potential deadlock"
+_PASSES = ("ok", "drift")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def judge_replay(case: ReplayCase) -> Verdict:
     """Return the verdict on one replay."""
     found = match_tape(case.record, case.tape.activations)
     verdict = _JUDGES[case.outcome.word](case, found)
+    # Matching explains what the replayer reports, and adds what it ignores. It never turns a failed replay into a pass.
+    assert case.outcome.word == "ok" or verdict.verdict not in _PASSES, f"{case.outcome} is judged {verdict.verdict}"
     notes = (_BLIND,) if case.record.lacks_check_flags else ()
     hazards = case.tape.guard.found_hazards if case.tape.guard else ()
     steps = steps_with_matches(found) if case.steps else ()
@@ -280,7 +283,7 @@ def judge_unrepeated_pass(
     reason, refused = outcome.message, queue.refused
     if outcome.word == "ok":
         reason = "the code asks for a command that the history does not have"
-        refused = next(one for one in queue.waiting if one.command is not None)
+        refused = next(one for one in queue.waiting if one.needs_event)
     actual = refused.command if refused is not None else None
     event = record.events_by_id.get(outcome.event_id or 0)
     divergence = Divergence(

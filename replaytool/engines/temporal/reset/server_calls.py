@@ -20,7 +20,7 @@ from replaytool.engines.temporal.server.client import (
 )
 from replaytool.engines.temporal.server.options import resolve_target
 from replaytool.errors import FINDINGS, ReplaytoolError
-from replaytool.formats.temporal.proto_files import TemporalProto
+from replaytool.formats.temporal.proto_files import read_proto_runs
 from replaytool.model.history import Payload, Run, RunHints
 from replaytool.model.reset_server import (
     AnswerLost,
@@ -127,7 +127,7 @@ class ResetClient:
 
         content = History(events=await self._fetch_events(workflow_id, run_id)).SerializeToString()
         hints = RunHints(workflow_id, self.target.namespace, workflow_id, run_id)
-        return next(TemporalProto().read_runs(io.BytesIO(content), hints))
+        return next(read_proto_runs(io.BytesIO(content), hints))
 
     async def query_workflow(self, workflow_id: str, name: str) -> tuple[Payload | None, str | None]:
         """Return a worker's answer to a query, or why there is none."""

@@ -50,7 +50,7 @@ class RecordedActivation:
     event_id: int
     replaying: bool
     time: str
-    jobs: tuple[object, ...]
+    jobs: tuple[WorkflowActivationJob, ...]
     commands: list[WorkflowCommand] = field(default_factory=list)
     sites: list[CallSite | None] = field(default_factory=list)
     error: BaseException | None = None

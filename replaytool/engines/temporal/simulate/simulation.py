@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
+from temporalio.api.common.v1 import Payload as ProtoPayload
 from temporalio.bridge.proto.workflow_commands import (
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
@@ -152,7 +153,7 @@ class _ChainSimulator:
             end, state, {name: self._read_query_answer(*found) for name, found in queries.items()}
         )
 
-    def _read_query_answer(self, payload: object, trouble: str | None) -> object:
+    def _read_query_answer(self, payload: ProtoPayload | None, trouble: str | None) -> object:
         if payload is None:
             return {"error": trouble}
         return self._reader.to_plain(payload_from_proto(payload))

@@ -1,4 +1,4 @@
-"""Our own matching against bent histories: where it and the SDK's replayer must agree, and where it knows better."""
+"""Matching of tapes on bent histories: where it must agree with the SDK's replayer, and where it finds more."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from functools import cache
 from typing import Any
 
 import pytest
+from temporalio.bridge.proto.workflow_commands import StartTimer, WorkflowCommand
 
 from replaytool.engines import Code, CodeSpec, Options, load_code
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.findings import Findings, match_tape
+from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.verdicts import ReplayCase, judge_replay
+from replaytool.engines.temporal.sdk.recorder import RecordedActivation
 from replaytool.model.verdict import Verdict
 from tests.support.histories import bent, events, expectations, replay, run_of
 from tests.support.paths import FIXTURES
@@ -87,6 +90,30 @@ def test_a_command_too_many_in_an_open_run_is_told() -> None:
     assert verdict.divergence.actual is not None
 
 
+@pytest.mark.parametrize("engine", ["sdk", "direct"])
+def test_a_cancelled_child_without_its_event_is_told(engine: str) -> None:
+    """The request to cancel a child comes from sdk-core, but it is the code that asked for it."""
+    file = "history-wait-cancellation-completed.json"
+    listed = events("child_cancelled", file)
+    requested = of_type(listed, "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED")[0]
+    run = run_of(json.dumps({"events": listed[:requested]}).encode(), "shop-wait-cancellation-completed")
+    verdict = replay(run, code_of("child_cancelled"), QUICK, engine)
+    assert verdict.verdict == "diverged"
+    assert verdict.divergence is not None
+    assert verdict.divergence.actual is not None
+    assert verdict.divergence.actual.kind == "cancel_workflow"
+
+
+def test_commands_behind_the_end_come_in_the_order_of_issue() -> None:
+    """A task may have several activations: what is cancelled before it is sent resolves in the next one."""
+    timers = [WorkflowCommand(start_timer=StartTimer(seq=number)) for number in (1, 2, 3)]
+    tape = [RecordedActivation(3, False, "", (), commands, [None] * len(commands), done=True)
+            for commands in (timers[:2], timers[2:])]  # fmt: skip
+    found = match_tape(RecordedHistory(bent(events("timers")[:3])), tape)
+    assert [one.name for one in found.next] == ["1", "2", "3"]
+    assert found.leftovers == []
+
+
 def test_what_agreed_before_is_told() -> None:
     verdict = replayed("activities_in_sequence", "changed_early_return.py", events("activities_in_sequence"))
     divergence = verdict.divergence
@@ -139,6 +166,13 @@ def test_state_comes_on_request() -> None:
     assert states[0] != states[-1]
     assert states[-1] is not None
     assert states[-1]["closed"] is True
+
+
+def test_an_event_that_only_the_sdk_can_read_is_matched_as_the_sdk_reads_it() -> None:
+    listed = events("activities_in_sequence")
+    attributes(listed[0])["identity"] = None
+    verdict = replay(bent(listed), code_of("activities_in_sequence"), Options(sandbox="off", steps=True))
+    assert [pair.expected.event_id for step in verdict.steps for pair in step.matched] == [5, 11, 17, 23]
 
 
 Bend = Callable[[Listed, random.Random], Listed]

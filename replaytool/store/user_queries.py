@@ -1,0 +1,62 @@
+"""What a user asks of a store: results as Arrow batches, and errors that say what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.store.rows import RunRow
+
+_REACHES_OUTSIDE = re.compile(
+    r"disabled by configuration|configuration has been locked|Table with name \S*[/.]\S* does not exist"
+)
+
+
+def read_arrow_batches(relation: duckdb.DuckDBPyRelation | None) -> pa.RecordBatchReader:
+    """Return the result in batches. JSON columns are marked, because Arrow has them as plain text."""
+    if relation is None:
+        return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+    # DuckDB 2 renamed it.
+    reader = relation.to_arrow_reader() if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader()
+    fields = [
+        field.with_metadata({"type": "JSON"}) if str(kind) == "JSON" else field
+        for field, kind in zip(reader.schema, relation.types, strict=True)
+    ]
+    schema = pa.schema(fields)
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader)
+    return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def explain_query_error(error: duckdb.Error) -> ReplaytoolError:
+    """Return the error to show for a query that DuckDB refused."""
+    text = str(error)
+    if isinstance(error, duckdb.PermissionException) or _REACHES_OUTSIDE.search(text):
+        return ReplaytoolError(
+            f"this query reaches outside the store: {text.splitlines()[0]}",
+            "--allow-files lets a query read and write files",
+            code=ErrorCode.STORE_QUERY_OUTSIDE,
+        )
+    return ReplaytoolError(
+        f"the query failed: {text.strip()}",
+        "`replaytool sql --help` lists the views",
+        code=ErrorCode.STORE_QUERY_FAILED,
+    )
+
+
+def ambiguous_run_error(text: str, found: Sequence[RunRow]) -> ReplaytoolError:
+    """Return the error for a text that several runs begin with."""
+    rows = [
+        f"{row.run_key}  {row.workflow_id or '-'}  {row.run_id or '-'}  {row.status}  "
+        + (f"{row.started_at.isoformat()}Z" if row.started_at else "-")
+        for row in found[:5]
+    ]
+    more = ["…"] if len(found) > 5 else []
+    return ReplaytoolError(
+        f"{text!r} means several runs:\n  " + "\n  ".join(rows + more),
+        "name one by its run key",
+        code=ErrorCode.STORE_RUN_AMBIGUOUS,
+    )
