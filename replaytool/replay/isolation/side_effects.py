@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
 
 from replaytool.model.verdict import CallSite, Hazard
 from replaytool.replay.isolation import clock_and_random as senses
@@ -76,7 +75,7 @@ def install_hooks() -> None:
         senses.install_listener(_record_clock_or_random)
 
 
-def _opens_for_writing(args: tuple[Any, ...]) -> bool:
+def _opens_for_writing(args: tuple[object, ...]) -> bool:
     """Return whether an `open` event is for writing."""
     mode, flags = args[1], args[2]
     if isinstance(mode, str):
@@ -84,12 +83,12 @@ def _opens_for_writing(args: tuple[Any, ...]) -> bool:
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
-def _is_always_refused(args: tuple[Any, ...]) -> bool:
+def _is_always_refused(args: tuple[object, ...]) -> bool:
     return True
 
 
 # Audit events that are refused, and when. All others are harmless to a replay, or too common to report.
-_DANGEROUS: dict[str, Callable[[tuple[Any, ...]], bool]] = {
+_DANGEROUS: dict[str, Callable[[tuple[object, ...]], bool]] = {
     "open": _opens_for_writing,
     **dict.fromkeys(
         (
@@ -106,7 +105,7 @@ _DANGEROUS: dict[str, Callable[[tuple[Any, ...]], bool]] = {
 }  # fmt: skip
 
 
-def _audit_hook(event: str, args: tuple[Any, ...]) -> None:
+def _audit_hook(event: str, args: tuple[object, ...]) -> None:
     judge = _DANGEROUS.get(event)
     if judge is None:
         return
@@ -123,7 +122,7 @@ def _audit_hook(event: str, args: tuple[Any, ...]) -> None:
         raise SideEffectRefused(f"replaytool refused {event} ({detail}): workflow code must have no side effects")
 
 
-def _event_detail(event: str, args: tuple[Any, ...]) -> str:
+def _event_detail(event: str, args: tuple[object, ...]) -> str:
     shown = args[1:2] if event.startswith("socket.") and len(args) > 1 and "name" not in event else args[:1]
     return ", ".join(str(one)[:200] for one in shown)
 
