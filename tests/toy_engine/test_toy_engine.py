@@ -101,6 +101,17 @@ def test_an_edit_gets_its_verdict(packaged: ToyProject, edit: str) -> None:
         assert edit == "dropped" or "context.step" in changed[site["line"] - 1]
 
 
+def test_a_side_effect_in_a_thread_is_refused_and_reported(packaged: ToyProject) -> None:
+    code = packaged.folder / "threaded.py"
+    line = 'import threading; threading.Thread(target=Path("from-a-thread").write_text, args=("x",)).start()'
+    code.write_text(
+        edit_program("same").replace("        self.paid = amount", f"        {line}\n        self.paid = amount")
+    )
+    report = packaged.run_json("check", "journals/finished.journal", "-w", str(code), "--format", "json")
+    assert [(one["what"], one["refused"]) for one in report["runs"][0]["hazards"]] == [("open", True)]
+    assert not (packaged.folder / "from-a-thread").exists()
+
+
 def test_open_and_failed_runs_are_checked(toy: ToyProject) -> None:
     report = toy.run_json("check", "journals", "-w", "order.py", "--format", "json")
     by_id = {run["workflow_id"]: run for run in report["runs"]}
