@@ -14,6 +14,8 @@ from tests.support.dev_server import DevServer, executable
 from tests.support.doc_commands import Command, commands, loyalty, missing_lines, perform, riders_on_a_server
 from tests.test_docs import PAGES
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = [command for page in PAGES for command in commands(page)]
 HERE = ("", "screen")
 ELSEWHERE, SLOW = 4, 4

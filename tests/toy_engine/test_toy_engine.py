@@ -19,6 +19,8 @@ from tests.toy_engine.toy.fork import fork_journal
 from tests.toy_engine.toy.journal import read_journal
 from tests.toy_engine.toy.records import read_steps
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class ToyProject:
