@@ -25,6 +25,15 @@ def of(page: Path, *kinds: str) -> list[Command]:
     return [command for command in COMMANDS if command.page == page.name and command.kind in kinds]
 
 
+def parts() -> dict[str, list[Command]]:
+    """Return what a reader does in one go: a page, or one section of the guide, which can be read alone."""
+    found: dict[str, list[Command]] = {}
+    for one in COMMANDS:
+        if one.kind in HERE:
+            found.setdefault(one.page + (f" {one.section}" if one.page == "guide.md" else ""), []).append(one)
+    return found
+
+
 def test_commands_that_are_not_run_here_are_few() -> None:
     kinds = {kind: [one for one in COMMANDS if one.kind == kind] for kind in {one.kind for one in COMMANDS}}
     assert set(kinds) <= {"", "screen", "slow", "server", "install", "elsewhere"}
@@ -43,12 +52,12 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if of(page, *HERE)], ids=lambda page: page.name)
+@pytest.mark.parametrize("part", parts())
 def test_commands_run_in_the_folder_of_the_demo(
-    page: Path, tmp_path: Path, settings: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    part: str, tmp_path: Path, settings: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings.chdir(loyalty(tmp_path))
-    assert_they_end_as_said(of(page, *HERE), capfd)
+    assert_they_end_as_said(parts()[part], capfd)
 
 
 @pytest.fixture
