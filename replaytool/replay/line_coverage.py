@@ -22,7 +22,8 @@ END = -1
 _ENDS_OF_LOOPS = (StopIteration, StopAsyncIteration)
 """Python reports these for an `await` and a loop that end normally."""
 _MODULES = (".py", ".pyc", ".so", ".pth")
-_RETURN = dis.opmap["RETURN_VALUE"]
+_RETURNS = {dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in dis.opmap}
+"""Python 3.12 and 3.13 return a constant with an instruction of its own."""
 Trace = Callable[[FrameType, str, Any], Any]
 
 
@@ -108,7 +109,7 @@ def _step_tracer(place: _FileTrace, line: int) -> Trace:
             before = now
         elif event == "exception" and arg[0] not in _ENDS_OF_LOOPS:
             before = None  # an exception jumps: the line itself has no such step
-        elif event == "return" and before is not None and frame.f_code.co_code[frame.f_lasti] == _RETURN:
+        elif event == "return" and before is not None and frame.f_code.co_code[frame.f_lasti] in _RETURNS:
             place.steps.add((before, END))
         return trace_step
 

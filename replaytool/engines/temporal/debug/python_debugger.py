@@ -72,9 +72,11 @@ class _TaskBreakpoint:
     def _trace_line(self, frame: FrameType, event: str, arg: object) -> TraceFunction | None:
         """Stop at the first line.
 
-        A resumed coroutine is entered from the outside in, so `call` events come too early.
+        A resumed coroutine is entered from the outside in, so `call` events come too early. From Python 3.13 on, the
+        end of an `await` is reported as StopIteration at its own line, which has run already.
         """
-        if event not in ("line", "exception") or self.has_stopped:
+        is_failure = event == "exception" and isinstance(arg, tuple) and arg[0] is not StopIteration
+        if self.has_stopped or not (event == "line" or is_failure):
             return self._trace_line
         self.has_stopped = True
         self._debugger.set_trace(frame)

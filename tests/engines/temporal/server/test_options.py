@@ -157,6 +157,13 @@ def make(folder: Path, name: str, issuer: Pair | None = None) -> Pair:
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        # From Python 3.13 on, a server that checks clients' certificates wants these three.
+        .add_extension(_key_usage(is_authority=issuer is None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key((issuer[1] if issuer else key).public_key()),
+            critical=False,
+        )
     )
     certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
     plain = serialization.NoEncryption()
@@ -165,6 +172,13 @@ def make(folder: Path, name: str, issuer: Pair | None = None) -> Pair:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
     )
     return certificate, key
+
+
+def _key_usage(*, is_authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True, key_cert_sign=is_authority, crl_sign=is_authority, content_commitment=False,
+        key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
 
 
 @contextlib.contextmanager
