@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 # Where the SDK keeps what `@workflow.defn` says; seen in every release from 1.20 on.
 _DEFINITION = "__temporal_workflow_definition"
@@ -47,6 +48,14 @@ class TemporalCodeFinder:
         """Return the name in the class's definition."""
         name: str | None = vars(workflow)[_DEFINITION].name
         return name
+
+    def configure_settings(self, settings: Mapping[str, Any], workflows: Sequence[Any]) -> dict[str, Any]:
+        """Return the settings that the plugins leave, with all workflows; without plugins, the settings as they are."""
+        if not settings.get("plugins"):
+            return dict(settings)
+        from replaytool.engines.temporal.sdk.plugins import configure_plugins
+
+        return configure_plugins(settings, workflows)
 
     def release(self) -> str:
         """Return the SDK's release."""

@@ -49,6 +49,10 @@ class CodeFinder(Protocol):
         """Return the type name of a workflow that a `replayer` function gave."""
         ...
 
+    def configure_settings(self, settings: Mapping[str, Any], workflows: Sequence[Any]) -> dict[str, Any]:
+        """Return the settings after the user's plugins have changed them, and `workflows` with those that they add."""
+        ...
+
     def release(self) -> str:
         """Return the library's name and release: verdicts depend on them."""
         ...
@@ -93,6 +97,11 @@ class Code:
         """Return the class that a worker would run for this type."""
         return self.definitions.get(type_name) or self.dynamic
 
+    @property
+    def workflow_classes(self) -> list[Any]:
+        """All workflows, as a worker gets them."""
+        return [*self.definitions.values(), *([self.dynamic] if self.dynamic is not None else [])]
+
     def for_engine(self, engine: str) -> Code:
         """Return the same code with the workflows of one engine alone."""
         if self.by_engine.keys() <= {engine}:
@@ -113,9 +122,8 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     roots = tuple(sorted({str(root) for _, root in found}))
     # The code has been imported: an engine whose library is not there has nothing to do with it.
     present = [finder for finder in finders if finder.library in sys.modules]
-    settings = _worker_settings(spec, folder, finders)
-    given = settings.pop("workflows", ())
-    by_engine = {finder.engine: _workflows_of(finder, modules, given) for finder in present}
+    given = _worker_settings(spec, folder, finders)
+    settings, by_engine = _configure_engines(spec, present, modules, given)
     by_engine = {engine: one for engine, one in by_engine.items() if one[0] or one[1] is not None}
     if not by_engine:
         hints = " or ".join(finder.how_to_write for finder in present or finders)
@@ -130,13 +138,37 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     types = {name: one.__module__ for name, one in definitions.items()} | ({"": dynamic.__module__} if dynamic else {})
     callsite.skip_folders([folder for finder in present for folder in finder.frames_to_skip()])
     releases = " ".join(finder.release() for finder in present)
-    info = CodeInfo(names, fingerprint_code(roots, modules, settings, releases), _user_files(roots), types, roots)
+    info = CodeInfo(
+        names,
+        fingerprint_code(roots, modules, given.keys() - {"workflows"}, releases),
+        _user_files(roots),
+        types,
+        roots,
+    )
     return Code(spec, definitions, dynamic, settings, info, roots, by_engine)
 
 
-def _workflows_of(finder: CodeFinder, modules: list[ModuleType], given: Iterable[WorkflowCode]) -> Definitions:
-    found = [pair for module in modules for pair in finder.find_workflows(module)]
-    return _index_by_type([*found, *((finder.name_workflow(one), one) for one in given)])
+def _configure_engines(
+    spec: CodeSpec, finders: Sequence[CodeFinder], modules: list[ModuleType], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Definitions]]:
+    """Return the settings in force, and each engine's workflows."""
+    by_engine: dict[str, Definitions] = {}
+    settings = dict(given)
+    named = settings.pop("workflows", ())
+    for finder in finders:
+        found = [pair for module in modules for pair in finder.find_workflows(module)]
+        found += [(finder.name_workflow(one), one) for one in named]
+        workflows = by_engine[finder.engine] = _index_by_type(found)
+        types = [*workflows[0].values(), *([workflows[1]] if workflows[1] is not None else [])]
+        try:
+            settings = finder.configure_settings(settings, types)
+        except Exception as error:  # a plugin of the user's
+            raise user_code_error(f"a plugin of replayer {spec.replayer!r} failed", error) from error
+        if "workflows" in settings:
+            by_engine[finder.engine] = _index_by_type(
+                [(finder.name_workflow(one), one) for one in settings.pop("workflows")]
+            )
+    return settings, by_engine
 
 
 def _user_files(roots: tuple[str, ...]) -> dict[str, str]:
@@ -232,9 +264,7 @@ def _load_attribute(name: str, folder: Path, what: str) -> object:
     return getattr(module, attribute)
 
 
-def fingerprint_code(
-    roots: tuple[str, ...], modules: list[ModuleType], settings: Mapping[str, object], releases: str
-) -> str:
+def fingerprint_code(roots: tuple[str, ...], modules: list[ModuleType], settings: Iterable[str], releases: str) -> str:
     """Return an id of the code: the sources loaded from its folders, the settings, and the engines' releases."""
     files = {str(getattr(module, "__file__", None) or "") for module in modules}
     files |= {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}

@@ -32,6 +32,10 @@ class ToyCodeFinder:
         name: str = workflow.__toy_program__
         return name
 
+    def configure_settings(self, settings: Mapping[str, Any], workflows: Sequence[Any]) -> dict[str, Any]:
+        """Return the settings as they are: there are no plugins."""
+        return dict(settings)
+
     def release(self) -> str:
         """Return the library's release."""
         return "toylib 1"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
 import msgspec
 import temporalio
-from temporalio.worker import Plugin, UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from replaytool.engines.temporal.core.history_batches import find_unknown_event
@@ -32,6 +33,7 @@ from replaytool.engines.temporal.replay.verdicts import (
     refuse_missing_code,
 )
 from replaytool.engines.temporal.sdk import fast_paths, recorder
+from replaytool.engines.temporal.sdk.plugins import find_custom_plugin, hold_plugins
 from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
 from replaytool.engines.temporal.sdk.recording_runner import make_recording_runner
 from replaytool.engines.temporal.sdk.shared_sandbox import check_sandbox, enter_sandbox, share_sandbox
@@ -101,12 +103,10 @@ def find_handover_reason(run: Run, code: Code) -> HandOver | None:
     difference = describe_release_difference(run.events)
     if difference:
         return HandOver(difference)
-    if any(type(one).run_replayer is not _PLUGIN_REPLAYER for one in code.settings.get("plugins", ())):
-        return HandOver("a plugin overrides `run_replayer`")
+    plugin = find_custom_plugin(code.settings)
+    if plugin is not None:
+        return HandOver(f"the plugin {plugin.name()} overrides `run_replayer`")
     return None
-
-
-_PLUGIN_REPLAYER = getattr(Plugin, "run_replayer", None)
 
 
 def open_stepper(run: Run, code: Code, options: Options, *, keep: bool = False) -> Stepper:
@@ -130,7 +130,7 @@ class DirectReplayer:
             settings = dict(self.code.settings)
             runner = self._make_runner(kind, settings.get("workflow_runner"), self.sandbox)
             outside = self._make_runner(kind, settings.get("unsandboxed_workflow_runner"), OFF)
-            types = [*self.code.definitions.values(), *([self.code.dynamic] if self.code.dynamic else [])]
+            types = self.code.workflow_classes
             settings |= {"workflow_runner": runner, "unsandboxed_workflow_runner": outside, "workflows": types}
             factory = make_instance_factory(settings)
             if kind != "watched":
@@ -161,7 +161,16 @@ class DirectReplayer:
             pass
         return stepper
 
+    def hold_plugins(self) -> AbstractContextManager[None]:
+        """Keep the plugins' contexts open while a run is driven."""
+        return hold_plugins(self.code.settings, self.code.workflow_classes)
+
     def judge_run(self, record: RecordedHistory, options: Options) -> Verdict:
+        """Judge one run inside the plugins' contexts."""
+        with self.hold_plugins():
+            return self._judge_run(record, options)
+
+    def _judge_run(self, record: RecordedHistory, options: Options) -> Verdict:
         """Drive the run at full speed, and record it only if there is something to report."""
         if options.steps or options.snapshot is not None:
             return self._run_recorded_pass(record, options)[0]

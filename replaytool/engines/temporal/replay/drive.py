@@ -35,6 +35,7 @@ def drive_past_end(run: Run, code: Code, options: Options, *, inside: bool = Tru
     watch = guard.SideEffectWatch(lambda frame: None, options.guard) if options.watch or options.guard else None
     with (
         silence_sdk_logs(),
+        replayer.hold_plugins(),
         guard.watch_side_effects(watch),
         enter_sandbox(factory.runner, workflow if inside else None),
         relax_garbage_collector(),
@@ -66,6 +67,7 @@ def drive_with_recorder(
     try:
         with (
             silence_sdk_logs(),
+            replayer.hold_plugins(),
             guard.watch_side_effects(watch),
             relax_garbage_collector(),
             fast_paths.use_fast_awaits(),
