@@ -40,7 +40,7 @@ def install_listener(listener: Listener) -> None:
     for name in ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep"):
         _replace_function(time, name, _wrap_with_notice(f"time.{name}", getattr(time, name)))
     for name, function in _shifted_clock_functions().items():
-        _replace_function(time, name, _wrap_with_notice(f"time.{name}", function))
+        _replace_function(time, name, function)
     for name in random.__all__:
         if getattr(getattr(random, name), "__self__", None) is _GLOBAL_RANDOM:
             _replace_function(random, name, _wrap_with_notice(f"random.{name}", getattr(random, name)))
@@ -79,28 +79,31 @@ def _replace_function(module: object, name: str, function: object) -> None:
 
 
 def _shifted_clock_functions() -> dict[str, Callable[..., object]]:
-    """Return the functions of `time` that read the wall clock, each with the shift."""
+    """Return the functions of `time` that read the wall clock, each with the shift and with a notice."""
+    localtime, strftime, asctime = time.localtime, time.strftime, time.asctime
 
-    def default_to_now(function: Callable[..., object], at: int) -> Callable[..., object]:
+    def default_to_now(name: str, at: int) -> Callable[..., object]:
         """Wrap a function whose argument number `at` is a time, or now if it is missing."""
+        function = getattr(time, name)
 
         @functools.wraps(function)
         def shifted_call(*args: object) -> object:
-            given = len(args) > at and args[at] is not None
-            return function(*args) if given else function(*args[:at], current_moment(function))
+            # A given moment is only converted. `datetime.strftime` comes here with one, from C.
+            if len(args) > at and args[at] is not None:
+                return function(*args)
+            _notify_listener(f"time.{name}", sys._getframe().f_back)
+            moment = _now() + _ahead
+            return function(*args[:at], localtime(moment) if function in (strftime, asctime) else moment)
 
         return shifted_call
 
-    def current_moment(function: Callable[..., object]) -> object:
-        moment = _now() + _ahead
-        return localtime(moment) if function in (strftime, asctime) else moment
-
-    localtime, strftime, asctime = time.localtime, time.strftime, time.asctime
     return {
-        "time": functools.wraps(_now)(lambda: _now() + _ahead if _ahead else _now()),
-        "time_ns": functools.wraps(_now_ns)(lambda: _now_ns() + round(_ahead * _SECOND)),
-        **{name: default_to_now(getattr(time, name), 0) for name in ("localtime", "gmtime", "ctime", "asctime")},
-        "strftime": default_to_now(strftime, 1),
+        "time": _wrap_with_notice("time.time", functools.wraps(_now)(lambda: _now() + _ahead if _ahead else _now())),
+        "time_ns": _wrap_with_notice(
+            "time.time_ns", functools.wraps(_now_ns)(lambda: _now_ns() + round(_ahead * _SECOND))
+        ),
+        **{name: default_to_now(name, 0) for name in ("localtime", "gmtime", "ctime", "asctime")},
+        "strftime": default_to_now("strftime", 1),
     }
 
 

@@ -100,6 +100,9 @@ def test_what_changes_the_world_is_refused(tmp_path: Path, line: str, what: str)
     [
         ("time.time()", "time.time"),
         ("datetime.datetime.now()", "datetime.now"),
+        ("time.strftime('%Y')", "time.strftime"),
+        ("time.gmtime()", "time.gmtime"),
+        ("time.localtime(None)", "time.localtime"),
         ("random.random()", "random.random"),
         ("random.choice([1, 2])", "random.choice"),
         ("uuid.uuid4()", "uuid.uuid4"),
@@ -123,6 +126,14 @@ def test_clocks_and_chance_are_told_and_let_pass(tmp_path: Path, line: str, what
         "logging.getLogger('mine').warning('x')",
         "open(__file__).close()",
         "random.Random(7).random()",
+        "workflow.now().strftime('%d')",
+        "datetime.date(2026, 3, 1).strftime('%d')",
+        "f'{workflow.now():%d %H}'",
+        "time.gmtime(workflow.time())",
+        "time.localtime(0)",
+        "time.ctime(7)",
+        "time.strftime('%Y', time.gmtime(5))",
+        "time.asctime(time.gmtime(5))",
     ],
 )
 def test_what_is_harmless_is_not_told(tmp_path: Path, line: str) -> None:
