@@ -50,7 +50,7 @@ _VARIABLES = {
 
 
 def load_settings(
-    options: Mapping[str, Any], folder: Path | None = None, environment: Mapping[str, str] | None = None
+    options: Mapping[str, object], folder: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> Settings:
     """Merge all sources of settings; an option of None was not given."""
     folder = folder or Path.cwd()
@@ -103,7 +103,7 @@ def _match_key(key: str, file: Path) -> str:
     raise ReplaytoolError(f"{file}: [tool.replaytool] has no key {key!r}", hint, code=ErrorCode.CONFIG_KEY)
 
 
-def _parse_text(name: str, value: Any, folder: Path) -> str:
+def _parse_text(name: str, value: object, folder: Path) -> str:
     if not isinstance(value, str | Path):
         raise ReplaytoolError(
             f"[tool.replaytool] {name} must be text, not {value!r}", "put it in quotes", code=ErrorCode.CONFIG_TYPE
@@ -111,12 +111,12 @@ def _parse_text(name: str, value: Any, folder: Path) -> str:
     return str(value)
 
 
-def _parse_path(name: str, value: Any, folder: Path) -> Path:
+def _parse_path(name: str, value: object, folder: Path) -> Path:
     """Return a path; one that stands in a file is relative to that file."""
     return folder / _parse_text(name, value, folder)
 
 
-def _parse_names(name: str, value: Any, folder: Path) -> tuple[str, ...]:
+def _parse_names(name: str, value: object, folder: Path) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list | tuple) or not all(isinstance(item, str) for item in values):
         raise ReplaytoolError(
@@ -127,7 +127,7 @@ def _parse_names(name: str, value: Any, folder: Path) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _parse_levels(name: str, value: Any, folder: Path) -> dict[str, str]:
+def _parse_levels(name: str, value: object, folder: Path) -> dict[str, str]:
     levels = ("error", "warn", "ignore")
     if not isinstance(value, Mapping) or not all(item in levels for item in value.values()):
         raise ReplaytoolError(
@@ -138,7 +138,7 @@ def _parse_levels(name: str, value: Any, folder: Path) -> dict[str, str]:
     return dict(value)
 
 
-def _parse_keys(name: str, value: Any, folder: Path) -> dict[str, str]:
+def _parse_keys(name: str, value: object, folder: Path) -> dict[str, str]:
     """Return the key bindings. Tables may be nested: `debugger.step = "n"` equals `"debugger.step" = "n"`."""
     if not isinstance(value, Mapping):
         raise ReplaytoolError(
@@ -155,7 +155,7 @@ def _parse_keys(name: str, value: Any, folder: Path) -> dict[str, str]:
     return found
 
 
-def _parse_build_modules(name: str, value: Any, folder: Path) -> dict[str, str]:
+def _parse_build_modules(name: str, value: object, folder: Path) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
         raise ReplaytoolError(
             f"[tool.replaytool] {name} must map build ids to modules or paths, not {value!r}",
@@ -165,9 +165,8 @@ def _parse_build_modules(name: str, value: Any, folder: Path) -> dict[str, str]:
     return dict(value)
 
 
-def _parse_prices(name: str, value: Any, folder: Path) -> dict[str, dict[str, float]]:
-    models = value.values() if isinstance(value, Mapping) else [None]
-    if not all(isinstance(one, Mapping) and _is_price(one) for one in models):
+def _parse_prices(name: str, value: object, folder: Path) -> dict[str, dict[str, float]]:
+    if not isinstance(value, Mapping) or not all(isinstance(one, Mapping) and _is_price(one) for one in value.values()):
         raise ReplaytoolError(
             f"[tool.replaytool] {name} must map models to prices per million tokens, not {value!r}",
             f'{name} = {{"model-1" = {{input = 0.15, output = 0.6, cached = 0.075}}}}; cached is optional',
@@ -181,7 +180,7 @@ def _is_price(value: Mapping[str, Any]) -> bool:
     return numbers and {"input", "output"} <= set(value) <= {"input", "output", "cached"}
 
 
-_Converter = Callable[[str, Any, Path], Any]
+_Converter = Callable[[str, object, Path], object]
 _CONVERTERS: dict[str, _Converter] = {
     "store": _parse_path,
     "workflows": _parse_names,
@@ -192,6 +191,6 @@ _CONVERTERS: dict[str, _Converter] = {
 }
 
 
-def _convert_value(name: str, value: Any, folder: Path) -> Any:
+def _convert_value(name: str, value: object, folder: Path) -> Any:
     converter: _Converter = _CONVERTERS.get(name, _parse_text)
     return converter(name, value, folder)

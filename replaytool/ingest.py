@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import BinaryIO, cast
 
 from replaytool import sources
-from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.errors import ErrorCode
 from replaytool.formats import HEAD_SIZE, Unreadable, detect_format, find_place_format
 from replaytool.model.history import Run
 from replaytool.sources import HistorySource
@@ -233,12 +233,3 @@ class _StoreLoader:
         bad = BadFile(source.name, error.reason, error.hint, error.position, error.code.code)
         self.report.bad.append(bad)
         self.observer.on_bad(bad)
-
-
-def make_empty_load_error(report: LoadReport) -> ReplaytoolError | None:
-    """Return the error of a load that found no file at all."""
-    if report.files:
-        return None
-    return ReplaytoolError(
-        "nothing to load", "give files, folders, globs or object stores with histories", code=ErrorCode.SOURCE_EMPTY
-    )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from _pytest._code.code import TerminalRepr
 
     from replaytool.check.single_history import HistoryChecker
@@ -54,7 +56,7 @@ def replay(_judges: _JudgePool) -> Replay:
     does not follow the history.
     """
 
-    async def replay_recorded(recorded: Any, *workflows: Any) -> CheckReport:
+    async def replay_recorded(recorded: Any, *workflows: type | ModuleType | str) -> CheckReport:
         from replaytool.check.single_history import source_from_memory
 
         history = await recorded.fetch_history() if hasattr(recorded, "fetch_history") else recorded
@@ -139,7 +141,7 @@ class _JudgePool:
             judge.close_worker()
 
 
-def _find_source_file(workflow: Any) -> str:
+def _find_source_file(workflow: type | ModuleType | str) -> str:
     """Return the file of a class or module, from which a child process imports it."""
     import inspect
 
@@ -224,7 +226,7 @@ class _HistoryItem(pytest.Item):
         if judges.is_bad(report) or not report.runs:
             raise DoesNotFollow(report)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str | TerminalRepr:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str | TerminalRepr:
         """Return the report itself; a traceback through replaytool would not help."""
         from replaytool.errors import ReplaytoolError, append_code
 

@@ -15,6 +15,8 @@ from tests.support.ci_services import action, blocks, shell
 from tests.support.paths import ROOT
 from tests.test_pytest_plugin import broken
 
+pytestmark = pytest.mark.slow
+
 INSTALLED = {"install": "", "python": sys.executable}
 
 

@@ -14,6 +14,8 @@ from tests.support.dev_server import DevServer, executable
 from tests.support.doc_commands import Command, commands, loyalty, missing_lines, perform, riders_on_a_server
 from tests.test_docs import PAGES
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = [command for page in PAGES for command in commands(page)]
 HERE = ("", "screen")
 ELSEWHERE, SLOW = 4, 4
@@ -21,6 +23,15 @@ ELSEWHERE, SLOW = 4, 4
 
 def of(page: Path, *kinds: str) -> list[Command]:
     return [command for command in COMMANDS if command.page == page.name and command.kind in kinds]
+
+
+def parts() -> dict[str, list[Command]]:
+    """Return what a reader does in one go: a page, or one section of the guide, which can be read alone."""
+    found: dict[str, list[Command]] = {}
+    for one in COMMANDS:
+        if one.kind in HERE:
+            found.setdefault(one.page + (f" {one.section}" if one.page == "guide.md" else ""), []).append(one)
+    return found
 
 
 def test_commands_that_are_not_run_here_are_few() -> None:
@@ -41,12 +52,12 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if of(page, *HERE)], ids=lambda page: page.name)
+@pytest.mark.parametrize("part", parts())
 def test_commands_run_in_the_folder_of_the_demo(
-    page: Path, tmp_path: Path, settings: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    part: str, tmp_path: Path, settings: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings.chdir(loyalty(tmp_path))
-    assert_they_end_as_said(of(page, *HERE), capfd)
+    assert_they_end_as_said(parts()[part], capfd)
 
 
 @pytest.fixture

@@ -122,8 +122,3 @@ def test_an_interrupted_load_keeps_what_it_had(store: Store) -> None:
     with pytest.raises(KeyboardInterrupt):
         ingest.load_into_store(store, [_source("a", _history("a")), HistorySource("b", interrupted)])
     assert _keys(store) == {"a"}
-
-
-def test_nothing_to_load(store: Store) -> None:
-    assert ingest.make_empty_load_error(ingest.load_into_store(store, [])) is not None
-    assert ingest.make_empty_load_error(ingest.load_into_store(store, [_source("a", _history("a"))])) is None

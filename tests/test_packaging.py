@@ -16,6 +16,8 @@ import pytest
 from replaytool import __version__
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 

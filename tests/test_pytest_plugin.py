@@ -14,6 +14,8 @@ import pytest
 from tests.support.dev_server import executable
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 CASE = FIXTURES / "activities_in_sequence"
 CONFIGURED = """
 [tool.pytest.ini_options]

@@ -41,7 +41,7 @@ _CHUNK = 128
 _LARGEST_SOURCE = 2_000_000
 
 
-async def run_in_thread(question: Callable[..., Answer], *arguments: Any) -> Answer:
+async def run_in_thread(question: Callable[..., Answer], *arguments: object) -> Answer:
     """The answer, found on a thread that nobody waits for when the program ends."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Answer] = loop.create_future()

@@ -6,7 +6,6 @@ import datetime
 import json
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from rich.cells import cell_len, get_character_cell_size
 
@@ -33,7 +32,7 @@ def plain_text(lines: Iterable[Line]) -> str:
     return "\n".join("".join(text for text, _ in pieces) for pieces in lines)
 
 
-def cell_text(value: Any, widest: int = 200) -> str:
+def cell_text(value: object, widest: int = 200) -> str:
     """Return a value on one line, cut to a width, without terminal control characters."""
     if value is None:
         return ""
@@ -56,7 +55,7 @@ def short_file_name(file: str) -> str:
     return "…/" + cell_text("/".join(file.split("/")[-2:]), 60)
 
 
-def _short_json(value: Any, widest: int) -> str:
+def _short_json(value: object, widest: int) -> str:
     """Encode only as much of a large value as will be shown."""
     parts: list[str] = []
     length = 0
@@ -68,7 +67,7 @@ def _short_json(value: Any, widest: int) -> str:
     return "".join(parts)
 
 
-def _clip_value(value: Any, widest: int, depth: int = 0) -> Any:
+def _clip_value(value: object, widest: int, depth: int = 0) -> object:
     if isinstance(value, str):
         return value[: widest + 1]
     if depth > _DEEPEST:
@@ -81,7 +80,7 @@ def _clip_value(value: Any, widest: int, depth: int = 0) -> Any:
     return value
 
 
-def tree_lines(value: Any, most: int = _MOST_LINES) -> list[Line]:
+def tree_lines(value: object, most: int = _MOST_LINES) -> list[Line]:
     """Return a recorded value as a tree: one line per leaf, long texts cut, with a note about what is missing."""
     found: list[Line] = []
     for one in _tree_branches("", value, 0):
@@ -91,7 +90,7 @@ def tree_lines(value: Any, most: int = _MOST_LINES) -> list[Line]:
     return found
 
 
-def _tree_branches(label: str, value: Any, depth: int) -> Iterator[Line]:
+def _tree_branches(label: str, value: object, depth: int) -> Iterator[Line]:
     head: Line = (("  " * depth, ""), (label, "key")) if label else (("  " * depth, ""),)
     if depth > _DEEPEST:
         yield (*head, ("…", "dim"))
@@ -122,7 +121,7 @@ def _text_lines(head: Line, value: str, depth: int) -> Iterator[Line]:
         yield (("  " * (depth + 1), ""), (f"… {missing:,} more characters; y copies the whole", "dim"))
 
 
-def _format_scalar(value: Any) -> str:
+def _format_scalar(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return escape_controls(shorten_text(json.dumps(value, default=str), 200))

@@ -85,7 +85,7 @@ def check_runs(
     return CheckReport(code, checked, causes_with_charts(store, checked), seconds, outcome.complete, shard=shard)
 
 
-def preload_code(plan: CheckPlan) -> AbstractContextManager[WorkerProcess]:
+def preload_code(plan: CheckPlan) -> AbstractContextManager[WorkerProcess[Verdict]]:
     """Start a worker process that loads the code while this process looks for the runs."""
     return start_worker_ahead(plan.spec, plan.options, plan.limits, plan.engine)
 

@@ -5,23 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from replaytool.cli import open_session
+from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
-from replaytool.cli.shared.code_options import make_run_filter
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
-    from replaytool.check.check_runs import CheckPlan, Progress
-    from replaytool.config import Settings
+    from replaytool.check.check_runs import Progress
+    from replaytool.ingest import LoadObserver
     from replaytool.model.verdict import Shard, Verdict
 
 _ENGINES = ("auto", "direct", "sdk", "both")
 _SANDBOXES = ("shared", "per-run", "off")
+
+
+class _CheckGiven(code.RunChoiceGiven, reports.BaselineGiven):
+    engine: str
+    sandbox: str
+    repeat: int
+    every_mismatch: bool
+    guard: bool
+    no_cache: bool
+    base: str | None
+    impacted: bool
+    shard: Shard | None
+    include_pinned: bool
 
 
 def _parse_shard(_: click.Context, parameter: click.Parameter, value: str | None) -> Shard | None:
@@ -103,9 +115,7 @@ def command(
     fail_on: str | None,
     strict: bool,
     allow_unverified: bool,
-    where: str | None,
-    workflow_type: str | None,
-    **given: Any,
+    **given: Unpack[_CheckGiven],
 ) -> None:
     """Replay recorded runs against workflow code, and report whether the code still follows them.
 
@@ -128,12 +138,19 @@ def command(
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
     outputs = reports.parse_outputs(formats)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
-    work = open_session(ctx, **{name: given[name] for name in ("store", "replayer", "converter")})
-    plan = _plan(work.settings, given)
+    work = code.open_code_session(ctx, **given)
+    plan = code.require_replay_plan(work.settings, **given)
+    choices = replace(
+        plan.options, sandbox=given["sandbox"], guard=given["guard"], every_mismatch=given["every_mismatch"]
+    )
+    use_known = not given["no_cache"]
+    plan = replace(
+        plan, options=choices, engine=given["engine"], repeat=given["repeat"], use_known=use_known, shard=given["shard"]
+    )
     with _show_check_progress() as (observer, progress):
         report, loaded = work.check_runs(
             sources,
-            make_run_filter(workflow_type, where),
+            code.make_run_filter(**given),
             plan,
             observer,
             progress,
@@ -143,35 +160,12 @@ def command(
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
     report = reports.apply_baseline(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
     reports.publish_report(report, outputs)
-    code = reports.choose_exit_code(report)
-    ctx.exit(FINDINGS if code in (CLEAN, NOTHING) and loaded is not None and loaded.bad else code)
-
-
-def _plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
-    from replaytool.check.check_runs import CheckPlan
-    from replaytool.engines import CodeSpec, Options
-    from replaytool.replay.compare.drift import check_policy
-    from replaytool.workers.pool import WorkerLimits
-
-    workflows = given["workflows"] or settings.workflows
-    if not workflows:
-        raise ReplaytoolError(
-            "no workflow code given",
-            'add --workflows MODULE-OR-PATH, or set workflows = ["…"] in [tool.replaytool]',
-            code=ErrorCode.CODE_NOT_NAMED,
-        )
-    folder = "" if given["workflows"] else str(settings.folder)
-    spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)
-    choices = Options(
-        given["sandbox"], given["guard"], policy=check_policy(settings.drift), every_mismatch=given["every_mismatch"]
-    )
-    limits = WorkerLimits(given["jobs"], given["timeout"], given["memory"])
-    use_known = not given["no_cache"]
-    return CheckPlan(spec, choices, limits, given["engine"], given["repeat"], use_known, shard=given["shard"])
+    status = reports.choose_exit_code(report)
+    ctx.exit(FINDINGS if status in (CLEAN, NOTHING) and loaded is not None and loaded.bad else status)
 
 
 @contextmanager
-def _show_check_progress() -> Iterator[tuple[Any, Progress]]:
+def _show_check_progress() -> Iterator[tuple[LoadObserver, Progress]]:
     """Show a progress bar with the number of runs that went wrong so far."""
     with options.show_load_progress("checking") as observer:
         wrong = 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import click
 
-from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, NOTHING
@@ -22,7 +21,12 @@ from replaytool.render.tables import encode_json_line as json_line
 @options.as_json
 @click.pass_context
 def command(
-    ctx: click.Context, /, sources: tuple[str, ...], fail_under: float | None, as_json: bool, **given: Any
+    ctx: click.Context,
+    /,
+    sources: tuple[str, ...],
+    fail_under: float | None,
+    as_json: bool,
+    **given: Unpack[code.RunChoiceGiven],
 ) -> None:
     """Show which lines and branches of workflow code no history reaches.
 
@@ -33,8 +37,8 @@ def command(
       replaytool coverage histories/ --workflows app/workflows.py
       replaytool coverage --workflows app.workflows --fail-under 80 --json
     """
-    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
-    plan = code.require_replay_plan(work.settings, given)
+    work = code.open_code_session(ctx, **given)
+    plan = code.require_replay_plan(work.settings, **given)
     with code.show_key_progress("replaying") as (observer, progress):
         store = work.corpora.open_histories(sources, observer)
         found = work.corpora.measure_coverage(store, code.make_run_filter(**given), plan, progress)

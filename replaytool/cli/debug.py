@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -168,7 +168,7 @@ def _collect_answers(work: Session, run: str, walk: TimeTravel | None, asked: _D
 @dataclass(frozen=True, slots=True)
 class _DebugAnswer:
     lines: list[str]
-    plain: dict[str, Any]
+    plain: dict[str, object]
     status: int = 0
 
 
@@ -212,14 +212,15 @@ def _answer_watches(walk: TimeTravel, asked: _DebugRequest) -> Iterator[_DebugAn
 
 
 @contextmanager
-def _show_replay_progress() -> Iterator[Any]:
+def _show_replay_progress() -> Iterator[Callable[[ReplayProgress], None]]:
     """Show a progress bar on a terminal for each code that is replayed."""
     from rich.console import Console
     from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
     console = Console(stderr=True)
     with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
+        tasks: dict[str, TaskID] = {}
 
         def update_bar(progress: ReplayProgress) -> None:
             label = escape_controls(progress.code)

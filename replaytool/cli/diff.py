@@ -82,11 +82,11 @@ def _format_event_id(deed: EventLabel | None) -> str:
     return str(deed.event_id) if deed else "·"
 
 
-def _shorten_value(value: Any) -> str:
+def _shorten_value(value: object) -> str:
     return "nothing" if value is None else shorten_text(format_cell(value), 80)
 
 
-def _pair_to_json(pair: AlignedPair) -> dict[str, Any]:
+def _pair_to_json(pair: AlignedPair) -> dict[str, object]:
     deed = pair.left or pair.right
     assert deed is not None
     return {

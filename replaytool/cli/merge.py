@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import click
 
@@ -15,7 +15,9 @@ from replaytool.cli.shared import report_output as reports
 @reports.baseline_options
 @reports.report_format_option
 @click.pass_context
-def command(ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, ...], **gate: Any) -> None:
+def command(
+    ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, ...], **gate: Unpack[reports.BaselineGiven]
+) -> None:
     """Merge the JSON reports of several checks into one report, in any format.
 
     The exit code is that of one check of all these runs.

@@ -37,7 +37,7 @@ _SERVER = (
 )
 
 
-def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def server_options(function: Callable[..., object]) -> Callable[..., object]:
     """Add the options that name a Temporal server, spelled as in the official CLI."""
     for option in reversed(_SERVER):
         function = option(function)

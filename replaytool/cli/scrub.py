@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Unpack
 
 import click
 
-from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, NOTHING
@@ -41,7 +40,7 @@ def command(
     key: str | None,
     output: str,
     as_json: bool,
-    **given: Any,
+    **given: Unpack[code.RunChoiceGiven],
 ) -> None:
     """Replace user data in histories by pseudonyms of the same type and shape, and write the results into a folder.
 
@@ -57,8 +56,8 @@ def command(
     from replaytool.replay.scrub.rules import parse_rules
 
     parse_rules(only, keep)
-    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
-    plan = code.require_replay_plan(work.settings, given)
+    work = code.open_code_session(ctx, **given)
+    plan = code.require_replay_plan(work.settings, **given)
     secret = key.encode().hex() if key else os.urandom(32).hex()
     argument = {"only": only, "keep": keep, "key": secret}
     with code.show_key_progress("scrubbing") as (observer, progress):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import click
 
-from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
@@ -23,7 +22,13 @@ from replaytool.render.tables import encode_json_line as json_line
 @options.as_json
 @click.pass_context
 def command(
-    ctx: click.Context, /, sources: tuple[str, ...], most: int | None, output: str, as_json: bool, **given: Any
+    ctx: click.Context,
+    /,
+    sources: tuple[str, ...],
+    most: int | None,
+    output: str,
+    as_json: bool,
+    **given: Unpack[code.RunChoiceGiven],
 ) -> None:
     """Choose the fewest histories that cover what all of them cover, and copy them into a folder to commit.
 
@@ -36,8 +41,8 @@ def command(
       replaytool select exported/ --workflows app/workflows.py -o tests/histories
       replaytool select --where "started_at > '2026-01-01'" --max 20 -o tests/histories
     """
-    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
-    plan = code.find_replay_plan(work.settings, given)
+    work = code.open_code_session(ctx, **given)
+    plan = code.find_replay_plan(work.settings, **given)
     with code.show_key_progress("comparing") as (observer, progress):
         store = work.corpora.open_histories(sources, observer)
         found = work.corpora.select_histories(store, code.make_run_filter(**given), plan, most, output, progress)

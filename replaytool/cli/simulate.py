@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS
@@ -65,7 +64,7 @@ def command(
     inserts: tuple[str, ...],
     queries: tuple[str, ...],
     as_json: bool,
-    **given: Any,
+    **given: Unpack[code.ReplayGiven],
 ) -> None:
     """Ask what if: continue a run from an event with other code or edited events, and show what differs.
 
@@ -82,8 +81,8 @@ def command(
     from replaytool.model.simulation import HistoryEdits
     from replaytool.simulate.what_if import WhatIfQuestion, simulate_what_if
 
-    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
-    plan = code.require_replay_plan(work.settings, given)
+    work = code.open_code_session(ctx, **given)
+    plan = code.require_replay_plan(work.settings, **given)
     question = WhatIfQuestion(plan.spec, start, HistoryEdits(sets, drops, inserts), queries, plan.options, plan.limits)
     row = work.find_run(run)
     answer = simulate_what_if(work.store, row, question)
@@ -97,7 +96,7 @@ def command(
         ctx.exit(FINDINGS)
 
 
-def _simulation_to_json(found: Simulation) -> dict[str, Any]:
+def _simulation_to_json(found: Simulation) -> dict[str, object]:
     return {name: value for name, value in dataclasses.asdict(found).items() if name not in ("seconds", "varies")}
 
 
@@ -133,6 +132,6 @@ def _format_decision(one: Decision) -> str:
     return f"{place}{' '.join(filter(None, (one.kind, one.name)))} {value}"
 
 
-def _shorten_json(value: Any) -> str:
+def _shorten_json(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 200 else f"{text[:199]}…"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from replaytool.corpus.gather import Corpus
 from replaytool.corpus.history_features import WITH, WITHOUT
-from replaytool.corpus.source_lines import Branch, CountedSource, Thing
+from replaytool.corpus.source_lines import CountedSource, Thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,11 @@ def measure_coverage(corpus: Corpus) -> CorpusCoverage:
 
 def _measure_file(file: str, source: CountedSource, covered: Mapping[Thing, int]) -> FileCoverage:
     missing = tuple(sorted(line for line in source.lines if ("line", file, str(line)) not in covered))
-    untaken = [one for one in source.branches if _branch_feature(file, one) not in covered]
+    untaken = [one for one in source.branches if ("branch", file, str(one.line), one.way) not in covered]
     from_here = tuple((one.line, one.way) for one in untaken if one.line not in missing)
     return FileCoverage(
         file, len(source.lines), missing, len(source.branches), from_here, len(untaken) - len(from_here)
     )
-
-
-def _branch_feature(file: str, branch: Branch) -> Thing:
-    return ("branch", file, str(branch.line), branch.way)
 
 
 def _measure_patches(known: Iterable[CountedSource], covered: Mapping[Thing, int]) -> tuple[PatchCoverage, ...]:

@@ -15,8 +15,8 @@ class ValueChange:
     """One value that differs inside a pair."""
 
     path: str
-    left: Any
-    right: Any
+    left: object
+    right: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def align_runs(left: Sequence[EventLabel], right: Sequence[EventLabel]) -> Itera
             yield from (AlignedPair(None, one) for one in right[right_from:right_to])
 
 
-def find_value_changes(left: Any, right: Any) -> Iterator[ValueChange]:
+def find_value_changes(left: object, right: object) -> Iterator[ValueChange]:
     """Yield where two recorded values differ."""
     if left == right:
         return
@@ -69,5 +69,5 @@ def _readable_path(node: Any) -> str:
     return text.removeprefix(".")
 
 
-def _present_value(value: Any) -> Any:
+def _present_value(value: object) -> object:
     return None if type(value).__name__ == "NotPresent" else value

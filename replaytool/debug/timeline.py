@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from replaytool.engines import engine_of
 from replaytool.errors import ErrorCode, ReplaytoolError
@@ -58,15 +57,15 @@ class RecordedState:
     pending: tuple[PendingItem, ...]
     signals: tuple[ReceivedMessage, ...]
     updates: tuple[PendingItem, ...]
-    search_attributes: Mapping[str, Any]
-    memo: Mapping[str, Any]
+    search_attributes: Mapping[str, object]
+    memo: Mapping[str, object]
 
     @property
     def unhandled_signals(self) -> list[ReceivedMessage]:
         """Signals that no task had seen."""
         return [one for one in self.signals if not one.was_handled_at(self.event_id)]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain data, as `debug --json` prints it."""
         plain = asdict(self)
         for one, signal in zip(plain["signals"], self.signals, strict=True):
@@ -79,8 +78,8 @@ class FactChange:
     """One changed fact: the build, the status, a search attribute, a memo field."""
 
     what: str
-    before: Any
-    after: Any
+    before: object
+    after: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,9 @@ class RecordedDifference:
     changes: tuple[FactChange, ...]
 
 
-def read_timeline(engine: str, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> RunTimeline:
+def read_timeline(
+    engine: str, events: Sequence[Event], readable: Callable[[object], object] | None = None
+) -> RunTimeline:
     """Return the timeline of a run; `readable` decodes the payloads of memo and search attributes."""
     return RunTimeline(events, engine_of(engine).record_reader().read_work(events, readable))
 
@@ -218,7 +219,7 @@ def _build_segments(events: Sequence[Event], tasks: Sequence[WorkflowTask]) -> I
     yield BuildSegment(first, events[-1].event_id, build)
 
 
-def _version_at(versions: Sequence[tuple[int, Mapping[str, Any]]], event_id: int) -> Mapping[str, Any]:
+def _version_at(versions: Sequence[tuple[int, Mapping[str, object]]], event_id: int) -> Mapping[str, object]:
     index = bisect_right(versions, event_id, key=lambda version: version[0])
     return versions[index - 1][1] if index else {}
 

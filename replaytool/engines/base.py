@@ -75,7 +75,7 @@ class RecordReader(Protocol):
         """Return the role of events of this type."""
         ...
 
-    def split_event(self, whole: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def split_event(self, whole: Mapping[str, object]) -> tuple[Mapping[str, object], Mapping[str, object]]:
         """Return what this type of event has, and the fields that every event has, from an event's JSON."""
         ...
 
@@ -83,15 +83,15 @@ class RecordReader(Protocol):
         """Return what a run did, without the engine's bookkeeping, to be compared with another run."""
         ...
 
-    def summarize_value(self, attributes: Mapping[str, Any]) -> Any:
+    def summarize_value(self, attributes: Mapping[str, object]) -> object:
         """Return what an event carried: arguments, a result, a failure's message."""
         ...
 
-    def read_carried_values(self, attributes: Mapping[str, Any]) -> str | Sequence[Any]:
+    def read_carried_values(self, attributes: Mapping[str, object]) -> str | Sequence[object]:
         """Return the values that an event carried, one by one; as text if it is a message or a duration."""
         ...
 
-    def read_work(self, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:
+    def read_work(self, events: Sequence[Event], readable: Callable[[object], object] | None = None) -> WorkRecord:
         """Return what the run waited for at each event."""
         ...
 
@@ -171,7 +171,9 @@ class ResetModel(Protocol):
         """What may go wrong, by the code of the warning."""
         ...
 
-    def read_facts(self, row: Mapping[str, Any], events: Iterable[Event], problems: tuple[str, ...] = ()) -> RunFacts:
+    def read_facts(
+        self, row: Mapping[str, object], events: Iterable[Event], problems: tuple[str, ...] = ()
+    ) -> RunFacts:
         """Return what a plan needs to know of a run; `row` is its row of the view `runs`."""
         ...
 
@@ -335,6 +337,6 @@ class Engine:
         """Yield for `doctor`: a name, whether it is fine, what was found, and what to do."""
         return ()
 
-    def prepare_child(self) -> AbstractContextManager[Any]:
+    def prepare_child(self) -> AbstractContextManager[object]:
         """Set up a child process in which runs of this engine are replayed."""
         return nullcontext()

@@ -10,7 +10,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 _BLOCK = 256
 """Events per list of open work. A lookup scans at most the work of one block."""
@@ -105,8 +104,8 @@ class WorkRecord:
     tasks: Sequence[WorkflowTask]
     issued: Mapping[int, int]
     """The task that issued an event, by the event."""
-    search_attributes: Sequence[tuple[int, Mapping[str, Any]]]
-    memo: Sequence[tuple[int, Mapping[str, Any]]]
+    search_attributes: Sequence[tuple[int, Mapping[str, object]]]
+    memo: Sequence[tuple[int, Mapping[str, object]]]
     closed: tuple[int, str] | None
     hidden: frozenset[int] = frozenset()
     """Events that the code is never shown: bookkeeping of tasks, and the end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from replaytool.model.history import BuildUse, Run
 
@@ -44,9 +44,9 @@ class RecordedStep:
     build_id: str | None = None
     child_workflow_id: str | None = None
     """The workflow ID of a child, where the record holds it."""
-    input: Any = ABSENT
-    result: Any = ABSENT
-    failure: Any = ABSENT
+    input: object = ABSENT
+    result: object = ABSENT
+    failure: object = ABSENT
 
     @property
     def is_open(self) -> bool:
@@ -85,5 +85,5 @@ class RecordedEnd:
     event_id: int
     kind: str
     """complete or fail."""
-    result: Any = ABSENT
-    failure: Any = ABSENT
+    result: object = ABSENT
+    failure: object = ABSENT

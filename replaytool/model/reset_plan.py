@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -125,7 +125,7 @@ class ResetPlan:
     """A reset plan with all its items."""
 
     namespace: str | None
-    rule: dict[str, Any]
+    rule: dict[str, object]
     created_at: str
     totals: dict[str, Any]
     items: list[ResetItem]
@@ -133,7 +133,7 @@ class ResetPlan:
     warnings: list[PlanWarning] = field(default_factory=list)
     """Warnings about all items, such as workers that still poll their queues."""
     code: dict[str, Any] | None = None
-    tool: dict[str, Any] = field(default_factory=dict)
+    tool: dict[str, object] = field(default_factory=dict)
     schema: int = SCHEMA
     sha256: str = ""
 
@@ -192,7 +192,7 @@ def sum_totals(items: list[ResetItem]) -> dict[str, Any]:
     }
 
 
-def add_counts(counts: Any) -> dict[str, int]:
+def add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Add up counts by name; return them sorted by name."""
     total: dict[str, int] = {}
     for one in counts:
@@ -279,12 +279,12 @@ def read_plan(path: Path) -> ResetPlan:
     return plan_from_text(text, str(path))
 
 
-def _plan_to_object(plan: ResetPlan) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(plan)
+def _plan_to_object(plan: ResetPlan) -> dict[str, object]:
+    found: dict[str, object] = msgspec.to_builtins(plan)
     return found
 
 
-def _digest_plan(found: Mapping[str, Any]) -> str:
+def _digest_plan(found: Mapping[str, object]) -> str:
     """Return a digest of the content: formatting may change, values may not."""
     content = {name: value for name, value in found.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

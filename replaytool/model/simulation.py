@@ -15,7 +15,7 @@ class Decision:
 
     kind: str
     name: str
-    value: Any = None
+    value: object = None
     event_id: int | None = None
     """The event that records it."""
 
@@ -62,7 +62,7 @@ class Simulation:
     stopped: str | None = None
     """Why the simulation could not go on."""
     status: str = "Running"
-    result: Any = None
+    result: object = None
     again: dict[str, int] = field(default_factory=dict)
     """Activities that would be executed again, by type."""
     inputs: dict[str, dict[str, int]] | None = None

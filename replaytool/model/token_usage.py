@@ -9,11 +9,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict, TypeGuard
 
 Prices = Mapping[str, Mapping[str, float]]
 """The price of a million tokens, by model: `input`, `output` and, if cheaper, `cached`."""
-Table = dict[str, dict[str, dict[str, Any]]]
+
+
+class UsageRow(TypedDict):
+    """Sums of one activity type with one model."""
+
+    calls: int
+    input: int
+    output: int
+    cached: int
+    cost: float | None
+
+
+Table = dict[str, dict[str, UsageRow]]
 """Sums by activity type and model."""
 
 UNKNOWN = "unknown"
@@ -95,13 +107,13 @@ _SHAPES: dict[str, _UsageShape] = {
 }
 
 
-def find_token_usage(result: Any, inputs: Sequence[Any] = ()) -> list[TokenUsage]:
+def find_token_usage(result: object, inputs: Sequence[object] = ()) -> list[TokenUsage]:
     """Return what a recorded result says was spent. If the result names no model, the activity's input may."""
     asked = next(filter(None, map(_model_name_of, inputs)), None)
     return list(_search_usage(result, asked, _DEEPEST))
 
 
-def _search_usage(value: Any, asked: str | None, depth: int) -> Iterator[TokenUsage]:
+def _search_usage(value: object, asked: str | None, depth: int) -> Iterator[TokenUsage]:
     """Yield the outermost hits only: a total contains its parts."""
     if depth == 0 or not isinstance(value, dict | list):
         return
@@ -113,36 +125,35 @@ def _search_usage(value: Any, asked: str | None, depth: int) -> Iterator[TokenUs
         yield from _search_usage(one, asked, depth - 1)
 
 
-def _usage_in(value: dict[str, Any], asked: str | None) -> TokenUsage | None:
+def _usage_in(value: dict[str, object], asked: str | None) -> TokenUsage | None:
     for held in map(value.get, _HOLDERS):
         if not isinstance(held, dict):
             continue
         for shape in _SHAPES.values():
             if all(_is_count(held.get(name)) or isinstance(held.get(name), dict) for name in shape.needs):
-                sums = (_sum_paths(held, paths) for paths in (shape.input, shape.output, shape.cached))
+                sums = (
+                    sum(_count_at_path(held, path) for path in paths)
+                    for paths in (shape.input, shape.output, shape.cached)
+                )
                 return TokenUsage(_model_name_of(value) or asked, *sums)
     return None
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _sum_paths(held: dict[str, Any], paths: Iterable[str]) -> int:
-    return sum(_count_at_path(held, path) for path in paths)
-
-
-def _count_at_path(value: Any, path: str) -> int:
+def _count_at_path(value: object, path: str) -> int:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
-    return int(value) if _is_count(value) else 0
+    return value if _is_count(value) else 0
 
 
-def _model_name_of(value: Any) -> str | None:
+def _model_name_of(value: object) -> str | None:
     return (_named_model(value) or _named_model(value.get("response_metadata"))) if isinstance(value, dict) else None
 
 
-def _named_model(value: Any) -> str | None:
+def _named_model(value: object) -> str | None:
     found = map(value.get, _MODELS) if isinstance(value, dict) else ()
     return next((one for one in found if isinstance(one, str) and one), None)
 
@@ -154,13 +165,19 @@ def tabulate_usage(spent: Iterable[tuple[str, TokenUsage]], prices: Prices) -> T
         calls[kind, one.model or UNKNOWN].append(one)
     made: Table = {}
     for (kind, model), listed in sorted(calls.items()):
-        row: dict[str, Any] = {"calls": len(listed)}
-        row |= {name: sum(getattr(one, name) for one in listed) for name in ("input", "output", "cached")}
-        made.setdefault(kind, {})[model] = row | {"cost": _cost_of_row(row, prices.get(model))}
+        row = UsageRow(
+            calls=len(listed),
+            input=sum(one.input for one in listed),
+            output=sum(one.output for one in listed),
+            cached=sum(one.cached for one in listed),
+            cost=None,
+        )
+        row["cost"] = _cost_of_row(row, prices.get(model))
+        made.setdefault(kind, {})[model] = row
     return made
 
 
-def _cost_of_row(row: Mapping[str, int], price: Mapping[str, float] | None) -> float | None:
+def _cost_of_row(row: UsageRow, price: Mapping[str, float] | None) -> float | None:
     if price is None:
         return None
     cached = min(row["cached"], row["input"])
@@ -175,11 +192,16 @@ def add_usage_tables(tables: Iterable[Table]) -> Table:
         for kind, models in one.items():
             for model, row in models.items():
                 before = made.setdefault(kind, {}).get(model)
-                made[kind][model] = dict(row) if before is None else _add_usage_rows(before, row)
+                made[kind][model] = row.copy() if before is None else _add_usage_rows(before, row)
     return {kind: dict(sorted(models.items())) for kind, models in sorted(made.items())}
 
 
-def _add_usage_rows(before: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    both = {name: before[name] + row[name] for name in ("calls", "input", "output", "cached")}
+def _add_usage_rows(before: UsageRow, row: UsageRow) -> UsageRow:
     costs = (before["cost"], row["cost"])
-    return both | {"cost": None if None in costs else round(sum(costs), _DIGITS)}
+    return UsageRow(
+        calls=before["calls"] + row["calls"],
+        input=before["input"] + row["input"],
+        output=before["output"] + row["output"],
+        cached=before["cached"] + row["cached"],
+        cost=None if costs[0] is None or costs[1] is None else round(costs[0] + costs[1], _DIGITS),
+    )

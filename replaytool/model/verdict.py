@@ -113,8 +113,8 @@ class Drift:
 
     event_id: int
     path: str
-    recorded: Any
-    produced: Any
+    recorded: object
+    produced: object
     call_site: CallSite | None = None
     level: Literal["error", "warn"] = "warn"
 
@@ -345,7 +345,7 @@ class CheckReport:
         }
 
 
-def to_report_json(value: CheckReport | CheckedRun | Verdict | Any, version: str = "") -> Any:
+def to_report_json(value: object, version: str = "") -> Any:
     """Return plain data for the JSON report."""
     if isinstance(value, CheckReport):
         return {
@@ -374,7 +374,7 @@ def to_report_json(value: CheckReport | CheckedRun | Verdict | Any, version: str
     return plain
 
 
-def verdict_from_json(plain: Mapping[str, Any]) -> Verdict:
+def verdict_from_json(plain: Mapping[str, object]) -> Verdict:
     """Read a verdict that `to_report_json` wrote; other keys are ignored."""
     return msgspec.convert(dict(plain), Verdict)
 
@@ -398,5 +398,5 @@ def report_from_json(plain: Mapping[str, Any]) -> CheckReport:
     )
 
 
-def _to_plain_data(value: Any) -> Any:
+def _to_plain_data(value: object) -> Any:
     return msgspec.to_builtins(value, enc_hook=repr, str_keys=True)

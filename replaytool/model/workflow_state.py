@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True)
 class WorkflowState:
     """The state of one run under some code."""
 
-    state: dict[str, Any] | None = None
+    state: dict[str, object] | None = None
     """The workflow's attributes after the last event."""
     trouble: str | None = None
     """Why there is no state, or why the replay ended early."""

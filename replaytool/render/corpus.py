@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from replaytool.render.code_frame import make_path_relative
 from replaytool.text import escape_controls
@@ -24,7 +24,7 @@ _SORTS = {
 }
 
 
-def coverage_to_json(found: CorpusCoverage) -> dict[str, Any]:
+def coverage_to_json(found: CorpusCoverage) -> dict[str, object]:
     """Return the coverage for `--json`."""
     return {
         "schema": 1,
@@ -42,7 +42,7 @@ def coverage_to_json(found: CorpusCoverage) -> dict[str, Any]:
     }
 
 
-def _file_coverage_to_json(one: FileCoverage) -> dict[str, Any]:
+def _file_coverage_to_json(one: FileCoverage) -> dict[str, object]:
     return {
         "file": make_path_relative(one.file),
         "percent": round(one.percent_covered, 1),
@@ -108,7 +108,7 @@ def join_line_spans(lines: Sequence[int]) -> str:
     return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in joined)
 
 
-def selection_to_json(found: ChosenHistories) -> dict[str, Any]:
+def selection_to_json(found: ChosenHistories) -> dict[str, object]:
     """Return the selection for `--json`."""
     rows, chosen = found.corpus.rows, found.selection
     return {

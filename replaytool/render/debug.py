@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Trouble,
         WatchResult,
     )
+    from replaytool.model.pending_work import ReceivedMessage
     from replaytool.model.verdict import CallSite
 
 _WIDE = 100
@@ -108,7 +109,7 @@ def format_watch_answer(answer: WatchResult) -> Iterator[str]:
         yield _format_trouble(answer.trouble)
 
 
-def moment_to_json(header: str, moment: ReplayedState) -> dict[str, Any]:
+def moment_to_json(header: str, moment: ReplayedState) -> dict[str, object]:
     """Return the replayed side for `debug --json`."""
     main = next((one for one in moment.frames if one.kind == "main"), None)
     return {
@@ -131,9 +132,9 @@ def moment_to_json(header: str, moment: ReplayedState) -> dict[str, Any]:
     }
 
 
-def answer_to_json(answer: ExpressionHit | Blame) -> dict[str, Any]:
+def answer_to_json(answer: ExpressionHit | Blame) -> dict[str, object]:
     """Return an answer as plain JSON data."""
-    plain: dict[str, Any] = msgspec.to_builtins(answer)
+    plain: dict[str, object] = msgspec.to_builtins(answer)
     for side in ("before", "after"):
         if side in plain:
             value: StateValue | None = getattr(answer, side)
@@ -141,7 +142,7 @@ def answer_to_json(answer: ExpressionHit | Blame) -> dict[str, Any]:
     return plain
 
 
-def watch_to_json(answer: WatchResult) -> list[dict[str, Any]]:
+def watch_to_json(answer: WatchResult) -> list[dict[str, object]]:
     """Return every step of a watched expression as plain JSON data."""
     return [
         {
@@ -155,7 +156,7 @@ def watch_to_json(answer: WatchResult) -> list[dict[str, Any]]:
     ]
 
 
-def state_difference_to_json(part: BuildSplit) -> dict[str, Any]:
+def state_difference_to_json(part: BuildSplit) -> dict[str, object]:
     """Return a difference between two builds' states as plain JSON data."""
     changes = [
         {
@@ -168,7 +169,7 @@ def state_difference_to_json(part: BuildSplit) -> dict[str, Any]:
     return {**msgspec.to_builtins(part), "changes": changes, "words": part.words}
 
 
-def _frame_to_json(frame: CoroutineFrame) -> dict[str, Any]:
+def _frame_to_json(frame: CoroutineFrame) -> dict[str, object]:
     lines = [
         {"file": one.file, "line": one.line, "function": one.function, "locals": one.locals.to_plain_data()}
         for one in frame.lines
@@ -231,6 +232,6 @@ def _format_pending_work(one: PendingItem) -> str:
     return f"{one.kind} {one.name}{key}, {one.status}{note}, since event {one.since}"
 
 
-def _format_signal(one: Any, event_id: int) -> str:
+def _format_signal(one: ReceivedMessage, event_id: int) -> str:
     handled = f"handled at event {one.handled_by}" if one.was_handled_at(event_id) else "not handled yet"
     return f"{one.kind} {one.name}, event {one.event_id}, {handled}"

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,7 +27,7 @@ NOT_SIMULATED = "not simulated: add --workflows CODE to replay the events before
 
 def print_plan(plan: ResetPlan, output: str | None) -> None:
     """Print a plan as a table, then its warnings and totals."""
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, list[object]] = {
         "workflow_id": [item.workflow_id for item in plan.items],
         "run_id": [item.run_id for item in plan.items],
         "event": [item.point.event_id for item in plan.items],
@@ -58,7 +58,7 @@ def print_plan(plan: ResetPlan, output: str | None) -> None:
         click.echo(escape_controls(f"plan {plan.plan_id} written to {output}"))
 
 
-def _simulation_columns(plan: ResetPlan) -> dict[str, list[Any]]:
+def _simulation_columns(plan: ResetPlan) -> dict[str, list[object]]:
     found = [item.simulation or {} for item in plan.items]
     return {
         "prefix": [item.prefix_verdict for item in plan.items],
@@ -165,7 +165,7 @@ def print_applied(applied: ApplyResult, *, as_json: bool) -> None:
         click.echo(escape_controls(f"stopped: {applied.stopped}; run the same command again to continue"))
 
 
-def print_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], csv_file: str | None, *, as_json: bool) -> None:
+def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], csv_file: str | None, *, as_json: bool) -> None:
     """Print rows as a table or JSON, and write them as CSV if a file is named."""
     found = [list(row) for row in rows]
     if csv_file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from replaytool.text import escape_controls
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from replaytool.session.corpora import ScrubbedHistory
 
 
-def scrub_to_json(found: Sequence[ScrubbedHistory]) -> dict[str, Any]:
+def scrub_to_json(found: Sequence[ScrubbedHistory]) -> dict[str, object]:
     """Return the scrubbed histories for `--json`."""
     return {"schema": 1, "histories": [_scrubbed_history_to_json(one) for one in found]}
 
 
-def _scrubbed_history_to_json(one: ScrubbedHistory) -> dict[str, Any]:
+def _scrubbed_history_to_json(one: ScrubbedHistory) -> dict[str, object]:
     return {
         "run_key": one.row.run_key,
         "source": one.row.source,

@@ -10,7 +10,7 @@ import datetime
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from rich.cells import cell_len, set_cell_size
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WIDEST_CELL = 60
 
 
-def format_cell(value: Any) -> str:
+def format_cell(value: object) -> str:
     """Format one value as text that is safe to print on a terminal."""
     if value is None:
         return ""
@@ -37,7 +37,7 @@ def format_cell(value: Any) -> str:
     return escape_controls(str(value))
 
 
-def format_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], widest: int | None = _WIDEST_CELL) -> str:
+def format_table(columns: Sequence[str], rows: Iterable[Sequence[object]], widest: int | None = _WIDEST_CELL) -> str:
     """Align rows below a line of headings; numbers are right-aligned."""
     values = [list(row) for row in rows]
     lines = [
@@ -53,7 +53,7 @@ def format_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], widest: 
     return "".join(_format_row(line, widths, right) for line in [headings, *lines])
 
 
-def _is_numeric(values: Iterable[Any]) -> bool:
+def _is_numeric(values: Iterable[object]) -> bool:
     found = [value for value in values if value is not None]
     return bool(found) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in found)
 
@@ -118,33 +118,31 @@ OUTPUTS: dict[str, Callable[[pa.RecordBatchReader, BinaryIO], None]] = {
 }
 
 
-def encode_json_line(value: Any) -> bytes:
+def encode_json_line(value: object) -> bytes:
     """Encode a value as one line of ASCII JSON, so that it holds no raw control character."""
     return json.dumps(value, default=_to_scalar).encode("ascii")
 
 
-def _read_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+def _read_rows(batch: pa.RecordBatch) -> list[dict[str, object]]:
     """Return a batch as rows; columns of DuckDB's JSON type are parsed."""
     columns = {}
     for name, field, column in zip(batch.schema.names, batch.schema, batch.columns, strict=True):
         values = column.to_pylist()
-        columns[name] = [_parse_json(value) for value in values] if _is_json_field(field) else values
+        columns[name] = (
+            [_parse_json(value) for value in values] if (field.metadata or {}).get(b"type") == b"JSON" else values
+        )
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _is_json_field(field: pa.Field) -> bool:
-    return (field.metadata or {}).get(b"type") == b"JSON"
-
-
-def _parse_json(value: Any) -> Any:
+def _parse_json(value: object) -> object:
     try:
         return json.loads(value) if isinstance(value, str | bytes) else value
     except ValueError:
         return value
 
 
-def _to_scalar(value: Any) -> Any:
+def _to_scalar(value: object) -> object:
     if isinstance(value, bool):
         return format_cell(value)
     if isinstance(value, datetime.datetime):

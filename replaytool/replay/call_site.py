@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
-from typing import Any
 
 import replaytool
 from replaytool.model.verdict import CallSite
@@ -20,11 +19,11 @@ _CHAIN = 12
 _ENGINE, _LIBRARY, _USER = 0, 1, 2
 
 
-def _package_folder(module: Any) -> str:
-    return str(Path(module.__file__).resolve().parent) + os.sep
+def _package_folder(file: str) -> str:
+    return str(Path(file).resolve().parent) + os.sep
 
 
-_OWN = (_package_folder(asyncio), _package_folder(replaytool))
+_OWN = (_package_folder(asyncio.__file__), _package_folder(replaytool.__file__))
 _skipped: tuple[str, ...] = ()
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 _INSTALLED = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")})
@@ -147,7 +146,7 @@ def _traceback_lines(trace: TracebackType | None) -> Iterator[tuple[CodeType, in
         trace = trace.tb_next
 
 
-def site_of_coroutine(coroutine: Any) -> CallSite | None:
+def site_of_coroutine(coroutine: object) -> CallSite | None:
     """Return where a suspended coroutine waits, at the end of its chain of awaits."""
     lines = []
     while coroutine is not None:

@@ -50,8 +50,8 @@ class WorkerJob(Generic[T]):
     """Whether the worker process may be about to end after this answer."""
 
 
-def find_job(name: str) -> WorkerJob[Any]:
+def find_job(name: str) -> WorkerJob[object]:
     """Return the job of this name."""
     module, _, attribute = name.partition(":")
-    found: WorkerJob[Any] = getattr(importlib.import_module(module), attribute)
+    found: WorkerJob[object] = getattr(importlib.import_module(module), attribute)
     return found

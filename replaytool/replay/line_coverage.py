@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 END = -1
@@ -54,7 +54,7 @@ class CoverageTracer:
         self._shared: set[str] = set()
         self.read: set[str] = set()
 
-    def trace_call(self, frame: FrameType, event: str, arg: Any) -> Trace | None:
+    def trace_call(self, frame: FrameType, event: str, arg: object) -> Trace | None:
         """Trace function for `sys.settrace`: called when a function is entered or resumed."""
         code = frame.f_code
         try:
@@ -69,7 +69,7 @@ class CoverageTracer:
     def _trace_of_file(self, frame: FrameType) -> _FileTrace | None:
         if not self._is_own(frame.f_code):
             return None
-        modules: Mapping[str, Any] = getattr(sys.modules, "orig", sys.modules)
+        modules: Mapping[str, ModuleType] = getattr(sys.modules, "orig", sys.modules)
         module = modules.get(frame.f_globals.get("__name__", ""))
         if module is not None and vars(module) is frame.f_globals:
             self._shared.add(frame.f_code.co_filename)
@@ -87,7 +87,7 @@ class CoverageTracer:
 
 
 def _line_tracer(place: _FileTrace) -> Trace:
-    def trace_line(frame: FrameType, event: str, arg: Any) -> Trace:
+    def trace_line(frame: FrameType, event: str, arg: object) -> Trace:
         place.lines.add(frame.f_lineno)
         return trace_line
 
@@ -137,7 +137,7 @@ def _install_audit_hook() -> None:
     sys.addaudithook(_record_opened_file)
 
 
-def _record_opened_file(event: str, args: tuple[Any, ...]) -> None:
+def _record_opened_file(event: str, args: tuple[object, ...]) -> None:
     if event == "open" and _tracer is not None and isinstance(args[0], str) and not args[0].endswith(_MODULES):
         _tracer.read.add(os.path.abspath(args[0]))
 

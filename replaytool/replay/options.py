@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from replaytool.replay.compare.drift import DEFAULT_POLICY, Level
 
 PER_RUN, SHARED, OFF = "per-run", "shared", "off"
-SANDBOXES = (SHARED, PER_RUN, OFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Options:
     """Continue after a divergence and report the other mismatches too."""
     steps: bool = False
     """Keep what happened in each activation."""
-    snapshot: Callable[[Any], Any] | None = None
+    snapshot: Callable[[object], object] | None = None
     """Makes a value of the workflow object after each activation; needs `steps`."""
     seconds: float = 30.0
     """Seconds that the code of one run may block its thread."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from replaytool.model.recorded_step import ABSENT, RecordedEnd, RecordedStep
 from replaytool.model.verdict import CallSite, Command, ExpectedEvent, Failure, Verdict
@@ -62,7 +62,7 @@ class RecordPlayer:
         """Whether code and record have parted."""
         return self._mismatch is not None or self._surplus is not None
 
-    def ask(self, kind: str, name: str, key: str, value: Any = ABSENT, call_site: CallSite | None = None) -> Answer:
+    def ask(self, kind: str, name: str, key: str, value: object = ABSENT, call_site: CallSite | None = None) -> Answer:
         """Return the recorded step that answers this call, or why there is none."""
         command = Command(kind, name, _fields(value), call_site)
         if self.has_mismatch:
@@ -104,7 +104,7 @@ class RecordPlayer:
             self._surplus = command
         return MISMATCH
 
-    def finish(self, result: Any = ABSENT, call_site: CallSite | None = None) -> None:
+    def finish(self, result: object = ABSENT, call_site: CallSite | None = None) -> None:
         """Note that the code returned."""
         self._finish(Command("complete", "", {"result": result} if result is not ABSENT else {}, call_site))
 
@@ -146,7 +146,7 @@ class RecordPlayer:
         return max([*ids, self.end.event_id if self.end is not None else 0])
 
 
-def _fields(value: Any) -> dict[str, Any]:
+def _fields(value: object) -> dict[str, object]:
     return {} if value is ABSENT else {"input": value}
 
 
@@ -156,7 +156,7 @@ def _expected(step: RecordedStep, *, with_input: bool = True) -> ExpectedEvent:
     return ExpectedEvent(step.event_id, "StepRecorded", step.kind, step.name, fields)
 
 
-def _expected_end(end: RecordedEnd, only: Mapping[str, Any] | None = None) -> ExpectedEvent:
+def _expected_end(end: RecordedEnd, only: Mapping[str, object] | None = None) -> ExpectedEvent:
     fields = {
         name: value
         for name, value in (("result", end.result), ("failure", end.failure))

@@ -67,14 +67,14 @@ class JobAnswers(Generic[T]):
 
 
 @dataclass
-class _PoolState:
+class _PoolState(Generic[T]):
     """What the threads of a pool share."""
 
-    job: WorkerJob[Any]
+    job: WorkerJob[T]
     setup: WorkerSetup
     limits: WorkerLimits
     waiting: deque[WorkItem]
-    answers: SimpleQueue[tuple[str, Any] | ReplaytoolError | CodeInfo | None]
+    answers: SimpleQueue[tuple[str, T] | ReplaytoolError | CodeInfo | None]
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -103,7 +103,7 @@ def run_job(
     spec: CodeSpec,
     options: Options | None = None,
     limits: WorkerLimits | None = None,
-    argument: dict[str, Any] | None = None,
+    argument: dict[str, object] | None = None,
     progress: Callable[[str, T], None] | None = None,
     stop: threading.Event | None = None,
 ) -> JobAnswers[T]:
@@ -134,7 +134,7 @@ def run_job(
 
 
 def _worker_setup(
-    job: WorkerJob[Any], spec: CodeSpec, options: Options | None, limits: WorkerLimits, argument: dict[str, Any] | None
+    job: WorkerJob[T], spec: CodeSpec, options: Options | None, limits: WorkerLimits, argument: dict[str, object] | None
 ) -> WorkerSetup:
     return WorkerSetup(
         spec,
@@ -146,14 +146,14 @@ def _worker_setup(
     )
 
 
-_ahead: list[WorkerProcess] = []
+_ahead: list[WorkerProcess[Any]] = []
 _ahead_lock = threading.Lock()
 
 
 @contextmanager
 def start_worker_ahead(
     spec: CodeSpec, options: Options | None = None, limits: WorkerLimits | None = None, engine: str = "auto"
-) -> Iterator[WorkerProcess]:
+) -> Iterator[WorkerProcess[Verdict]]:
     """Start a worker that loads the code while this process is busy; the first pool that fits takes it.
 
     Only the worker imports the user's code, so the caller asks it which code it is.
@@ -174,7 +174,7 @@ def start_worker_ahead(
             child.end_process(patience=0)
 
 
-def _take_worker(state: _PoolState) -> WorkerProcess:
+def _take_worker(state: _PoolState[T]) -> WorkerProcess[T]:
     """Return a worker that was started ahead for this job, or a new one."""
     with _ahead_lock:
         for child in _ahead:
@@ -185,7 +185,7 @@ def _take_worker(state: _PoolState) -> WorkerProcess:
     return WorkerProcess(state.job, state.setup, state.limits, state.stopped)
 
 
-def load_code_info(spec: CodeSpec, argument: dict[str, Any] | None = None) -> CodeInfo:
+def load_code_info(spec: CodeSpec, argument: dict[str, object] | None = None) -> CodeInfo:
     """Load the code in a worker and return what it is; `argument` may ask for more details."""
     limits = WorkerLimits()
     child = WorkerProcess(REPLAY, _worker_setup(REPLAY, spec, None, limits, argument), limits, threading.Event())
@@ -201,15 +201,14 @@ class SingleReplayer:
     def __init__(self, spec: CodeSpec, options: Options | None = None, limits: WorkerLimits | None = None) -> None:
         self._limits = limits or WorkerLimits()
         self._setup = _worker_setup(REPLAY, spec, options, self._limits, {"engine": "auto"})
-        self._child: WorkerProcess | None = None
+        self._child: WorkerProcess[Verdict] | None = None
 
     def replay_run(self, work: WorkItem) -> Verdict:
         """Return the verdict; raise ReplaytoolError if the code cannot be loaded."""
         if self._child is None or not self._child.is_alive:
             self.close_worker()
             self._child = WorkerProcess(REPLAY, self._setup, self._limits, threading.Event())
-        verdict: Verdict = self._child.run_work(work)
-        return verdict
+        return self._child.run_work(work)
 
     def close_worker(self) -> None:
         """End the worker."""
@@ -218,13 +217,13 @@ class SingleReplayer:
             self._child = None
 
 
-def _plain_options(options: Options) -> dict[str, Any]:
+def _plain_options(options: Options) -> dict[str, object]:
     """Return the options without `snapshot`, which only this process can call."""
     return {one.name: getattr(options, one.name) for one in fields(options) if one.name != "snapshot"}
 
 
 def _gather_answers(
-    state: _PoolState, done: JobAnswers[T], jobs: int, progress: Callable[[str, T], None] | None
+    state: _PoolState[T], done: JobAnswers[T], jobs: int, progress: Callable[[str, T], None] | None
 ) -> None:
     while jobs:
         try:
@@ -244,15 +243,16 @@ def _gather_answers(
                 progress(*answer)
 
 
-def _serve_worker(state: _PoolState) -> None:
+def _serve_worker(state: _PoolState[T]) -> None:
     """Serve one worker until no work is left; start another one if it dies."""
-    child: WorkerProcess | None = None
+    child: WorkerProcess[T] | None = None
     try:
         while (work := state.next_item()) is not None:
             if child is None or not child.is_alive:
                 child = _take_worker(state)
                 state.answers.put(child.loaded_code())
             answer = child.run_work(work)
+            # After a stop the answer says that the process was killed: it says nothing about the run.
             if not state.stopped.is_set():
                 state.answers.put((work.key, answer))
     except ReplaytoolError as error:

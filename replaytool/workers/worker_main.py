@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import msgspec
 
@@ -38,6 +38,9 @@ TELL_PLACE, _BREAK_OFF = signal.SIGUSR2, signal.SIGUSR1
 """The signals on which a worker writes its stacks down, and interrupts a blocking call."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class WorkerSetup:
     """Everything that a worker must know before its first run."""
@@ -45,7 +48,7 @@ class WorkerSetup:
     spec: CodeSpec
     job: str = ""
     options: dict[str, Any] = field(default_factory=dict)
-    argument: dict[str, Any] = field(default_factory=dict)
+    argument: dict[str, object] = field(default_factory=dict)
     """What the job needs for every run."""
     memory: int = 0
     """Bytes that the code may use beyond what the process has after loading it; 0 is no limit."""
@@ -68,10 +71,10 @@ class RunRequest:
     """One run; its history follows as bytes."""
 
     run: Run
-    argument: dict[str, Any] = field(default_factory=dict)
+    argument: dict[str, object] = field(default_factory=dict)
 
 
-def send_message(stream: IO[bytes], value: Any, history: bytes = b"") -> None:
+def send_message(stream: IO[bytes], value: object, history: bytes = b"") -> None:
     """Write one message."""
     head = msgspec.json.encode(value, enc_hook=repr)
     stream.write(_HEAD.pack(len(head), len(history)))
@@ -80,7 +83,7 @@ def send_message(stream: IO[bytes], value: Any, history: bytes = b"") -> None:
     stream.flush()
 
 
-def receive_message(stream: IO[bytes], kind: type[Any]) -> tuple[Any, bytes]:
+def receive_message(stream: IO[bytes], kind: type[T]) -> tuple[T, bytes]:
     """Read one message; raise EOFError at the end of the stream."""
     start = _read_exactly(stream, _HEAD.size)
     head, history = _HEAD.unpack(start)
@@ -125,7 +128,7 @@ def _exit_with_parent(parent: int) -> None:
 
 
 def _serve_requests(requests: IO[bytes], answers: IO[bytes]) -> None:
-    setup: WorkerSetup = receive_message(requests, WorkerSetup)[0]
+    setup = receive_message(requests, WorkerSetup)[0]
     senses.shift_wall_clock(setup.clock_ahead)
     code = load_and_announce(setup, answers)
     if code is None:
@@ -171,7 +174,7 @@ def _load_with_coverage(spec: CodeSpec) -> Code:
     return replace(code, info=replace(code.info, loading=found.lines, read=found.read))
 
 
-def _answer_request(job: WorkerJob[Any], asked: JobRequest) -> Any:
+def _answer_request(job: WorkerJob[T], asked: JobRequest) -> T:
     try:
         return job.work(asked)
     except MemoryError:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Generic, TypeVar
 
 from replaytool.errors import ErrorCode, ReplaytoolError, find_error_code
 from replaytool.model.history import Run
@@ -43,6 +43,10 @@ _FOREIGN = tuple(
 )
 
 
+A = TypeVar("A")
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """One run to do a job with. Its history is read when its turn comes."""
@@ -52,7 +56,7 @@ class WorkItem:
     """Without events: they are sent as bytes."""
     size: int
     history: Callable[[], bytes]
-    argument: dict[str, Any] = field(default_factory=dict)
+    argument: dict[str, object] = field(default_factory=dict)
     """What the job needs for this run."""
 
 
@@ -72,10 +76,10 @@ class WorkerLimits:
     """Seconds by which the wall clock is shifted."""
 
 
-class WorkerProcess:
+class WorkerProcess(Generic[T]):
     """A process that starts loading the code at once; the first question waits for it."""
 
-    def __init__(self, job: WorkerJob[Any], setup: WorkerSetup, limits: WorkerLimits, stopped: threading.Event) -> None:
+    def __init__(self, job: WorkerJob[T], setup: WorkerSetup, limits: WorkerLimits, stopped: threading.Event) -> None:
         self.job, self.setup, self.limits, self.stopped = job, setup, limits, stopped
         self.late = False
         self._until = _NEVER
@@ -92,7 +96,7 @@ class WorkerProcess:
         """Whether the process runs."""
         return self.process.poll() is None
 
-    def can_serve(self, job: WorkerJob[Any], setup: WorkerSetup, limits: WorkerLimits) -> bool:
+    def can_serve(self, job: object, setup: WorkerSetup, limits: WorkerLimits) -> bool:
         """Return whether it was started for exactly this job and code."""
         return (self.job, self.setup, self.limits.hash_seed) == (job, setup, limits.hash_seed) and self.is_alive
 
@@ -113,7 +117,7 @@ class WorkerProcess:
             self._code = answer.code
         return self._code
 
-    def run_work(self, work: WorkItem) -> Any:
+    def run_work(self, work: WorkItem) -> T:
         """Return the job's answer, or its crash answer if the process died."""
         self.loaded_code()
         began = time.monotonic()
@@ -130,13 +134,13 @@ class WorkerProcess:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(0.2)
 
-    def _send_message(self, value: Any, history: bytes) -> None:
+    def _send_message(self, value: object, history: bytes) -> None:
         """Send a message; if that fails, no answer comes either, and the caller sees that."""
         assert self.process.stdin is not None
         with suppress(OSError):
             send_message(self.process.stdin, value, history)
 
-    def _receive_answer(self, kind: type[Any], until: float) -> Any:
+    def _receive_answer(self, kind: type[A], until: float) -> A | None:
         assert self.process.stdout is not None
         self._until = until
         try:

@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import Call
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 ORDER = FIXTURES / "activities_in_sequence"
 TRIP = FIXTURES / "saga_with_compensation"
 BROKEN_ORDER = ORDER / "changed_activity_renamed.py"

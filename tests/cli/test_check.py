@@ -17,6 +17,8 @@ from benchmarks.replayable_histories import WORKFLOWS, history
 from tests.conftest import Call
 from tests.support.paths import FIXTURES, ROOT
 
+pytestmark = pytest.mark.slow
+
 ORDER = FIXTURES / "activities_in_sequence"
 SCHEMA = json.loads((ROOT / "docs" / "check-report.schema.json").read_bytes())
 

@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import Call
 from tests.support.paths import FIXTURES, ROOT
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((ROOT / "docs" / "check-report.schema.json").read_bytes())
 TIMEOUT = 40
 LIMITS = ("--timeout", str(TIMEOUT), "--memory", "300")

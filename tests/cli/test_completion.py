@@ -15,6 +15,8 @@ from replaytool.cli.completion import SHELLS
 from tests.conftest import Call
 from tests.support.dev_server import executable
 
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 
 

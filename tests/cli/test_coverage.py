@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Call
 from tests.corpus.sleeper_run import history
 from tests.support.paths import FIXTURES
+
+pytestmark = pytest.mark.slow
 
 CODE = """
 from datetime import timedelta

@@ -16,6 +16,8 @@ import pytest
 from tests.conftest import Call
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 LOYALTY = FIXTURES / "loyalty"
 RUN = "loyalty-rider-02"
 

@@ -13,6 +13,8 @@ from replaytool.cli.demo import STORY
 from tests.conftest import Call
 from tests.support.dev_server import executable
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_demo_does_what_it_tells(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.replaytool]\nworkflows = ["gone.py"]\nstore = "theirs.duckdb"\n')

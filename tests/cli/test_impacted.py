@@ -13,6 +13,8 @@ from tests.corpus.sleeper_run import history
 from tests.support.git_repository import git
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 ORDER = FIXTURES / "activities_in_sequence"
 SLEEPER = """
 from datetime import timedelta

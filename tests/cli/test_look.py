@@ -17,6 +17,8 @@ from temporalio.client import WorkflowHistory
 from tests.conftest import Call
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 
 def test_runs_are_filtered(loaded: Call) -> None:
     every = loaded("runs", "--json").json

@@ -12,6 +12,8 @@ from replaytool.cli import COMMANDS, cli, formats
 from tests.conftest import Call
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("duckdb", "pyarrow", "temporalio", "textual", "deepdiff", "rich", "msgspec")
 
 

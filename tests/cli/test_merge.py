@@ -13,6 +13,8 @@ from tests.cli.test_check import SCHEMA
 from tests.conftest import Call
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "activities_in_sequence": "changed_activity_renamed.py",
     "saga_with_compensation": "changed_order_of_undo.py",

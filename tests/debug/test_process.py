@@ -21,6 +21,8 @@ from replaytool.replay.code.builds import CodeMap
 from tests.support.histories import bent, events, recorded
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 CASE = "activities_in_sequence"
 NASTY = {
     "Exits": ("os._exit(7)", "crashed", "exit code 7"),

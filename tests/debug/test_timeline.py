@@ -21,6 +21,8 @@ from replaytool.model.history import Event
 from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 
+pytestmark = pytest.mark.slow
+
 Runs = dict[str, list[Event]]
 
 

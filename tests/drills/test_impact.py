@@ -8,6 +8,8 @@ import pytest
 
 from tests.drills.impact_drill import drill
 
+pytestmark = pytest.mark.slow
+
 FEW = ("loyalty", "patches", "saga_with_compensation", "timer_races_signal", "updates")
 
 

@@ -18,6 +18,8 @@ from replaytool.errors import ReplaytoolError
 from replaytool.sources import open_sources
 from replaytool.store import Store
 
+pytestmark = pytest.mark.slow
+
 _LOAD = """
 import sys
 from pathlib import Path

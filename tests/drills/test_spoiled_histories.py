@@ -20,6 +20,8 @@ from replaytool.sources import HistorySource
 from replaytool.store import Store
 from tests.drills.spoiled_histories import mutated, samples
 
+pytestmark = pytest.mark.slow
+
 _SECONDS = 5.0
 _GROUP = 250
 _VIEWS = (

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import pytest
+
 from replaytool.check.causes import find_causes
 from replaytool.engines.temporal.events.deployment import find_pinned_build
 from replaytool.model.blast_radius import RunImpact, measure_blast_radius
 from replaytool.model.verdict import CheckedRun, CheckReport, CodeInfo, Failure, Subject, Verdict
 from tests.conftest import Call
 from tests.support.paths import FIXTURES
+
+pytestmark = pytest.mark.slow
 
 PINNED = FIXTURES / "versioning_pinned"
 

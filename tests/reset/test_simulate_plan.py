@@ -19,6 +19,8 @@ from replaytool.store import Store
 from replaytool.workers.pool import WorkerLimits
 from tests.reset.support.riders import LOYALTY, replaytool
 
+pytestmark = pytest.mark.slow
+
 BUILDS = LOYALTY / "builds"
 V3 = (BUILDS / "v3.py").read_text()
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.reset.support.riders import LOYALTY, replaytool
 
+pytestmark = pytest.mark.slow
+
 BUILDS = LOYALTY / "builds"
 BY_BUILD = [text for name in ("v1", "v2", "v3") for text in ("--code", f"{name}={BUILDS / name}.py")]
 NEW = (BUILDS / "v3.py").read_text().replace("execute_activity(\n                send_mail", "execute_activity(\n                send_letter").replace("async def send_mail", "async def send_letter")  # fmt: skip  # noqa: E501

@@ -19,6 +19,8 @@ from tests.reset.support.riders import replaytool
 from tests.support.histories import recorded
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = Options(sandbox="off")
 
 

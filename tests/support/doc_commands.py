@@ -28,6 +28,7 @@ RIDERS = {
 }
 _PATIENCE = 60.0
 _BLOCK = re.compile(r"^```sh ?(\w*)\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
+_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _CODE = re.compile(r"#.*exits with (\d+)")
 _SECONDS = re.compile(r"\d+\.\d+ s\b")
 _COMMENT = re.compile(r"\s+# .*$")
@@ -48,6 +49,8 @@ class Command:
     """Whether its comment asks to run it again until it ends so."""
     shown: tuple[str, ...] = ()
     """The output that the page quotes below the block of which this is the last command."""
+    section: str = ""
+    """The heading that it stands under."""
 
 
 def commands(page: Path) -> Iterator[Command]:
@@ -55,13 +58,15 @@ def commands(page: Path) -> Iterator[Command]:
     text = page.read_text(encoding="utf-8")
     for block in _BLOCK.finditer(text):
         number = text.count("\n", 0, block.start(2))
+        section = ["", *_HEADING.findall(text, 0, block.start())][-1]
         found: list[Command] = []
         for line in block[2].replace("\\\n", " ").splitlines():
             number += 1
             said = _CODE.search(line)
             if plain := _COMMENT.sub("", f" {line}").strip():
                 code = int(said[1]) if said else 0
-                found.append(Command(page.name, number, block[1], plain, code, "run it again until" in line))
+                again = "run it again until" in line
+                found.append(Command(page.name, number, block[1], plain, code, again, section=section))
         if block[3]:
             found[-1] = replace(found[-1], shown=tuple(block[3].splitlines()))
         yield from found

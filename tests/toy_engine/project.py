@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import shutil
 import sys
 from pathlib import Path
@@ -89,16 +89,23 @@ def write_project(folder: Path) -> Path:
 
 
 def import_project(folder: Path) -> tuple[ModuleType, ModuleType]:
-    """Import the library and the program, and leave no trace; other tests have modules of the same names."""
+    """Import the library and the program by their files, and leave no trace: other tests have such names too."""
     before: dict[str, ModuleType] = {name: sys.modules.pop(name) for name in ("toylib", "order") if name in sys.modules}
-    sys.path.insert(0, str(folder))
     try:
-        return importlib.import_module("toylib"), importlib.import_module("order")
+        return _import_file(folder / "toylib.py"), _import_file(folder / "order.py")
     finally:
-        sys.path.remove(str(folder))
         for name in ("toylib", "order"):
             sys.modules.pop(name, None)
         sys.modules.update(before)
+
+
+def _import_file(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[file.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def copy_engine(target: Path, package: str) -> None:

@@ -19,6 +19,8 @@ from tests.toy_engine.toy.fork import fork_journal
 from tests.toy_engine.toy.journal import read_journal
 from tests.toy_engine.toy.records import read_steps
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class ToyProject:
@@ -99,6 +101,17 @@ def test_an_edit_gets_its_verdict(packaged: ToyProject, edit: str) -> None:
         assert run["divergence"]["event_id"] == {"renamed": 2, "extra at the end": 4}.get(edit, 3)
         site = run["divergence"]["call_site"]
         assert edit == "dropped" or "context.step" in changed[site["line"] - 1]
+
+
+def test_a_side_effect_in_a_thread_is_refused_and_reported(packaged: ToyProject) -> None:
+    code = packaged.folder / "threaded.py"
+    line = 'import threading; threading.Thread(target=Path("from-a-thread").write_text, args=("x",)).start()'
+    code.write_text(
+        edit_program("same").replace("        self.paid = amount", f"        {line}\n        self.paid = amount")
+    )
+    report = packaged.run_json("check", "journals/finished.journal", "-w", str(code), "--format", "json")
+    assert [(one["what"], one["refused"]) for one in report["runs"][0]["hazards"]] == [("open", True)]
+    assert not (packaged.folder / "from-a-thread").exists()
 
 
 def test_open_and_failed_runs_are_checked(toy: ToyProject) -> None:

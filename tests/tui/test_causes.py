@@ -15,6 +15,8 @@ from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 
+pytestmark = pytest.mark.slow
+
 LOYALTY = FIXTURES / "loyalty"
 SLEEPS = "        await workflow.sleep(5)\n        scored = await"
 

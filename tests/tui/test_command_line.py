@@ -19,6 +19,8 @@ from replaytool.model import reset_plan as plan
 from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 
+pytestmark = pytest.mark.slow
+
 LOYALTY = FIXTURES / "loyalty"
 PATIENCE = 60
 

@@ -11,6 +11,8 @@ from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 
+pytestmark = pytest.mark.slow
+
 
 def test_stepping_forwards_and_backwards_shows_state_and_difference(drive: Drive) -> None:
     async def walk(at: Driver) -> None:

@@ -14,6 +14,8 @@ from replaytool.store import Store
 from tests.toy_engine.project import install_by_entry_points, write_project
 from tests.tui.conftest import Drive, Driver
 
+pytestmark = pytest.mark.slow
+
 
 def forget_tables() -> None:
     engines._list_engines.cache_clear()

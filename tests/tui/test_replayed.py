@@ -15,6 +15,8 @@ from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 
+pytestmark = pytest.mark.slow
+
 LOYALTY = FIXTURES / "loyalty"
 BUILDS = {name: str(LOYALTY / "builds" / f"{name}.py") for name in ("v1", "v2", "v3")}
 POINTS = "self.points = scored * 0"

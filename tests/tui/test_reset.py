@@ -18,6 +18,8 @@ from tests.support.paths import FIXTURES
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def riders(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,8 @@ from tests.support.paths import ROOT
 from tests.tui import recorded_stores as recordings
 from tests.tui.conftest import Drive, Driver, matches
 
+pytestmark = pytest.mark.slow
+
 
 def listed(at: Driver) -> list[str]:
     rows = at.screen.grid.rows

@@ -18,6 +18,8 @@ from replaytool.workers.pool import WorkerLimits, WorkItem, replay_all_runs, sta
 from tests.support.histories import bent, events, recorded
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 CASE = "activities_in_sequence"
 HEAD = "import ctypes, os, signal, time\nfrom temporalio import workflow\n"
 BODY = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -58,7 +58,7 @@ class BaseScreen(Screen[None]):
         self.query_one("#head", Static).update(text, layout=False)
 
     async def ask_session(
-        self, question: Callable[..., Answer], *arguments: Any, wrong: Callable[[Line], None] | Callable[..., None]
+        self, question: Callable[..., Answer], *arguments: object, wrong: Callable[[Line], None] | Callable[..., None]
     ) -> Answer | None:
         """Return the answer, or None after passing the error's lines to `wrong`."""
         try:
@@ -67,7 +67,7 @@ class BaseScreen(Screen[None]):
             wrong(*recorded_panes.format_error(error))
             return None
 
-    def copy_value(self, value: Any, what: str) -> None:
+    def copy_value(self, value: object, what: str) -> None:
         """Copy a text, or a value as JSON, to the terminal's clipboard."""
         text = value if isinstance(value, str) else json.dumps(value, indent=2, default=str)
         if len(text) > _MOST_COPIED:

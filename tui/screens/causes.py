@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -143,7 +143,7 @@ class CausesScreen(BaseScreen):
 
 
 def _empty_notice(found: CheckOverview) -> tuple[Line, ...]:
-    good: dict[str, Any] = {word: count for word, count in found.counts.items() if count}
+    good: dict[str, object] = {word: count for word, count in found.counts.items() if count}
     if good:
         return (line(("✔ the code follows every checked run", "good")), line(("press c to check again", "dim")))
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -117,7 +117,7 @@ class CompareScreen(BaseScreen):
             self.copy_value(_pair_to_json(pair), "the pair")
 
 
-def _pair_to_json(pair: AlignedPair) -> dict[str, Any]:
+def _pair_to_json(pair: AlignedPair) -> dict[str, object]:
     sides = {name: getattr(pair, name) for name in ("left", "right")}
     return {
         "mark": pair.difference_mark,

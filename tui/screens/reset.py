@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -213,4 +214,4 @@ class ResetScreen(BaseScreen):
     def action_copy(self) -> None:
         """Copy the item as JSON."""
         if self.grid.current_row is not None:
-            self.copy_value(reset_panes.item_to_builtins(self.grid.current_row), "the item")
+            self.copy_value(msgspec.to_builtins(self.grid.current_row), "the item")

@@ -17,7 +17,7 @@ from replaytool.tui.dialogs.prompts import ChoiceDialog
 from replaytool.tui.screens.base import BaseScreen
 from replaytool.tui.screens.compare import CompareScreen
 from replaytool.tui.session_worker import TableRows
-from replaytool.tui.styled_lines import cell_text, line
+from replaytool.tui.styled_lines import Line, cell_text, line
 from replaytool.tui.text import recorded as recorded_panes
 from replaytool.tui.text.verdict import event_to_show, format_verdict_word
 from replaytool.tui.widgets.line_list import LineList
@@ -103,7 +103,7 @@ class RunsScreen(BaseScreen):
         sorted_by, sign = _OF_SORT[place.sort], "↓" if place.descending else "↑"
         return [replace(one, title=f"{one.title} {sign}") if one.title == sorted_by else one for one in COLUMNS]
 
-    def _empty_notice(self) -> tuple[Any, ...]:
+    def _empty_notice(self) -> tuple[Line, ...]:
         if self.replay_app.place.filter:
             return (
                 line(("no run matches the filter", "strong")),
@@ -115,7 +115,7 @@ class RunsScreen(BaseScreen):
             line(("or `replaytool pull` to fetch them from a server", "dim")),
         )
 
-    def _show_query_error(self, *why: Any) -> None:
+    def _show_query_error(self, *why: Line) -> None:
         self.show_title("Runs", str(self.replay_app.desk.session.settings.store))
         self.rows = None
         self.grid.show_notice(*why)

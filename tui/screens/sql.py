@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
@@ -15,7 +15,7 @@ from textual.widgets import Static, TextArea
 from replaytool.tui import keys
 from replaytool.tui.screens.base import BaseScreen
 from replaytool.tui.session_worker import MOST_ROWS
-from replaytool.tui.styled_lines import line
+from replaytool.tui.styled_lines import Line, line
 from replaytool.tui.widgets.line_list import LineList
 from replaytool.tui.widgets.table import DataGrid, plain_columns
 
@@ -66,7 +66,7 @@ class SqlScreen(BaseScreen):
         )
         self._show_note(f"{first}, {took:.2f} s")
 
-    def _show_query_error(self, *why: Any) -> None:
+    def _show_query_error(self, *why: Line) -> None:
         self._show_note("")
         self.grid.show_notice(*why)
 

@@ -119,7 +119,7 @@ def _format_signal(one: ReceivedMessage, event_id: int) -> Line:
     return line("  ", ("● ", "warn"), name, f"  event {one.event_id}, not handled yet", (f"  ({later})", "dim"))
 
 
-def _format_mapping(title: str, values: Mapping[str, Any]) -> Iterator[Line]:
+def _format_mapping(title: str, values: Mapping[str, object]) -> Iterator[Line]:
     if values:
         yield line((title, "strong"))
         for one in tree_lines(dict(values), _MOST):
@@ -189,7 +189,7 @@ def _closing_sign(one: PendingItem) -> Line:
     return line(("✔ " if good else "✗ ", "good" if good else "bad"))
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     return "nothing" if value is None else cell_text(value, 80)
 
 

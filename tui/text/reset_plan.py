@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from replaytool.model.reset_plan import BLOCK, WARN, ItemOutcome, PlanWarning, ResetItem, ResetPlan
 from replaytool.tui.styled_lines import Line, cell_text, line, tree_lines
 
@@ -14,7 +12,7 @@ _LEVELS = {BLOCK: ("✗ block  ", "bad"), WARN: ("! warn   ", "warn")}
 _SIGNS = {"done": "✔", "failed": "✗", "refused": "✗", "lost": "?", "intended": "…"}
 
 
-def format_reset_choices(builds: Sequence[Mapping[str, Any]], event: int | None) -> list[Line]:
+def format_reset_choices(builds: Sequence[Mapping[str, object]], event: int | None) -> list[Line]:
     """Return the possible reset points: before each build, or before the task of an event."""
     found = [_format_build_choice(row) for row in builds]
     if event is not None:
@@ -22,7 +20,7 @@ def format_reset_choices(builds: Sequence[Mapping[str, Any]], event: int | None)
     return found
 
 
-def _format_build_choice(row: Mapping[str, Any]) -> Line:
+def _format_build_choice(row: Mapping[str, object]) -> Line:
     seen = f"  {cell_text(row['first_seen'])[:19]} to {cell_text(row['last_seen'])[:19]}"
     odd = "  the SDK's default build ID: two versions of the code can share it" if row["is_hash"] else ""
     return line(
@@ -151,11 +149,6 @@ def _server_lines(one: ResetItem) -> Iterator[Line]:
         yield line()
         yield line(("Server", "strong"))
         yield from (line("  ", *row) for row in tree_lines(one.server, 50))
-
-
-def item_to_builtins(one: ResetItem) -> Any:
-    """Return plain data, as the plan file has it."""
-    return msgspec.to_builtins(one)
 
 
 def format_totals(plan: ResetPlan) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from replaytool.model.verdict import CallSite, Command, Divergence, Drift, ExpectedEvent, Failure, Verdict
 from replaytool.tui.styled_lines import Line, cell_text, line, short_file_name, tree_lines
@@ -97,8 +96,8 @@ def _divergence_lines(found: Divergence) -> Iterator[Line]:
 
 def _field_lines(found: Divergence) -> Iterator[Line]:
     """Yield the fields that differ."""
-    recorded: Mapping[str, Any] = found.expected.fields if found.expected else {}
-    produced: Mapping[str, Any] = found.actual.fields if found.actual else {}
+    recorded: Mapping[str, object] = found.expected.fields if found.expected else {}
+    produced: Mapping[str, object] = found.actual.fields if found.actual else {}
     if recorded != produced:
         yield line(("Fields that differ", "strong"), ("  - history, + code", "dim"))
     for name in sorted(recorded.keys() | produced.keys())[:_MOST]:

@@ -205,10 +205,10 @@ def verify_command(
 
     plan = read_plan(plan_file)
     server = pop_server_options(given)
-    work = open_session(ctx, **{name: given[name] for name in ("replayer", "converter")})
+    work = code.open_code_session(ctx, **given)
     settings = work.settings
     wanted = (
-        reset_simulate.make_simulation_request(settings, given | {"queries": ()}, ()) if plan.code is not None else None
+        reset_simulate.make_simulation_request(settings, (), queries=(), **given) if plan.code is not None else None
     )
     found = verify_plan(
         plan_file,
@@ -228,7 +228,7 @@ def verify_command(
         ctx.exit(FINDINGS)
 
 
-def _make_verified_row(one: VerifiedItem) -> dict[str, Any]:
+def _make_verified_row(one: VerifiedItem) -> dict[str, object]:
     return {
         "workflow_id": one.item.workflow_id,
         "run_id": one.item.run_id,
@@ -272,6 +272,7 @@ def points_command(ctx: click.Context, /, run: str, as_json: bool, store: str | 
     names = ("event_id", "build_id", "ordinal", "at", "rule", "known_by")
     rows = [(one.event_id, one.build_id, one.ordinal, one.at, one.rule, "history") for one in list_reset_points(made)]
     rows += [(one.event_id, one.build_id, None, None, one.rule, "server") for one in theirs]
-    reset_telling.print_rows(names, sorted(rows, key=lambda one: one[0]), None, as_json=as_json)
+    rows.sort(key=lambda one: one[0])
+    reset_telling.print_rows(names, rows, None, as_json=as_json)
     if not rows:
         ctx.exit(NOTHING)

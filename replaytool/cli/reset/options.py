@@ -30,7 +30,7 @@ def _parse_version(_: click.Context, parameter: click.Parameter, value: str | No
     return deployment, build
 
 
-def reset_call_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def reset_call_options(function: Callable[..., object]) -> Callable[..., object]:
     """Add the options that are the same for every reset call."""
     for option in (
         click.option(

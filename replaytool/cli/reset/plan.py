@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import open_session
 from replaytool.cli.pull import server_options
 from replaytool.cli.reset import simulate as reset_simulate
 from replaytool.cli.reset import state_points as reset_looking
@@ -89,13 +88,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     rule = _choose_reset_rule(given)
     build = rule.value if rule.kind == "build" else None
     choice = RunSelection(build, given["where"], _read_ids(given["ids_file"]), given["skip"], server.namespace)
-    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
+    work = code.open_code_session(ctx, **given)
     rule, choice = reset_looking.apply_state_rules(work, given, rule, choice)
     made = planner.draft_plan(
         work.store, planner.PlanRequest(rule, choice, frozenset(given["include"]), work.settings.prices)
     )
     plan = _finish_plan(made, server, _make_draft_simulator(work, given, how.exclude))
-    _warn_about_unknown_ids(work, plan, given)
+    _warn_about_unknown_ids(work, plan, given["skip"], given["include"])
     if given["output"]:
         from replaytool.session import open_output
 
@@ -111,13 +110,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         ctx.exit(NOTHING)
 
 
-def _warn_about_unknown_ids(work: Session, plan: ResetPlan, given: dict[str, Any]) -> None:
+def _warn_about_unknown_ids(work: Session, plan: ResetPlan, skip: tuple[str, ...], include: tuple[str, ...]) -> None:
     """Warn about ids that match nothing: a typo in --skip would reset a workflow that must stay."""
     from replaytool.reset.selection import find_unknown_ids
 
-    for one in find_unknown_ids(work.store, given["skip"]) if given["skip"] else ():
+    for one in find_unknown_ids(work.store, skip) if skip else ():
         options.print_note(escape_controls(f"--skip {one}: no loaded workflow or run has this ID"))
-    for one in dict.fromkeys(given["include"]):
+    for one in dict.fromkeys(include):
         if one not in {item.workflow_id for item in plan.items}:
             options.print_note(escape_controls(f"--include {one}: the plan has no workflow with this ID"))
 
@@ -137,7 +136,7 @@ def _make_draft_simulator(
     """Return a function that simulates a draft; without workflow code it returns the draft unchanged."""
     from replaytool.reset.simulate_plan import simulate_draft
 
-    wanted = reset_simulate.make_simulation_request(work.settings, given, exclude)
+    wanted = reset_simulate.make_simulation_request(work.settings, exclude, **given)
     if wanted is None:
         if given["queries"]:
             raise ReplaytoolError(
@@ -193,7 +192,7 @@ def _parse_moment(text: str) -> str:
     return parse_since_time(text, datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _read_ids(file: Any) -> tuple[str, ...] | None:
+def _read_ids(file: Iterable[str] | None) -> tuple[str, ...] | None:
     if file is None:
         return None
     lines = (line.strip() for line in file)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from replaytool.cli import open_session
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.errors import FINDINGS, NOTHING, ErrorCode, ReplaytoolError
@@ -49,10 +48,10 @@ def command(
     """
     from replaytool.reset.simulate_plan import simulate_plan
 
-    work = open_session(ctx, **{name: given[name] for name in code.SESSION})
-    how = make_simulation_request(work.settings, given, tuple(part for part in exclude.split(",") if part))
+    work = code.open_code_session(ctx, **given)
+    how = make_simulation_request(work.settings, tuple(part for part in exclude.split(",") if part), **given)
     if how is None:
-        code.require_replay_plan(work.settings, given)
+        code.require_replay_plan(work.settings, **given)
         return
     plan = _load_or_make_plan(work, target, event, build)
     with code.show_key_progress("simulating") as (_, told):
@@ -70,15 +69,15 @@ def command(
 
 
 def make_simulation_request(
-    settings: Settings, given: dict[str, Any], exclude: tuple[str, ...]
+    settings: Settings, exclude: tuple[str, ...], *, queries: tuple[str, ...], **given: Any
 ) -> PlanSimulationRequest | None:
     """Return how to simulate, or None when no code is named or configured."""
     from replaytool.reset.simulate_plan import PlanSimulationRequest
 
-    plan = code.find_replay_plan(settings, given)
+    plan = code.find_replay_plan(settings, **given)
     if plan is None:
         return None
-    return PlanSimulationRequest(plan.spec, plan.options, plan.limits, tuple(given["queries"]), exclude)
+    return PlanSimulationRequest(plan.spec, plan.options, plan.limits, tuple(queries), exclude)
 
 
 def needs_attention(one: Simulation) -> bool:
@@ -120,7 +119,7 @@ def _load_or_make_plan(work: Session, target: str, event: int | None, build: str
     return made
 
 
-def _make_simulation_row(item: ResetItem, found: Simulation) -> dict[str, Any]:
+def _make_simulation_row(item: ResetItem, found: Simulation) -> dict[str, object]:
     from replaytool.reset.foresight import plan_fields_of
 
     head = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ def apply_state_rules(
     from replaytool.reset import selection
     from replaytool.reset import state_points as looking
 
-    choice = _choose_by_verdict(work, given, choice)
+    choice = _choose_by_verdict(work, choice, diverged=given["only_diverged"], stuck=given["only_stuck"])
     if rule.kind not in _BY_REPLAYING and not given["where_state"]:
         return rule, choice
     with code.show_key_progress("replaying") as (_, told):
@@ -45,9 +46,9 @@ def apply_state_rules(
     return rule, choice
 
 
-def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelection) -> RunSelection:
+def _choose_by_verdict(work: Session, choice: RunSelection, *, diverged: bool, stuck: bool) -> RunSelection:
     """Keep only runs whose last check found what --only-diverged or --only-stuck asks for."""
-    if not (given["only_diverged"] or given["only_stuck"]):
+    if not (diverged or stuck):
         return choice
     rows = work.store.read_newest_verdicts()
     if not rows:
@@ -59,19 +60,18 @@ def _choose_by_verdict(work: Session, given: dict[str, Any], choice: RunSelectio
     only = {
         row["run_key"]
         for row in rows
-        if (given["only_diverged"] and row["detail"]["verdict"] == "diverged")
-        or (given["only_stuck"] and row["detail"].get("stuck"))
+        if (diverged and row["detail"]["verdict"] == "diverged") or (stuck and row["detail"].get("stuck"))
     }
     return replace(choice, only=frozenset(only))
 
 
-def _make_state_search(work: Session, given: dict[str, Any], told: Any) -> StateSearch:
+def _make_state_search(work: Session, given: dict[str, Any], told: Callable[[str], None]) -> StateSearch:
     from replaytool.reset.state_points import NO_CODE, StateSearch
 
     found = work.find_code_map(given["workflows"], options.parse_build_codes(given["by_build"]))
     if found is None:
         raise ReplaytoolError("no workflow code given", NO_CODE, code=ErrorCode.CODE_NOT_NAMED)
-    plan = code.find_replay_plan(work.settings, given)
+    plan = code.find_replay_plan(work.settings, **given)
     if plan is None:
         return StateSearch(found, progress=told)
     return StateSearch(found, plan.options, plan.limits, told)

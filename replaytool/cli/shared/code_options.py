@@ -5,20 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
+from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan
     from replaytool.config import Settings
+    from replaytool.ingest import LoadObserver
+    from replaytool.session import Session
     from replaytool.store import RunFilter
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-SESSION = ("store", "replayer", "converter")
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+class ReplayGiven(TypedDict):
+    """What `replay_options` gives to a command, with the store."""
+
+    store: str | None
+    workflows: tuple[str, ...]
+    replayer: str | None
+    converter: str | None
+    jobs: int
+    timeout: float
+    memory: int
+
+
+class RunChoiceGiven(ReplayGiven):
+    """What `run_choice_options` gives to a command, besides the sources."""
+
+    workflow_type: str | None
+    where: str | None
 
 
 def replay_options(function: Function) -> Function:
@@ -79,6 +100,13 @@ def _add_replay_options(function: Function, seconds: float) -> Function:
     return function
 
 
+def open_code_session(
+    ctx: click.Context, *, replayer: str | None, converter: str | None, store: str | None = None, **_: object
+) -> Session:
+    """Open the session with the options that name its store and how to replay."""
+    return open_session(ctx, store=store, replayer=replayer, converter=converter)
+
+
 def make_run_filter(workflow_type: str | None, where: str | None, **_: object) -> RunFilter:
     """Return the filter of --type and --where."""
     from replaytool.store import RunFilter
@@ -86,25 +114,26 @@ def make_run_filter(workflow_type: str | None, where: str | None, **_: object) -
     return RunFilter((("workflow_type", workflow_type),) if workflow_type else (), where)
 
 
-def find_replay_plan(settings: Settings, given: dict[str, Any]) -> CheckPlan | None:
+def find_replay_plan(
+    settings: Settings, *, workflows: tuple[str, ...], jobs: int, timeout: float, memory: int, **_: object
+) -> CheckPlan | None:
     """Return how to replay, or None when no code is named or configured."""
     from replaytool.check.check_runs import CheckPlan
     from replaytool.engines import CodeSpec, Options
     from replaytool.replay.compare.drift import check_policy
     from replaytool.workers.pool import WorkerLimits
 
-    workflows = given["workflows"] or settings.workflows
-    if not workflows:
+    named = workflows or settings.workflows
+    if not named:
         return None
-    folder = "" if given["workflows"] else str(settings.folder)
-    spec = CodeSpec(tuple(workflows), settings.replayer, settings.converter, folder)
-    limits = WorkerLimits(given["jobs"], given["timeout"], given["memory"])
-    return CheckPlan(spec, Options(policy=check_policy(settings.drift)), limits)
+    folder = "" if workflows else str(settings.folder)
+    spec = CodeSpec(tuple(named), settings.replayer, settings.converter, folder)
+    return CheckPlan(spec, Options(policy=check_policy(settings.drift)), WorkerLimits(jobs, timeout, memory))
 
 
-def require_replay_plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
+def require_replay_plan(settings: Settings, **given: Any) -> CheckPlan:
     """Return how to replay, or fail when no code is named or configured."""
-    found = find_replay_plan(settings, given)
+    found = find_replay_plan(settings, **given)
     if found is None:
         raise ReplaytoolError(
             "no workflow code given",
@@ -115,7 +144,7 @@ def require_replay_plan(settings: Settings, given: dict[str, Any]) -> CheckPlan:
 
 
 @contextmanager
-def show_key_progress(what: str) -> Iterator[tuple[Any, Callable[[str], None]]]:
+def show_key_progress(what: str) -> Iterator[tuple[LoadObserver, Callable[[str], None]]]:
     """Show a progress bar that advances once per run key."""
     with options.show_load_progress(what) as observer:
         yield observer, lambda key: observer.on_file(key, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from replaytool.ingest import BadFile, LoadObserver
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 
 store = click.option("--store", metavar="FILE", help="The store file (default: as configured, else replaytool.duckdb).")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")

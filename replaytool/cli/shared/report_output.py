@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
@@ -19,10 +19,17 @@ from replaytool.text import escape_controls
 if TYPE_CHECKING:
     from replaytool.model.verdict import CheckReport
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 Output = tuple[str, str | None]
 _FOR_PEOPLE = frozenset({"text", "github", "markdown"})
 """Formats that may follow other text on stdout. A machine format must be alone there."""
+
+
+class BaselineGiven(TypedDict):
+    """What `baseline_options` gives to a command."""
+
+    baseline: Path | None
+    update_baseline: bool
 
 
 def report_format_option(function: Function) -> Function:

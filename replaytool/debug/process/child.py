@@ -57,7 +57,7 @@ def run_debug_process() -> None:
 
 
 def _serve_questions(requests: IO[bytes], answers: IO[bytes]) -> None:
-    setup: WorkerSetup = receive_message(requests, WorkerSetup)[0]
+    setup = receive_message(requests, WorkerSetup)[0]
     code = load_and_announce(setup, answers)
     if code is None:
         return
@@ -164,7 +164,7 @@ class _DebugServer:
         return path.read_bytes()[:_LARGEST_FILE].decode("utf-8", "replace")
 
 
-_ANSWERS: dict[type, Callable[[_DebugServer, Any, bytes], Any]] = {
+_ANSWERS: dict[type, Callable[[_DebugServer, Any, bytes], object]] = {
     OpenRun: _DebugServer._open_run,
     StateAt: _DebugServer._state_at,
     EvaluateExpression: _DebugServer._evaluate_at_steps,

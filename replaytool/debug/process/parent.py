@@ -12,7 +12,7 @@ from concurrent.futures import TimeoutError as NotYet
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 
 import msgspec
 
@@ -124,7 +124,7 @@ class _DebugProcess:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self._process = start_python("replaytool.debug.process.child:run_debug_process", self._errors, folder=place.cwd)
         options = {"sandbox": place.sandbox, "guard": place.guard}
-        self._outbox: SimpleQueue[tuple[Any, bytes] | None] = SimpleQueue()
+        self._outbox: SimpleQueue[tuple[object, bytes] | None] = SimpleQueue()
         self._outbox.put((WorkerSetup(place.spec, options=options, memory=place.megabytes * _MEGABYTE), b""))
         for work in (self._write_messages, self._read_replies):
             threading.Thread(target=work, daemon=True).start()
@@ -179,7 +179,7 @@ class _DebugProcess:
     def _read_replies(self) -> None:
         assert self._process.stdout is not None
         try:
-            ready: CodeLoaded = receive_message(self._process.stdout, CodeLoaded)[0]
+            ready = receive_message(self._process.stdout, CodeLoaded)[0]
             if ready.error:
                 self._refused = ReplaytoolError(
                     ready.error, ready.hint, ready.exit_code, code=find_error_code(ready.error_code)

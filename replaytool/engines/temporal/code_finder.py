@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 # Where the SDK keeps what `@workflow.defn` says; seen in every release from 1.20 on.
 _DEFINITION = "__temporal_workflow_definition"
@@ -38,13 +37,13 @@ class TemporalCodeFinder:
         ]
     )
 
-    def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, Any]]:
+    def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, type]]:
         """Yield the workflows that a module holds, its own and those that it takes from elsewhere."""
         for value in vars(module).values():
             if isinstance(value, type) and _DEFINITION in vars(value):
                 yield self.name_workflow(value), value
 
-    def name_workflow(self, workflow: Any) -> str | None:
+    def name_workflow(self, workflow: object) -> str | None:
         """Return the name in the class's definition."""
         name: str | None = vars(workflow)[_DEFINITION].name
         return name

@@ -2,69 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from replaytool.config import Settings
-from replaytool.engines.base import ValueDecoder
-from replaytool.engines.temporal.events import labels, payloads
-from replaytool.engines.temporal.events.event_types import classify_event
-from replaytool.engines.temporal.events.event_value import read_carried_values, summarize_event_value
-from replaytool.engines.temporal.events.pending_work import read_pending_work
-from replaytool.engines.temporal.events.workflow_tasks import index_tasks
-from replaytool.model.event_label import EventLabel
-from replaytool.model.event_role import EventRole
-from replaytool.model.history import Event, EventHead, Run
-from replaytool.model.pending_work import WorkRecord
+from replaytool.engines.temporal.events import (
+    event_types,
+    event_value,
+    labels,
+    payloads,
+    pending_work,
+    workflow_tasks,
+)
+from replaytool.model.history import Run
 from replaytool.model.record_features import RecordFeatures
 from replaytool.model.recorded_step import RecordedStep
-from replaytool.model.task_index import TaskIndex
 
 
 class TemporalRecordReader:
     """Reads events; nothing here runs user code."""
+
+    name_events = staticmethod(labels.name_events)
+    classify_event = staticmethod(event_types.classify_event)
+    split_event = staticmethod(labels.split_attributes)
+    label_events = staticmethod(labels.label_events)
+    summarize_value = staticmethod(event_value.summarize_event_value)
+    read_carried_values = staticmethod(event_value.read_carried_values)
+    read_work = staticmethod(pending_work.read_pending_work)
+    index_tasks = staticmethod(workflow_tasks.index_tasks)
+    make_decoder = staticmethod(payloads.build_payload_decoder)
 
     def read_history(self, run: Run, history: bytes) -> Run:
         """Return the run with its events, decoded when they are used."""
         from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 
         return run_from_json(run, history)
-
-    def name_events(self, events: Iterable[Event]) -> Iterator[tuple[Event, str, Mapping[str, Any]]]:
-        """Yield each event with its name and attributes."""
-        return labels.name_events(events)
-
-    def classify_event(self, event_type: str) -> EventRole:
-        """Return the role of events of this type."""
-        return classify_event(event_type)
-
-    def split_event(self, whole: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Return the attributes of an event, and its other fields."""
-        return labels.split_attributes(whole)
-
-    def label_events(self, events: Iterable[Event], decoder: ValueDecoder) -> list[EventLabel]:
-        """Return the label of each event, without the bookkeeping of workflow tasks."""
-        return labels.label_events(events, decoder)
-
-    def summarize_value(self, attributes: Mapping[str, Any]) -> Any:
-        """Return what an event carried, as short as possible."""
-        return summarize_event_value(attributes)
-
-    def read_carried_values(self, attributes: Mapping[str, Any]) -> str | Sequence[Any]:
-        """Return the payloads of an event, or its failure message or duration."""
-        return read_carried_values(attributes)
-
-    def read_work(self, events: Sequence[Event], readable: Callable[[Any], Any] | None = None) -> WorkRecord:
-        """Return what the run waited for."""
-        return read_pending_work(events, readable)
-
-    def index_tasks(self, events: Sequence[EventHead], builds: Mapping[int, str] | None = None) -> TaskIndex:
-        """Return the completed workflow tasks."""
-        return index_tasks(events, builds)
-
-    def make_decoder(self, settings: Settings) -> payloads.PayloadDecoder:
-        """Return the decoder that converter and codec of the settings make."""
-        return payloads.build_payload_decoder(settings)
 
     def read_features(self, run: Run) -> RecordFeatures:
         """Return commands, events and patches."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
 
 from replaytool.model.verdict import CheckReport
 from replaytool.render.report.summary import ReportedCause, list_reported_causes
@@ -23,7 +22,7 @@ def render(report: CheckReport) -> str:
     return json.dumps(entries, indent=1) + "\n"
 
 
-def _make_entry(one: ReportedCause, number: int) -> dict[str, Any]:
+def _make_entry(one: ReportedCause, number: int) -> dict[str, object]:
     return {
         "description": f"{one.headline} ({one.run_count_text})",
         "check_name": f"replaytool-{one.cause.verdict}",

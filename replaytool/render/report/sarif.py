@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePath
-from typing import Any
 from urllib.parse import quote
 
 from replaytool import __version__
-from replaytool.model.verdict import CallSite, CheckReport, MatchedPair
+from replaytool.model.verdict import CallSite, CheckReport
 from replaytool.render.code_frame import path_in_repository
 from replaytool.render.report.summary import (
     ReportedCause,
@@ -51,7 +50,7 @@ def render(report: CheckReport) -> str:
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
-def _make_rule(word: str) -> dict[str, Any]:
+def _make_rule(word: str) -> dict[str, object]:
     called, said, level = _RULES[word]
     return {
         "id": word, "name": called, "shortDescription": {"text": said}, "fullDescription": {"text": said},
@@ -60,10 +59,10 @@ def _make_rule(word: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _make_result(one: ReportedCause) -> dict[str, Any]:
+def _make_result(one: ReportedCause) -> dict[str, object]:
     cause = one.cause
     keys = [run.subject.run_key for run in one.runs[:_MOST_RUNS]]
-    result: dict[str, Any] = {
+    result: dict[str, object] = {
         "ruleId": cause.verdict, "ruleIndex": _ORDER.index(cause.verdict), "level": one.level,
         "message": {"text": _format_message(one)},
         "locations": [_make_location(cause.call_site or CallSite(one.example.subject.source, 1, ""))],
@@ -88,13 +87,13 @@ def _format_message(one: ReportedCause) -> str:
     return "\n".join(lines)
 
 
-def _make_code_flow(one: ReportedCause) -> list[dict[str, Any]]:
+def _make_code_flow(one: ReportedCause) -> list[dict[str, object]]:
     """Return the commands that matched, in order, then the one that did not."""
     found = one.example.verdict.divergence
     if found is None or found.call_site is None:
         return []
     steps = [
-        _make_flow_step(match.actual.call_site, _describe_match(match))
+        _make_flow_step(match.actual.call_site, f"{format_expected(match.expected)}: as recorded")
         for match in found.before
         if match.actual.call_site
     ]
@@ -103,19 +102,15 @@ def _make_code_flow(one: ReportedCause) -> list[dict[str, Any]]:
     return [*steps, _make_flow_step(found.call_site, f"history: {recorded}; code: {asked}")]
 
 
-def _describe_match(match: MatchedPair) -> str:
-    return f"{format_expected(match.expected)}: as recorded"
-
-
-def _make_flow_step(site: CallSite, said: str) -> dict[str, Any]:
+def _make_flow_step(site: CallSite, said: str) -> dict[str, object]:
     return {"location": {**_make_location(site), "message": {"text": said}}}
 
 
-def _make_location(site: CallSite) -> dict[str, Any]:
+def _make_location(site: CallSite) -> dict[str, object]:
     path = path_in_repository(site.file)
     is_inside = path and not PurePath(path).is_absolute() and ":" not in path
     artifact = {"uri": quote(path), "uriBaseId": "%SRCROOT%"} if is_inside else {"uri": _make_outside_uri(path)}
-    location: dict[str, Any] = {
+    location: dict[str, object] = {
         "physicalLocation": {"artifactLocation": artifact, "region": {"startLine": max(site.line, 1)}}
     }
     if site.function:

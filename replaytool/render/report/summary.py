@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from replaytool.check.causes import group_findings
 from replaytool.model.history import Payload
+from replaytool.model.run_chart import RunChart
 from replaytool.model.verdict import Cause, CheckedRun, CheckReport, Command, Drift, ExpectedEvent, Verdict
 from replaytool.render.code_frame import path_in_repository
 from replaytool.text import count_noun, escape_controls, shorten_text
@@ -63,7 +64,7 @@ def list_reported_causes(report: CheckReport) -> list[ReportedCause]:
     return sorted(found, key=lambda one: (_ORDER[one.level], -one.cause.runs, one.cause.id))
 
 
-def _attach_timeline(cause: Cause, pictures: Mapping[str, Any]) -> Cause:
+def _attach_timeline(cause: Cause, pictures: Mapping[str, RunChart | None]) -> Cause:
     return replace(cause, timeline=pictures.get(cause.id))
 
 
@@ -117,17 +118,17 @@ def format_command(command: Command) -> str:
     return escape_controls(f"{said} {format_fields(command.fields)}".rstrip())
 
 
-def format_drift_side(drift: Drift, value: Any) -> str:
+def format_drift_side(drift: Drift, value: object) -> str:
     """Format one side of a difference inside a command."""
     return escape_controls(f"event {drift.event_id}: {drift.path}: {shorten_value(value)}")
 
 
-def format_fields(fields: Mapping[str, Any]) -> str:
+def format_fields(fields: Mapping[str, object]) -> str:
     """Format a command's fields, shortened to one line."""
     return shorten_text(" ".join(f"{key}={shorten_value(value)}" for key, value in fields.items() if value), _WIDEST)
 
 
-def shorten_value(value: Any) -> str:
+def shorten_value(value: object) -> str:
     """Format a recorded or produced value, shortened."""
     if isinstance(value, Payload):
         return f"{value.encoding_name or 'unknown'} ({len(value.data)} bytes)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from replaytool.model.blast_radius import ImpactGroup
 from replaytool.model.history import Payload
@@ -121,7 +120,7 @@ def _describe_drift(drift: Drift) -> str:
     return escape_controls(f"event {drift.event_id}: {drift.path}: {change}") + where
 
 
-def _describe_value(value: Any) -> str:
+def _describe_value(value: object) -> str:
     if isinstance(value, Payload):
         return f"{value.encoding_name or 'unknown'} ({len(value.data)} bytes)"
     if isinstance(value, Mapping | list):

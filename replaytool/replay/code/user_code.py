@@ -23,6 +23,11 @@ from replaytool.replay.code.importing import (
 )
 from replaytool.replay.isolation import side_effects as guard
 
+WorkflowCode = type | Callable[..., object]
+"""A workflow: a class, or a function in an engine that has functions."""
+Definitions = tuple[Mapping[str, WorkflowCode], WorkflowCode | None]
+"""Workflows by type, and the one that handles every other type."""
+
 
 class CodeFinder(Protocol):
     """How an engine's workflow code is found, and told from library code."""
@@ -36,11 +41,11 @@ class CodeFinder(Protocol):
     settings: frozenset[str]
     """What a `replayer` function may return."""
 
-    def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, Any]]:
+    def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, WorkflowCode]]:
         """Yield each workflow in a module with its type name; None is the one that takes every type."""
         ...
 
-    def name_workflow(self, workflow: Any) -> str | None:
+    def name_workflow(self, workflow: object) -> str | None:
         """Return the type name of a workflow that a `replayer` function gave."""
         ...
 
@@ -74,14 +79,14 @@ class Code:
     """Loaded code."""
 
     spec: CodeSpec
-    definitions: Mapping[str, Any] = field(default_factory=dict)
-    dynamic: Any = None
+    definitions: Mapping[str, WorkflowCode] = field(default_factory=dict)
+    dynamic: WorkflowCode | None = None
     """The workflow that handles every type without a workflow of its own."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments for the SDK's Replayer."""
     info: CodeInfo = field(default_factory=CodeInfo)
     roots: tuple[str, ...] = ()
-    by_engine: Mapping[str, tuple[Mapping[str, Any], Any]] = field(default_factory=dict)
+    by_engine: Mapping[str, Definitions] = field(default_factory=dict)
     """Definitions and the dynamic workflow of each engine whose library the code imports."""
 
     def workflow_class(self, type_name: str) -> Any:
@@ -129,7 +134,7 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     return Code(spec, definitions, dynamic, settings, info, roots, by_engine)
 
 
-def _workflows_of(finder: CodeFinder, modules: list[ModuleType], given: Iterable[Any]) -> tuple[dict[str, Any], Any]:
+def _workflows_of(finder: CodeFinder, modules: list[ModuleType], given: Iterable[WorkflowCode]) -> Definitions:
     found = [pair for module in modules for pair in finder.find_workflows(module)]
     return _index_by_type([*found, *((finder.name_workflow(one), one) for one in given)])
 
@@ -141,8 +146,10 @@ def _user_files(roots: tuple[str, ...]) -> dict[str, str]:
     return {name: file for name, file in sorted(found.items()) if file.endswith(".py") and callsite.is_user_file(file)}
 
 
-def _index_by_type(found: Iterable[tuple[str | None, Any]]) -> tuple[dict[str, Any], Any]:
-    named: dict[str | None, dict[tuple[str, str], Any]] = {}
+def _index_by_type(
+    found: Iterable[tuple[str | None, WorkflowCode]],
+) -> Definitions:
+    named: dict[str | None, dict[tuple[str, str], WorkflowCode]] = {}
     for name, one in found:
         named.setdefault(name, {}).setdefault(_definition_place(one), one)
     for name, versions in named.items():
@@ -161,7 +168,7 @@ def _index_by_type(found: Iterable[tuple[str | None, Any]]) -> tuple[dict[str, A
     return {str(name): one for name, one in sorted(first.items(), key=str)}, dynamic
 
 
-def _definition_place(one: Any) -> tuple[str, str]:
+def _definition_place(one: WorkflowCode) -> tuple[str, str]:
     module = sys.modules.get(one.__module__)
     return (str(getattr(module, "__file__", None) or one.__module__), one.__qualname__)
 
@@ -174,7 +181,7 @@ def _worker_settings(spec: CodeSpec, folder: Path, finders: Sequence[CodeFinder]
     return settings
 
 
-def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> dict[str, Any]:
+def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> dict[str, object]:
     function = _load_attribute(name, folder, "replayer")
     if not callable(function):
         raise ReplaytoolError(
@@ -199,14 +206,14 @@ def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> d
     return dict(given)
 
 
-def _call_settings_function(name: str, function: Callable[[], Any]) -> Any:
+def _call_settings_function(name: str, function: Callable[[], object]) -> object:
     try:
         return function()
     except Exception as error:  # the user's function
         raise user_code_error(f"replayer {name!r} failed", error) from error
 
 
-def _load_attribute(name: str, folder: Path, what: str) -> Any:
+def _load_attribute(name: str, folder: Path, what: str) -> object:
     place, _, attribute = name.rpartition(":")
     if not place or not attribute:
         raise ReplaytoolError(
@@ -226,7 +233,7 @@ def _load_attribute(name: str, folder: Path, what: str) -> Any:
 
 
 def fingerprint_code(
-    roots: tuple[str, ...], modules: list[ModuleType], settings: Mapping[str, Any], releases: str
+    roots: tuple[str, ...], modules: list[ModuleType], settings: Mapping[str, object], releases: str
 ) -> str:
     """Return an id of the code: the sources loaded from its folders, the settings, and the engines' releases."""
     files = {str(getattr(module, "__file__", None) or "") for module in modules}

@@ -13,7 +13,7 @@ from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Payload
 from replaytool.model.verdict import Drift, MatchedPair
 
-Decode = Callable[[Sequence[Payload]], list[Any]]
+Decode = Callable[[Sequence[Payload]], list[object]]
 Level = Literal["error", "warn", "ignore"]
 LEVELS: tuple[Level, ...] = ("error", "warn", "ignore")
 _LIMIT = 100
@@ -29,7 +29,7 @@ DEFAULT_POLICY: Mapping[str, Level] = {
 # Tracing headers hold an id that is new in each run.
 _TRACING = ("_tracer-data", "traceparent", "tracestate", "baggage", "x-datadog", "sentry-", "x-b3-", "uber-trace")
 
-Comparable = Callable[[MatchedPair], tuple[Mapping[str, Any], Mapping[str, Any]]]
+Comparable = Callable[[MatchedPair], tuple[Mapping[str, object], Mapping[str, object]]]
 
 
 def check_policy(given: Mapping[str, Any]) -> dict[str, Level]:
@@ -74,8 +74,8 @@ def find_drift(
 
 def _compare_pair(
     pair: MatchedPair,
-    recorded: Mapping[str, Any],
-    produced: Mapping[str, Any],
+    recorded: Mapping[str, object],
+    produced: Mapping[str, object],
     decode: Decode,
     policy: Mapping[str, Level],
 ) -> Iterator[Drift]:
@@ -90,11 +90,11 @@ def _compare_pair(
             yield Drift(pair.expected.event_id, field + path, left, right, pair.actual.call_site, level)
 
 
-def _drop_tracing_headers(headers: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _drop_tracing_headers(headers: Any) -> dict[str, object] | None:
     return {name: one for name, one in (headers or {}).items() if not name.lower().startswith(_TRACING)} or None
 
 
-def find_differing_paths(before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+def find_differing_paths(before: object, after: object) -> Iterator[tuple[str, object, object]]:
     """Yield the paths at which two plain values differ, with both values.
 
     >>> list(find_differing_paths([{"km": 3}], [{"km": 4}]))
@@ -109,6 +109,7 @@ def find_differing_paths(before: Any, after: Any) -> Iterator[tuple[str, Any, An
 
     tree = DeepDiff(before, after, view="tree", threshold_to_diff_deeper=0)
     levels = [level for found in tree.values() for level in found]
+    # To DeepDiff True equals 1, to JSON it does not.
     if not levels:
         yield from _compare_in_order(before, after, "")
     for level in sorted(levels, key=lambda one: [str(step).zfill(9) for step in one.path(output_format="list")]):
@@ -126,7 +127,7 @@ def _is_json_equal(before: Any, after: Any) -> bool:
     return bool(before == after)
 
 
-def _compare_in_order(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+def _compare_in_order(before: object, after: Any, path: str) -> Iterator[tuple[str, object, object]]:
     """Compare two trees of the same shape item by item, for differences that DeepDiff does not report."""
     if not isinstance(before, dict | list):
         yield path, before, after
@@ -137,15 +138,15 @@ def _compare_in_order(before: Any, after: Any, path: str) -> Iterator[tuple[str,
             yield from _compare_in_order(before[key], after[key], path + _format_path([key]))
 
 
-def _format_path(steps: Sequence[Any]) -> str:
+def _format_path(steps: Sequence[object]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
 
 
-def _missing_as_text(value: Any) -> Any:
+def _missing_as_text(value: object) -> object:
     return _MISSING if type(value).__name__ == "NotPresent" else value
 
 
-def decode_payloads(value: Any, decode: Decode) -> Any:
+def decode_payloads(value: object, decode: Decode) -> Any:
     """Return the value with every payload in it decoded, in one call of `decode`."""
     found = list(_collect_payloads(value))
     if not found:
@@ -154,7 +155,7 @@ def decode_payloads(value: Any, decode: Decode) -> Any:
     return _replace_payloads(value, decoded)
 
 
-def _collect_payloads(value: Any) -> Iterator[Payload]:
+def _collect_payloads(value: object) -> Iterator[Payload]:
     if isinstance(value, Payload):
         yield value
     elif isinstance(value, Mapping):
@@ -165,7 +166,7 @@ def _collect_payloads(value: Any) -> Iterator[Payload]:
             yield from _collect_payloads(one)
 
 
-def _replace_payloads(value: Any, decoded: Iterator[Any]) -> Any:
+def _replace_payloads(value: object, decoded: Iterator[object]) -> object:
     if isinstance(value, Payload):
         return next(decoded)
     if isinstance(value, Mapping):

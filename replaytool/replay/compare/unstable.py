@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from replaytool.model.verdict import UNSTABLE, WORDS, Verdict, to_report_json
 
@@ -37,5 +36,5 @@ def may_be_unstable(*verdicts: Verdict) -> bool:
 
 def _stable_part(verdict: Verdict) -> str:
     """Return everything that a verdict says about the code, without times and notes."""
-    plain: dict[str, Any] = to_report_json(verdict)
+    plain: dict[str, object] = to_report_json(verdict)
     return repr({name: value for name, value in plain.items() if name not in _IDLE})

@@ -17,12 +17,12 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
 
 import msgspec
 
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.debug_state import StateValue
+from replaytool.model.history import Event
 from replaytool.replay.inspect_state.safe_copies import Copier, read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
 
@@ -60,7 +60,7 @@ class EventFacts(int):
     raw: bytes
 
     @classmethod
-    def from_event(cls, event: Any, build_id: str | None) -> EventFacts:
+    def from_event(cls, event: Event, build_id: str | None) -> EventFacts:
         """Make it from a recorded event and the build that ran the task before it."""
         new = cls(event.event_id)
         for name in ("event_id", "event_type", "event_time", "raw"):
@@ -79,7 +79,7 @@ class EventFacts(int):
         return self.event_type
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, object]:
         """The event's attributes as recorded; payloads are not decoded."""
         found = msgspec.json.decode(self.raw)
         return next((value for key, value in found.items() if key.endswith("EventAttributes")), {})
@@ -108,8 +108,8 @@ class TaskFacts(int):
 class ExpressionScope:
     """What an expression sees."""
 
-    workflow: Any
-    locals: Mapping[str, Any] = field(default_factory=dict)
+    workflow: object
+    locals: Mapping[str, object] = field(default_factory=dict)
     """Local variables of the main coroutine's innermost function."""
     event: EventFacts | None = None
     task: TaskFacts | None = None
@@ -144,7 +144,6 @@ class Expression:
         """Return its value; it never raises, and stops after SECONDS."""
         from replaytool.replay.isolation.limits import call_with_deadline
 
-        outcome: ExpressionResult | None
         outcome, is_late = call_with_deadline(SECONDS, self._evaluate_unbounded, scope)
         return (
             ExpressionResult(error=f"it takes longer than {SECONDS:g} second")
@@ -215,10 +214,10 @@ class _NameResolver:
         self._copier = Copier()
         self._held = dict(read_attributes(scope.workflow))
         self._of_self = of_self
-        self._copied: Any = None
+        self._copied: object = None
         self.found = {name: value for name in names for value in self._resolve_name(name)}
 
-    def _resolve_name(self, name: str) -> list[Any]:
+    def _resolve_name(self, name: str) -> list[object]:
         """Return the value of a name in a list, or an empty list."""
         scope = self._scope
         if name == "self":
@@ -235,7 +234,7 @@ class _NameResolver:
             return [getattr(self._copy_workflow(), name)]
         return []
 
-    def _copy_self(self) -> Any:
+    def _copy_self(self) -> object:
         """Return the workflow with only the attributes that are read, or all of it if a method may need more."""
         if self._of_self is None or not self._of_self <= self._held.keys():
             return self._copy_workflow()
@@ -244,13 +243,13 @@ class _NameResolver:
             object.__setattr__(part, name, self._copier.copy_value(self._held[name]))
         return part
 
-    def _copy_workflow(self) -> Any:
+    def _copy_workflow(self) -> object:
         if self._copied is None:
             self._copied = self._copier.copy_value(self._scope.workflow)
         return self._copied
 
 
-def _safe_getattr(value: Any, name: str, *default: Any) -> Any:
+def _safe_getattr(value: object, name: str, *default: object) -> object:
     if name.startswith("__"):
         raise AttributeError(f"an expression cannot use {name}")
     return getattr(value, name, *default)

@@ -10,7 +10,6 @@ import datetime
 import enum
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import Any
 
 _DEPTH = 8
 _ITEMS = 1000
@@ -18,12 +17,12 @@ _SCALARS = (str, int, bool, type(None))
 _TOLD = (datetime.datetime, datetime.date, datetime.time)
 
 
-def workflow_state(workflow: Any) -> dict[str, Any]:
+def workflow_state(workflow: object) -> dict[str, object]:
     """Return the attributes of a workflow object by name, sorted."""
     return {name: to_plain_json(value) for name, value in sorted(_public_attributes(workflow))}
 
 
-def to_plain_json(value: Any, depth: int = 0) -> Any:
+def to_plain_json(value: object, depth: int = 0) -> object:
     """Return a value as JSON; a type that JSON cannot express is named.
 
     >>> to_plain_json({"at": datetime.date(2026, 1, 31), "left": {3, 1}, "ratio": float("nan"), "lock": object()})
@@ -44,7 +43,7 @@ def to_plain_json(value: Any, depth: int = 0) -> Any:
     return _container_to_json(value, depth + 1)
 
 
-def _container_to_json(value: Any, depth: int) -> Any:
+def _container_to_json(value: object, depth: int) -> object:
     if isinstance(value, bytes | bytearray):
         return value.hex()
     if isinstance(value, Mapping):
@@ -65,12 +64,12 @@ _FOREIGN = {"asyncio", "builtins", "temporalio", "threading", "logging", "_async
 _SPOKEN = {"uuid", "decimal", "fractions", "pathlib", "zoneinfo"}
 
 
-def _key_to_text(key: Any) -> str:
+def _key_to_text(key: object) -> str:
     found = to_plain_json(key, _DEPTH)
     return found if isinstance(found, str) else str(found)
 
 
-def _public_attributes(value: Any) -> Iterator[tuple[str, Any]]:
+def _public_attributes(value: object) -> Iterator[tuple[str, object]]:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [one.name for one in dataclasses.fields(value)]
         yield from ((name, getattr(value, name, None)) for name in names)

@@ -47,11 +47,11 @@ class Copier:
     """Makes copies that belong together: one object stays one object."""
 
     def __init__(self) -> None:
-        self._made: dict[int, Any] = {}
-        self._kept: list[Any] = []
+        self._made: dict[int, object] = {}
+        self._kept: list[object] = []
         self._count = 0
 
-    def copy_value(self, value: Any) -> Any:
+    def copy_value(self, value: object) -> Any:
         """The copy; never an exception."""
         kind = type(value)
         if kind in _PLAIN or issubclass(kind, _UNCHANGING):
@@ -77,6 +77,7 @@ class Copier:
             return types.MethodType(value.__func__, self.copy_value(value.__self__))
         if kind is types.FunctionType:
             return value
+        # Known before its parts are copied: they may lead back to it.
         new = self._made[id(value)] = self._make_empty(value, kind)
         for base, fill in _FILL:
             if issubclass(kind, base):
@@ -97,7 +98,7 @@ class Copier:
         return copy.deepcopy(value)
 
 
-def read_attributes(value: Any) -> Iterator[tuple[str, Any]]:
+def read_attributes(value: object) -> Iterator[tuple[str, object]]:
     """Yield an object's attributes from `__dict__` and slots, without running code of its class."""
     try:
         held = object.__getattribute__(value, "__dict__")
@@ -113,7 +114,7 @@ def read_attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 @lru_cache(maxsize=1024)
-def _slots_of(kind: Any) -> tuple[tuple[str, Any], ...]:
+def _slots_of(kind: type) -> tuple[tuple[str, types.MemberDescriptorType], ...]:
     return tuple(
         (name, slot)
         for base in kind.__mro__
@@ -123,7 +124,7 @@ def _slots_of(kind: Any) -> tuple[tuple[str, Any], ...]:
     )
 
 
-_slots: Callable[[Any], tuple[tuple[str, Any], ...]] = _slots_of
+_slots: Callable[[type], tuple[tuple[str, types.MemberDescriptorType], ...]] = _slots_of
 
 
 def is_from_class_statement(kind: type) -> bool:
@@ -131,21 +132,21 @@ def is_from_class_statement(kind: type) -> bool:
     return kind.__flags__ & (_HEAP | _FIXED) == _HEAP
 
 
-def _fill_list(copier: Copier, new: Any, value: Any) -> None:
+def _fill_list(copier: Copier, new: list[object], value: list[object]) -> None:
     list.extend(new, [copier.copy_value(one) for one in list.__iter__(value)])
 
 
-def _fill_dict(copier: Copier, new: Any, value: Any) -> None:
+def _fill_dict(copier: Copier, new: dict[object, object], value: dict[object, object]) -> None:
     for key, held in list(dict.items(value)):
         dict.__setitem__(new, copier.copy_value(key), copier.copy_value(held))
 
 
-def _fill_set(copier: Copier, new: Any, value: Any) -> None:
+def _fill_set(copier: Copier, new: set[object], value: set[object]) -> None:
     for one in list(set.__iter__(value)):
         set.add(new, copier.copy_value(one))
 
 
-def _fill_deque(copier: Copier, new: Any, value: Any) -> None:
+def _fill_deque(copier: Copier, new: deque[object], value: deque[object]) -> None:
     deque.extend(new, [copier.copy_value(one) for one in deque.__iter__(value)])
 
 

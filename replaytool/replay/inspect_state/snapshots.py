@@ -43,11 +43,11 @@ class Snapshots:
         """Start the next step; forget objects that the last step did not contain."""
         self._last, self._now = self._now, {}
 
-    def snapshot_value(self, found: Any) -> StateValue:
+    def snapshot_value(self, found: object) -> StateValue:
         """Return one value."""
         return _ValueBuilder(self).build_value(found, 0)
 
-    def snapshot_names(self, whose: Hashable, type_name: str, held: Iterable[tuple[str, Any]]) -> StateValue:
+    def snapshot_names(self, whose: Hashable, type_name: str, held: Iterable[tuple[str, object]]) -> StateValue:
         """Return attributes or variables as a value; `whose` is compared with its own value of the last step."""
         making = _ValueBuilder(self)
         items = tuple([ValueItem(name, making.build_value(one, 1)) for name, one in held])
@@ -58,7 +58,7 @@ class Snapshots:
         self._named[whose] = value
         return value
 
-    def find_known(self, found: Any) -> _KnownValue | None:
+    def find_known(self, found: object) -> _KnownValue | None:
         """Return what this object gave at this step or the one before."""
         known = self._now.get(id(found)) or self._last.get(id(found))
         return known if known is not None and known.found is found else None
@@ -72,8 +72,8 @@ class Snapshots:
 class _KnownValue(NamedTuple):
     """What an object gave. The object is kept alive so that its id stays unique."""
 
-    found: Any
-    held: Sequence[Any]
+    found: object
+    held: Sequence[object]
     """Everything it held, if it is small enough to compare."""
     look: _ContainerView
     value: StateValue
@@ -91,16 +91,17 @@ class _ValueBuilder:
         self.left = _NODES
         self.outer: list[int] = []
 
-    def build_value(self, found: Any, depth: int) -> StateValue:
+    def build_value(self, found: object, depth: int) -> StateValue:
         kind = type(found)
         make = _SCALARS.get(kind)
         if make is not None:
-            return make(found)  # type: ignore[no-any-return]
+            return make(found)
         self.left -= 1
+        # Not looked up by equality: that would run the code of its class.
         if id(found) in self.outer:
             return StateValue(kind.__name__, "again")
         if self.left <= 0 or depth >= _DEEP or kind is Opaque:
-            return StateValue(found.type_name if kind is Opaque else kind.__name__, "opaque")
+            return StateValue(found.type_name if isinstance(found, Opaque) else kind.__name__, "opaque")
         self.outer.append(id(found))
         try:
             return self._build_container(found, kind, depth + 1)
@@ -109,7 +110,7 @@ class _ValueBuilder:
         finally:
             self.outer.pop()
 
-    def _build_container(self, found: Any, kind: type, depth: int) -> StateValue:
+    def _build_container(self, found: object, kind: type, depth: int) -> StateValue:
         known = self.shared.find_known(found)
         held = _comparable_parts(found, kind)
         if known is not None and known.is_flat and held and _has_same_parts(known.held, held):
@@ -154,7 +155,7 @@ def _false_positions(found: Iterable[bool]) -> Iterator[int]:
         yield at
 
 
-def _reuse_keys(known: _KnownValue, held: Sequence[Any]) -> _ContainerView | None:
+def _reuse_keys(known: _KnownValue, held: Sequence[object]) -> _ContainerView | None:
     """Return a view with the labels of the step before, if the dict still has the same keys."""
     size = len(held) // 2
     if len(known.held) == len(held) and all(map(operator.is_, known.held[:size], held)):
@@ -162,13 +163,13 @@ def _reuse_keys(known: _KnownValue, held: Sequence[Any]) -> _ContainerView | Non
     return None
 
 
-def _comparable_parts(found: Any, kind: type) -> Sequence[Any]:
+def _comparable_parts(found: Any, kind: type) -> Sequence[object]:
     if kind is dict and len(found) <= _HEAD:
         return [*found, *found.values()]
     return tuple(found) if kind is list and len(found) <= _HEAD else ()
 
 
-def _has_same_parts(before: Sequence[Any], now: Sequence[Any]) -> bool:
+def _has_same_parts(before: Sequence[object], now: Sequence[object]) -> bool:
     return len(before) == len(now) and all(map(operator.is_, before, now))
 
 
@@ -177,7 +178,7 @@ class _ContainerView(NamedTuple):
 
     kind: Kind
     size: int
-    parts: Sequence[Any]
+    parts: Sequence[object]
     labels: Sequence[str]
 
 
@@ -195,7 +196,7 @@ def _view_container(found: Any, kind: type) -> _ContainerView | None:
     return _ContainerView("object", len(held), [one for _, one in shown], [name for name, _ in shown])
 
 
-def _view_sequence(found: Any, size: int, part: Callable[[int, int], Sequence[Any]]) -> _ContainerView:
+def _view_sequence(found: object, size: int, part: Callable[[int, int], Sequence[object]]) -> _ContainerView:
     """View a sequence. The tail starts at a multiple of _TAIL, so that a growing list moves few items."""
     if size <= _HEAD + 2 * _TAIL:
         return _ContainerView("list", size, part(0, size), _index_labels(0, size))
@@ -212,31 +213,31 @@ def _index_labels(low: int, high: int) -> list[str]:
     return _INDEXES[low:high]
 
 
-def _view_list(found: Any) -> _ContainerView:
+def _view_list(found: list[object] | tuple[object, ...]) -> _ContainerView:
     base: Any = list if issubclass(type(found), list) else tuple
     return _view_sequence(found, base.__len__(found), lambda low, high: base.__getitem__(found, slice(low, high)))
 
 
-def _view_deque(found: Any) -> _ContainerView:
+def _view_deque(found: deque[object]) -> _ContainerView:
     parts = list(islice(deque.__iter__(found), _NODES))
     return _view_sequence(found, deque.__len__(found), lambda low, high: parts[low:high])
 
 
-def _view_set(found: Any) -> _ContainerView:
+def _view_set(found: set[object] | frozenset[object]) -> _ContainerView:
     """View a set in an order that is always the same."""
     base: Any = set if issubclass(type(found), set) else frozenset
     parts = sorted(islice(base.__iter__(found), _NODES), key=_set_sort_key)[: _HEAD + _TAIL]
     return _ContainerView("list", base.__len__(found), parts, _INDEXES[: len(parts)])
 
 
-def _set_sort_key(value: Any) -> tuple[str, Any]:
+def _set_sort_key(value: object) -> tuple[str, object]:
     kind = type(value)
     if kind is int or kind is float or kind is bool:
         return ("", value)
     return (kind.__name__, value if kind is str else "")
 
 
-def _view_dict(found: Any) -> _ContainerView:
+def _view_dict(found: dict[object, object]) -> _ContainerView:
     size = dict.__len__(found)
     pairs = list(islice(dict.items(found), _HEAD))
     if size > _HEAD:
@@ -244,7 +245,7 @@ def _view_dict(found: Any) -> _ContainerView:
     return _ContainerView("map", size, [one for _, one in pairs], [_key_label(key) for key, _ in pairs])
 
 
-def _key_label(key: Any) -> str:
+def _key_label(key: object) -> str:
     if type(key) is str:
         return str(key[:LONGEST])
     if type(key) is tuple:
@@ -276,7 +277,7 @@ def _value_of_float(found: float) -> StateValue:
     return StateValue("float", "scalar", found)
 
 
-_SCALARS: dict[type, Any] = {
+_SCALARS: dict[type, Callable[[Any], StateValue]] = {
     bool: lambda found: StateValue("bool", "scalar", found),
     type(None): lambda found: StateValue("NoneType"),
     int: _value_of_int,
@@ -292,7 +293,7 @@ _TOLD = (
 _INDEXES = [f"[{at}]" for at in range(_HEAD + _TAIL)]
 _HEAD_LABELS = _INDEXES[:_HEAD]
 _MOST_INDEXES = 100_000
-_LOOKS = (
+_LOOKS: tuple[tuple[type, Callable[[Any], _ContainerView]], ...] = (
     (list, _view_list),
     (tuple, _view_list),
     (dict, _view_dict),
@@ -308,14 +309,11 @@ def _value_of_described(found: Any) -> StateValue:
     if issubclass(kind, enum.Enum):
         return StateValue(kind.__name__, "scalar", f"{kind.__name__}.{found._name_}")
     if issubclass(kind, _CALLED):
-        return StateValue(type(found).__name__, "opaque", _callable_label(found))
+        label = f"<{type(found).__name__} {getattr(found, '__qualname__', '')}>"[:LONGEST]
+        return StateValue(type(found).__name__, "opaque", label)
     if kind.__str__ is not _standard_base(kind).__str__:
         return StateValue(kind.__name__, "opaque")
     return StateValue(kind.__name__, "scalar", str(found)[:LONGEST])
-
-
-def _callable_label(found: Any) -> str:
-    return f"<{type(found).__name__} {getattr(found, '__qualname__', '')}>"[:LONGEST]
 
 
 def _standard_base(kind: type) -> type:

@@ -18,7 +18,6 @@ import time
 import uuid
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 monotonic = time.monotonic
 """The real clock, for code that measures and is not measured."""
@@ -66,33 +65,33 @@ def _notify_listener(what: str, frame: FrameType | None) -> None:
         _listener(what, frame)
 
 
-def _wrap_with_notice(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_with_notice(what: str, function: Callable[..., object]) -> Callable[..., object]:
     @functools.wraps(function)
-    def notifying_call(*args: Any, **options: Any) -> Any:
+    def notifying_call(*args: object, **options: object) -> object:
         _notify_listener(what, sys._getframe().f_back)
         return function(*args, **options)
 
     return notifying_call
 
 
-def _replace_function(module: Any, name: str, function: Any) -> None:
+def _replace_function(module: object, name: str, function: object) -> None:
     setattr(module, name, function)
 
 
-def _shifted_clock_functions() -> dict[str, Callable[..., Any]]:
+def _shifted_clock_functions() -> dict[str, Callable[..., object]]:
     """Return the functions of `time` that read the wall clock, each with the shift."""
 
-    def default_to_now(function: Callable[..., Any], at: int) -> Callable[..., Any]:
+    def default_to_now(function: Callable[..., object], at: int) -> Callable[..., object]:
         """Wrap a function whose argument number `at` is a time, or now if it is missing."""
 
         @functools.wraps(function)
-        def shifted_call(*args: Any) -> Any:
+        def shifted_call(*args: object) -> object:
             given = len(args) > at and args[at] is not None
             return function(*args) if given else function(*args[:at], current_moment(function))
 
         return shifted_call
 
-    def current_moment(function: Callable[..., Any]) -> Any:
+    def current_moment(function: Callable[..., object]) -> object:
         moment = _now() + _ahead
         return localtime(moment) if function in (strftime, asctime) else moment
 
@@ -127,7 +126,7 @@ def _replace_dates() -> None:
     _set_class_methods(datetime.date, today=today)
 
 
-def _set_class_methods(kind: type, **methods: Callable[..., Any]) -> None:
+def _set_class_methods(kind: type, **methods: Callable[..., object]) -> None:
     members = {name: classmethod(method) for name, method in methods.items()}
     try:
         for name, member in members.items():

@@ -13,12 +13,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from replaytool.replay.isolation.clock_and_random import monotonic
 
 DEADLOCK = "[TMPRL1101] Potential deadlock detected: workflow didn't yield within 2 second(s)."
 _LOOKS_EVERY = 0.1
+A = TypeVar("A")
+T = TypeVar("T")
 
 
 class _DeadlineInterrupt(BaseException):
@@ -44,7 +46,7 @@ def _handle_signal(number: int, frame: object) -> None:
 _dogs: dict[tuple[int, float], Watchdog] = {}
 
 
-def call_with_deadline(seconds: float, call: Callable[[Any], Any], argument: Any) -> tuple[Any, bool]:
+def call_with_deadline(seconds: float, call: Callable[[A], T], argument: A) -> tuple[T | None, bool]:
     """Return the call's result, and whether it was interrupted. Each thread has a watchdog of its own."""
     key = (threading.get_ident(), seconds)
     return _dogs.setdefault(key, Watchdog(seconds)).guard_call(call, argument)
@@ -63,7 +65,7 @@ class Watchdog:
         self.on_interrupt: Callable[[int], None] | None = None
         """Looks at the thread while it is still where it should not be."""
 
-    def guard_call(self, call: Callable[[Any], Any], argument: Any) -> tuple[Any, bool]:
+    def guard_call(self, call: Callable[[A], T], argument: A) -> tuple[T | None, bool]:
         """Return the call's result, and whether it took too long."""
         if not self._watching:
             self._watching = True

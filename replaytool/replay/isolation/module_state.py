@@ -10,11 +10,11 @@ import collections
 import itertools
 import operator
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-Look = Callable[[Any], Any]
-Point = tuple[Look, Any, Any]
+Look = Callable[[Any], object]
+Point = tuple[Look, object, object]
 """How to look at a container, the container, and what it looked like."""
 _MACHINERY = ("__builtins__", "__loader__", "__spec__")
 """What an import leaves in each module. The builtins belong to the whole process, also in a sandbox."""
@@ -53,7 +53,7 @@ class ModuleStateWatch:
 class _ContainerContents:
     """The objects in many containers, in order. They are kept alive, because a freed id could be reused."""
 
-    def __init__(self, containers: Sequence[Any]) -> None:
+    def __init__(self, containers: Sequence[Collection[object]]) -> None:
         self._containers = containers
         self._sizes = [*map(len, containers)]
         self._objects = [*itertools.chain.from_iterable(containers)]
@@ -85,12 +85,12 @@ _values = operator.methodcaller("values")
 class _ModuleWalk:
     def __init__(self) -> None:
         self.points: list[Point] = []
-        self.kept: list[Any] = []
+        self.kept: list[object] = []
         """What the points know by its id only."""
-        self.mappings: list[Any] = []
-        self.sequences: list[Any] = []
+        self.mappings: list[Mapping[Any, object]] = []
+        self.sequences: list[Collection[object]] = []
         self._seen: set[int] = set()
-        self._todo: list[Any] = []
+        self._todo: list[object] = []
 
     def visit_all(self) -> None:
         while self._todo:
@@ -98,18 +98,19 @@ class _ModuleWalk:
             if isinstance(value, _UNCHANGING) or id(value) in self._seen:
                 continue
             self._seen.add(id(value))
+            # All that is found here is compared again after every run, so its number needs a bound.
             if len(self._seen) > _LIMIT:
                 raise _CannotInspect
             self._visit_value(value)
 
-    def _visit_value(self, value: Any) -> None:
+    def _visit_value(self, value: object) -> None:
         for kinds, visit in _VISITS:
             if isinstance(value, kinds):
                 visit(self, value)
                 return
         self.visit_instance(value)
 
-    def _add_point(self, look: Look, held: Any, inside: Iterable[Any] = ()) -> None:
+    def _add_point(self, look: Look, held: object, inside: Iterable[object] = ()) -> None:
         self.points.append((look, held, look(held)))
         found = [*inside]
         self.kept += found
@@ -119,21 +120,21 @@ class _ModuleWalk:
         self.mappings.append(vars(module))
         self._todo.extend(value for name, value in vars(module).items() if name not in _MACHINERY)
 
-    def visit_dictionary(self, value: Any) -> None:
+    def visit_dictionary(self, value: Mapping[Any, object]) -> None:
         self.mappings.append(value)
         self._todo.extend(value.values())
 
-    def visit_sequence(self, value: Any) -> None:
+    def visit_sequence(self, value: Collection[object]) -> None:
         self.sequences.append(value)
         self._todo.extend(value)
 
-    def visit_frozen(self, value: Any) -> None:
+    def visit_frozen(self, value: Iterable[object]) -> None:
         self._todo.extend(value)
 
-    def visit_set(self, value: Any) -> None:
+    def visit_set(self, value: set[object]) -> None:
         self._add_point(set, value, value)
 
-    def visit_printable(self, value: Any) -> None:
+    def visit_printable(self, value: object) -> None:
         self._add_point(repr, value)
 
     def visit_class(self, value: type) -> None:
@@ -141,29 +142,30 @@ class _ModuleWalk:
         if value.__module__.partition(".")[0] not in ("builtins", "typing", "temporalio", "google", "abc", "enum"):
             self.visit_dictionary(vars(value))
 
-    def visit_function(self, value: Any) -> None:
+    def visit_function(self, value: types.FunctionType) -> None:
         self._todo += [value.__defaults__, value.__kwdefaults__]
         self.visit_dictionary(vars(value))
         for cell in value.__closure__ or ():
             self._add_point(_cell_content_id, cell, [_cell_contents(cell)])
 
-    def visit_method(self, value: Any) -> None:
+    def visit_method(self, value: types.MethodType | staticmethod[..., object]) -> None:
         self._todo.append(value.__func__)
 
-    def visit_property(self, value: Any) -> None:
+    def visit_property(self, value: property) -> None:
         self._todo += [value.fget, value.fset, value.fdel]
 
-    def visit_instance(self, value: Any) -> None:
+    def visit_instance(self, value: object) -> None:
         kind = type(value)
         if callable(getattr(value, "cache_info", None)):
-            self._add_point(lambda held: held.cache_info(), value)
+            self._add_point(operator.methodcaller("cache_info"), value)
         elif kind.__module__.partition(".")[0] not in _VALUES:
             self._visit_attributes(value, kind)
 
-    def _visit_attributes(self, value: Any, kind: type) -> None:
+    def _visit_attributes(self, value: object, kind: type) -> None:
         slots = tuple(name for one in kind.__mro__ for name in _slot_names(one))
         held = getattr(value, "__dict__", None)
         if held is None and not slots:
+            # An iterator or a C object of a library may change without anything to compare.
             if hasattr(value, "__next__") or kind.__module__.partition(".")[0] not in _PLAIN:
                 raise _CannotInspect
             return
@@ -173,7 +175,7 @@ class _ModuleWalk:
             self._add_point(_slot_ids_view(slots), value, [getattr(value, name, None) for name in slots])
 
 
-_VISITS: tuple[tuple[Any, Callable[[_ModuleWalk, Any], None]], ...] = (
+_VISITS: tuple[tuple[type | tuple[type, ...], Callable[[_ModuleWalk, Any], None]], ...] = (
     (type, _ModuleWalk.visit_class),
     (types.FunctionType, _ModuleWalk.visit_function),
     ((list, collections.deque), _ModuleWalk.visit_sequence),
@@ -186,14 +188,14 @@ _VISITS: tuple[tuple[Any, Callable[[_ModuleWalk, Any], None]], ...] = (
 )
 
 
-def _cell_contents(cell: Any) -> Any:
+def _cell_contents(cell: types.CellType) -> object:
     try:
         return cell.cell_contents
     except ValueError:
         return None
 
 
-def _cell_content_id(cell: Any) -> int:
+def _cell_content_id(cell: types.CellType) -> int:
     return id(_cell_contents(cell))
 
 

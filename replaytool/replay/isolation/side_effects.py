@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
 
 from replaytool.model.verdict import CallSite, Hazard
 from replaytool.replay.isolation import clock_and_random as senses
@@ -33,6 +32,8 @@ class SideEffectWatch:
 
     site: Callable[[FrameType | None], CallSite | None]
     refuse: bool = True
+    exempt: str | None = None
+    """The folder of an engine's own temporary database: files in it may be written."""
     found: dict[tuple[str, str, int], Hazard] = field(default_factory=dict)
 
     def record_hazard(self, what: str, detail: str, refused: bool, frame: FrameType | None) -> None:
@@ -42,6 +43,15 @@ class SideEffectWatch:
         if len(self.found) < _LIMIT:
             self.found.setdefault(key, Hazard(what, site, detail, refused))
 
+    def is_exempt(self, event: str, args: tuple[object, ...]) -> bool:
+        """Return whether an audit event is about files of the exempt folder and about no others."""
+        if self.exempt is None or not event.startswith(_FILE_EVENTS):
+            return False
+        # The other arguments of `open` are the mode and flags.
+        named = args[:1] if event == "open" else args
+        paths = [one for one in named if isinstance(one, str | bytes | os.PathLike)]
+        return bool(paths) and all(_is_inside(path, self.exempt) for path in paths)
+
     @property
     def found_hazards(self) -> tuple[Hazard, ...]:
         """The hazards in the order in which they happened."""
@@ -49,6 +59,8 @@ class SideEffectWatch:
 
 
 _active = threading.local()
+_everywhere: SideEffectWatch | None = None
+"""The watch of all threads, for engines that run user code in threads of their own."""
 _installed = False
 this_thread = threading.get_ident
 
@@ -67,6 +79,26 @@ def watch_side_effects(watch: SideEffectWatch | None) -> Iterator[None]:
         _active.watch = None
 
 
+@contextmanager
+def watch_all_threads(watch: SideEffectWatch) -> Iterator[None]:
+    """Watch every thread of the process inside the block, also those that exist already or start later."""
+    global _everywhere
+    install_hooks()
+    assert _everywhere is None, "one replay at a time is watched on all threads"
+    _everywhere = watch
+    try:
+        yield
+    finally:
+        _everywhere = None
+
+
+def _find_watch() -> SideEffectWatch | None:
+    if getattr(_active, "is_recording", False):
+        return None  # recording a hazard must not be watched itself
+    watch: SideEffectWatch | None = getattr(_active, "watch", None)
+    return watch or _everywhere
+
+
 def install_hooks() -> None:
     """Install the hooks for the life of the process. A function that was imported by name before is not seen."""
     global _installed
@@ -76,7 +108,7 @@ def install_hooks() -> None:
         senses.install_listener(_record_clock_or_random)
 
 
-def _opens_for_writing(args: tuple[Any, ...]) -> bool:
+def _opens_for_writing(args: tuple[object, ...]) -> bool:
     """Return whether an `open` event is for writing."""
     mode, flags = args[1], args[2]
     if isinstance(mode, str):
@@ -84,12 +116,12 @@ def _opens_for_writing(args: tuple[Any, ...]) -> bool:
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
-def _is_always_refused(args: tuple[Any, ...]) -> bool:
+def _is_always_refused(args: tuple[object, ...]) -> bool:
     return True
 
 
 # Audit events that are refused, and when. All others are harmless to a replay, or too common to report.
-_DANGEROUS: dict[str, Callable[[tuple[Any, ...]], bool]] = {
+_DANGEROUS: dict[str, Callable[[tuple[object, ...]], bool]] = {
     "open": _opens_for_writing,
     **dict.fromkeys(
         (
@@ -106,24 +138,36 @@ _DANGEROUS: dict[str, Callable[[tuple[Any, ...]], bool]] = {
 }  # fmt: skip
 
 
-def _audit_hook(event: str, args: tuple[Any, ...]) -> None:
+_FILE_EVENTS = (
+    "open", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
+    "os.utime", "shutil.rmtree", "shutil.move", "shutil.copyfile", "sqlite3.connect", "tempfile.",
+)  # fmt: skip
+
+
+def _audit_hook(event: str, args: tuple[object, ...]) -> None:
     judge = _DANGEROUS.get(event)
     if judge is None:
         return
-    watch: SideEffectWatch | None = getattr(_active, "watch", None)
-    if watch is None or not judge(args):
+    watch = _find_watch()
+    if watch is None or not judge(args) or watch.is_exempt(event, args):
         return
-    _active.watch = None  # recording the hazard must not be watched itself
+    _active.is_recording = True
     try:
         detail = _event_detail(event, args)
         watch.record_hazard(event, detail, watch.refuse, sys._getframe(1))
     finally:
-        _active.watch = watch
+        _active.is_recording = False
     if watch.refuse:
         raise SideEffectRefused(f"replaytool refused {event} ({detail}): workflow code must have no side effects")
 
 
-def _event_detail(event: str, args: tuple[Any, ...]) -> str:
+def _is_inside(path: str | bytes | os.PathLike[str], folder: str) -> bool:
+    # Resolved, so that neither `..` nor a link leads out of it. A relative path may be relative to any descriptor.
+    text = os.fsdecode(path)
+    return os.path.isabs(text) and os.path.realpath(text).startswith(os.path.realpath(folder) + os.sep)
+
+
+def _event_detail(event: str, args: tuple[object, ...]) -> str:
     shown = args[1:2] if event.startswith("socket.") and len(args) > 1 and "name" not in event else args[:1]
     return ", ".join(str(one)[:200] for one in shown)
 
@@ -133,7 +177,7 @@ _CHANCE = {random.__file__, uuid.__file__, secrets.__file__}
 
 def _record_clock_or_random(what: str, frame: FrameType) -> None:
     """Record a use of the clock or of random numbers if the user's own line made it."""
-    watch: SideEffectWatch | None = getattr(_active, "watch", None)
+    watch = _find_watch()
     if watch is None:
         return
     caller: FrameType | None = frame

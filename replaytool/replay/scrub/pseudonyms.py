@@ -12,7 +12,6 @@ import re
 import string
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 _HEX = "0123456789abcdef"
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -26,7 +25,7 @@ class Pseudonyms:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def replace_value(self, value: Any) -> Any:
+    def replace_value(self, value: object) -> object:
         """Replace text and numbers; other values say too little to matter.
 
         >>> [Pseudonyms(b"k").replace_value(value) for value in (True, None, 0, "--")]
@@ -85,7 +84,7 @@ class Pseudonyms:
         clock = f"{chance[0] % 24:02}:{chance[1] % 60:02}:{chance[2] % 60:02}"
         return moved.strftime("%Y-%m-%d") + value[10:11] + clock[: max(0, min(len(value) - 11, 8))] + value[19:]
 
-    def _replace_number(self, value: float) -> Any:
+    def _replace_number(self, value: float) -> object:
         """Keep the number of digits and the sign; 0 stays 0."""
         text = json.dumps(value)
         if not value or not re.fullmatch(r"-?\d+(\.\d+)?", text):

@@ -98,7 +98,7 @@ async def _by_sdk(job: Job, code: Code, _: str) -> dict[str, Any]:
         recorder = _recorder(UnsandboxedWorkflowRunner() if job.sandbox == "off" else SandboxedWorkflowRunner())
         # Without `debug_mode` a loaded machine looks like a deadlock.
         replayer = Replayer(
-            workflows=list(code.definitions.values()) + ([code.dynamic] if code.dynamic else []),
+            workflows=[one for one in (*code.definitions.values(), code.dynamic) if isinstance(one, type)],
             workflow_runner=recorder, debug_mode=True, **code.settings,
         )  # fmt: skip
         history = WorkflowHistory.from_json(workflow_id, Path(path).read_text())

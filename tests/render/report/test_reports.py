@@ -33,6 +33,8 @@ from tests.conftest import Call
 from tests.render.report.sarif_schema import SARIF
 from tests.support.paths import FIXTURES, ROOT
 
+pytestmark = pytest.mark.slow
+
 ORDER = FIXTURES / "activities_in_sequence"
 CODE = ORDER / "changed_activity_renamed.py"
 FILES = {"html": "r.html", "junit": "r.xml", "sarif": "r.sarif", "gitlab": "r.gl.json", "jsonl": "r.jsonl"}

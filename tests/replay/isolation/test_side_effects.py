@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from replaytool.engines import CodeSpec, Options, load_code
 from replaytool.model.verdict import Hazard, Verdict
+from replaytool.replay.isolation.side_effects import (
+    SideEffectRefused,
+    SideEffectWatch,
+    watch_all_threads,
+    watch_side_effects,
+)
 from tests.support.histories import bent, events, replay
 
 pytestmark = pytest.mark.oldest
@@ -133,3 +143,53 @@ def test_the_world_is_open_again_afterwards(tmp_path: Path) -> None:
     verdict_of(tmp_path, "os.mkdir('made')")
     (tmp_path / "mine").write_text("x")
     assert (tmp_path / "mine").read_text() == "x"
+
+
+def watch_here(**options: Any) -> SideEffectWatch:
+    return SideEffectWatch(lambda frame: None, **options)
+
+
+def run_in_thread(work: Callable[[], object]) -> Exception | None:
+    """Run a function in a thread of its own, and return what it raised."""
+    raised: list[Exception] = []
+
+    def catch() -> None:
+        try:
+            work()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=catch)
+    thread.start()
+    thread.join()
+    return raised[0] if raised else None
+
+
+def test_every_thread_is_watched_where_an_engine_asks_for_it(tmp_path: Path) -> None:
+    target, watch = tmp_path / "written", watch_here()
+    with watch_all_threads(watch):
+        assert isinstance(run_in_thread(lambda: target.write_text("x")), SideEffectRefused)
+        with pytest.raises(SideEffectRefused):
+            target.write_text("x")
+    assert not target.exists()
+    assert {hazard.what for hazard in watch.found_hazards} == {"open"}
+    assert run_in_thread(lambda: target.write_text("x")) is None
+
+
+def test_one_thread_is_watched_and_no_other(tmp_path: Path) -> None:
+    with watch_side_effects(watch_here()):
+        assert run_in_thread(lambda: (tmp_path / "written").write_text("x")) is None
+
+
+def test_an_engine_may_write_its_own_folder_and_no_other(tmp_path: Path) -> None:
+    own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
+    own.mkdir()
+    (own / "way-out").symlink_to(tmp_path)
+    watch = watch_here(exempt=str(own))
+    with watch_all_threads(watch):
+        assert run_in_thread(lambda: sqlite3.connect(own / "state.db").execute("CREATE TABLE t (x)")) is None
+        for path in (elsewhere, own / ".." / "elsewhere", own / "way-out" / "elsewhere"):
+            assert isinstance(run_in_thread(lambda path=path: path.write_text("x")), SideEffectRefused)  # type: ignore[misc]
+        assert isinstance(run_in_thread(lambda: (own / "state.db").rename(elsewhere)), SideEffectRefused)
+    assert not elsewhere.exists()
+    assert {hazard.what for hazard in watch.found_hazards} == {"open", "os.rename"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from replaytool.model.debug_state import ExpressionValue, ReplayedState, StateValue, Trouble
@@ -16,6 +17,7 @@ from replaytool.replay.code.user_code import Code
 from replaytool.replay.inspect_state.expressions import EventFacts, Expression, ExpressionScope, TaskFacts
 from replaytool.replay.inspect_state.safe_copies import read_attributes
 from replaytool.replay.inspect_state.snapshots import Snapshots
+from replaytool.replay.isolation.side_effects import SideEffectWatch, watch_all_threads
 from replaytool.replay.options import Options
 from replaytool.replay.record_player import NoAnswer, RecordPlayer
 from tests.toy_engine.toy.records import ToyRecordReader, read_arguments, read_end, read_steps
@@ -57,8 +59,10 @@ def replay_program(run: Run, code: Code, options: Options) -> Verdict:
     if kind is None:
         return Verdict("unverified", f"no code for program {run.workflow_type!r}", engine="auto")
     player = RecordPlayer(read_steps(run), read_end(run), policy=options.policy)
-    drive_program(run, code, player, kind())
-    return player.build_verdict("auto")
+    watch = SideEffectWatch(call_site.site_of_stack, options.guard)
+    with watch_all_threads(watch):
+        drive_program(run, code, player, kind())
+    return replace(player.build_verdict("auto"), hazards=watch.found_hazards)
 
 
 class ToyStates:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from replaytool.engines import Code, Options, replay
 from replaytool.engines.temporal.events.decoding import event_heads, take_events_before
@@ -44,7 +42,7 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
     return WorkflowState(state, trouble or None, sorted(holds.items()), unsure)
 
 
-def _workflow_object(instance: Any) -> Any:
+def _workflow_object(instance: object) -> object:
     return getattr(instance, "_object", None)
 
 
@@ -57,14 +55,10 @@ def find_latest_clean(run: Run, code: Code, options: Options) -> WorkflowState:
     found = verdict.divergence or verdict.failure
     last = found.event_id if found is not None and found.event_id else tasks[-1] + 1 if tasks else 0
     # From the mismatch backwards, not by halving: the first or second task is clean nearly always.
-    for task in _tasks_backwards(tasks, last):
+    for task in (task for task in reversed(tasks) if task <= last):
         if replay(replace(run, events=take_events_before(run.events, task)), code, options).verdict in _CLEAN:
             return WorkflowState(clean=task)
     return WorkflowState(trouble=f"{verdict.verdict}: {verdict.reason}")
-
-
-def _tasks_backwards(tasks: list[int], last: int) -> Iterator[int]:
-    return (task for task in reversed(tasks) if task <= last)
 
 
 def _run_state_job(asked: JobRequest) -> WorkflowState:

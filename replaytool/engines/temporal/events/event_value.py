@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 _FAILURES = ("failure", "lastFailure")
 # In this order: a failed event may also repeat its input, and why it failed says more.
 _CARRIERS = ("failure", "input", "result", "acceptedRequest", "outcome", "startToFireTimeout", "details", "lastFailure")
 
 
-def summarize_event_value(found: Mapping[str, Any]) -> Any:
+def summarize_event_value(found: Mapping[str, object]) -> object:
     """Return what an event carries, as short as possible."""
     for key in _CARRIERS:
         value = found.get(key)
@@ -23,15 +22,15 @@ def summarize_event_value(found: Mapping[str, Any]) -> Any:
     return None
 
 
-def _unwrap_payloads(value: Any) -> Any:
+def _unwrap_payloads(value: object) -> object:
     values = value.get("payloads") if isinstance(value, dict) and set(value) == {"payloads"} else value
     return values[0] if isinstance(values, list) and len(values) == 1 else values
 
 
-def read_carried_values(found: Mapping[str, Any]) -> str | list[Any]:
+def read_carried_values(found: Mapping[str, object]) -> str | list[object]:
     """Return the payloads that an event carried, one by one; as text if it is a failure's message or a duration."""
     key = next((key for key in _CARRIERS if found.get(key) is not None), None)
-    value: Any = found.get(key) if key is not None else []
+    value: object = found.get(key) if key is not None else []
     if key in _FAILURES and isinstance(value, dict):
         return _deepest_message(value)
     if key == "acceptedRequest" and isinstance(value, dict):
@@ -43,9 +42,9 @@ def read_carried_values(found: Mapping[str, Any]) -> str | list[Any]:
     return value if isinstance(value, str | list) else [] if value is None else [value]
 
 
-def _deepest_message(failure: dict[str, Any]) -> str:
+def _deepest_message(failure: dict[str, object]) -> str:
     messages: list[str] = []
-    inner: Any = failure
+    inner: object = failure
     while isinstance(inner, dict) and len(messages) < 20:
         messages.append(str(inner.get("message") or ""))
         inner = inner.get("cause")

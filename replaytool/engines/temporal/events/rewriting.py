@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from google.protobuf.json_format import MessageToDict
@@ -75,7 +74,7 @@ def start_continued_history(
     for name in ("workflowRunTimeout", "workflowTaskTimeout", "retryPolicy", "searchAttributes"):
         if name in asked:
             carried[name] = asked[name]
-    more: dict[str, Any] = {
+    more: dict[str, object] = {
         "workflowType": {"name": command.workflow_type or (found.get("workflowType") or {}).get("name", "")},
         "taskQueue": {"name": command.task_queue or (found.get("taskQueue") or {}).get("name", "")},
         "input": {"payloads": [MessageToDict(one) for one in command.arguments]},

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from replaytool.engines.temporal.events.labels import event_attributes
+from replaytool.engines.temporal.events.labels import event_attributes, parse_event_id
 from replaytool.engines.temporal.events.payloads import is_payload
 from replaytool.model.history import Payload
 from replaytool.model.verdict import Verdict
@@ -21,13 +21,13 @@ _ID_KEYS = {"workflowId", "activityId", "updateId", "newExecutionRunId", "timerI
 
 
 def rewrite_events(
-    events: Sequence[dict[str, Any]], verdict: Verdict, left: set[tuple[int, str]]
-) -> list[dict[str, Any]]:
+    events: Sequence[dict[str, object]], verdict: Verdict, left: set[tuple[int, str]]
+) -> list[dict[str, object]]:
     """Return the events with the code's output; fields in `left` drifted from the start and stay."""
     pairs = {pair.expected.event_id: pair for step in verdict.steps for pair in step.matched}
     result = []
     for event in events:
-        number = int(event["eventId"])
+        number = parse_event_id(event["eventId"])
         pair = pairs.get(number)
         if pair is not None:
             for name in _VALUES:
@@ -38,7 +38,7 @@ def rewrite_events(
     return result
 
 
-def _set_attribute(event: dict[str, Any], name: str, made: Any) -> dict[str, Any]:
+def _set_attribute(event: dict[str, object], name: str, made: object) -> dict[str, object]:
     held = event_attributes(event)
     if name not in held:
         return event
@@ -46,7 +46,7 @@ def _set_attribute(event: dict[str, Any], name: str, made: Any) -> dict[str, Any
     return {key: new if value is held else value for key, value in event.items()}
 
 
-def _overlay_values(recorded: Any, made: Any) -> Any:
+def _overlay_values(recorded: object, made: object) -> object:
     """Return the recorded part with the produced values in place of its own."""
     if isinstance(made, Payload):
         return _overlay_payload(recorded, made)
@@ -65,7 +65,7 @@ def _overlay_values(recorded: Any, made: Any) -> Any:
     return made if isinstance(made, str) and isinstance(recorded, str) else recorded
 
 
-def _overlay_payload(recorded: Any, made: Payload) -> Any:
+def _overlay_payload(recorded: object, made: Payload) -> object:
     if is_payload(recorded):
         return {**recorded, "data": base64.b64encode(made.data).decode()}
     if isinstance(recorded, dict) and len(recorded.get("payloads") or ()) == 1:
@@ -84,7 +84,7 @@ def find_changed_ids(verdict: Verdict) -> dict[str, str]:
     return found
 
 
-def _matched_fields(verdict: Verdict) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+def _matched_fields(verdict: Verdict) -> Iterator[tuple[Mapping[str, object], Mapping[str, object]]]:
     for step in verdict.steps:
         yield from ((pair.expected.fields, pair.actual.fields) for pair in step.matched)
     parted = verdict.divergence
@@ -94,7 +94,7 @@ def _matched_fields(verdict: Verdict) -> Iterator[tuple[Mapping[str, Any], Mappi
         yield parted.expected.fields, parted.actual.fields
 
 
-def replace_ids(value: Any, others: Mapping[str, str], key: str = "") -> Any:
+def replace_ids(value: object, others: Mapping[str, str], key: str = "") -> Any:
     """Replace IDs wherever the event names them; the user's own values stay."""
     if not others or is_payload(value):
         return value

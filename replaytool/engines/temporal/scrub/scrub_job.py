@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from replaytool.engines import replay
 from replaytool.engines.temporal.events.labels import name_events
@@ -39,7 +38,7 @@ _COMMANDS = (
 )  # fmt: skip
 
 
-Unit = tuple[str, Any]
+Unit = tuple[str, object]
 """A field's label and one value in it; None means all its values."""
 
 
@@ -50,9 +49,9 @@ class _HistoryScrubber:
     asked: JobRequest
     rules: rules.ScrubRules
     standins: Pseudonyms
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, object]] = field(default_factory=list)
     about: list[str] = field(default_factory=list)
-    tried: dict[tuple[Unit, ...], tuple[list[dict[str, Any]], str | None] | None] = field(default_factory=dict)
+    tried: dict[tuple[Unit, ...], tuple[list[dict[str, object]], str | None] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         run = run_from_json(self.asked.run, self.asked.history)
@@ -64,12 +63,12 @@ class _HistoryScrubber:
         self.parted = {str(event_id) for event_id, _ in self.left}
 
     def replay_events(
-        self, events: Sequence[dict[str, Any]], workflow_id: str | None, engine: str = "direct"
+        self, events: Sequence[dict[str, object]], workflow_id: str | None, engine: str = "direct"
     ) -> Verdict:
         options = replace(self.asked.options, steps=True)
         return replay(self._make_run(events, workflow_id), self.asked.code, options, engine)
 
-    def _make_run(self, events: Sequence[dict[str, Any]], workflow_id: str | None) -> Run:
+    def _make_run(self, events: Sequence[dict[str, object]], workflow_id: str | None) -> Run:
         return run_from_json(replace(self.asked.run, workflow_id=workflow_id), _history_json(events).encode())
 
     def candidate_fields(self) -> list[Unit]:
@@ -93,28 +92,28 @@ class _HistoryScrubber:
             found |= {(one.label, one.value): None for one in list_fields(event, about) if one.label in labels}
         return list(found)
 
-    def _replace_field(self, one: ScrubbableField) -> Any:
+    def _replace_field(self, one: ScrubbableField) -> object:
         return self.rules.replace_field(one, self.standins.replace_value)
 
     def is_accepted(self, keep: Sequence[Unit]) -> bool:
         """Return whether the history with only these fields kept gives the same verdict and commands."""
         return self.try_replacement(keep) is not None
 
-    def try_replacement(self, keep: Sequence[Unit]) -> tuple[list[dict[str, Any]], str | None] | None:
+    def try_replacement(self, keep: Sequence[Unit]) -> tuple[list[dict[str, object]], str | None] | None:
         """Return the events and workflow ID with only these fields kept, if they are accepted."""
         key = tuple(keep)
         if key not in self.tried:
             self.tried[key] = self._replace_all_but(set(keep))
         return self.tried[key]
 
-    def _replace_all_but(self, keep: set[Unit]) -> tuple[list[dict[str, Any]], str | None] | None:
+    def _replace_all_but(self, keep: set[Unit]) -> tuple[list[dict[str, object]], str | None] | None:
         texts: dict[str, str] = {}
 
-        def replace_unless_kept(one: ScrubbableField) -> Any:
+        def replace_unless_kept(one: ScrubbableField) -> object:
             if (one.label, None) in keep or (one.label, one.value) in keep:
                 return one.value
             made = self._replace_field(one)
-            if isinstance(one.value, str) and made != one.value and len(one.value) >= _SHORT:
+            if isinstance(one.value, str) and isinstance(made, str) and made != one.value and len(one.value) >= _SHORT:
                 texts[one.value] = made
             return made
 
@@ -137,7 +136,7 @@ class _HistoryScrubber:
             events = again
         return None
 
-    def find_kept_fields(self, events: Sequence[dict[str, Any]], keep: Sequence[Unit]) -> list[KeptField]:
+    def find_kept_fields(self, events: Sequence[dict[str, object]], keep: Sequence[Unit]) -> list[KeptField]:
         """Return the fields that still have their original value, and why."""
         decides = {label for label, _ in keep}
         found: dict[KeptField, None] = {}
@@ -149,7 +148,7 @@ class _HistoryScrubber:
                     found[KeptField(one.label, DECIDES if one.label in decides else WRITTEN)] = None
         return list(found)
 
-    def count_replaced(self, events: Sequence[dict[str, Any]]) -> int:
+    def count_replaced(self, events: Sequence[dict[str, object]]) -> int:
         """Count the values that changed."""
         return sum(
             one.value != other.value
@@ -158,7 +157,7 @@ class _HistoryScrubber:
         )
 
 
-def _verdict_signature(verdict: Verdict) -> tuple[Any, ...]:
+def _verdict_signature(verdict: Verdict) -> tuple[object, ...]:
     """Return what must stay the same: the verdict, its event, and the commands in order."""
     place = verdict.divergence or verdict.failure
     return (
@@ -172,7 +171,7 @@ def _verdict_signature(verdict: Verdict) -> tuple[Any, ...]:
     )
 
 
-def _history_json(events: Sequence[Mapping[str, Any]]) -> str:
+def _history_json(events: Sequence[Mapping[str, object]]) -> str:
     return '{"events":[' + ",\n".join(json.dumps(event, separators=(",", ":")) for event in events) + "]}\n"
 
 

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
@@ -55,7 +54,7 @@ class ActivationCodec:
         options = {name: value for name, value in self._options.items() if name in known}
         _get_codec_loop().run_until_complete(function(message, self._get_converter(instance), **options))
 
-    def _get_converter(self, instance: WorkflowInstance | None) -> Any:
+    def _get_converter(self, instance: WorkflowInstance | None) -> object:
         """Return the converter that tells a codec which command a payload belongs to, in releases that have it."""
         in_context = self._converter.with_context(self._context)
         if instance is None or CommandAwareDataConverter is None:

@@ -21,7 +21,7 @@ from temporalio.converter import AdvancedJSONEncoder, DefaultPayloadConverter, J
 from replaytool.engines.temporal.sdk.private import workflow_instance_module
 
 _JSON, _NULL = {"encoding": b"json/plain"}, {"encoding": b"binary/null"}
-_SIMPLE: frozenset[Any] = frozenset({str, int, float, bool, dict, list})
+_SIMPLE: frozenset[object] = frozenset({str, int, float, bool, dict, list})
 """The SDK passes a value of exactly the hinted type on as it is."""
 _TYPES = frozenset({str, int, float, bool, dict, list, type(None)})
 """Exactly these types reach the JSON converter: no converter before it takes them."""
@@ -29,7 +29,7 @@ _TYPES = frozenset({str, int, float, bool, dict, list, type(None)})
 
 def use_fast_converter(worker: Any) -> None:
     """Give a worker's instances the fast JSON converter, if they use the SDK's default one."""
-    make: Callable[[], Any] | None = getattr(worker._data_converter, "_new_payload_converter", None)
+    make: Callable[[], object] | None = getattr(worker._data_converter, "_new_payload_converter", None)
     if make is None:
         return
     made = make()
@@ -41,7 +41,7 @@ def use_fast_converter(worker: Any) -> None:
     object.__setattr__(worker._data_converter, "_new_payload_converter", lambda: shorter)
 
 
-def _is_default_converter(inner: Any) -> bool:
+def _is_default_converter(inner: object) -> bool:
     if type(inner) is not DefaultPayloadConverter:
         return False
     plain = inner.converters.get(b"json/plain")
@@ -53,7 +53,7 @@ def _make_fast_converter(base: type[Any]) -> type[Any]:
     begun = Payload(metadata=_JSON)
     written = _make_json_writer(encoder)
 
-    def make_payload(value: Any) -> Payload:
+    def make_payload(value: object) -> Payload:
         if value is None:
             return Payload(metadata=_NULL)
         made = Payload()
@@ -64,7 +64,7 @@ def _make_fast_converter(base: type[Any]) -> type[Any]:
     class FastConverter(base):  # type: ignore[misc]
         """The SDK's converter with fast paths for plain JSON. It has no state, so all runs and contexts share it."""
 
-        def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        def to_payloads(self, values: Sequence[object]) -> list[Payload]:
             if {type(value) for value in values} <= _TYPES:
                 try:
                     return [make_payload(value) for value in values]
@@ -73,21 +73,21 @@ def _make_fast_converter(base: type[Any]) -> type[Any]:
             found: list[Payload] = super().to_payloads(values)
             return found
 
-        def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[object]:
             if type_hints is None or _are_simple_hints(type_hints):
                 made = _decode_plain_json(payloads)
                 if made is not None and (type_hints is None or [type(value) for value in made] == type_hints):
                     return made
-            found: list[Any] = super().from_payloads(payloads, type_hints)
+            found: list[object] = super().from_payloads(payloads, type_hints)
             return found
 
-        def with_context(self, context: Any) -> Self:
+        def with_context(self, context: object) -> Self:
             return self
 
     return FastConverter
 
 
-def _make_json_writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
+def _make_json_writer(encoder: json.JSONEncoder) -> Callable[[object], str]:
     """Return a function that encodes as `encoder` does, without new objects for each value.
 
     The check for circular values is left out: they end in a RecursionError.
@@ -99,14 +99,14 @@ def _make_json_writer(encoder: json.JSONEncoder) -> Callable[[Any], str]:
     return lambda value: "".join(pieces(value, 0))
 
 
-def _are_simple_hints(hints: Sequence[Any]) -> bool:
+def _are_simple_hints(hints: Sequence[object]) -> bool:
     try:
         return _SIMPLE.issuperset(hints)
     except TypeError:  # an annotation that has no hash
         return False
 
 
-def _decode_plain_json(payloads: Sequence[Payload]) -> list[Any] | None:
+def _decode_plain_json(payloads: Sequence[Payload]) -> list[object] | None:
     """Return the values if all payloads are plain JSON that msgspec reads, which it reads as the `json` module does."""
     try:
         if all(one.metadata["encoding"] == b"json/plain" for one in payloads):
@@ -116,11 +116,11 @@ def _decode_plain_json(payloads: Sequence[Payload]) -> list[Any] | None:
     return None
 
 
-async def _await_future_directly(future: asyncio.Future[Any]) -> Any:
+async def _await_future_directly(future: asyncio.Future[object]) -> object:
     """Await one future in as many turns of the loop as `asyncio.wait` takes, without its work for many futures."""
     waiter = asyncio.get_running_loop().create_future()
 
-    def wake_waiter(_: Any) -> None:
+    def wake_waiter(_: object) -> None:
         if not waiter.done():
             waiter.set_result(None)
 

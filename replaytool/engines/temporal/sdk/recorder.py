@@ -11,15 +11,20 @@ import functools
 import inspect
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, Literal, ParamSpec, TypeVar
 
-from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_activation import (
+    InitializeWorkflow,
+    WorkflowActivation,
+    WorkflowActivationJob,
+)
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
+from temporalio.worker import ExecuteWorkflowInput, UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
+from temporalio.workflow import Info
 
 from replaytool.engines.temporal.sdk.private import WorkflowInstanceImpl
 from replaytool.model.verdict import CallSite
@@ -27,6 +32,9 @@ from replaytool.replay import call_site as callsite
 from replaytool.replay import line_coverage as reach
 from replaytool.replay.isolation import side_effects as guard
 
+P = ParamSpec("P")
+T = TypeVar("T")
+ProfileEvent = Literal["call", "return", "c_call", "c_return", "c_exception"]
 DEADLOCK = 2.0
 """Seconds after which the SDK interrupts an activation and fails its task."""
 _BEGUN = "__replaytool_begun"
@@ -42,7 +50,7 @@ class RecordedActivation:
     event_id: int
     replaying: bool
     time: str
-    jobs: tuple[Any, ...]
+    jobs: tuple[WorkflowActivationJob, ...]
     commands: list[WorkflowCommand] = field(default_factory=list)
     sites: list[CallSite | None] = field(default_factory=list)
     error: BaseException | None = None
@@ -63,7 +71,7 @@ class RecordedTape:
     """The activations of one replay of one run, and how to record them."""
 
     activations: list[RecordedActivation] = field(default_factory=list)
-    snapshot: Callable[[Any], Any] | None = None
+    snapshot: Callable[[object], object] | None = None
     """Called with the workflow object after each activation; returns the state to keep."""
     copies: bool = False
     """Whether to copy commands: a codec encodes them in place later."""
@@ -102,7 +110,7 @@ class RecordingInstance(WorkflowInstanceImpl):
     def __init__(self, details: WorkflowInstanceDetails) -> None:
         super().__init__(details)
         self._now: RecordedActivation | None = None
-        self._run_coroutine: Any = None
+        self._run_coroutine: object = None
         self._run_frame: FrameType | None = None
         self._handler: FrameType | CallSite | None = None
         self._begun = 0
@@ -173,12 +181,13 @@ class RecordingInstance(WorkflowInstanceImpl):
         setattr(task, _NUMBER, self._begun)
         return task
 
-    def waiting_tasks(self) -> list[tuple[Any, CallSite | None]]:
+    def waiting_tasks(self) -> list[tuple[asyncio.Task[object], CallSite | None]]:
         """Return the waiting tasks in the order of their start, each with the line that started it."""
+        # The SDK keeps its tasks in a set, which has no order of its own.
         begun = [(getattr(task, _NUMBER, 0), task) for task in self._tasks]
         return [(task, getattr(task, _BEGUN, None)) for _, task in sorted(begun, key=lambda pair: pair[0])]
 
-    def _make_workflow_input(self, init_job: Any) -> Any:
+    def _make_workflow_input(self, init_job: InitializeWorkflow) -> ExecuteWorkflowInput:
         if self._now is not None:
             self._now.kept_at = _call_site_of_function(self._defn.run_fn)
         found = self._keep_errors(super()._make_workflow_input, init_job)
@@ -187,20 +196,22 @@ class RecordingInstance(WorkflowInstanceImpl):
         found.run_fn = self._keep_run_frame(found.run_fn)
         return found
 
-    def _keep_run_frame(self, run_fn: Callable[..., Any]) -> Callable[..., Any]:
+    def _keep_run_frame(self, run_fn: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
         """Keep the frame of the run function: afterwards it tells which line returned."""
 
         @functools.wraps(run_fn)
-        def started(*args: Any) -> Any:
-            self._run_coroutine = run_fn(*args)
-            self._run_frame = getattr(self._run_coroutine, "cr_frame", None)
-            return self._run_coroutine
+        def started(*args: object) -> Awaitable[T]:
+            self._run_coroutine = coroutine = run_fn(*args)
+            # A finished coroutine drops its frame, and the frame knows the line that returned.
+            self._run_frame = getattr(coroutine, "cr_frame", None)
+            return coroutine
 
         return started
 
-    def workflow_get_update_handler(self, name: str | None) -> Callable[..., Any] | None:
+    def workflow_get_update_handler(self, name: str | None) -> Callable[..., object] | None:
         """Return the handler; for the SDK's own call, one that remembers the line that returned."""
         handler = super().workflow_get_update_handler(name)
+        # User code may ask for a handler too, and must get its own function back.
         if handler is None or self._now is None or sys._getframe(1).f_code.co_name != "handle_update_handler":
             return handler
         definition = self._updates[name]
@@ -220,11 +231,12 @@ class RecordingInstance(WorkflowInstanceImpl):
 
         return handled
 
-    def _run_sync_handler(self, handler: Callable[..., Any], *args: Any) -> Any:
+    def _run_sync_handler(self, handler: Callable[..., T], *args: object) -> T:
+        # A function that is no coroutine leaves no frame behind, so a profiler notes the line that returns.
         code = getattr(getattr(handler, "func", handler), "__code__", None)
         before = sys.getprofile()
 
-        def returning(frame: FrameType, event: Any, arg: Any) -> None:
+        def returning(frame: FrameType, event: ProfileEvent, arg: object) -> None:
             if event == "return" and frame.f_code is code:
                 self._handler = _call_site_of_frame(frame)
             if before is not None:
@@ -236,13 +248,13 @@ class RecordingInstance(WorkflowInstanceImpl):
         finally:
             sys.setprofile(before)
 
-    def _apply(self, job: Any) -> None:
+    def _apply(self, job: WorkflowActivationJob) -> None:
         self._keep_errors(super()._apply, job)
 
     def _run_once(self, **options: Any) -> None:
         self._keep_errors(super()._run_once, **options)
 
-    def _keep_errors(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def _keep_errors(self, call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
         """Run a call and keep the error that it raises, even an interrupt from the deadlock watchdog."""
         try:
             return call(*args, **options)
@@ -281,7 +293,7 @@ class RecordingWrapper(WorkflowInstance):
         now.done = True
         return completion
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
     def get_serialization_context(self, command_info: Any) -> Any:
@@ -292,7 +304,7 @@ class RecordingWrapper(WorkflowInstance):
         """Return what the inner instance returns."""
         return self._inner.get_external_store_context(command_info)
 
-    def get_info(self) -> Any:
+    def get_info(self) -> Info:
         """Return what the inner instance returns."""
         return self._inner.get_info()
 
@@ -329,6 +341,6 @@ def _call_site_of_frame(frame: FrameType) -> CallSite | None:
     return callsite.site_of_frames(iter([(frame.f_code, frame.f_lineno)]))
 
 
-def _call_site_of_function(function: Any) -> CallSite | None:
+def _call_site_of_function(function: object) -> CallSite | None:
     code = getattr(function, "__code__", None)
     return callsite.site_of_frames(iter([(code, code.co_firstlineno)])) if code else None

@@ -10,14 +10,14 @@ import asyncio
 import inspect
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 from temporalio.bridge.proto.workflow_activation import RemoveFromCache, WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Replayer, WorkflowInstance, WorkflowRunner
+from temporalio.worker import Replayer, ReplayerConfig, WorkflowInstance, WorkflowRunner
 
 from replaytool.engines.temporal.sdk.codec import ActivationCodec, needs_codec
 from replaytool.engines.temporal.sdk.private import (
@@ -127,17 +127,17 @@ def make_instance_factory(settings: dict[str, Any]) -> InstanceFactory:
 _RUNNERS = ("workflow_runner", "unsandboxed_workflow_runner")
 
 
-def _get_active_config(replayer: Replayer) -> Any:
+def _get_active_config(replayer: Replayer) -> ReplayerConfig:
     """Return a replayer's effective settings; the oldest releases have no `active_config` option."""
     asked = {"active_config": True} if "active_config" in inspect.signature(replayer.config).parameters else {}
     return replayer.config(**asked)
 
 
-def _refuse_bridge() -> Any:
+def _refuse_bridge() -> NoReturn:
     raise AssertionError("this worker only makes instances and never polls")
 
 
-def _encodes_headers(config: Any) -> bool:
+def _encodes_headers(config: ReplayerConfig) -> bool:
     behavior = config.get("header_codec_behavior")
     return behavior is not None and behavior.name != "NO_CODEC"
 
@@ -181,6 +181,7 @@ class InstanceDriver:
             asyncio._set_running_loop(before)
         if is_late:
             return ActivationAnswer(failure=DEADLOCK, is_deadlock=True)
+        assert completion is not None, "only an interrupted activation has no completion"
         return self._read_completion(self._instance, completion)
 
     def _create_instance(self, activation: WorkflowActivation) -> WorkflowInstance:
@@ -189,7 +190,7 @@ class InstanceDriver:
 
     def _activate_guarded(
         self, instance: WorkflowInstance, activation: WorkflowActivation
-    ) -> tuple[WorkflowActivationCompletion, bool]:
+    ) -> tuple[WorkflowActivationCompletion | None, bool]:
         with reach.trace_activation():
             if self._factory.watchdog is None:
                 return instance.activate(activation), False

@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -31,6 +31,7 @@ RIDERS = {
 }
 """The trip lengths in kilometres of each rider, by the build that scores them. v2 never touches rider-03."""
 _QUEUE = "riders"
+T = TypeVar("T")
 _PATIENCE = 60.0
 
 
@@ -53,9 +54,10 @@ async def start_dev_server(temporal: str) -> AsyncIterator[tuple[str, Client]]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     command = [temporal, "server", "start-dev", "--headless", "--log-level", "never", "--ip", "127.0.0.1"]
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     plain = {key: value for key, value in os.environ.items() if not key.startswith("TEMPORAL_")}
-    process = subprocess.Popen([*command, "--port", str(port)], env=plain, **quiet)
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], env=plain, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         address = f"127.0.0.1:{port}"
         yield address, await wait_until_true(lambda: _connect_client(address), "the server to answer")
@@ -108,9 +110,14 @@ async def send_trips(client: Client, build: str) -> None:
     before = [earlier for earlier in ("v1", "v2") if earlier <= build]
     for rider, trips in RIDERS.items():
         for kilometres in trips.get(build, []):
-            start: dict[str, Any] = {"start_signal": "trip", "start_signal_args": [kilometres]}
-            arguments = [rider, {"points": 0, "trips": []}]
-            await client.start_workflow("Loyalty", args=arguments, id=rider, task_queue=_QUEUE, **start)
+            await client.start_workflow(
+                "Loyalty",
+                args=[rider, {"points": 0, "trips": []}],
+                id=rider,
+                task_queue=_QUEUE,
+                start_signal="trip",
+                start_signal_args=[kilometres],
+            )
         if build in trips:
             await wait_until_true(functools.partial(_has_scored_trips, client, rider, before), f"the trips of {rider}")
 
@@ -147,7 +154,7 @@ async def list_standings(client: Client) -> list[tuple[str, list[int], int, int]
     return rows
 
 
-async def wait_until_true(ready: Callable[[], Awaitable[Any]], what: str) -> Any:
+async def wait_until_true(ready: Callable[[], Awaitable[T | None]], what: str) -> T:
     """Ask until the answer is true; fail when it takes too long."""
     try:
         async with asyncio.timeout(_PATIENCE):

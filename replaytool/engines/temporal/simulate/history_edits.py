@@ -82,7 +82,7 @@ def _find_editable_event(found: dict[int, Event], event_id: int, point: int) -> 
     return event
 
 
-def _parse_value(text: str) -> Any:
+def _parse_value(text: str) -> object:
     """Parse JSON, or return the text as it is."""
     try:
         return json.loads(text)
@@ -109,13 +109,11 @@ def _set_value(event: Event, name: str, path: str, value: object) -> Event:
             )
         payloads = []
     where[key] = {
-        "payloads": _change_payloads(payloads, [_parse_step(*one) for one in _STEP.findall(path)], name, value)
+        "payloads": _change_payloads(
+            payloads, [int(index) if index else step for step, index in _STEP.findall(path)], name, value
+        )
     }
     return build_event(event.event_id, event.event_type, held, event.event_time)
-
-
-def _parse_step(name: str, index: str) -> str | int:
-    return int(index) if index else name
 
 
 def _change_payloads(payloads: list[object], steps: list[str | int], name: str, value: object) -> list[object]:

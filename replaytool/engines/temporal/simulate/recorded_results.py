@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -183,10 +183,6 @@ class RecordedResults:
             return None
         found.is_taken = True
         return found, match
-
-    def unused_results(self) -> Iterator[RecordedResult]:
-        """Yield results that no command used."""
-        return (one for listed in self._named.values() for one in listed if not one.is_taken)
 
 
 _OPENING = frozenset(BY_KIND[kind].event for kind in NAMINGS if BY_KIND[kind].event)

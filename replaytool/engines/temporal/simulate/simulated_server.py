@@ -199,9 +199,7 @@ class SimulatedServer:
         recorded, match = found or (None, None)
         if kind == "activity":
             self._world.count_rerun(machine.attrs.activity_type, match)
-        if recorded is None or not (
-            recorded.marker or any(_is_closing_type(one.event_type) for one in recorded.follows)
-        ):
+        if recorded is None or not (recorded.marker or any(one.event_type.endswith(_ENDS) for one in recorded.follows)):
             self._open[machine] = _describe_missing_result(kind, machine, recorded)
         elif match == "exact":
             self._world.exact += 1
@@ -374,10 +372,6 @@ _TAKE: dict[str, Callable[[SimulatedServer, StateMachine], None]] = {
 _WAITS = 1  # ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 _ONLY_FAILED, _REJECTS, _TERMINATES = 2, 3, 4  # WorkflowIdReusePolicy
 _ENDS = (*types.ENDINGS, "Signaled", "CancelRequested")
-
-
-def _is_closing_type(event_type: str) -> bool:
-    return event_type.endswith(_ENDS)
 
 
 def _describe_missing_result(kind: str, machine: StateMachine, found: RecordedResult | None) -> str:

@@ -10,9 +10,9 @@ import datetime
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import msgspec
+from temporalio.api.common.v1 import Payload as ProtoPayload
 from temporalio.bridge.proto.workflow_commands import (
     CompleteWorkflowExecution,
     ContinueAsNewWorkflowExecution,
@@ -85,7 +85,7 @@ def _judge_prefix(base: Run, ask: SimulationRequest, code: Code, options: Option
     return found.verdict, found.reason
 
 
-def _differing_names(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def _differing_names(one: dict[str, object], other: dict[str, object]) -> list[str]:
     return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
@@ -153,13 +153,13 @@ class _ChainSimulator:
             end, state, {name: self._read_query_answer(*found) for name, found in queries.items()}
         )
 
-    def _read_query_answer(self, payload: Any, trouble: str | None) -> Any:
+    def _read_query_answer(self, payload: ProtoPayload | None, trouble: str | None) -> object:
         if payload is None:
             return {"error": trouble}
         return self._reader.to_plain(payload_from_proto(payload))
 
     def _build_simulation(
-        self, end: SimulationEnd, state: dict[str, Any] | None, queries: dict[str, Any]
+        self, end: SimulationEnd, state: dict[str, object] | None, queries: dict[str, object]
     ) -> Simulation:
         world = self._world
         changed, same = ([], 0) if self._ask.reset else self._compare_with_record()
@@ -181,7 +181,7 @@ class _ChainSimulator:
             same=same,
         )
 
-    def _read_result(self, end: SimulationEnd) -> Any:
+    def _read_result(self, end: SimulationEnd) -> object:
         if isinstance(end.command, CompleteWorkflowExecution) and end.command.HasField("result"):
             return self._reader.to_plain(payload_from_proto(end.command.result))
         return end.command.failure.message if isinstance(end.command, FailWorkflowExecution) else None
@@ -192,9 +192,9 @@ class _ChainSimulator:
         recorded += [one for run in later for one in self._reader.read_recorded(run.events)]
         return compare_decisions(recorded, self._reader.read_sent(self._world.sent))
 
-    def _changed_updates(self) -> dict[str, Any]:
+    def _changed_updates(self) -> dict[str, object]:
         """Return answers to updates that differ from the recorded ones."""
-        recorded: dict[str, Any] = {}
+        recorded: dict[str, object] = {}
         for run in self._runs:
             recorded |= self._reader.read_recorded_answers(run.events)
         return {

@@ -17,6 +17,8 @@ from replaytool.engines.temporal.core.history_batches import find_malformation
 from tests.engines.temporal.oracle import Bench, cut, difference, quiet_process, run_of
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 CASES = sorted(path.parent for path in FIXTURES.glob("*/verdict.json"))
 LONGEST = 400
 

@@ -34,6 +34,8 @@ from replaytool.replay.inspect_state.snapshots import Snapshots
 from tests.support.histories import expectations, recorded
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 _QUERY = "__what_is_there"
 _NEEDS = {"encrypted_payloads": "cryptography", "pydantic_payloads": "pydantic"}
 

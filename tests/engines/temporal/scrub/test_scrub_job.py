@@ -17,6 +17,8 @@ from tests.drills.mutants.operators import mutants
 from tests.support.histories import recorded, replay, run_of
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 CASES = ("agent_anthropic", "agent_openai", "saga_with_compensation")
 
 

@@ -30,6 +30,8 @@ from replaytool.model.server_options import ServerOptions
 from replaytool.time_parsing import parse_since_time
 from tests.support.dev_server import DevServer
 
+pytestmark = pytest.mark.slow
+
 SECRET = "tmprl_secret_of_many_letters"
 NAME = "temporal.test"
 

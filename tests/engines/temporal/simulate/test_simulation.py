@@ -17,6 +17,8 @@ from replaytool.model.simulation import Simulation, SimulationRequest
 from tests.support.histories import expectations, recorded
 from tests.support.paths import FIXTURES
 
+pytestmark = pytest.mark.slow
+
 LOYALTY = FIXTURES / "loyalty"
 OPTIONS = Options(sandbox="off")
 CHAINS = {
