@@ -72,6 +72,13 @@ def find_place_format(place: str) -> PlaceFormat | None:
 
 def detect_format(head: bytes) -> Format:
     """Return the format of content that begins like this."""
+    if archive := _find_archive(head):
+        raise Unreadable(
+            f"{archive} archive, not a history",
+            "unpack it and load the folder",
+            "byte 0",
+            code=ErrorCode.FORMAT_UNKNOWN,
+        )
     for candidate in list_formats():
         if candidate.matches_head(head):
             return candidate
@@ -87,3 +94,10 @@ def detect_format(head: bytes) -> Format:
         )
     kind = "JSON, but not a history" if head.lstrip()[:1] in (b"{", b"[") else "neither JSON nor protobuf"
     raise Unreadable(kind, "`replaytool formats` lists the formats", "byte 0", code=ErrorCode.FORMAT_UNKNOWN)
+
+
+def _find_archive(head: bytes) -> str:
+    """Return what kind of archive this is, or ""."""
+    if head[257:262] == b"ustar":
+        return "a tar"
+    return "a zip" if head.startswith(b"PK\x03\x04") else ""

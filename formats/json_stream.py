@@ -7,6 +7,7 @@ memory stays flat however many histories it holds.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -43,6 +44,44 @@ _OPENERS: dict[bytes, msgspec.json.Decoder[Any]] = {
     b"{": _members,
     b"[": _elements,
 }
+
+
+class NotUtf8(Unreadable):
+    """A value with text that is not UTF-8. `Utf8Watch` knows where it is in the stream."""
+
+    def __init__(self, position: str = "") -> None:
+        super().__init__(
+            "not valid JSON: the text is not UTF-8",
+            "export the history again",
+            position,
+            code=ErrorCode.FORMAT_INVALID_JSON,
+        )
+
+
+class Utf8Watch:
+    """A stream that remembers where its bytes stop being UTF-8: values are decoded apart from their place."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._read = 0
+        self.position = ""
+
+    def read(self, size: int = -1) -> bytes:
+        """Read and check the next bytes."""
+        piece = self._stream.read(size)
+        self.check_piece(piece)
+        return piece
+
+    def check_piece(self, piece: bytes) -> None:
+        """Check bytes that were read already."""
+        if not self.position:
+            pending = len(self._decoder.getstate()[0])
+            try:
+                self._decoder.decode(piece)
+            except UnicodeDecodeError as error:
+                self.position = f"byte {self._read - pending + error.start}"
+        self._read += len(piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +162,8 @@ def read_whole_value(value: object) -> object:
         return parse_value(value)
     except RecursionError:
         raise Unreadable("JSON nested too deeply", "this is not a history", code=ErrorCode.FORMAT_TOO_LARGE) from None
+    except UnicodeDecodeError:
+        raise NotUtf8 from None
     except ValueError as error:
         raise Unreadable(
             f"not valid JSON: {getattr(error, 'msg', error)}",
@@ -375,11 +416,21 @@ def _take_value(window: _Window, end: int) -> object:
             code=ErrorCode.FORMAT_TOO_LARGE,
         ) from None
     except ValueError as error:
-        offset = getattr(error, "pos", 0) - len(text)
-        reason = getattr(error, "msg", str(error))
+        position = window.describe_position(_count_bytes_before(text, error) - len(text))
+        if isinstance(error, UnicodeDecodeError):
+            raise NotUtf8(position) from None
         raise Unreadable(
-            f"not valid JSON: {reason}",
+            f"not valid JSON: {getattr(error, 'msg', str(error))}",
             "export the history again",
-            window.describe_position(offset),
+            position,
             code=ErrorCode.FORMAT_INVALID_JSON,
         ) from None
+
+
+def _count_bytes_before(text: bytes, error: ValueError) -> int:
+    """Return where the fault is. The parser counts characters, or the bytes before text that is not UTF-8."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.start
+    if isinstance(error, json.JSONDecodeError):
+        return len(text.decode("utf-8", "surrogatepass")[: error.pos].encode("utf-8", "surrogatepass"))
+    return 0

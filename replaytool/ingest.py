@@ -57,9 +57,16 @@ class LoadObserver:
 Transform = Callable[[Run], Run]
 
 
-def open_sources(arguments: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[HistorySource]:
-    """Return the sources that the arguments name. A format may claim a file, a folder or an address as a whole."""
-    return sources.open_sources(arguments, stdin, lambda place: find_place_format(place) is not None)
+def open_sources(
+    arguments: Sequence[str], stdin: BinaryIO | None = None, *, keep_going: bool = True
+) -> Iterator[HistorySource]:
+    """Return the sources that the arguments name. A format may claim a file, a folder or an address as a whole.
+
+    With `keep_going`, one place without histories is reported as a bad file.
+    """
+    return sources.open_sources(
+        arguments, stdin, lambda place: find_place_format(place) is not None, keep_going=keep_going
+    )
 
 
 def read_runs(source: HistorySource) -> Iterator[Run]:
@@ -214,7 +221,7 @@ class _StoreLoader:
             report.outcomes[one.outcome] += 1
             report.events += len(run.events)
             report.run_keys.append(one.run_key)
-            report.problems.update({problem.code for problem in run.problems})
+            report.problems.update({problem.code for problem in run.problems} | set(one.problems))
 
     def _merge_report(self, counted: LoadReport) -> None:
         self.report.events += counted.events

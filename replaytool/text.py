@@ -7,6 +7,8 @@ _PLAIN = re.compile(
     r"[\x20-\x7e\xa0-\xac\xae-\u01ff\u0391-\u03a1\u03a3-\u052f\u3041-\u3096\u3099-\u30ff\u4e00-\u9fef\uac00-\ud7a3]*"
 )
 """Characters that hide nothing, so that most text needs no look at single characters."""
+_WORD_START = 120
+_LONG_WORD = re.compile(r"""[^\s"'`<>|]{301,}""")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -45,3 +47,12 @@ def shorten_text(text: str, width: int) -> str:
     'abc…'
     """
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def cut_long_words(text: str) -> str:
+    """Return the text with each word of more than 300 letters cut: a name from outside can have any length.
+
+    >>> cut_long_words("type " + "A" * 200000 + " differs")[-40:]
+    'AAAAAAAAAAAAA… (200,000 letters) differs'
+    """
+    return _LONG_WORD.sub(lambda found: f"{found[0][:_WORD_START]}… ({len(found[0]):,} letters)", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from types import GenericAlias
@@ -19,6 +19,7 @@ from replaytool.formats.temporal.event_schema import HISTORY_EVENT, EventStruct,
 from replaytool.formats.temporal.old_spellings import RepairNotes, normalize_event
 from replaytool.model.build_ids import read_build_id
 from replaytool.model.history import Event, Problem
+from replaytool.text import shorten_text
 
 _CARRIES_BUILD = {"WorkflowTaskStarted", "WorkflowTaskCompleted", "WorkflowTaskFailed", "ActivityTaskStarted"}
 TELLING = {
@@ -29,6 +30,7 @@ TELLING = {
 }
 """Events whose content describes the whole run."""
 UNSPECIFIED = "Unspecified"  # the type of an event that names none
+_LONGEST_NOTE = 300  # letters; a name in a malformed file can have any length
 _LONGEST_HISTORY = 192 * 1024 * 1024  # servers stop at 50 MB of protobuf
 
 
@@ -247,6 +249,7 @@ class HistoryBuilder:
 
     def add_problem(self, problem: Problem) -> None:
         """Add a problem once, however many events have it."""
+        problem = replace(problem, message=shorten_text(problem.message, _LONGEST_NOTE))
         self.notes.setdefault((problem.code, problem.message), problem)
 
     def hash_history(self) -> str:

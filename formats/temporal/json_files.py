@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn, cast
 
 import msgspec
 
@@ -44,7 +44,15 @@ def read_json_runs(stream: BinaryIO, hints: RunHints) -> Iterator[Run]:
         history.add_batch(plain)
         yield history.finish_run(hints)
         return
-    values = json_values.iterate_values(stream, begin)
+    watch = json_values.Utf8Watch(stream)
+    watch.check_piece(begin)
+    try:
+        yield from _read_runs_of_values(json_values.iterate_values(cast(BinaryIO, watch), begin), hints, is_short)
+    except json_values.NotUtf8 as error:
+        raise json_values.NotUtf8(error.position or watch.position) from None
+
+
+def _read_runs_of_values(values: Iterator[object], hints: RunHints, is_short: bool) -> Iterator[Run]:
     gathering: _HistoryReader | None = None
     for part in _iterate_batches(values if is_short else _read_plain_values(values), RunHints(), 0):
         if gathering is not None and not gathering.continues_with(part):
@@ -145,8 +153,12 @@ def _iterate_batches(items: Iterator[object], wrapper: RunHints, depth: int) -> 
     if depth > _DEEPEST:
         return
     group = _BatchBuilder(wrapper, is_bare=depth == 0)
+    nulls = 0
     for item in _decode_slices(items, wrapper):
         event = item if isinstance(item, _EventBatch) else decode_event(item)
+        nulls += event is None and json_values.open_value(item) is None
+        if nulls and (event is not None or group.count):
+            _refuse_null_event(group.last)
         if event is not None:
             if group.ends_before(event):
                 yield from group.flush_batch()
@@ -160,6 +172,13 @@ def _iterate_batches(items: Iterator[object], wrapper: RunHints, depth: int) -> 
         else:
             yield from _iterate_inside(json_values.open_value(item), wrapper, depth)
     yield from group.flush_batch()
+
+
+def _refuse_null_event(before: int) -> NoReturn:
+    place = f"after event {before}" if before else "before the first event"
+    raise Unreadable(
+        f"an event is null ({place})", "export the history again", code=ErrorCode.FORMAT_INVALID_EVENT
+    )
 
 
 def _read_plain_file(text: bytes | msgspec.Raw) -> _EventBatch | None:

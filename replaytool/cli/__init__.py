@@ -18,7 +18,7 @@ import click
 
 from replaytool import __version__
 from replaytool.errors import FAULT, USAGE, ErrorCode, ReplaytoolError, append_code
-from replaytool.text import escape_controls
+from replaytool.text import cut_long_words, escape_controls
 
 if TYPE_CHECKING:
     from replaytool.session import Session
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def print_error(message: str, hint: str, exit_code: int) -> int:
     """Print an error and its hint on stderr, with control characters escaped, and return the exit code."""
     lines = [f"replaytool: {escape_controls(message, keep=chr(10))}"] + ([f"  {escape_controls(hint)}"] if hint else [])
-    print("\n".join(lines), file=sys.stderr)
+    print(cut_long_words("\n".join(lines)), file=sys.stderr)
     return exit_code
 
 

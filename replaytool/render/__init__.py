@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Callable, Mapping
 
 from replaytool.model.verdict import CheckReport
+from replaytool.text import cut_long_words
 
 RENDERERS: Mapping[str, str] = {
     "text": "replaytool.render.report.text",
@@ -38,7 +39,12 @@ _NUMBER_SIGN: Mapping[str, str] = {
 }
 
 
+_FOR_PEOPLE = ("text", "github", "markdown")
+"""Formats in which a name of 200,000 letters is cut. The others are read by programs."""
+
+
 def render(report: CheckReport, name: str) -> str:
     """Return the report in one of the formats of RENDERERS."""
     renderer: Callable[[CheckReport], str] = importlib.import_module(RENDERERS[name]).render
-    return renderer(report).replace("##[", f"{_NUMBER_SIGN[name]}#[")
+    text = renderer(report)
+    return (cut_long_words(text) if name in _FOR_PEOPLE else text).replace("##[", f"{_NUMBER_SIGN[name]}#[")

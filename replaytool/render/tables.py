@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from rich.cells import cell_len, set_cell_size
 
-from replaytool.text import escape_controls, shorten_text
+from replaytool.text import cut_long_words, escape_controls, shorten_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +41,10 @@ def format_table(columns: Sequence[str], rows: Iterable[Sequence[object]], wides
     """Align rows below a line of headings; numbers are right-aligned."""
     values = [list(row) for row in rows]
     lines = [
-        [format_cell(value) if widest is None else shorten_text(format_cell(value), widest) for value in row]
+        [
+            cut_long_words(format_cell(value)) if widest is None else shorten_text(format_cell(value), widest)
+            for value in row
+        ]
         for row in values
     ]
     widths = [max([cell_len(name), *(cell_len(line[i]) for line in lines)]) for i, name in enumerate(columns)]

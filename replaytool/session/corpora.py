@@ -56,7 +56,9 @@ class StoreCorpora:
         if not sources:
             return self._store
         store = Store(None)
-        ingest.load_into_store(store, ingest.open_sources(sources, sys.stdin.buffer), observer, None, read_steps)
+        # Strict: these commands do not tell by their exit code that a place is missing.
+        found = ingest.open_sources(sources, sys.stdin.buffer, keep_going=False)
+        ingest.load_into_store(store, found, observer, None, read_steps)
         return store
 
     def measure_coverage(self, store: Store, wanted: RunFilter, plan: CheckPlan, progress: Progress) -> CorpusCoverage:

@@ -17,7 +17,14 @@ from typing import BinaryIO
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.sources import local
 from replaytool.sources import object_store as objects
-from replaytool.sources.base import BrokenStream, ClaimsPlace, HistorySource, SourceUnavailable, make_place_source
+from replaytool.sources.base import (
+    BrokenStream,
+    ClaimsPlace,
+    HistorySource,
+    SourceUnavailable,
+    make_place_source,
+    make_refused_source,
+)
 from replaytool.sources.file_names import hints_from_name
 from replaytool.sources.output import open_output, probe_output
 from replaytool.text import escape_controls
@@ -48,15 +55,43 @@ SCHEMES: dict[str, Opener] = {
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
+_PLACE_ERRORS = {
+    ErrorCode.SOURCE_MISSING,
+    ErrorCode.SOURCE_UNREADABLE,
+    ErrorCode.SOURCE_EMPTY,
+    ErrorCode.SOURCE_BUCKET_MISSING,
+}
+"""What may be wrong with one place only. All other errors are about the command as a whole."""
+
+
 def open_sources(
-    arguments: Sequence[str], stdin: BinaryIO | None = None, claims_place: ClaimsPlace = lambda place: False
+    arguments: Sequence[str],
+    stdin: BinaryIO | None = None,
+    claims_place: ClaimsPlace = lambda place: False,
+    *,
+    keep_going: bool = False,
 ) -> Iterator[HistorySource]:
-    """Return all sources that the arguments name, in order. Every argument is checked before the first is read."""
+    """Return all sources that the arguments name, in order. Every argument is checked before the first is read.
+
+    With `keep_going`, a place without histories becomes a source that cannot be opened, if another place has some.
+    """
     if list(arguments).count("-") > 1:
         raise ReplaytoolError(
             "standard input is named twice", "it can be read once: give - once", code=ErrorCode.SOURCE_STDIN_TWICE
         )
-    return itertools.chain.from_iterable([_open_argument(argument, stdin, claims_place) for argument in arguments])
+    found: list[Iterator[HistorySource]] = []
+    refused: list[ReplaytoolError] = []
+    for argument in arguments:
+        try:
+            found.append(_open_argument(argument, stdin, claims_place))
+        except ReplaytoolError as error:
+            if not keep_going or error.code not in _PLACE_ERRORS:
+                raise
+            refused.append(error)
+            found.append(iter([make_refused_source(argument, error)]))
+    if refused and len(refused) == len(found):
+        raise refused[0]
+    return itertools.chain.from_iterable(found)
 
 
 def _open_argument(argument: str, stdin: BinaryIO | None, claims_place: ClaimsPlace) -> Iterator[HistorySource]:

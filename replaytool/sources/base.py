@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from replaytool.errors import ErrorCode
+from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import RunHints
 
 
@@ -32,6 +33,15 @@ def make_place_source(place: str) -> HistorySource:
         raise AssertionError(f"{place} is read as a whole")
 
     return HistorySource(place, refuse_to_open, place=place)
+
+
+def make_refused_source(name: str, error: ReplaytoolError) -> HistorySource:
+    """Return a source that cannot be opened, so that the error of one place does not hide the other places."""
+
+    def refuse_to_open() -> BinaryIO:
+        raise SourceUnavailable(error.message, error.hint, code=error.code) from error
+
+    return HistorySource(os.fsencode(name).decode("utf-8", "backslashreplace"), refuse_to_open)
 
 
 class SourceUnavailable(OSError):

@@ -24,6 +24,10 @@ BESIDE = (".py", ".pyi", ".pyc", ".md", ".rst", ".toml", ".cfg", ".html", ".png"
 """Files that people keep beside histories. The walk over a folder skips them; a name or a pattern includes them."""
 
 
+_DESCRIPTORS = ("/dev/fd/", "/proc/")
+"""Where the pipe of a shell's <(command) is."""
+
+
 @dataclass(frozen=True, slots=True)
 class _ListedFile:
     """A file, or a folder that could not be listed. One such folder must not hide the others."""
@@ -66,6 +70,12 @@ def open_paths(path: str, claims_place: ClaimsPlace = lambda place: False) -> It
         if is_pattern(path):
             return _open_pattern(path, claims_place)
         raise _explain_missing_path(path, error) from error
+    if stat.S_ISFIFO(info.st_mode) and not os.path.realpath(path).startswith(_DESCRIPTORS):
+        raise ReplaytoolError(
+            f"{escape_controls(path)} is a named pipe (FIFO), which may never end",
+            f"read it from standard input: replaytool load - < {escape_controls(path)}",
+            code=ErrorCode.SOURCE_UNREADABLE,
+        )
     # Not only regular files: a shell's <(command) is a pipe, and the user named it.
     return _open_folder(path, claims_place) if stat.S_ISDIR(info.st_mode) else iter([_make_source(_ListedFile(path))])
 

@@ -88,6 +88,8 @@ def connect_for_writing(path: Path) -> Iterator[Connection]:
 def is_store(path: Path) -> bool:
     """Return whether this is a DuckDB file, by its content."""
     try:
+        if not path.is_file():
+            return False  # opening a named pipe would wait for its writer
         with path.open("rb") as file:
             return file.read(12)[8:12] == b"DUCK"
     except OSError:

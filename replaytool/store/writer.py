@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import msgspec
 import pyarrow as pa
@@ -14,6 +15,7 @@ from replaytool.model.recorded_step import RecordedStep, add_builds
 from replaytool.store.arrow import StoredRun, build_table, event_tables, problem_table, run_table, step_table
 from replaytool.store.connections import Connection
 from replaytool.store.schema import engines_with_views
+from replaytool.text import shorten_text
 
 ReadSteps = Callable[[Run], Sequence[RecordedStep]]
 NEW, GROWN, SAME, SHORTER = "new", "grown", "same", "shorter"
@@ -25,6 +27,8 @@ class AddedRun:
 
     run_key: str
     outcome: str
+    problems: tuple[str, ...] = ()
+    """The codes of the problems that only the database finds."""
 
 
 def add_runs(
@@ -39,11 +43,41 @@ def add_runs(
     _insert_table(connection, "run", run_table(stored))
     for events in event_tables(stored):
         _insert_table(connection, "event", events)
-    _insert_table(connection, "problem", problem_table(stored))
+    unreadable = _note_unreadable_times(connection, known.fresh)
+    _insert_table(connection, "problem", problem_table(list(known.fresh.values())))
     _insert_table(connection, "run_build", build_table(stored))
     if any(one.steps for one in stored):
         _insert_table(connection, "step", step_table(stored))
-    return added
+    return [
+        replace(one, problems=(_NO_TIME,)) if one.run_key in unreadable and one.outcome in (NEW, GROWN) else one
+        for one in added
+    ]
+
+
+_NO_TIME, _MOST_NOTES = "no-event-time", 20
+
+
+def _note_unreadable_times(connection: Connection, fresh: dict[str, StoredRun]) -> set[str]:
+    """Add a problem for each time that is text but became NULL. Return the keys of these runs."""
+    if not fresh:
+        return set()
+    keys = {one.id: key for key, one in fresh.items()}
+    found = set()
+    rows = connection.execute(
+        "SELECT run, event_id FROM event WHERE run >= ? AND event_time IS NULL ORDER BY ALL", [min(keys)]
+    ).fetchall()
+    for run, group in groupby(rows, lambda row: int(row[0])):
+        stored = fresh[keys[run]]
+        times = {event.event_id: event.event_time for event in stored.run.events}
+        problems = tuple(
+            Problem(_NO_TIME, f"the time cannot be read: {shorten_text(str(times[event_id]), 40)!r}", event_id)
+            for _, event_id in group
+            if times[event_id] is not None
+        )[:_MOST_NOTES]
+        if problems:
+            fresh[keys[run]] = replace(stored, run=replace(stored.run, problems=(*stored.run.problems, *problems)))
+            found.add(keys[run])
+    return found
 
 
 def make_run_key(run: Run) -> str:
@@ -156,8 +190,10 @@ def _insert_table(connection: Connection, table: str, rows: pa.Table) -> None:
     connection.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(columns)} FROM rows")
 
 
-# Times arrive as text. One that cannot be read becomes NULL; the event itself keeps it.
+# Times arrive as text. One that cannot be read becomes NULL; the event itself keeps it. DuckDB also reads the year
+# 99999 and "infinity", which no datetime can hold.
 _CASTS = {
-    name: f"TRY_CAST({name} AS TIMESTAMP) AS {name}"
+    name: f"CASE WHEN TRY_CAST({name} AS TIMESTAMP) BETWEEN TIMESTAMP '0001-01-01' AND "
+    f"TIMESTAMP '9999-12-31 23:59:59.999999' THEN TRY_CAST({name} AS TIMESTAMP) END AS {name}"
     for name in ("scheduled_at", "started_at", "closed_at", "event_time", "first_seen", "last_seen")
 }

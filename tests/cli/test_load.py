@@ -50,6 +50,34 @@ def test_a_bad_file_is_one_line_and_the_others_load(call: Call, tmp_path: Path) 
     assert call("load", "in", "--skip-bad").code == 0
 
 
+def test_a_missing_name_does_not_take_the_others_with_it(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = call("load", "missing.json", HISTORY, "empty", "--json")
+    assert result.code == 1
+    assert result.json["runs"] == {"new": 1}
+    assert [one["code"] for one in result.json["refused"]] == ["RT-SOURCE-2", "RT-SOURCE-1"]
+    assert call("load", "missing.json", HISTORY, "--skip-bad").code == 0
+
+
+def test_a_time_that_no_calendar_has_is_null_with_a_note(call: Call, tmp_path: Path) -> None:
+    history = json.loads(HISTORY.read_bytes())
+    history["events"][3]["eventTime"] = "99999-01-01T00:00:00Z"
+    history["events"][4]["eventTime"] = "yesterday"
+    (tmp_path / "odd.json").write_text(json.dumps(history))
+    loaded = call("load", "odd.json", "--json")
+    assert loaded.json["problems"]["no-event-time"] == 1
+    rows = call("sql", "SELECT event_id, event_time FROM events ORDER BY event_id", "--format", "json").json
+    assert [row["event_id"] for row in rows if row["event_time"] is None] == [4, 5]
+    notes = call("sql", "SELECT event_id, message FROM problems WHERE code = 'no-event-time'", "--format", "json").json
+    assert [(one["event_id"], "cannot be read" in one["message"]) for one in notes] == [(4, True), (5, True)]
+
+
+def test_a_name_of_200000_letters_is_cut(call: Call, tmp_path: Path) -> None:
+    result = call("load", "x" * 200_000)
+    assert result.code == 2
+    assert len(result.err) < 1000
+
+
 def test_standard_input(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(HISTORY.read_bytes())))
     assert call("load", "-").code == 0

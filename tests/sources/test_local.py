@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from replaytool.errors import ReplaytoolError
-from replaytool.sources import HistorySource, hints_from_name, open_sources
+from replaytool.sources import HistorySource, SourceUnavailable, hints_from_name, open_sources
 
 RUN = "0191c1a2-7d4e-7bd2-9a3f-1f2e3d4c5b6a"
 OTHER = "3f2b1a00-0000-4000-8000-00000000000a"
@@ -128,6 +128,33 @@ def test_what_cannot_be_found_is_named_before_anything_is_read(tmp_path: Path) -
     assert "ftp://" in refusal("ftp://host/x").message
     assert "\\x1b" in refusal("\x1b[31m").message
     assert "another machine" in refusal("file://elsewhere/x").message
+
+
+def test_with_keep_going_one_missing_place_does_not_hide_the_others(tmp_path: Path) -> None:
+    write(tmp_path, "a.json", "z.json")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    arguments = [str(tmp_path / name) for name in ("a.json", "missing", "loop", "empty", "pipe", "z.json")]
+    first, *broken, last = open_sources(arguments, keep_going=True)
+    assert (content(first), content(last)) == (b"a.json", b"z.json")
+    reasons = []
+    for source in broken:
+        with pytest.raises(SourceUnavailable) as raised:
+            source.open()
+        reasons.append(str(raised.value))
+    assert [source.name for source in broken] == arguments[1:5]
+    for reason, words in zip(reasons, ("no file or folder", "symbolic", "no files", "named pipe"), strict=True):
+        assert words in reason
+    with pytest.raises(ReplaytoolError, match="no file or folder"):
+        open_sources(arguments[1:5], keep_going=True)
+    with pytest.raises(ReplaytoolError, match="ftp://"):
+        open_sources([arguments[0], "ftp://host/x"], keep_going=True)
+
+
+def test_a_named_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "named pipe" in refusal(tmp_path / "pipe").message
 
 
 def test_an_explicitly_named_empty_file_is_offered(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 import click
 
 from replaytool.errors import ErrorCode, ReplaytoolError
-from replaytool.text import escape_controls
+from replaytool.text import cut_long_words, escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def format_bad_file(bad: BadFile) -> str:
     """Format a refused file in one line: name, position, reason, hint."""
     place = f" ({bad.position})" if bad.position else ""
     hint = f"; {bad.hint}" if bad.hint else ""
-    return escape_controls(f"{bad.name}{place}: {bad.reason} [{bad.code}]{hint}")
+    return cut_long_words(escape_controls(f"{bad.name}{place}: {bad.reason} [{bad.code}]{hint}"))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from replaytool.engines.base import Debugger, Engine, Export, StateRecorder, Strategy
 from replaytool.engines.temporal.code_finder import TemporalCodeFinder
+from replaytool.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from replaytool.config import Settings
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from replaytool.engines.temporal.simulate.simulator import TemporalSimulator
     from replaytool.model.history import Run
     from replaytool.model.scrub_result import ScrubResult
-    from replaytool.model.verdict import Verdict
     from replaytool.model.workflow_state import WorkflowState
     from replaytool.replay.code.user_code import Code
     from replaytool.replay.jobs import WorkerJob
@@ -53,7 +53,7 @@ class TemporalEngine(Engine):
             "sdk": strategies.replay_sdk,
             "both": strategies.replay_both,
         }
-        return {name: _with_every_mismatch(way) for name, way in ways.items()}
+        return {name: _with_named_field(_with_every_mismatch(way)) for name, way in ways.items()}
 
     def state_recorder(self) -> StateRecorder:
         """Return what records the state after each workflow task."""
@@ -135,6 +135,29 @@ class TemporalEngine(Engine):
 
         with silence_sdk_logs(), relax_garbage_collector():
             yield
+
+
+def _with_named_field(way: Strategy) -> Strategy:
+    """Return a strategy whose verdict names the event and field that cannot be read."""
+
+    def replay_or_name_field(run: Run, code: Code, options: Options) -> Verdict:
+        from replaytool.engines.temporal.replay.unreadable_fields import find_unreadable_field
+
+        try:
+            verdict = way(run, code, options)
+        except Exception:
+            if not (found := find_unreadable_field(run.events)):
+                raise
+        else:
+            # A value that the direct engine never reads is not drift. The SDK confirms all other findings, so it has
+            # read the history.
+            odd = {one.event_id for one in verdict.drift}
+            found = find_unreadable_field([one for one in run.events if one.event_id in odd]) if odd else ""
+            if not found:
+                return verdict
+        return Verdict("unverified", f"the history is malformed: {found}")
+
+    return replay_or_name_field
 
 
 def _with_every_mismatch(way: Strategy) -> Strategy:

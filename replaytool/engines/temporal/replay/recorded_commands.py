@@ -45,8 +45,12 @@ _head = msgspec.json.Decoder(_Head)
 
 
 def _read_event(raw: bytes) -> Event:
-    head = _head.decode(raw)
-    return Event(int(head.eventId), _pascal_case(head.eventType), head.eventTime, None, raw)
+    try:
+        head = _head.decode(raw)
+        return Event(int(head.eventId), _pascal_case(head.eventType), head.eventTime, None, raw)
+    except (msgspec.ValidationError, ValueError):
+        # What is wrong with it is said by its name, together with the event: `find_malformation`.
+        return Event(0, "", None, None, raw)
 
 
 @cache
@@ -146,6 +150,12 @@ class RecordedHistory:
     def find_malformation(self) -> str:
         """Return why this history cannot be replayed, or "". The SDK's replayer hangs on such a history."""
         events = event_heads(self.run.events)
+        if not isinstance(self.run.events, DecodedEvents):
+            # Only such a history can have values of wrong types. The SDK's replayer raises on them, or waits for ever.
+            from replaytool.engines.temporal.replay.unreadable_fields import find_unreadable_field
+
+            if found := find_unreadable_field(self.run.events):
+                return found
         if not events or events[0].event_type != "WorkflowExecutionStarted":
             return "the history does not begin with WorkflowExecutionStarted"
         if len(events) == 1:
