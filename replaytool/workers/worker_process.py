@@ -31,7 +31,8 @@ from replaytool.workers.worker_main import (
     send_message,
 )
 
-_LOADING = 120.0
+_STARTING = 5.0
+"""Seconds that Python and the SDK may take to start, before the time-out for the user's own imports begins."""
 _TELLING = 0.3
 _TAIL = 16384
 _LOOKS_EVERY = 0.1
@@ -103,7 +104,7 @@ class WorkerProcess(Generic[T]):
     def loaded_code(self) -> CodeInfo:
         """Return which code it has loaded; raise ReplaytoolError if it cannot load it."""
         if self._code is None:
-            answer = self._receive_answer(CodeLoaded, self._begun + _LOADING)
+            answer = self._receive_answer(CodeLoaded, self._begun + _STARTING + self.limits.timeout)
             if answer is None:
                 raise ReplaytoolError(
                     f"the workflow code cannot be loaded: its process {self._describe_end()}",

@@ -172,3 +172,11 @@ def test_code_that_cannot_be_loaded_is_told_when_it_is_asked_for(nasty: Path) ->
         pytest.raises(ReplaytoolError, match="division by zero"),
     ):
         child.loaded_code()
+
+
+def test_an_import_that_never_ends_obeys_the_time_out(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import temporalio.workflow\nwhile True:\n    pass\n")
+    began = time.monotonic()
+    with pytest.raises(ReplaytoolError, match=r"after 1 seconds .*endless\.py:[23]"):
+        replay_all_runs(works("Counts"), CodeSpec((str(tmp_path / "endless.py"),)), limits=WorkerLimits(1, timeout=1))
+    assert time.monotonic() - began < 60

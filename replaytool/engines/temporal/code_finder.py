@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from replaytool.replay.code.source_search import names_of_import, uses_any_name
+
+_USUAL = {"workflow.defn", "workflow.run"}
+"""How a file writes it that takes `workflow` from another module of its own."""
 # Where the SDK keeps what `@workflow.defn` says; seen in every release from 1.20 on.
 _DEFINITION = "__temporal_workflow_definition"
 
@@ -37,6 +42,10 @@ class TemporalCodeFinder:
             "workflows",
         ]
     )
+
+    def defines_workflows(self, tree: ast.Module) -> bool:
+        """Return whether the source uses `workflow.defn` or, below a decorator of the user's own, `workflow.run`."""
+        return uses_any_name(tree, names_of_import(tree, "temporalio.workflow", ("defn", "run")) | _USUAL)
 
     def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, type]]:
         """Yield the workflows that a module holds, its own and those that it takes from elsewhere."""

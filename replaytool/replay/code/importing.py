@@ -16,14 +16,14 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.replay.code.source_search import SourceSearch
+from replaytool.replay.isolation.side_effects import SideEffectRefused, refuse_effects_of_import
 from replaytool.text import escape_controls
-
-_SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
 
 
 class _PinnedFileFinder(importlib.abc.MetaPathFinder):
@@ -42,23 +42,23 @@ class _PinnedFileFinder(importlib.abc.MetaPathFinder):
 _files = _PinnedFileFinder()
 
 
-def import_modules(item: str, folder: Path, marks: Sequence[bytes] = (b"",)) -> tuple[list[ModuleType], Path]:
+def import_modules(item: str, folder: Path, search: SourceSearch) -> tuple[list[ModuleType], Path]:
     """Return all modules that one `--workflows` value names, and the folder of their code.
 
-    Of a folder or a package, only files that hold one of the marks are imported.
+    Of a folder or a package, only files that define workflows are imported, and they must have no side effects.
     """
     path = (folder / item).resolve()
     if path.suffix == ".py" and path.is_file():
         return [_import_file(path)], _top_package(path).parent
     if path.is_dir() and (os.sep in item or not _is_importable(item, folder)):
-        return _import_folder(path, marks), _top_package(path / "__init__.py").parent if _is_package(path) else path
+        return _import_folder(path, search), _top_package(path / "__init__.py").parent if _is_package(path) else path
     if item.endswith(".py") or os.sep in item:
         raise ReplaytoolError(
             f"there is no file {escape_controls(item)}",
             "name a module, a package, a file or a folder",
             code=ErrorCode.CODE_FILE_MISSING,
         )
-    return _import_package(item, folder, marks)
+    return _import_package(item, folder, search)
 
 
 def _is_importable(name: str, folder: Path) -> bool:
@@ -149,43 +149,31 @@ def _module_origin(name: str) -> str | None:
     return found.origin if found else None
 
 
-def _import_folder(folder: Path, marks: Sequence[bytes]) -> list[ModuleType]:
-    """Import every file below the folder that names an engine's library; importing others could have any effect."""
-    return [_import_file(file) for file in _python_files(folder) if _has_mark(file, marks)]
+def _import_folder(folder: Path, search: SourceSearch) -> list[ModuleType]:
+    """Import every file below the folder that defines workflows; importing others could have any effect."""
+    files = list(search.list_files(folder))
+    with refuse_effects_of_import():
+        return [_import_file(file) for file in files]
 
 
-def _has_mark(file: Path, marks: Sequence[bytes]) -> bool:
-    text = file.read_bytes()
-    return any(mark in text for mark in marks)
-
-
-def _python_files(folder: Path) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "test_")) or entry.name in _SKIPPED or entry.name == "conftest.py":
-            continue
-        if entry.is_dir() and not (entry / "pyvenv.cfg").exists():
-            yield from _python_files(entry)
-        elif entry.suffix == ".py" and entry.is_file():
-            yield entry
-
-
-def _import_package(name: str, folder: Path, marks: Sequence[bytes]) -> tuple[list[ModuleType], Path]:
+def _import_package(name: str, folder: Path, search: SourceSearch) -> tuple[list[ModuleType], Path]:
     add_to_path(folder)
     module = import_user_module(name)
     found = [module]
     for place in list(getattr(module, "__path__", [])):
         for info in pkgutil.walk_packages([place], module.__name__ + ".", onerror=lambda _: None):
-            if info.name.rpartition(".")[2] != "__main__" and _names_engine(info.name, marks):
-                found.append(import_user_module(info.name))
+            if info.name.rpartition(".")[2] != "__main__" and _defines_workflows(info.name, search):
+                with refuse_effects_of_import():
+                    found.append(import_user_module(info.name))
     origin = getattr(sys.modules[name.partition(".")[0]], "__file__", None)
     home = Path(origin).resolve().parent if origin else folder
     installed = "site-packages" in home.parts
     return found, home if installed or not origin or not origin.endswith("__init__.py") else home.parent
 
 
-def _names_engine(name: str, marks: Sequence[bytes]) -> bool:
+def _defines_workflows(name: str, search: SourceSearch) -> bool:
     origin = _module_origin(name)
-    return bool(origin) and Path(str(origin)).suffix == ".py" and _has_mark(Path(str(origin)), marks)
+    return bool(origin) and Path(str(origin)).suffix == ".py" and search.is_workflow_file(Path(str(origin)))
 
 
 def import_user_module(name: str) -> ModuleType:
@@ -200,6 +188,10 @@ def import_user_module(name: str) -> ModuleType:
                 code=ErrorCode.CODE_MODULE_MISSING,
             ) from error
         raise user_code_error(f"cannot import {name}", error) from error
+    except SideEffectRefused as error:
+        found = user_code_error(f"cannot import {name}", error)
+        hint = "guard the call with `if __name__ == '__main__':`, or name the file itself to import it as it is"
+        raise ReplaytoolError(found.message, hint, code=found.code) from error
     except (Exception, SystemExit) as error:
         raise user_code_error(f"cannot import {name}", error) from error
 

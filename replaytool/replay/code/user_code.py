@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import sys
@@ -21,6 +22,7 @@ from replaytool.replay.code.importing import (
     redirect_imports,
     user_code_error,
 )
+from replaytool.replay.code.source_search import SourceSearch
 from replaytool.replay.isolation import side_effects as guard
 
 WorkflowCode = type | Callable[..., object]
@@ -35,11 +37,15 @@ class CodeFinder(Protocol):
     engine: str
     """As runs have it."""
     library: str
-    """The top package that workflow code imports. A file of a folder that never names it is not imported."""
+    """The top package that workflow code imports. A file of a folder that never names it is not read."""
     how_to_write: str
     """What a workflow looks like, for the error when none was found."""
     settings: frozenset[str]
     """What a `replayer` function may return."""
+
+    def defines_workflows(self, tree: ast.Module) -> bool:
+        """Return whether source that names the library defines a workflow. Nothing else of a folder is imported."""
+        ...
 
     def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, WorkflowCode]]:
         """Yield each workflow in a module with its type name; None is the one that takes every type."""
@@ -116,8 +122,8 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     folder = Path(spec.folder or ".").resolve()
     if spec.instead_of is not None:
         redirect_imports(*map(Path, spec.instead_of))
-    marks = [finder.library.encode() for finder in finders]
-    found = [import_modules(item, folder, marks) for item in spec.workflows]
+    search = SourceSearch(finders)
+    found = [import_modules(item, folder, search) for item in spec.workflows]
     modules = [module for group, _ in found for module in group]
     roots = tuple(sorted({str(root) for _, root in found}))
     # The code has been imported: an engine whose library is not there has nothing to do with it.
@@ -127,9 +133,10 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     by_engine = {engine: one for engine, one in by_engine.items() if one[0] or one[1] is not None}
     if not by_engine:
         hints = " or ".join(finder.how_to_write for finder in present or finders)
+        passed = search.describe_passed_over(folder)
         raise ReplaytoolError(
             f"no workflow found in {', '.join(spec.workflows)}",
-            f"a workflow is {hints}",
+            f"a workflow is {hints}" + (f"; passed over: {passed}; name a file to import it" if passed else ""),
             code=ErrorCode.CODE_NO_WORKFLOW,
         )
     definitions = {name: one for own, _ in by_engine.values() for name, one in own.items()}
@@ -254,7 +261,8 @@ def _load_attribute(name: str, folder: Path, what: str) -> object:
             code=ErrorCode.CODE_ATTRIBUTE_FORM,
         )
     add_to_path(folder)
-    module = import_modules(place, folder)[0][0] if place.endswith(".py") else import_user_module(place)
+    is_file = place.endswith(".py")
+    module = import_modules(place, folder, SourceSearch(()))[0][0] if is_file else import_user_module(place)
     if not hasattr(module, attribute):
         raise ReplaytoolError(
             f"{place} has no attribute {attribute!r}",

@@ -32,6 +32,8 @@ class SideEffectWatch:
 
     site: Callable[[FrameType | None], CallSite | None]
     refuse: bool = True
+    refuses_sockets: bool = False
+    """Whether a socket may not even be made: an event loop needs one, and an SDK connects where no audit event is."""
     exempt: str | None = None
     """The folder of an engine's own temporary database: files in it may be written."""
     found: dict[tuple[str, str, int], Hazard] = field(default_factory=dict)
@@ -92,6 +94,16 @@ def watch_all_threads(watch: SideEffectWatch) -> Iterator[None]:
         _everywhere = None
 
 
+@contextmanager
+def refuse_effects_of_import() -> Iterator[None]:
+    """Refuse side effects of modules that nobody named, on every thread, while they are imported."""
+    if _everywhere is not None:
+        yield
+        return
+    with watch_all_threads(SideEffectWatch(lambda frame: None, refuses_sockets=True)):
+        yield
+
+
 def _find_watch() -> SideEffectWatch | None:
     if getattr(_active, "is_recording", False):
         return None  # recording a hazard must not be watched itself
@@ -131,7 +143,7 @@ _DANGEROUS: dict[str, Callable[[tuple[object, ...]], bool]] = {
             "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
             "os.utime", "shutil.rmtree", "shutil.move", "shutil.copyfile", "sqlite3.connect", "ftplib.connect",
             "smtplib.connect", "urllib.Request", "http.client.connect", "webbrowser.open", "tempfile.mkstemp",
-            "tempfile.mkdtemp", "pty.spawn",
+            "tempfile.mkdtemp", "pty.spawn", "socket.__new__",
         ),
         _is_always_refused,
     ),
@@ -150,6 +162,8 @@ def _audit_hook(event: str, args: tuple[object, ...]) -> None:
         return
     watch = _find_watch()
     if watch is None or not judge(args) or watch.is_exempt(event, args):
+        return
+    if event == "socket.__new__" and not watch.refuses_sockets:
         return
     _active.is_recording = True
     try:

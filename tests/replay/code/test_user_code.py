@@ -190,3 +190,39 @@ def test_two_files_of_one_name_stay_apart_in_the_sandbox(tmp_path: Path) -> None
     for sandbox in ("per-run", "shared"):
         for case in cases:
             assert replay(recorded(case), code, Options(sandbox=sandbox)).verdict == "ok"
+
+
+def test_a_script_that_defines_no_workflow_is_not_imported(tmp_path: Path) -> None:
+    script = "import pathlib\nfrom temporalio.client import Client\npathlib.Path('ran').touch()\nraise SystemExit(1)\n"
+    files = {"flow.py": source("Found"), "starter.py": script, "aliased.py": source("Alias").replace("workflow", "w")}
+    files["aliased.py"] = files["aliased.py"].replace("import w\n", "import workflow as w\n")
+    put(tmp_path, files)
+    code = load_code(CodeSpec((str(tmp_path),)))
+    assert sorted(code.definitions) == ["Alias", "Found"]
+    assert "starter" not in code.info.modules
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        "open('written', 'w')",
+        "import socket; socket.create_connection(('127.0.0.1', 1))",
+        "import asyncio; asyncio.run(asyncio.sleep(0))",
+        "import threading; t = threading.Thread(target=lambda: open('written', 'w')); t.start(); t.join(); 1 / 0",
+    ],
+)
+def test_a_workflow_file_of_a_folder_has_no_effects_while_it_is_imported(
+    tmp_path: Path, effect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, {"flows/flow.py": source("Reaching") + "\n" + effect + "\n"})
+    with pytest.raises(ReplaytoolError, match="cannot import flow"):
+        load_code(CodeSpec(("flows",)))
+    assert not (tmp_path / "written").exists()
+
+
+def test_what_was_passed_over_is_said(tmp_path: Path) -> None:
+    put(tmp_path, {name: source("Hidden") for name in ("test_flow.py", "build/flow.py", "in/dist/flow.py")})
+    with pytest.raises(ReplaytoolError, match="no workflow found") as raised:
+        load_code(CodeSpec((".",), folder=str(tmp_path)))
+    assert "passed over: build/, in/dist/, test_flow.py; name a file" in raised.value.hint

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from replaytool.engines.base import Engine, StateRecorder, Strategy
+from replaytool.replay.code.source_search import names_of_import, uses_any_name
 from tests.toy_engine.toy.records import ToyRecordReader
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ class ToyCodeFinder:
     library = "toylib"
     how_to_write = "a class with @program"
     settings: frozenset[str] = frozenset()
+
+    def defines_workflows(self, tree: ast.Module) -> bool:
+        """Return whether the source uses `program`."""
+        return uses_any_name(tree, names_of_import(tree, "toylib", ("program",)))
 
     def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, Any]]:
         """Yield the programs of a module."""
