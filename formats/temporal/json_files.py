@@ -176,9 +176,7 @@ def _iterate_batches(items: Iterator[object], wrapper: RunHints, depth: int) -> 
 
 def _refuse_null_event(before: int) -> NoReturn:
     place = f"after event {before}" if before else "before the first event"
-    raise Unreadable(
-        f"an event is null ({place})", "export the history again", code=ErrorCode.FORMAT_INVALID_EVENT
-    )
+    raise Unreadable(f"an event is null ({place})", "export the history again", code=ErrorCode.FORMAT_INVALID_EVENT)
 
 
 def _read_plain_file(text: bytes | msgspec.Raw) -> _EventBatch | None:
