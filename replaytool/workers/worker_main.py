@@ -28,7 +28,7 @@ from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay.isolation import clock_and_random as senses
 from replaytool.replay.isolation.limits import is_out_of_memory
-from replaytool.replay.isolation.state_keeper import ModuleStateKeeper, keep_module_state
+from replaytool.replay.isolation.state_keeper import ModuleStateKeeper, is_module_of_project, keep_module_state
 from replaytool.replay.jobs import JobRequest, WorkerJob, find_job
 from replaytool.replay.line_coverage import record_coverage, trace_activation
 from replaytool.workers.replay_job import NO_MEMORY
@@ -159,7 +159,7 @@ def _keep_loaded_state(code: Code) -> ModuleStateKeeper:
     from replaytool.replay import call_site as callsite
 
     callsite.claim_user_folders(code.roots)
-    return keep_module_state(callsite.is_user_file)
+    return keep_module_state(lambda file: callsite.is_user_file(file) and is_module_of_project(file, code.roots))
 
 
 def _answer_in_fork(job: WorkerJob[Any], asked: JobRequest, answers: IO[bytes]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import collections
 import itertools
+import os
 import random
 import sys
 import types
@@ -31,6 +32,16 @@ _SETTLED = (
 _COUNTER = itertools.count
 _get_values = dict.values
 _MISSING = object()
+
+
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+
+def is_module_of_project(file: str, roots: Sequence[str]) -> bool:
+    """Return whether a user's file is no installed library: a virtual environment may lie in the project's folder."""
+    root = next((one for one in roots if file.startswith(one + os.sep)), "")
+    below = file.removeprefix(root).split(os.sep)
+    return os.path.basename(root) not in _INSTALLED and _INSTALLED.isdisjoint(below)
 
 
 class ModuleStateKeeper:
