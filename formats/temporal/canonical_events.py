@@ -31,6 +31,7 @@ TELLING = {
 """Events whose content describes the whole run."""
 UNSPECIFIED = "Unspecified"  # the type of an event that names none
 _LONGEST_NOTE = 300  # letters; a name in a malformed file can have any length
+_UNSPECIFIED_NAME = "EVENT_TYPE_UNSPECIFIED"
 _LONGEST_HISTORY = 192 * 1024 * 1024  # servers stop at 50 MB of protobuf
 
 
@@ -152,6 +153,8 @@ class HistoryBuilder:
     of order.
     """
     is_hashed: bool = True
+    inferred: set[int] = field(default_factory=set)
+    """The indexes of events whose type was told by their attributes alone."""
 
     def add_event(self, source: dict[str, object]) -> None:
         """Add one event in any spelling."""
@@ -235,6 +238,8 @@ class HistoryBuilder:
         notes = RepairNotes()
         event = normalize_event(source, notes)
         event_id = _parse_number(event.get("eventId"))
+        if notes.is_type_inferred:
+            self.inferred.add(len(self.events))
         for code, what in notes.found:
             self.add_problem(Problem(code, json_values.repair_text(what), event_id))
         clean = json_values.repair_object(event)
@@ -251,6 +256,16 @@ class HistoryBuilder:
         """Add a problem once, however many events have it."""
         problem = replace(problem, message=shorten_text(problem.message, _LONGEST_NOTE))
         self.notes.setdefault((problem.code, problem.message), problem)
+
+    def withdraw_inferred_types(self) -> None:
+        """Take back the types that attributes told where other events name theirs: then these events are damaged."""
+        if len(self.inferred) == len(self.events):
+            return
+        for index in self.inferred:
+            event = self.events[index]
+            raw = json_values.encode_value({**msgspec.json.decode(event.raw), "eventType": _UNSPECIFIED_NAME})
+            self.events[index] = msgspec.structs.replace(event, event_type=UNSPECIFIED, raw=raw)
+            self.add_problem(Problem("unknown-event", "the event has no type", event.event_id))
 
     def hash_history(self) -> str:
         """Return the hash of the history's content."""

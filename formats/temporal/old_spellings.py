@@ -51,6 +51,8 @@ class RepairNotes:
     """The findings of one event."""
 
     found: list[tuple[str, str]] = field(default_factory=list)
+    is_type_inferred: bool = False
+    """Whether the event names no type, and its attributes told it."""
 
     def add_note(self, code: str, what: str) -> None:
         """Add one finding."""
@@ -62,7 +64,7 @@ def normalize_event(event: dict[str, object], notes: RepairNotes) -> dict[str, o
     event = _strip_ui_fields(event, notes)
     result = _normalize_fields(event, message_schema(), "", notes)
     if result.get("eventType", "EVENT_TYPE_UNSPECIFIED") == "EVENT_TYPE_UNSPECIFIED":
-        _set_type_from_attributes(result)
+        notes.is_type_inferred = _set_type_from_attributes(result)
     return result
 
 
@@ -96,10 +98,10 @@ def _time_from_nanoseconds(time: object) -> object:
         return time
 
 
-def _set_type_from_attributes(event: dict[str, object]) -> None:
-    """Set a missing type from the key of the attributes.
+def _set_type_from_attributes(event: dict[str, object]) -> bool:
+    """Set a missing type from the key of the attributes, and return whether that was possible.
 
-    Protobuf omits an enum's default, and some exports omit the type.
+    Some exports omit the type of every event.
     """
     kind = message_schema().fields["eventtype"].value_enum
     for key in event:
@@ -107,7 +109,8 @@ def _set_type_from_attributes(event: dict[str, object]) -> None:
             name = kind.canonical_name(key.removesuffix("EventAttributes"))
             if name is not None:
                 event["eventType"] = name
-                return
+                return True
+    return False
 
 
 def _normalize_message(value: object, message: SchemaMessage, path: str, notes: RepairNotes) -> object:

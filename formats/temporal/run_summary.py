@@ -30,6 +30,7 @@ _DEFAULT_BUILD = re.compile(r"[0-9a-f]{32}")
 
 def build_run(gathered: HistoryBuilder, format_name: str, wrapper: RunHints, hints: RunHints) -> Run:
     """Build the run. `wrapper` holds IDs from around the events, `hints` IDs from the file's name."""
+    gathered.withdraw_inferred_types()
     gathered.events, problems = _sort_events(gathered)
     events = gathered.events
     if events[-1].event_id > _HIGHEST_ID:

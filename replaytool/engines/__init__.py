@@ -8,6 +8,7 @@ imported when a run of it is there. Nothing outside of this folder may name an e
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -121,7 +122,9 @@ def replay(run: Run, code: Code, options: Options | None = None, engine: str = "
         )
     if asyncio._get_running_loop() is not None:
         return _replay_elsewhere(lambda: replay(run, code, options, engine))
-    return strategies[engine](run, code.for_engine(run.engine), options or Options())
+    verdict = strategies[engine](run, code.for_engine(run.engine), options or Options())
+    unseen = tuple(found.list_unseen_parts(run))
+    return dataclasses.replace(verdict, cannot_see=unseen) if unseen else verdict
 
 
 def _replay_elsewhere(call: Callable[[], Verdict]) -> Verdict:

@@ -281,6 +281,10 @@ class Engine:
     cannot_see: Sequence[str] = ()
     """What its record does not hold, so that no replay can compare it."""
 
+    def list_unseen_parts(self, run: Run) -> Sequence[str]:
+        """Return what this run's record does not hold; an engine may know it for each run."""
+        return self.cannot_see
+
     def record_reader(self) -> RecordReader:
         """Return what reads its events. Every engine has this part."""
         raise NotImplementedError

@@ -162,6 +162,8 @@ class Verdict:
     hazards: tuple[Hazard, ...] = ()
     notes: tuple[str, ...] = ()
     """Facts that do not change the verdict: the record lacks details, the engine hides an error."""
+    cannot_see: tuple[str, ...] = ()
+    """What the run's record does not hold, so that no change to it is found."""
     seconds: float = 0.0
     steps: tuple[ReplayStep, ...] = ()
     """Filled on request and never in the JSON: a long run has thousands."""

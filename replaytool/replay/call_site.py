@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import sys
 import sysconfig
@@ -160,6 +161,15 @@ def site_of_coroutine(coroutine: object) -> CallSite | None:
 def site_of_thread(thread: int, until: CodeType | None = None) -> CallSite | None:
     """Return where another thread is running now."""
     return site_of_stack(sys._current_frames().get(thread), until)
+
+
+def site_of_class(kind: type) -> CallSite | None:
+    """Return where a class is defined; None if its source is not known."""
+    try:
+        line, file = inspect.getsourcelines(kind)[1], inspect.getsourcefile(kind)
+    except (OSError, TypeError):
+        return None
+    return CallSite(relative_path(file), line, kind.__qualname__) if file else None
 
 
 def user_traceback(error: BaseException | None) -> str:

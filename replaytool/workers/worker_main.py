@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay.isolation import clock_and_random as senses
 from replaytool.replay.isolation.limits import is_out_of_memory
+from replaytool.replay.isolation.state_keeper import ModuleStateKeeper, is_module_of_project, keep_module_state
 from replaytool.replay.jobs import JobRequest, WorkerJob, find_job
 from replaytool.replay.line_coverage import record_coverage, trace_activation
 from replaytool.workers.replay_job import NO_MEMORY
@@ -138,17 +140,54 @@ def _serve_requests(requests: IO[bytes], answers: IO[bytes]) -> None:
     from replaytool.replay.isolation.limits import set_interrupt_signal
 
     set_interrupt_signal(_BREAK_OFF)
-
+    keeper = _keep_loaded_state(code)
     with ExitStack() as prepared:
         for engine in code.by_engine:
             prepared.enter_context(engine_of(engine).prepare_child())
         while True:
             request, history = receive_message(requests, RunRequest)
             asked = JobRequest(request.run, history, code, options, setup.argument | request.argument)
+            if keeper.needs_process:
+                _answer_in_fork(job, asked, answers)
+                continue
+            keeper.restore_state()
             answer = _answer_request(job, asked)
             send_message(answers, answer)
             if job.is_last(answer):
                 return
+
+
+def _keep_loaded_state(code: Code) -> ModuleStateKeeper:
+    """Remember what the user's modules hold, now that they are imported and nothing has run."""
+    from replaytool.replay import call_site as callsite
+
+    callsite.claim_user_folders(code.roots)
+    return keep_module_state(lambda file: callsite.is_user_file(file) and is_module_of_project(file, code.roots))
+
+
+def _answer_in_fork(job: WorkerJob[Any], asked: JobRequest, answers: IO[bytes]) -> None:
+    """Answer in a process of its own, and end as that process ends if it gives no answer."""
+    worker = os.getpid()
+    seen, told = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the only other thread waits for the parent to end, and holds nothing
+        child = os.fork()
+    if child == 0:
+        threading.Thread(target=_exit_with_parent, args=(worker,), daemon=True).start()
+        send_message(answers, _answer_request(job, asked))
+        os.write(told, b"1")
+        os._exit(0)
+    os.close(told)
+    has_answered = os.read(seen, 1)
+    os.close(seen)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if has_answered:
+        return
+    if status < 0:
+        if -status != signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(worker, -status)
+    os._exit(status)
 
 
 def load_and_announce(setup: WorkerSetup, answers: IO[bytes]) -> Code | None:

@@ -33,6 +33,12 @@ class TemporalEngine(Engine):
     name = "temporal"
     title = "Temporal"
 
+    def list_unseen_parts(self, run: Run) -> tuple[str, ...]:
+        """Return what the run's local activities leave out of its history."""
+        from replaytool.engines.temporal.replay.unseen import list_unseen_parts
+
+        return list_unseen_parts(run)
+
     def record_reader(self) -> TemporalRecordReader:
         """Return what reads Temporal's events."""
         from replaytool.engines.temporal.record_reader import TemporalRecordReader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from replaytool.model.blast_radius import ImpactGroup
@@ -144,7 +145,7 @@ def _drift_lines(report: CheckReport) -> Iterator[str]:
 
 
 def _note_lines(report: CheckReport) -> Iterator[str]:
-    """List hazards, and stuck runs with their next commands, whatever the verdicts are."""
+    """List hazards, what cannot be compared, and stuck runs with their next commands, whatever the verdicts are."""
     hazards: dict[tuple[str, str], int] = {}
     for one in report.runs:
         for hazard in one.verdict.hazards:
@@ -152,6 +153,11 @@ def _note_lines(report: CheckReport) -> Iterator[str]:
             hazards[key] = hazards.get(key, 0) + 1
     for (what, where), count in sorted(hazards.items()):
         yield f"! hazard: {what} at {where or 'an unknown line'} ({count_noun(count, 'time')})"
+    unseen = Counter(one.verdict.cannot_see for one in report.runs if one.verdict.cannot_see)
+    for parts, count in sorted(unseen.items()):
+        yield escape_controls(f"! not compared, since the history does not hold it: {', '.join(parts)} ") + (
+            f"({count_noun(count, 'run')})"
+        )
     for one in report.runs:
         if one.verdict.stuck:
             following = ", ".join(_describe_command(command) for command in one.verdict.next[:3])

@@ -24,6 +24,8 @@ class DivergenceScene:
     """What the code asked for after the command, in the same task."""
     source: str = ""
     """The source of the function that asked."""
+    is_expected_called: bool = False
+    """Whether the code still calls the recorded step somewhere: then it was not renamed."""
 
 
 def advise_on_divergence(scene: DivergenceScene) -> str:
@@ -75,7 +77,7 @@ def _advise_renamed_step(scene: DivergenceScene) -> str:
     expected, actual = scene.expected, scene.actual
     if actual is None or expected.kind != actual.kind or expected.kind not in _NAMED or expected.name == actual.name:
         return ""
-    if any(_is_same_step(one, expected) for one in scene.later_produced):
+    if scene.is_expected_called or any(_is_same_step(one, expected) for one in scene.later_produced):
         return ""
     return (
         f"Was {expected.name!r} renamed to {actual.name!r}? Keep the recorded name "
@@ -88,7 +90,7 @@ def _advise_added_step(scene: DivergenceScene) -> str:
         return ""
     if scene.later_produced and not any(_is_same_step(one, scene.expected) for one in scene.later_produced):
         return ""
-    if scene.actual.kind == scene.expected.kind:
+    if scene.actual.kind == scene.expected.kind and not scene.is_expected_called:
         return ""
     return f"The new code adds {_describe_step(scene.actual)} here: " + _GUARD.format(name=_patch_name(scene.actual))
 

@@ -37,9 +37,9 @@ class ModuleStateWatch:
 
     def __init__(self, walk: _ModuleWalk) -> None:
         self._held = [
-            _ContainerContents(walk.mappings),
-            _ContainerContents(list(map(_values, walk.mappings))),
-            _ContainerContents(walk.sequences),
+            ContainerContents(walk.mappings),
+            ContainerContents(list(map(_values, walk.mappings))),
+            ContainerContents(walk.sequences),
         ]
         self._points, self._kept = walk.points, walk.kept
 
@@ -50,7 +50,7 @@ class ModuleStateWatch:
         )
 
 
-class _ContainerContents:
+class ContainerContents:
     """The objects in many containers, in order. They are kept alive, because a freed id could be reused."""
 
     def __init__(self, containers: Sequence[Collection[object]]) -> None:
@@ -59,6 +59,7 @@ class _ContainerContents:
         self._objects = [*itertools.chain.from_iterable(containers)]
 
     def has_same_objects(self) -> bool:
+        """Return whether each container holds the same objects in the same order."""
         if [*map(len, self._containers)] != self._sizes:
             return False
         try:

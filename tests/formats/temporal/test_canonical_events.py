@@ -109,9 +109,10 @@ def test_an_unknown_type_of_event_stays_and_is_told(may_ignore: bool | None) -> 
     assert run.events[4].event_type == "EVENT_TYPE_MIND_CHANGED"
 
 
-def test_a_missing_type_is_told_by_the_attributes() -> None:
+def test_types_that_a_whole_export_omits_are_told_by_the_attributes() -> None:
     found = events()
-    del found[0]["eventType"]
+    for one_event in found:
+        del one_event["eventType"]
     found[1]["eventType"] = "EVENT_TYPE_UNSPECIFIED"
     run = one({"events": found})
     assert [one.raw for one in run.events] == [one.raw for one in NORM.events]
@@ -340,3 +341,13 @@ def test_a_binary_history_is_the_same_run_whichever_process_reads_it() -> None:
     run = _with(1, memo=memo)
     known = read(export_binary(run.events))[0]
     assert [*_attributes(known, 1)["memo"]["fields"]] == sorted("abcdefgh")
+
+
+def test_a_type_that_one_event_lacks_is_not_guessed() -> None:
+    found = events()
+    del found[2]["eventType"]
+    run = one({"events": found})
+    assert [event.event_type for event in run.events].count("Unspecified") == 1
+    assert ("unknown-event", "the event has no type", 3) in [
+        (problem.code, problem.message, problem.event_id) for problem in run.problems
+    ]

@@ -24,6 +24,7 @@ def command(name: str, kind: str = "activity") -> Command:
         (DivergenceScene(event("a"), command("b"), (event("b"),), (command("a"),)), "another order"),
         (DivergenceScene(event("a"), command("b"), (event("b"),)), "The new code skips"),
         (DivergenceScene(event("charge"), command("debit")), "renamed"),
+        (DivergenceScene(event("charge"), command("audit"), is_expected_called=True), "adds activity 'audit' here"),
         (DivergenceScene(event("a"), command("5", "timer"), (), (command("a"),)), "The new code adds"),
         (DivergenceScene(event("a"), command("", "complete")), "ends before the history does"),
         (DivergenceScene(event("", "complete"), command("", "fail")), "ends in another way"),

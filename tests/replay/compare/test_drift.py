@@ -146,6 +146,28 @@ def test_time_outs_are_what_the_server_makes_of_them(limit: str, produced: Any, 
     assert left == right
 
 
+@pytest.mark.parametrize(
+    ("kind", "produced"),
+    [
+        ("child_workflow", {"workflowType": "Child", "workflowExecutionTimeout": "900s"}),
+        ("activity", {"startToCloseTimeout": "90s"}),
+        ("activity", {"scheduleToCloseTimeout": "9s"}),
+    ],
+)
+def test_a_server_that_fills_nothing_in_makes_no_difference(kind: str, produced: dict[str, str]) -> None:
+    left, right = normalize_pair(pair(produced, produced, kind), record("60s"))
+    assert left == right == produced
+
+
+def test_a_run_time_out_that_the_code_adds_is_a_difference_on_every_server() -> None:
+    recorded = {"workflowType": "Child", "workflowExecutionTimeout": "900s"}
+    produced = {**recorded, "workflowRunTimeout": "900s"}
+    left, right = normalize_pair(pair(recorded, produced, "child_workflow"), record())
+    assert left != right
+    left, right = normalize_pair(pair(produced, recorded, "child_workflow"), record())
+    assert left == right
+
+
 def test_a_shorter_time_out_is_a_difference_all_the_same() -> None:
     left, right = normalize_pair(pair({"startToCloseTimeout": "10s"}, {"startToCloseTimeout": "9s"}), record())
     assert left != right
@@ -159,6 +181,27 @@ def test_what_a_child_inherits_is_compared_only_where_the_code_says_it() -> None
         pair(recorded, {"workflowType": "Child", "taskQueue": "r"}, "child_workflow"), record()
     )
     assert (left["taskQueue"], right["taskQueue"]) == ("q", "r")
+
+
+@pytest.mark.parametrize("name", ["memo", "searchAttributes"])
+def test_what_the_next_run_does_not_inherit_is_a_difference(name: str) -> None:
+    listed = events("activities_in_sequence")
+    held = {"team": {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "ImJsdWUi"}}
+    listed[0]["workflowExecutionStartedEventAttributes"][name] = {
+        {"memo": "fields", "searchAttributes": "indexedFields"}[name]: held
+    }
+    carried = RecordedHistory(bent(listed)).carried_values
+    for start, recorded, produced, is_same in (
+        (True, carried, {}, True),
+        (True, {}, {}, True),
+        (True, carried, {name: {}}, False),
+        (False, carried, {}, False),
+        (False, carried, carried, True),
+        (False, {}, carried, False),
+    ):
+        run = RecordedHistory(bent(listed)) if start else record()
+        left, right = normalize_pair(pair(recorded, produced, "continue_as_new"), run)
+        assert (left == right) is is_same, (start, recorded, produced)
 
 
 def test_a_retry_policy_is_filled_in_as_the_server_does() -> None:

@@ -19,6 +19,7 @@ from replaytool.model.history import Run
 from replaytool.model.verdict import Command, Divergence, Verdict
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.compare import drift
+from replaytool.replay.isolation.state_keeper import restore_module_state
 from replaytool.replay.options import Options
 
 
@@ -37,6 +38,7 @@ def add_later_mismatches(verdict: Verdict, run: Run, code: Code, options: Option
 
 
 def _find_later_mismatches(run: Run, code: Code, options: Options) -> list[Divergence]:
+    restore_module_state()
     tape = recorder.RecordedTape()
     with drive_with_recorder(run, code, options, tape) as stepper:
         stepper.machines.skipper = MismatchSkipper()

@@ -52,6 +52,7 @@ from replaytool.replay.compare.drift import Level
 from replaytool.replay.compare.unstable import combine_verdicts
 from replaytool.replay.isolation import side_effects as guard
 from replaytool.replay.isolation.limits import DEADLOCK
+from replaytool.replay.isolation.state_keeper import restore_module_state
 from replaytool.replay.options import OFF, SHARED, Options
 
 _MOST_PASSES, _PATIENCE = 8, 2.0
@@ -201,6 +202,7 @@ class DirectReplayer:
 
     def _run_recorded_pass(self, record: RecordedHistory, options: Options) -> tuple[Verdict, Stepper]:
         """Drive the run with the recorder in place, without fast paths, and judge what it recorded."""
+        restore_module_state()
         factory = self.get_factory("watched")
         tape = recorder.RecordedTape(snapshot=options.snapshot, guard=make_side_effect_watch(options))
         factory.note_deadlocks_on(tape)

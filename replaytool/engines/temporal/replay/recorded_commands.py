@@ -1,8 +1,7 @@
-"""Read a recorded history: its command events, its flags, its last tasks, and whether it is well formed."""
+"""Read a recorded history: its command events, its flags, and its last tasks."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -13,30 +12,33 @@ import msgspec
 from replaytool.engines.temporal.events.decoding import DecodedEvents, decode_history, event_heads, split_raw_events
 from replaytool.engines.temporal.events.labels import event_attributes
 from replaytool.engines.temporal.events.payloads import payload_from_json
-from replaytool.engines.temporal.replay.command_fields import parse_duration
+from replaytool.engines.temporal.replay.command_fields import PAYLOAD_MAP, drop_none_values, parse_duration
 from replaytool.engines.temporal.replay.command_kinds import BY_EVENT, CLOSING, read_recorded_fields
+from replaytool.engines.temporal.replay.malformed_records import describe_malformation
 from replaytool.model.history import Event, Run
 from replaytool.model.verdict import ExpectedEvent
 
 _TASK_ENDS = {"WorkflowTaskCompleted", "WorkflowTaskFailed", "WorkflowTaskTimedOut"}
-_AFTER_STARTED = _TASK_ENDS | {"WorkflowExecutionTerminated", "WorkflowExecutionTimedOut"}
 _RESET = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
 _PATCH, _LOCAL = "core_patch", "core_local_activity"
 SEARCH_ATTRIBUTE_OF_PATCHES = "TemporalChangeVersion"
+_UPSERTS = {"memo": "WorkflowPropertiesModified", "searchAttributes": "UpsertWorkflowSearchAttributes"}
+_ATTRIBUTES = b'EventAttributes":'
 JsonObject = dict[str, Any]
 """A JSON object as msgspec decodes it: the attributes of an event, or the details of a marker."""
 
 
 class _Head(msgspec.Struct):
     eventId: str | int = 0
-    eventType: str = ""
+    eventType: Any = ""
     eventTime: str | None = None
 
 
 def run_from_json(run: Run, history: bytes) -> Run:
     """Return the run with the events of this JSON history."""
     records = decode_history(history)
-    if records is None:
+    # An event with attributes of two types decodes as one of them, and only the whole event shows it.
+    if records is None or history.count(_ATTRIBUTES) > len(records):
         return replace(run, events=[_read_event(bytes(raw)) for raw in split_raw_events(history)])
     return replace(run, events=DecodedEvents(records, partial(split_raw_events, history)))
 
@@ -47,7 +49,7 @@ _head = msgspec.json.Decoder(_Head)
 def _read_event(raw: bytes) -> Event:
     try:
         head = _head.decode(raw)
-        return Event(int(head.eventId), _pascal_case(head.eventType), head.eventTime, None, raw)
+        return Event(int(head.eventId), _pascal_case(str(head.eventType)), head.eventTime, None, raw)
     except (msgspec.ValidationError, ValueError):
         # What is wrong with it is said by its name, together with the event: `find_malformation`.
         return Event(0, "", None, None, raw)
@@ -88,6 +90,18 @@ class RecordedHistory:
     def run_timeout(self) -> float:
         """The run timeout in seconds; 0 means no limit."""
         return parse_duration(self.started_attributes.get("workflowRunTimeout"))
+
+    @cached_property
+    def upserted_fields(self) -> frozenset[str]:
+        """Which of memo and search attributes the run has changed after its start."""
+        types = {event.event_type for event in event_heads(self.run.events)}
+        return frozenset(name for name, event_type in _UPSERTS.items() if event_type in types)
+
+    @cached_property
+    def carried_values(self) -> JsonObject:
+        """The memo and search attributes that the run had all the time, in the form of a command's fields."""
+        found = {name: PAYLOAD_MAP.recorded(self.started_attributes.get(name)) for name in _UPSERTS}
+        return drop_none_values({name: one for name, one in found.items() if name not in self.upserted_fields})
 
     @cached_property
     def core_flags(self) -> dict[int, int]:
@@ -148,26 +162,17 @@ class RecordedHistory:
         return found.get("cause") != _RESET and found.get("timeoutType") != "TIMEOUT_TYPE_SCHEDULE_TO_START"
 
     def find_malformation(self) -> str:
-        """Return why this history cannot be replayed, or "". The SDK's replayer hangs on such a history."""
-        events = event_heads(self.run.events)
-        if not isinstance(self.run.events, DecodedEvents):
-            # Only such a history can have values of wrong types. The SDK's replayer raises on them, or waits for ever.
-            from replaytool.engines.temporal.replay.unreadable_fields import find_unreadable_field
+        """Return why this history cannot be replayed, or "". The SDK's replayer rejects such a history, or hangs."""
+        events = self.run.events
+        malformed = describe_malformation(events)
+        if isinstance(events, DecodedEvents):
+            return malformed
+        # Only such a history can have values of wrong types. The SDK's replayer raises on them, or waits for ever.
+        from replaytool.engines.temporal.replay.unreadable_fields import find_unreadable_field
 
-            if found := find_unreadable_field(self.run.events):
-                return found
-        if not events or events[0].event_type != "WorkflowExecutionStarted":
-            return "the history does not begin with WorkflowExecutionStarted"
-        if len(events) == 1:
-            return "the history has one event only: no workflow task was ever scheduled"
-        for before, event in itertools.pairwise(events):
-            if event.event_id != before.event_id + 1:
-                return f"events are missing: {before.event_id} is followed by {event.event_id}"
-            if before.event_type == "WorkflowTaskStarted" and event.event_type not in _AFTER_STARTED:
-                return f"event {event.event_id}, {event.event_type}, cannot follow WorkflowTaskStarted"
-            if before.event_type in CLOSING:
-                return f"event {event.event_id} comes after the end of the run, {before.event_type}"
-        return ""
+        unreadable = find_unreadable_field(events)
+        has_headless = any(event.event_id == 0 for event in events)  # what is wrong is in the fields of every event
+        return unreadable or malformed if has_headless else malformed or unreadable
 
     def recorded_commands(self) -> Iterator[ExpectedEvent]:
         """Return the command events in order, and TimerFired events: only these name the timer's id reliably."""

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from google.protobuf.json_format import ParseError
 from temporalio.client import WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
@@ -35,6 +36,7 @@ from replaytool.model.verdict import Verdict
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.isolation import side_effects as guard
+from replaytool.replay.isolation.state_keeper import restore_module_state
 from replaytool.replay.options import OFF, Options
 
 _NOTICE = 0.2
@@ -45,6 +47,7 @@ _LONG, _HOPELESS = 1.5, 6.0
 
 def run_sdk_replayer(run: Run, code: Code, options: Options) -> Verdict:
     """Return the verdict on one run."""
+    restore_module_state()
     began = time.monotonic()
     verdict = _replay_and_judge(RecordedHistory(run), code, options)
     return replace(verdict, seconds=time.monotonic() - began)
@@ -60,13 +63,23 @@ def _replay_and_judge(record: RecordedHistory, code: Code, options: Options) -> 
     copies = bool(code.settings.get("plugins")) or needs_codec(converter)
     watch = guard.SideEffectWatch(callsite.site_of_stack, options.guard) if options.watch or options.guard else None
     tape = recorder.RecordedTape(snapshot=options.snapshot, copies=copies, guard=watch)
-    outcome = _replay_for_outcome(record.run, code, options, tape)
+    try:
+        history = WorkflowHistory.from_json(record.run.workflow_id or "", _history_text(record.run))
+    except (ParseError, TypeError, ValueError) as error:
+        return Verdict("unverified", f"the history is malformed: the SDK cannot read it: {error}", engine="sdk")
+    outcome = _replay_for_outcome(record.run, history, code, options, tape)
     keeps_steps = options.steps or options.snapshot is not None
     decode, policy = make_payload_decoder(converter), get_drift_policy(code, options)
     return judge_replay(ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps))
 
 
-def _replay_for_outcome(run: Run, code: Code, options: Options, tape: recorder.RecordedTape) -> ReplayerOutcome:
+def _history_text(run: Run) -> str:
+    return encode_history(run).decode("utf-8", "surrogatepass")
+
+
+def _replay_for_outcome(
+    run: Run, history: WorkflowHistory, code: Code, options: Options, tape: recorder.RecordedTape
+) -> ReplayerOutcome:
     settings = dict(code.settings)
     workflow = code.workflow_class(run.workflow_type)
     runner = RecordedContextRunner(make_recording_runner(settings.get("workflow_runner"), options.sandbox), run)
@@ -75,7 +88,6 @@ def _replay_for_outcome(run: Run, code: Code, options: Options, tape: recorder.R
     settings.setdefault("runtime", get_silent_runtime())
     if run.namespace:
         settings.setdefault("namespace", run.namespace)
-    history = WorkflowHistory.from_json(run.workflow_id or "", encode_history(run).decode("utf-8", "surrogatepass"))
     failure: BaseException | None
     recorder.set_active_tape(tape)
     try:

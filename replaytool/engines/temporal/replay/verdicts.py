@@ -32,6 +32,7 @@ from replaytool.model.verdict import (
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.compare import advice, drift
+from replaytool.replay.compare.code_search import is_called_in_user_code
 from replaytool.replay.compare.mismatch import Mismatch
 from replaytool.replay.isolation.limits import is_out_of_memory
 
@@ -60,11 +61,30 @@ def refuse_malformed(record: RecordedHistory, engine: str) -> Verdict | None:
 
 
 def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
-    """Return `unverified` if there is no code for the run's workflow type."""
+    """Return why no code for the run's workflow type can be replayed.
+
+    The verdict is `failed` if the code holds the type's class under another name: a worker fails each task then.
+    """
     if code.workflow_class(run.workflow_type) is not None:
         return None
+    renamed = [
+        (name, kind)
+        for name, kind in code.definitions.items()
+        if _fold_name(kind.__name__) == _fold_name(run.workflow_type)
+    ]
+    if len(renamed) == 1:
+        name, kind = renamed[0]
+        message = (
+            f"workflow type {run.workflow_type!r} is not registered: class {kind.__name__} is registered as {name!r}"
+        )
+        failure = Failure(1, "NotRegistered", message, callsite.site_of_class(kind))
+        return Verdict("failed", message, engine=engine, failure=failure)
     known = ", ".join(code.definitions) or "none"
     return Verdict("unverified", f"no code for workflow type {run.workflow_type!r} (known: {known})", engine=engine)
+
+
+def _fold_name(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def judge_replay(case: ReplayCase) -> Verdict:
@@ -157,7 +177,12 @@ def _build_diverged_verdict(
     later = [one for one in case.record.recorded_commands() if one.event_id > mismatch.expected.event_id]
     site = mismatch.actual.call_site if mismatch.actual else _find_waiting_site(case, mismatch.expected.event_id)
     scene = advice.DivergenceScene(
-        mismatch.expected, mismatch.actual, later, found.same_task, advice.source_of_site(site)
+        mismatch.expected,
+        mismatch.actual,
+        later,
+        found.same_task,
+        advice.source_of_site(site),
+        is_called_in_user_code(mismatch.expected.name),
     )
     divergence = found.pairs.make_divergence(mismatch, advice.advise_on_divergence(scene))
     told = replace(

@@ -32,6 +32,7 @@ _LEAKING = WORKFLOWS.replace("LONG = timedelta(seconds=30)", "LONG = timedelta(s
     "        for step in range(steps):\n            total += await workflow.execute_activity",
 )
 _SPINNING = WORKFLOWS.replace("        total = 0\n", "        while True:\n            pass\n")
+_TEA = b'{"eventId":"5","eventType":"TEA","workerMayIgnore":true}'
 _counter = iter(range(1000))
 
 
@@ -121,7 +122,7 @@ def test_what_it_does_not_know_it_hands_over(place: Path) -> None:
     code = code_of(place, WORKFLOWS)
     run = a_run()
     events = [*run.events]
-    events[4] = type(events[4])(5, "TeaWasServed", events[4].event_time, None, b'{"eventId":"5","eventType":"TEA"}')
+    events[4] = type(events[4])(5, "TeaWasServed", events[4].event_time, None, _TEA)
     found = direct.replay_directly(dataclasses.replace(run, events=events), code, Options(sandbox="off"))
     assert isinstance(found, HandOver)
     assert "TeaWasServed" in found.reason

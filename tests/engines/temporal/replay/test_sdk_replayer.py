@@ -52,7 +52,7 @@ untraced = pytest.mark.skipif(sys.gettrace() is not None, reason="a tracer holds
     [
         (lambda listed: listed[:1], "one event only"),
         (lambda listed: _renumbered(listed[1:]), "does not begin"),
-        (lambda listed: listed[:5] + listed[6:], "events are missing: 5 is followed by 7"),
+        (lambda listed: listed[:5] + listed[6:], "event 7 follows event 5: events are missing"),
         (lambda listed: listed[:3] + listed[4:], "events are missing"),
         (lambda listed: [*listed, {**listed[4], "eventId": str(len(listed) + 1)}], "after the end of the run"),
         (lambda listed: _renumbered(listed[:3] + listed[4:]), "cannot follow WorkflowTaskStarted"),

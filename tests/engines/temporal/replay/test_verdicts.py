@@ -16,6 +16,7 @@ from benchmarks.replayable_histories import WORKFLOWS, history
 from replaytool.engines.temporal.events.decoding import RECORDS
 from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
+from replaytool.engines.temporal.replay.verdicts import refuse_missing_code
 from replaytool.model.history import Event
 from replaytool.replay.code.user_code import Code, CodeSpec
 from replaytool.replay.options import Options
@@ -94,3 +95,24 @@ def test_no_event_type_makes_it_raise(name: str, tmp_path: Path, monkeypatch: py
 def moved(event: Event) -> Event:
     """The same event one place later."""
     return Event(event.event_id + 1, event.event_type, event.event_time, event.build_id, event.raw)
+
+
+_RUN = run_of(history("Steps", 1))
+
+
+def test_a_workflow_under_another_name_fails_and_its_class_is_named() -> None:
+    class OrderFlow:
+        pass
+
+    code = Code(CodeSpec(("shop",)), {"OrderFlow2": OrderFlow, "Other": type("Other", (), {})})
+    for workflow_type in ("OrderFlow", "order_flow"):
+        found = refuse_missing_code(dataclasses.replace(_RUN, workflow_type=workflow_type), code, "direct")
+        assert found is not None
+        assert found.verdict == "failed"
+        assert "class OrderFlow is registered as 'OrderFlow2'" in found.reason
+        assert found.call_site is not None
+        assert found.call_site.file.endswith("test_verdicts.py")
+    unknown = refuse_missing_code(dataclasses.replace(_RUN, workflow_type="Nobody"), code, "direct")
+    assert unknown is not None
+    assert unknown.verdict == "unverified"
+    assert refuse_missing_code(dataclasses.replace(_RUN, workflow_type="Other"), code, "direct") is None
