@@ -8,7 +8,7 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
@@ -163,8 +163,8 @@ def site_of_thread(thread: int, until: CodeType | None = None) -> CallSite | Non
     return site_of_stack(sys._current_frames().get(thread), until)
 
 
-def site_of_class(kind: type) -> CallSite | None:
-    """Return where a class is defined; None if its source is not known."""
+def site_of_class(kind: type | Callable[..., object]) -> CallSite | None:
+    """Return where a workflow is defined; None if its source is not known."""
     try:
         line, file = inspect.getsourcelines(kind)[1], inspect.getsourcefile(kind)
     except (OSError, TypeError):

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from replaytool.engines import Code, CodeSpec, Options, load_code, replay
+from replaytool.engines.temporal.replay import direct
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
 from tests.support.histories import recorded
@@ -35,14 +36,22 @@ def test_a_bad_word_is_confirmed_before_it_is_said() -> None:
     assert verdict.divergence.event_id == 11
 
 
-def test_what_ours_cannot_do_goes_to_the_sdk_and_is_told(good: Code) -> None:
+def test_what_ours_cannot_do_goes_to_the_sdk_and_is_told(good: Code, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "RELEASE", (99, 0))
+    verdict = replay(recorded(ORDER.name), good, engine="direct")
+    assert verdict.engine == "sdk"
+    assert any("replayed by the sdk engine" in note for note in verdict.notes)
+
+
+@pytest.mark.parametrize("engine", ["auto", "direct", "sdk", "both"])
+def test_an_event_type_that_the_sdk_does_not_know_is_malformed_in_every_way(good: Code, engine: str) -> None:
     run = recorded(ORDER.name)
     strange = replace(
         run, events=[*run.events[:-1], msgspec.structs.replace(run.events[-1], event_type="FromTheFuture")]
     )
-    verdict = replay(strange, good, engine="direct")
-    assert verdict.engine == "sdk"
-    assert any("replayed by the sdk engine" in note for note in verdict.notes)
+    verdict = replay(strange, good, engine=engine)
+    assert verdict.verdict == "unverified"
+    assert "FromTheFuture" in verdict.reason
 
 
 def test_where_the_engines_disagree_replaytool_is_at_fault(good: Code, monkeypatch: pytest.MonkeyPatch) -> None:
