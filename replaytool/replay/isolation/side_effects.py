@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from replaytool.model.verdict import CallSite, Hazard
+from replaytool.replay import call_site as callsite
 from replaytool.replay.isolation import clock_and_random as senses
 
 _LIMIT = 50
@@ -34,6 +35,8 @@ class SideEffectWatch:
     site: Callable[[FrameType | None], CallSite | None]
     refuse: bool = True
     found: dict[tuple[str, str, int], Hazard] = field(default_factory=dict)
+    library_uses: dict[tuple[str, str, int], Hazard] = field(default_factory=dict)
+    """Clock reads and random numbers of libraries, by kind and line. What they lead to differs between replays."""
 
     def record_hazard(self, what: str, detail: str, refused: bool, frame: FrameType | None) -> None:
         """Record one hazard per kind and line."""
@@ -41,6 +44,12 @@ class SideEffectWatch:
         key = (what, site.file if site else "", site.line if site else 0)
         if len(self.found) < _LIMIT:
             self.found.setdefault(key, Hazard(what, site, detail, refused))
+
+    def record_library_use(self, what: str, frame: FrameType) -> None:
+        """Record one use per kind and line of a library."""
+        site = callsite.site_of_frames([(frame.f_code, frame.f_lineno)])
+        if site is not None and len(self.library_uses) < _LIMIT:
+            self.library_uses.setdefault((what, site.file, site.line), Hazard(what, site))
 
     @property
     def found_hazards(self) -> tuple[Hazard, ...]:
@@ -142,7 +151,10 @@ def _record_clock_or_random(what: str, frame: FrameType) -> None:
         caller = caller.f_back
     if caller is None:
         return
+    if callsite.is_library_file(caller.f_code.co_filename):
+        # A library that reads the clock for itself says nothing about the workflow.
+        watch.record_library_use(what, caller)
+        return
     site = watch.site(caller)
-    # A library that reads the clock for itself says nothing about the workflow.
     if site is not None and site.line == caller.f_lineno and site.function.endswith(caller.f_code.co_name):
         watch.record_hazard(what, "", False, caller)

@@ -21,6 +21,7 @@ from replaytool.engines.temporal.replay.verdicts import (
     refuse_malformed,
     refuse_missing_code,
 )
+from replaytool.engines.temporal.replay.volatile import drop_volatile_drift
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.engines.temporal.sdk.codec import needs_codec
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime, silence_sdk_logs
@@ -55,6 +56,12 @@ def _replay_and_judge(record: RecordedHistory, code: Code, options: Options) -> 
     if refused is not None:
         return refused
     callsite.claim_user_folders(code.roots)
+    case = _replay_for_case(record, code, options)
+    plain = replace(options, steps=False, snapshot=None)
+    return drop_volatile_drift(judge_replay(case), case, lambda: _replay_for_case(record, code, plain))
+
+
+def _replay_for_case(record: RecordedHistory, code: Code, options: Options) -> ReplayCase:
     converter = code.settings.get("data_converter") or DataConverter.default
     # A codec encodes commands in place, and a plugin may bring one along.
     copies = bool(code.settings.get("plugins")) or needs_codec(converter)
@@ -63,7 +70,7 @@ def _replay_and_judge(record: RecordedHistory, code: Code, options: Options) -> 
     outcome = _replay_for_outcome(record.run, code, options, tape)
     keeps_steps = options.steps or options.snapshot is not None
     decode, policy = make_payload_decoder(converter), get_drift_policy(code, options)
-    return judge_replay(ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps))
+    return ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps)
 
 
 def _replay_for_outcome(run: Run, code: Code, options: Options, tape: recorder.RecordedTape) -> ReplayerOutcome:
