@@ -80,6 +80,11 @@ def is_user_file(filename: str) -> bool:
     return _rank_file(filename) == _USER
 
 
+def is_library_file(filename: str) -> bool:
+    """Return whether the file belongs to an installed library that is not the engine's."""
+    return _rank_file(filename) == _LIBRARY
+
+
 def site_of_frames(frames: Iterable[tuple[CodeType, int]]) -> CallSite | None:
     """Return the innermost user frame (a library's if there is none) with its callers, from innermost-first frames."""
     user: list[tuple[CodeType, int]] = []
@@ -96,8 +101,20 @@ def site_of_frames(frames: Iterable[tuple[CodeType, int]]) -> CallSite | None:
     return CallSite(sites[0].file, sites[0].line, sites[0].function, tuple(sites[1:]))
 
 
-def join_sites(inner: CallSite, outer: CallSite) -> CallSite:
-    """Return the site of a task, with the line that started the task at the end of its chain."""
+def is_user_site(site: CallSite | None) -> bool:
+    """Return whether the site is a line of the user's own code."""
+    return site is not None and is_user_file(os.path.abspath(site.file))
+
+
+def join_sites(inner: CallSite | None, outer: CallSite | None) -> CallSite | None:
+    """Return the site of a task, with the line that started the task at the end of its chain.
+
+    If only that line is the user's, it comes first, and the library's lines below it.
+    """
+    if inner is None or outer is None:
+        return inner or outer
+    if is_user_site(outer) and not is_user_site(inner):
+        inner, outer = outer, inner
     alone = CallSite(outer.file, outer.line, outer.function)
     return CallSite(inner.file, inner.line, inner.function, (*inner.chain, alone, *outer.chain)[:_CHAIN])
 

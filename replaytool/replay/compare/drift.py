@@ -6,7 +6,7 @@ unequal are taken apart to find the differing paths.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from replaytool.errors import ErrorCode, ReplaytoolError
@@ -14,9 +14,11 @@ from replaytool.model.history import Payload
 from replaytool.model.verdict import Drift, MatchedPair
 
 Decode = Callable[[Sequence[Payload]], list[object]]
+Place = tuple[int, str]
+"""An event and the path of a value in it."""
 Level = Literal["error", "warn", "ignore"]
 LEVELS: tuple[Level, ...] = ("error", "warn", "ignore")
-_LIMIT = 100
+MOST_DRIFT = 100
 _MISSING = "(nothing)"
 
 # By `kind.field` or `field`; the more precise one wins. Fields that are not listed give a warning.
@@ -58,18 +60,38 @@ def find_drift(
     decode: Decode,
     policy: Mapping[str, Level] = DEFAULT_POLICY,
     comparable: Comparable = lambda pair: (pair.expected.fields, pair.actual.fields),
+    volatile: Collection[Place] = (),
 ) -> tuple[Drift, ...]:
-    """Return all differences in all pairs, in the order of the history."""
+    """Return all differences in all pairs, in the order of the history, but for the volatile places."""
     found: list[Drift] = []
     for pair in pairs:
         if pair.expected.fields == pair.actual.fields:
             continue
         recorded, produced = comparable(pair)
         if recorded != produced:
-            found += _compare_pair(pair, recorded, produced, decode, policy)
-        if len(found) >= _LIMIT:
+            differing = _compare_pair(pair, recorded, produced, decode, policy)
+            found += [one for one in differing if (one.event_id, one.path) not in volatile]
+        if len(found) >= MOST_DRIFT:
             break
-    return tuple(found[:_LIMIT])
+    return tuple(found[:MOST_DRIFT])
+
+
+def find_volatile_places(
+    one: Iterable[MatchedPair], other: Iterable[MatchedPair], decode: Decode
+) -> dict[Place, tuple[Any, Any]]:
+    """Return where two replays of the same code produced different values, with both values."""
+    first = {pair.expected.event_id: pair for pair in one}
+    found: dict[Place, tuple[Any, Any]] = {}
+    for pair in other:
+        event_id, before = pair.expected.event_id, first.get(pair.expected.event_id)
+        if before is None or before.actual.fields == pair.actual.fields:
+            continue
+        mine, theirs = before.actual.fields, pair.actual.fields
+        for field in (*mine, *(name for name in theirs if name not in mine)):
+            left, right = (decode_payloads(side.get(field), decode) for side in (mine, theirs))
+            for path, *values in find_differing_paths(left, right):
+                found[event_id, field + path] = (values[0], values[1])
+    return found
 
 
 def _compare_pair(
@@ -79,6 +101,7 @@ def _compare_pair(
     decode: Decode,
     policy: Mapping[str, Level],
 ) -> Iterator[Drift]:
+    ignores_null = policy.get("null") == "ignore"
     for field in (*recorded, *(name for name in produced if name not in recorded)):
         level = drift_level(policy, pair.expected.kind, field)
         before, after = recorded.get(field), produced.get(field)
@@ -87,6 +110,8 @@ def _compare_pair(
         if field == "header":
             before, after = _drop_tracing_headers(before), _drop_tracing_headers(after)
         for path, left, right in find_differing_paths(decode_payloads(before, decode), decode_payloads(after, decode)):
+            if ignores_null and _is_absent_or_null(left) and _is_absent_or_null(right):
+                continue
             yield Drift(pair.expected.event_id, field + path, left, right, pair.actual.call_site, level)
 
 
@@ -144,6 +169,10 @@ def _format_path(steps: Sequence[object]) -> str:
 
 def _missing_as_text(value: object) -> object:
     return _MISSING if type(value).__name__ == "NotPresent" else value
+
+
+def _is_absent_or_null(value: object) -> bool:
+    return value is None or value == _MISSING
 
 
 def decode_payloads(value: object, decode: Decode) -> Any:

@@ -16,7 +16,8 @@ import random
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 monotonic = time.monotonic
@@ -55,6 +56,17 @@ def shift_wall_clock(seconds: float) -> None:
     """Shift the wall clock by this many seconds."""
     global _ahead
     _ahead = seconds
+
+
+@contextmanager
+def shift_wall_clock_further(seconds: float) -> Iterator[None]:
+    """Shift the wall clock by more seconds inside the block."""
+    before = _ahead
+    shift_wall_clock(before + seconds)
+    try:
+        yield
+    finally:
+        shift_wall_clock(before)
 
 
 _GLOBAL_RANDOM = getattr(random, "_inst", None)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from replaytool.model.verdict import CallSite, Hazard
+from replaytool.replay import call_site as callsite
 from replaytool.replay.isolation import clock_and_random as senses
 
 _LIMIT = 50
@@ -37,6 +38,8 @@ class SideEffectWatch:
     exempt: str | None = None
     """The folder of an engine's own temporary database: files in it may be written."""
     found: dict[tuple[str, str, int], Hazard] = field(default_factory=dict)
+    library_uses: dict[tuple[str, str, int], Hazard] = field(default_factory=dict)
+    """Clock reads and random numbers of libraries, by kind and line. What they lead to differs between replays."""
 
     def record_hazard(self, what: str, detail: str, refused: bool, frame: FrameType | None) -> None:
         """Record one hazard per kind and line."""
@@ -53,6 +56,12 @@ class SideEffectWatch:
         named = args[:1] if event == "open" else args
         paths = [one for one in named if isinstance(one, str | bytes | os.PathLike)]
         return bool(paths) and all(_is_inside(path, self.exempt) for path in paths)
+
+    def record_library_use(self, what: str, frame: FrameType) -> None:
+        """Record one use per kind and line of a library."""
+        site = callsite.site_of_frames([(frame.f_code, frame.f_lineno)])
+        if site is not None and len(self.library_uses) < _LIMIT:
+            self.library_uses.setdefault((what, site.file, site.line), Hazard(what, site))
 
     @property
     def found_hazards(self) -> tuple[Hazard, ...]:
@@ -200,7 +209,10 @@ def _record_clock_or_random(what: str, frame: FrameType) -> None:
         caller = caller.f_back
     if caller is None:
         return
+    if callsite.is_library_file(caller.f_code.co_filename):
+        # A library that reads the clock for itself says nothing about the workflow.
+        watch.record_library_use(what, caller)
+        return
     site = watch.site(caller)
-    # A library that reads the clock for itself says nothing about the workflow.
     if site is not None and site.line == caller.f_lineno and site.function.endswith(caller.f_code.co_name):
         watch.record_hazard(what, "", False, caller)

@@ -207,3 +207,9 @@ def test_what_the_next_run_does_not_inherit_is_a_difference(name: str) -> None:
 def test_a_retry_policy_is_filled_in_as_the_server_does() -> None:
     assert fill_retry_policy(None) == {"initialInterval": "1s", "backoffCoefficient": 2.0, "maximumInterval": "100s"}
     assert fill_retry_policy({"initialInterval": "2s"})["maximumInterval"] == "200s"
+
+
+def test_a_null_for_an_absent_key_is_no_drift_where_the_policy_says_so() -> None:
+    one, other = {"memo": {"a": 1, "b": None}}, {"memo": {"a": 2}}
+    assert {found.path for found in drift(one, other)} == {"memo.a", "memo.b"}
+    assert {found.path for found in drift(one, other, null="ignore")} == {"memo.a"}

@@ -32,6 +32,7 @@ from replaytool.engines.temporal.replay.verdicts import (
     refuse_malformed,
     refuse_missing_code,
 )
+from replaytool.engines.temporal.replay.volatile import drop_volatile_drift
 from replaytool.engines.temporal.sdk import fast_paths, recorder
 from replaytool.engines.temporal.sdk.plugins import find_custom_plugin, hold_plugins
 from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
@@ -174,14 +175,15 @@ class DirectReplayer:
     def _judge_run(self, record: RecordedHistory, options: Options) -> Verdict:
         """Drive the run at full speed, and record it only if there is something to report."""
         if options.steps or options.snapshot is not None:
-            return self._run_recorded_pass(record, options)[0]
+            return self._judge_case(self._record_pass(record, options)[0], options)
         first, has_hazards = self._run_fast_pass(record, options)
         if first.is_clean and not has_hazards and self.has_equal_commands(record, first):
             first.release_machines()
             return _PASSED
-        verdict, second = self._run_recorded_pass(record, options)
+        case, second = self._record_pass(record, options)
         if self._have_same_ending(record, first, second):
-            return verdict
+            return self._judge_case(case, options)
+        verdict = judge_replay(case)
         return self._judge_unstable_run(record, options, first, verdict)
 
     def _run_fast_pass(self, record: RecordedHistory, options: Options) -> tuple[Stepper, bool]:
@@ -200,8 +202,12 @@ class DirectReplayer:
         check_sandbox(factory.runner, workflow)
         return stepper, bool(watch and watch.found)
 
-    def _run_recorded_pass(self, record: RecordedHistory, options: Options) -> tuple[Verdict, Stepper]:
-        """Drive the run with the recorder in place, without fast paths, and judge what it recorded."""
+    def _judge_case(self, case: ReplayCase, options: Options) -> Verdict:
+        plain = replace(options, steps=False, snapshot=None)
+        return drop_volatile_drift(judge_replay(case), case, lambda: self._record_pass(case.record, plain)[0])
+
+    def _record_pass(self, record: RecordedHistory, options: Options) -> tuple[ReplayCase, Stepper]:
+        """Drive the run with the recorder in place, without fast paths."""
         restore_module_state()
         factory = self.get_factory("watched")
         tape = recorder.RecordedTape(snapshot=options.snapshot, guard=make_side_effect_watch(options))
@@ -214,7 +220,7 @@ class DirectReplayer:
             recorder.set_active_tape(None)
         keeps_steps = options.steps or options.snapshot is not None
         case = ReplayCase(record, tape, stepper.outcome, self.decode, self.policy, engine="direct", steps=keeps_steps)
-        return judge_replay(case), stepper
+        return case, stepper
 
     def _judge_unstable_run(
         self, record: RecordedHistory, options: Options, first: Stepper, verdict: Verdict
@@ -222,8 +228,8 @@ class DirectReplayer:
         """Judge a run whose two passes end differently: repeat the recorded pass until the first ending shows again."""
         verdicts, until = [verdict], time.monotonic() + _PATIENCE
         while len(verdicts) <= _MOST_PASSES and time.monotonic() < until:
-            again, stepper = self._run_recorded_pass(record, options)
-            verdicts.append(again)
+            again, stepper = self._record_pass(record, options)
+            verdicts.append(judge_replay(again))
             if self._have_same_ending(record, first, stepper):
                 return combine_verdicts(verdicts)
         site = next((one.call_site for one in verdict.hazards if not one.refused), None)

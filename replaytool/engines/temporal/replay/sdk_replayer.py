@@ -22,6 +22,7 @@ from replaytool.engines.temporal.replay.verdicts import (
     refuse_malformed,
     refuse_missing_code,
 )
+from replaytool.engines.temporal.replay.volatile import drop_volatile_drift
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.engines.temporal.sdk.codec import needs_codec
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime, silence_sdk_logs
@@ -47,7 +48,6 @@ _LONG, _HOPELESS = 1.5, 6.0
 
 def run_sdk_replayer(run: Run, code: Code, options: Options) -> Verdict:
     """Return the verdict on one run."""
-    restore_module_state()
     began = time.monotonic()
     verdict = _replay_and_judge(RecordedHistory(run), code, options)
     return replace(verdict, seconds=time.monotonic() - began)
@@ -58,19 +58,26 @@ def _replay_and_judge(record: RecordedHistory, code: Code, options: Options) -> 
     if refused is not None:
         return refused
     callsite.claim_user_folders(code.roots)
+    try:
+        history = WorkflowHistory.from_json(record.run.workflow_id or "", _history_text(record.run))
+    except (ParseError, TypeError, ValueError) as error:
+        return Verdict("unverified", f"the history is malformed: the SDK cannot read it: {error}", engine="sdk")
+    case = _replay_for_case(record, history, code, options)
+    plain = replace(options, steps=False, snapshot=None)
+    return drop_volatile_drift(judge_replay(case), case, lambda: _replay_for_case(record, history, code, plain))
+
+
+def _replay_for_case(record: RecordedHistory, history: WorkflowHistory, code: Code, options: Options) -> ReplayCase:
+    restore_module_state()
     converter = code.settings.get("data_converter") or DataConverter.default
     # A codec encodes commands in place, and a plugin may bring one along.
     copies = bool(code.settings.get("plugins")) or needs_codec(converter)
     watch = guard.SideEffectWatch(callsite.site_of_stack, options.guard) if options.watch or options.guard else None
     tape = recorder.RecordedTape(snapshot=options.snapshot, copies=copies, guard=watch)
-    try:
-        history = WorkflowHistory.from_json(record.run.workflow_id or "", _history_text(record.run))
-    except (ParseError, TypeError, ValueError) as error:
-        return Verdict("unverified", f"the history is malformed: the SDK cannot read it: {error}", engine="sdk")
     outcome = _replay_for_outcome(record.run, history, code, options, tape)
     keeps_steps = options.steps or options.snapshot is not None
     decode, policy = make_payload_decoder(converter), get_drift_policy(code, options)
-    return judge_replay(ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps))
+    return ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps)
 
 
 def _history_text(run: Run) -> str:

@@ -39,10 +39,22 @@ def _fill_as_recorded(recorded: Fields, produced: Fields, filled: Fields) -> Fie
 
 
 def get_drift_policy(code: Code, options: Options) -> dict[str, Level]:
-    """Return the drift policy: headers are ignored if the code is loaded without the interceptors that write them."""
+    """Return the drift policy: headers are ignored if the code is loaded without the interceptors that write them.
+
+    A null for an absent key is ignored if the converter makes models, in which the two are one.
+    """
     writes_headers = code.settings.get("interceptors") or code.settings.get("plugins")
     own: dict[str, Level] = {} if writes_headers else {"header": "ignore"}
+    if _reads_null_as_absent(code.settings.get("data_converter")):
+        own["null"] = "ignore"
     return {**own, **options.policy}
+
+
+def _reads_null_as_absent(converter: Any) -> bool:
+    """Return whether a model gets the same value from a key that is null and from one that is absent."""
+    converters = getattr(getattr(converter, "payload_converter", None), "converters", None) or {}
+    bases = [base for one in converters.values() for base in type(one).__mro__]
+    return any(base.__module__ == "temporalio.contrib.pydantic" for base in bases)
 
 
 # Where the code leaves these out, the server takes them from the run or from its own settings.

@@ -52,6 +52,8 @@ class ReplayCase:
     policy: Mapping[str, drift.Level]
     engine: str = "sdk"
     steps: bool = False
+    volatile: frozenset[drift.Place] = frozenset()
+    """Values that are not compared, since they differ between two replays of the same code."""
 
 
 def refuse_malformed(record: RecordedHistory, engine: str) -> Verdict | None:
@@ -128,7 +130,9 @@ def _describe_pass(drifts: tuple[Drift, ...], stuck: str | None, following: tupl
 
 
 def _find_drifts(case: ReplayCase, found: Findings) -> tuple[Drift, ...]:
-    return drift.find_drift(found.pairs.matched, case.decode, case.policy, partial(normalize_pair, record=case.record))
+    return drift.find_drift(
+        found.pairs.matched, case.decode, case.policy, partial(normalize_pair, record=case.record), case.volatile
+    )
 
 
 def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:

@@ -165,18 +165,26 @@ class RecordingInstance(WorkflowInstanceImpl):
 
     def _find_call_site(self) -> CallSite | None:
         found = callsite.site_of_stack(sys._getframe(2), LOOP) or callsite.site_of_exception(sys.exc_info()[1])
-        begun = getattr(asyncio.current_task(self), _BEGUN, None)
+        begun = self._find_task_beginning()
         if found is not None:
-            return found if begun is None else callsite.join_sites(found, begun)
+            return callsite.join_sites(found, begun)
         if self._handler is not None:
             held, self._handler = self._handler, None
             return held if isinstance(held, CallSite) else _call_site_of_frame(held)
         return begun
 
+    def _find_task_beginning(self) -> CallSite | None:
+        found: CallSite | None = getattr(asyncio.current_task(self), _BEGUN, None)
+        return found
+
     def create_task(self, coro: Any, **options: Any) -> Any:
         """Create a task that remembers the line that started it: under `gather` only that line is the user's."""
         task = super().create_task(coro, **options)
-        setattr(task, _BEGUN, callsite.site_of_stack(sys._getframe(1), _ACTIVATION))
+        site, outer = callsite.site_of_stack(sys._getframe(1), _ACTIVATION), self._find_task_beginning()
+        # A task of a library's is the doing of the workflow's line that called the library.
+        setattr(
+            task, _BEGUN, site if outer is None or callsite.is_user_site(site) else callsite.join_sites(site, outer)
+        )
         self._begun += 1
         setattr(task, _NUMBER, self._begun)
         return task
