@@ -213,6 +213,16 @@ class ErrorCode(Enum):
     )
     CODE_GIT_MISSING = CodeEntry("RT-CODE-17", "Git cannot be started", "Install git, or name the code itself.")
     CODE_GIT_FAILED = CodeEntry("RT-CODE-18", "Git failed", "The message has git's own words.")
+    CODE_ELSEWHERE = CodeEntry(
+        "RT-CODE-19",
+        "A module of the checkout would be imported from another place",
+        "Uninstall the copy, or install the checkout with `pip install -e`.",
+    )
+    CODE_SAME_TREE = CodeEntry(
+        "RT-CODE-20",
+        "The code and its base are the same commit",
+        "Name the branch that the change is merged into, for example `--base origin/main`.",
+    )
 
     CHECK_BASELINE_UNREADABLE = CodeEntry(
         "RT-CHECK-1", "The baseline cannot be read", "Create it with `--update-baseline`."

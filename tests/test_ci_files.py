@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.support.ci_services import action, blocks, shell
+from tests.support.git_repository import git
 from tests.support.paths import ROOT
 from tests.test_pytest_plugin import broken
 
@@ -60,6 +61,7 @@ def test_every_hook_runs_what_it_names(repository: Path) -> None:
 
 def test_the_recipes_for_github_give_the_action_what_it_takes(repository: Path) -> None:
     commit(repository)
+    git(repository, "update-ref", "refs/remotes/origin/main", "HEAD")
     code = repository / "app" / "order.py"
     code.write_text(code.read_text() + "\n")
     plain, based = (
@@ -69,6 +71,8 @@ def test_the_recipes_for_github_give_the_action_what_it_takes(repository: Path) 
     assert ran.code == 1, ran.out
     assert "::error" in ran.out
     assert "app/order.py:29" in ran.out
+    based = {name: value.replace("${{ github.base_ref }}", "main") for name, value in based.items()}
+    assert based["base"] == "origin/main", "HEAD would be compared with itself"
     ran = action(repository, **based, **INSTALLED)
     assert ran.code == 0, "the base has it too: " + ran.out
     for file in ("replay.html", "replay.sarif"):

@@ -10,10 +10,12 @@ from pathlib import Path
 from replaytool.check.baseline import mark_known_findings
 from replaytool.check.check_runs import CheckPlan, Progress, check_runs
 from replaytool.engines import CodeSpec
-from replaytool.errors import ReplaytoolError
-from replaytool.model.verdict import BaseCode, CheckReport
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.verdict import BaseCode, CheckReport, CodeInfo
 from replaytool.replay.code.git_worktrees import Worktrees
 from replaytool.store import RunRow, Store
+from replaytool.text import escape_controls
+from replaytool.workers.pool import load_code_info
 
 
 def compare_with_base(
@@ -33,8 +35,39 @@ def compare_with_base(
             before = check_runs(store, rows, replace(plan, spec=spec, keep=False), progress)
         except ReplaytoolError as error:
             return replace(report, base=BaseCode(ref, commit, error.message))
-    report = replace(report, base=BaseCode(ref, commit), complete=report.complete and before.complete)
+    require_own_modules(report.code, before.code)
+    base = BaseCode(ref, commit, files=before.code.loaded)
+    report = replace(report, base=base, complete=report.complete and before.complete)
     return mark_known_findings(report, {one.subject.run_key: one for one in before.runs})
+
+
+def require_different_trees(ref: str, spec: CodeSpec) -> None:
+    """Raise ReplaytoolError if the base is the very code that is checked: such a comparison always passes."""
+    with Worktrees(find_repository_folder(spec)) as trees:
+        commit = trees.find_merge_base(ref)
+        if commit != trees.resolve_commit("HEAD") or trees.has_changed_files():
+            return
+        if trees.has_untracked_files(load_code_info(spec).files.values()):
+            return
+    raise ReplaytoolError(
+        f"the merge base with {escape_controls(ref)} is HEAD itself ({commit[:12]}), and no file has changed: "
+        "code that is compared with itself breaks nothing",
+        "name the branch that the change is merged into: `--base origin/main`; on that branch itself, leave --base out",
+        code=ErrorCode.CODE_SAME_TREE,
+    )
+
+
+def require_own_modules(head: CodeInfo, base: CodeInfo) -> None:
+    """Raise ReplaytoolError if a named module is the same file for the change and for its base."""
+    for name in head.modules:
+        file = head.files.get(name)
+        if file is not None and file == base.files.get(name):
+            raise ReplaytoolError(
+                f"module {escape_controls(name)} comes from {escape_controls(file)} for the base too: "
+                "that file is not in the repository",
+                "name the module's file or folder in the repository with --workflows",
+                code=ErrorCode.CODE_ELSEWHERE,
+            )
 
 
 def find_repository_folder(spec: CodeSpec) -> Path:

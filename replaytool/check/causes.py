@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from replaytool.model.verdict import Cause, CheckedRun, Verdict
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ def _failure_pattern(verdict: Verdict) -> str:
 
 
 def _mask_digits(text: str) -> str:
-    return "".join("#" if char.isdigit() else char for char in text)
+    """Mask addresses of objects as a whole: their letters differ too from one process to the next."""
+    return "".join("#" if char.isdigit() else char for char in _ADDRESS.sub("0x#", text))
 
 
 def _short_hash(parts: Iterable[str]) -> str:

@@ -247,6 +247,8 @@ class CodeInfo:
 
     modules: tuple[str, ...] = ()
     fingerprint: str = ""
+    loaded: tuple[str, ...] = ()
+    """The files that were loaded, relative to their checkout; `files` in the JSON."""
     files: Mapping[str, str] = field(default_factory=dict)
     """The loaded user modules and their files. This field and all below are never in the JSON."""
     types: Mapping[str, str] = field(default_factory=dict)
@@ -269,6 +271,8 @@ class BaseCode:
     """Why it could not be replayed. Then every finding is new."""
     left_out: int = 0
     """Runs that were not replayed with it, because no line they reach has changed."""
+    files: tuple[str, ...] = ()
+    """The files that were loaded, relative to the repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,8 +333,10 @@ class CheckReport:
         return measure_blast_radius(stands, sum(self._is_breaking_cause(cause) for cause in self.causes))
 
     def blast_radius_sentence(self) -> str:
-        """Return the first line of every report."""
-        return self.count_blast_radius().sentence(against_base=self.base is not None and not self.base.trouble)
+        """Return the first line of every report. A change breaks only runs whose verdict before it is known."""
+        is_compared = self.base is not None and not self.base.trouble
+        against_base = is_compared and all(one.base is not None for one in self.runs if self.is_failing(one))
+        return self.count_blast_radius().sentence(against_base=against_base)
 
     def _is_breaking_cause(self, cause: Cause) -> bool:
         apart = 0 if self.include_pinned else cause.pinned
@@ -353,7 +359,11 @@ def to_report_json(value: object, version: str = "") -> Any:
         return {
             "schema": SCHEMA,
             "tool": {"name": "replaytool", "version": version},
-            "code": {"modules": list(value.code.modules), "fingerprint": value.code.fingerprint},
+            "code": {
+                "modules": list(value.code.modules),
+                "fingerprint": value.code.fingerprint,
+                "files": list(value.code.loaded),
+            },
             "complete": value.complete,
             "failing": [word for word in WORDS if word in value.failing],
             "include_pinned": value.include_pinned,
@@ -388,7 +398,7 @@ def report_from_json(plain: Mapping[str, Any]) -> CheckReport:
         for one in msgspec.convert(plain["runs"], list[dict[str, Any]])
     ]
     return CheckReport(
-        msgspec.convert(plain["code"], CodeInfo),
+        _code_from_json(plain["code"]),
         runs,
         msgspec.convert(plain["causes"], tuple[Cause, ...]),
         msgspec.convert(plain["summary"], dict[str, float])["seconds"],
@@ -398,6 +408,12 @@ def report_from_json(plain: Mapping[str, Any]) -> CheckReport:
         msgspec.convert(plain.get("base"), BaseCode | None),
         msgspec.convert(plain.get("shard"), Shard | None),
     )
+
+
+def _code_from_json(plain: Any) -> CodeInfo:
+    """Read the code's part of a report; reports of older releases name no files."""
+    kept = {key: value for key, value in msgspec.convert(plain, dict[str, Any]).items() if key != "files"}
+    return msgspec.convert({**kept, "loaded": plain.get("files", ())}, CodeInfo)
 
 
 def _to_plain_data(value: object) -> Any:

@@ -222,6 +222,8 @@ def _check_store(
     base: str | None,
     only_impacted: bool,
 ) -> CheckReport:
+    if base is not None:
+        gate.require_different_trees(base, plan.spec)
     rows = store.list_runs(wanted)
     if base is not None and only_impacted:
         return impacted.check_impacted(base, store, rows, plan, progress)

@@ -19,6 +19,8 @@ ORDER = FIXTURES / "activities_in_sequence"
 TRIP = FIXTURES / "saga_with_compensation"
 BROKEN_ORDER = ORDER / "changed_activity_renamed.py"
 BROKEN_TRIP = TRIP / "changed_order_of_undo.py"
+RAISES = 'total["total"]'
+ADDRESS = "total[object()]"
 # One child, and no module imported anew for each run.
 QUICK = ("-j", "1", "--sandbox", "off")
 
@@ -99,6 +101,39 @@ def test_what_the_base_has_too_is_known_and_does_not_fail(call: Call, repository
     assert found["causes"][0]["known"] == 1
 
 
+def stuck_run(folder: Path, line: str) -> None:
+    """A repository whose one run is stuck, because its own code raises; the branch changes a comment."""
+    case = FIXTURES / "stuck_on_exception"
+    for name in ("app", "histories"):
+        (folder / name).mkdir()
+    shutil.copy(case / "history.json", folder / "histories" / "stuck.json")
+    text = (case / "builds" / "broken.py").read_text()
+    assert RAISES in text
+    (folder / "app" / "stuck.py").write_text(text.replace(RAISES, line))
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "one")
+    git(folder, "switch", "-qc", "comment")
+    (folder / "app" / "stuck.py").write_text("# a comment\n" + text.replace(RAISES, line))
+
+
+@pytest.mark.parametrize("line", [RAISES, ADDRESS])
+def test_a_run_that_was_stuck_before_is_not_broken_by_the_change(call: Call, tmp_path: Path, line: str) -> None:
+    stuck_run(tmp_path, line)
+    told = call("check", "histories", *QUICK, "-w", "app", "--base", "main")
+    assert told.code == 0, told.out
+    assert "breaks none of 1 run" in told.out
+    assert "known: failed" in told.out
+
+
+def test_without_a_base_no_report_says_that_a_change_breaks_something(call: Call, tmp_path: Path) -> None:
+    stuck_run(tmp_path, RAISES)
+    for name in ("text", "json", "html", "markdown", "github", "junit", "sarif", "gitlab"):
+        told = call("check", "histories", *QUICK, "-w", "app", "--format", name)
+        assert told.code == 1
+        assert "breaks" not in told.out, name
+
+
 def test_another_way_to_break_what_was_broken_is_new(call: Call, repository: Path) -> None:
     shutil.copy(ORDER / "workflow.py", repository / "app" / "order.py")
     (repository / "app" / "trip.py").write_text((TRIP / "workflow.py").read_text().replace("book_hotel", "book_inn"))
@@ -144,6 +179,32 @@ def test_a_base_that_is_not_there(call: Call, repository: Path, ref: str, says: 
     assert result.code == 2
     assert says in result.err
     assert "fetch" in result.err
+
+
+def test_a_tree_is_not_compared_with_itself(call: Call, repository: Path) -> None:
+    arguments = ("check", "histories", *QUICK, "-w", "app", "--base")
+    (repository / "notes.py").write_text("nothing loads this file\n")
+    git(repository, "stash", "-q")
+    for more in (("HEAD",), ("change", "--impacted")):
+        told = call(*arguments, *more)
+        assert told.code == 2
+        assert "is HEAD itself" in told.err
+        assert "--base origin/main" in told.err
+    (repository / "app" / "new.py").write_text((TRIP / "workflow.py").read_text().replace("class Trip", "class New"))
+    told = call(*arguments, "HEAD", "--type", "Trip")
+    assert "is HEAD itself" not in told.err, "git does not know a file that was loaded"
+    assert "base: app/order.py, app/trip.py (2 files) at HEAD" in told.out
+
+
+def test_the_report_names_the_files_that_were_loaded(call: Call, repository: Path) -> None:
+    arguments = ("check", "histories", *QUICK, "-w", "app", "--base", "main")
+    commit = git(repository, "rev-parse", "main")[:12]
+    assert (
+        f"code: app/order.py, app/trip.py (2 files)\nbase: app/order.py, app/trip.py (2 files) at main ({commit})"
+        in (call(*arguments).out)
+    )
+    report = call(*arguments, "--format", "json").json
+    assert report["code"]["files"] == report["base"]["files"] == ["app/order.py", "app/trip.py"]
 
 
 def test_what_was_accepted_does_not_fail_any_more(call: Call, repository: Path) -> None:

@@ -136,6 +136,7 @@ def test_a_file_that_is_read_while_the_code_is_loaded_counts(call: Call, project
         'from pathlib import Path\nPROMPT = (Path(__file__).parent / "prompt.txt").read_text()\nFACTOR = 1',
     )
     git(project, "commit", "-qam", "two")
+    edit(project / "app" / "rates.py", "FACTOR = 1", "FACTOR = 1  # second")
     (project / "app" / "new.txt").write_text("nobody reads it")
     assert replayed(impacted(call)) == {}
     (project / "app" / "prompt.txt").write_text("Be short.")
@@ -168,6 +169,7 @@ def test_what_a_cached_function_did_in_another_run_counts(call: Call, project: P
 
 def test_a_store_keeps_what_the_code_before_the_change_did(call: Call, project: Path) -> None:
     assert call("load", "histories").code == 0
+    edit(project / "app" / "rates.py", "FACTOR = 1", "FACTOR = 1  # second")
     store = str(project / "replaytool.duckdb")
     assert replayed(impacted(call, source=store)) == {}
     (kept,) = call("sql", "SELECT count(*) AS n FROM reach", "--format", "jsonl").out.splitlines()

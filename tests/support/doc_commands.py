@@ -82,13 +82,16 @@ def missing_lines(shown: Sequence[str], output: str) -> list[str]:
 
 
 def loyalty(folder: Path) -> Path:
-    """What `replaytool demo --folder` leaves, in a git repository, with the histories loaded."""
+    """What `replaytool demo --folder` leaves, on a branch of a git repository, with the histories loaded."""
     prepare_demo_folder(folder)
     author = {
         f"GIT_{who}_{what}": "reader@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
     script = "git init -q -b main . && git add -A && git commit -q -m histories"
     made = shell(f"{script} && for build in v1 v2 v3; do git tag release-$build; done", folder, author)
+    assert made.returncode == 0, made.stderr
+    change = "git switch -qc change && echo '# one line more' >> code/v3.py && git commit -qam change"
+    made = shell(change, folder, author)
     assert made.returncode == 0, made.stderr
     with contextlib.chdir(folder):
         assert run_command_line(["load", "histories/"]) == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from replaytool.check.base_branch import drop_missing_files, find_repository_folder
+from replaytool.check.base_branch import drop_missing_files, find_repository_folder, require_own_modules
 from replaytool.check.baseline import mark_known_findings
 from replaytool.check.cause_charts import causes_with_charts
 from replaytool.check.check_runs import (
@@ -73,6 +73,7 @@ def _replay_affected_runs(
         if not done.complete:
             return CheckReport(done.info, (), complete=False, base=BaseCode(ref, commit))
         info = load_code_info(plan.spec)
+        require_own_modules(info, done.info)
         after = read_version(info, trees.root, plan.spec)
         types = {row.run_key: row.workflow_type for row in rows}
         reasons = find_affected_runs(BaseReplays(done.version, done.info, done.runs, types), after)
@@ -80,7 +81,8 @@ def _replay_affected_runs(
         _log.info("replay needed: %s: %s", key, reason)
     report = check_runs(store, [row for row in rows if row.run_key in reasons], plan, progress)
     report = replace(report, code=info)
-    return _add_skipped_runs(report, store, rows, done, BaseCode(ref, commit, left_out=len(rows) - len(reasons)))
+    base = BaseCode(ref, commit, left_out=len(rows) - len(reasons), files=done.info.loaded)
+    return _add_skipped_runs(report, store, rows, done, base)
 
 
 def _add_skipped_runs(

@@ -30,6 +30,7 @@ _MOST_DRIFTS = 8
 _MOST_FURTHER = 20
 _SHOWN_FIELDS = 4
 _MOST_REPAIRED = 20
+_SHOWN_FILES = 3
 
 
 def render(report: CheckReport) -> str:
@@ -41,6 +42,7 @@ def render(report: CheckReport) -> str:
     lines += _drift_lines(report)
     lines += _note_lines(report)
     lines += _base_lines(report)
+    lines += _code_lines(report)
     lines += _blast_radius_lines(report)
     lines.append(_summary_line(report))
     return "\n".join(lines) + "\n"
@@ -179,6 +181,20 @@ def _base_lines(report: CheckReport) -> Iterator[str]:
         )
     if len(repaired) > _MOST_REPAIRED:
         yield f"✔ … and {len(repaired) - _MOST_REPAIRED} more"
+
+
+def _code_lines(report: CheckReport) -> Iterator[str]:
+    """Name the files that were loaded, so that nobody takes the verdicts for those of other files."""
+    if report.code.loaded:
+        yield f"code: {_list_files(report.code.loaded)}"
+    if report.base is not None and report.base.files:
+        ref = escape_controls(report.base.ref)
+        yield f"base: {_list_files(report.base.files)} at {ref} ({report.base.commit[:12]})"
+
+
+def _list_files(files: Sequence[str]) -> str:
+    more = ", …" if len(files) > _SHOWN_FILES else ""
+    return escape_controls(f"{', '.join(files[:_SHOWN_FILES])}{more} ({count_noun(len(files), 'file')})")
 
 
 def _describe_left_out_runs(base: BaseCode) -> str:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,6 +62,16 @@ class Worktrees:
                 code=ErrorCode.CODE_GIT_UNRELATED,
             )
         return found
+
+    def has_changed_files(self) -> bool:
+        """Return whether a tracked file differs from HEAD."""
+        return _run_git(self.root, "diff", "--quiet", "HEAD", "--").returncode != 0
+
+    def has_untracked_files(self, files: Iterable[str]) -> bool:
+        """Return whether git does not know one of these files of the repository."""
+        own = sorted(str(path) for file in files if (path := Path(file).resolve()).is_relative_to(self.root))
+        known = _run_git(self.root, "ls-files", "-z", "--full-name", "--", *own).stdout.split("\0")
+        return any(str(Path(file).relative_to(self.root)) not in known for file in own)
 
     def check_out_code(self, spec: CodeSpec, commit: str, label: str) -> PlacedCode:
         """Check out the commit and return the spec with its paths moved into the checkout."""

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import ModuleType
 
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.replay.code.checkout import find_installed_copy
+from replaytool.replay.code.import_roots import find_tree, is_code_of_tree
 from replaytool.replay.code.source_search import SourceSearch
 from replaytool.replay.isolation.side_effects import SideEffectRefused, refuse_effects_of_import
 from replaytool.text import escape_controls
@@ -51,7 +53,7 @@ def import_modules(item: str, folder: Path, search: SourceSearch) -> tuple[list[
     if path.suffix == ".py" and path.is_file():
         return [_import_file(path)], _top_package(path).parent
     if path.is_dir() and (os.sep in item or not _is_importable(item, folder)):
-        return _import_folder(path, search), _top_package(path / "__init__.py").parent if _is_package(path) else path
+        return _import_folder(path, search), find_import_root(item, folder) or path
     if item.endswith(".py") or os.sep in item:
         raise ReplaytoolError(
             f"there is no file {escape_controls(item)}",
@@ -59,6 +61,21 @@ def import_modules(item: str, folder: Path, search: SourceSearch) -> tuple[list[
             code=ErrorCode.CODE_FILE_MISSING,
         )
     return _import_package(item, folder, search)
+
+
+def find_import_root(item: str, folder: Path) -> Path | None:
+    """Return the folder that a named file or folder is imported from, or None for a dotted name."""
+    path = (folder / item).resolve()
+    if path.is_dir():
+        return _top_package(path / "__init__.py").parent if _is_package(path) else path
+    return _top_package(path).parent if path.is_file() else None
+
+
+def find_foreign_name(item: str, folder: Path) -> str | None:
+    """Return the top-level name of a named file that is no checkout's: who names an installed file means this file."""
+    path = (folder / item).resolve()
+    is_installed = path.is_file() and not is_code_of_tree(path, find_tree(path.parent))
+    return _top_package(path).stem if is_installed else None
 
 
 def _is_importable(name: str, folder: Path) -> bool:
@@ -84,9 +101,7 @@ def redirect_imports(here: Path, there: Path) -> None:
 
     def moved_entry(entry: str) -> str:
         path = Path(entry or ".").absolute()
-        is_code = (
-            path.is_relative_to(here) and not path.is_relative_to(sys.prefix) and "site-packages" not in path.parts
-        )
+        is_code = path.is_relative_to(here) and is_code_of_tree(path, here)
         return str(there / path.relative_to(here)) if is_code else entry
 
     sys.path[:] = [moved_entry(entry) for entry in sys.path]
@@ -165,10 +180,21 @@ def _import_package(name: str, folder: Path, search: SourceSearch) -> tuple[list
             if info.name.rpartition(".")[2] != "__main__" and _defines_workflows(info.name, search):
                 with refuse_effects_of_import():
                     found.append(import_user_module(info.name))
-    origin = getattr(sys.modules[name.partition(".")[0]], "__file__", None)
-    home = Path(origin).resolve().parent if origin else folder
-    installed = "site-packages" in home.parts
-    return found, home if installed or not origin or not origin.endswith("__init__.py") else home.parent
+    return found, _find_home(module, folder)
+
+
+def _find_home(module: ModuleType, folder: Path) -> Path:
+    """Return the folder that a module is imported from; of an installed package, the package's own folder."""
+    origin = getattr(sys.modules[module.__name__.partition(".")[0]], "__file__", None)
+    if origin:
+        home = Path(origin).resolve().parent
+        return home.parent if origin.endswith("__init__.py") and "site-packages" not in home.parts else home
+    # A namespace package has no file: go up from the module itself.
+    file = getattr(module, "__file__", None)
+    place = Path(file or next(iter(module.__path__))).resolve()
+    if "site-packages" in place.parts:
+        return place.parent if file else place
+    return place.parents[module.__name__.count(".") + (place.name == "__init__.py")]
 
 
 def _defines_workflows(name: str, search: SourceSearch) -> bool:
@@ -203,9 +229,13 @@ def user_code_error(what: str, error: BaseException) -> ReplaytoolError:
     summary.stack = traceback.StackSummary.from_list(own)
     summary.__context__ = summary.__cause__ = None
     text = escape_controls("".join(summary.format()).rstrip(), keep="\n")
-    return ReplaytoolError(
-        f"{what}:\n{text}", "the code must be importable where `replaytool` runs", code=ErrorCode.CODE_IMPORT_FAILED
-    )
+    hint = "the code must be importable where `replaytool` runs"
+    if (copy := find_installed_copy()) is not None:
+        hint = (
+            f"this checkout is imported, not its installed copy {escape_controls(copy)}; "
+            "for files that only an installation makes, run `pip install -e .`"
+        )
+    return ReplaytoolError(f"{what}:\n{text}", hint, code=ErrorCode.CODE_IMPORT_FAILED)
 
 
 def _is_import_machinery(filename: str) -> bool:

@@ -15,8 +15,11 @@ from typing import Any, Protocol
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay import call_site as callsite
+from replaytool.replay.code.checkout import path_in_checkout, prefer_checkout, require_checkout_files
 from replaytool.replay.code.importing import (
     add_to_path,
+    find_foreign_name,
+    find_import_root,
     import_modules,
     import_user_module,
     redirect_imports,
@@ -122,6 +125,8 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     folder = Path(spec.folder or ".").resolve()
     if spec.instead_of is not None:
         redirect_imports(*map(Path, spec.instead_of))
+    loaded_before = frozenset(sys.modules)
+    _prefer_named_checkouts(spec, folder, finders)
     search = SourceSearch(finders)
     found = [import_modules(item, folder, search) for item in spec.workflows]
     modules = [module for group, _ in found for module in group]
@@ -130,6 +135,7 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     present = [finder for finder in finders if finder.library in sys.modules]
     given = _worker_settings(spec, folder, finders)
     settings, by_engine = _configure_engines(spec, present, modules, given)
+    require_checkout_files(loaded_before)
     by_engine = {engine: one for engine, one in by_engine.items() if one[0] or one[1] is not None}
     if not by_engine:
         hints = " or ".join(finder.how_to_write for finder in present or finders)
@@ -145,10 +151,12 @@ def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     types = {name: one.__module__ for name, one in definitions.items()} | ({"": dynamic.__module__} if dynamic else {})
     callsite.skip_folders([folder for finder in present for folder in finder.frames_to_skip()])
     releases = " ".join(finder.release() for finder in present)
+    files = _user_files(roots)
     info = CodeInfo(
         names,
-        fingerprint_code(roots, modules, given.keys() - {"workflows"}, releases),
-        _user_files(roots),
+        fingerprint_code(roots, files, given.keys() - {"workflows"}, releases),
+        list_loaded_files(names, files),
+        files,
         types,
         roots,
     )
@@ -176,6 +184,13 @@ def _configure_engines(
                 [(finder.name_workflow(one), one) for one in settings.pop("workflows")]
             )
     return settings, by_engine
+
+
+def _prefer_named_checkouts(spec: CodeSpec, folder: Path, finders: Sequence[CodeFinder]) -> None:
+    places = [folder, *(find_import_root(item, folder) or folder for item in spec.workflows)]
+    foreign = [finder.library for finder in finders]
+    foreign += [name for item in spec.workflows if (name := find_foreign_name(item, folder)) is not None]
+    prefer_checkout(places, foreign, spec.instead_of)
 
 
 def _user_files(roots: tuple[str, ...]) -> dict[str, str]:
@@ -272,16 +287,21 @@ def _load_attribute(name: str, folder: Path, what: str) -> object:
     return getattr(module, attribute)
 
 
-def fingerprint_code(roots: tuple[str, ...], modules: list[ModuleType], settings: Iterable[str], releases: str) -> str:
-    """Return an id of the code: the sources loaded from its folders, the settings, and the engines' releases."""
-    files = {str(getattr(module, "__file__", None) or "") for module in modules}
-    files |= {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
-    own = sorted(
-        file for file in files if file.endswith(".py") and file.startswith(tuple(one + os.sep for one in roots))
-    )
+def list_loaded_files(names: Sequence[str], files: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the loaded files relative to their checkout: those of the named modules first."""
+    named = [files[name] for name in names if name in files]
+    return tuple(dict.fromkeys(path_in_checkout(file) for file in (*named, *sorted(files.values()))))
+
+
+def fingerprint_code(roots: tuple[str, ...], files: Mapping[str, str], settings: Iterable[str], releases: str) -> str:
+    """Return an id of the code: all loaded files of the user, the settings, and the engines' releases."""
+
+    def stable_name(name: str, file: str) -> str:
+        root = next((one for one in roots if file.startswith(one + os.sep)), None)
+        return name if root is None else file[len(root) :]
+
     total = hashlib.sha256(f"{releases} {sorted(settings)}\n".encode())
-    for file in own:
-        root = next(one for one in roots if file.startswith(one + os.sep))
-        total.update(f"{file[len(root) :]}\n".encode())
+    for place, file in sorted((stable_name(name, file), file) for name, file in files.items()):
+        total.update(f"{place}\n".encode())
         total.update(hashlib.sha256(Path(file).read_bytes()).digest())
     return total.hexdigest()[:32]
