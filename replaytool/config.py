@@ -49,19 +49,34 @@ _VARIABLES = {
 }
 
 
+_CODE = ("converter", "replayer", "workflows", "builds")
+"""Settings that name code to import."""
+
+
 def load_settings(
-    options: Mapping[str, object], folder: Path | None = None, environment: Mapping[str, str] | None = None
+    options: Mapping[str, object],
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    names_code: bool = True,
 ) -> Settings:
-    """Merge all sources of settings; an option of None was not given."""
+    """Merge all sources of settings; an option of None was not given.
+
+    Without `names_code`, code that only the project file names is left out, so that nothing imports it.
+    """
     folder = folder or Path.cwd()
     environment = os.environ if environment is None else environment
     settings = Settings()
     project = _find_project_file(folder)
     if project is not None:
-        settings = replace(settings, folder=project.parent, **_read_project_file(project))
-    found = {name: environment[variable] for name, variable in _VARIABLES.items() if environment.get(variable)}
+        found = _read_project_file(project)
+        known = {name: value for name, value in found.items() if names_code or name not in _CODE}
+        settings = replace(settings, folder=project.parent, **known)
+    exported = {name: environment[variable] for name, variable in _VARIABLES.items() if environment.get(variable)}
     given = {name: value for name, value in options.items() if value is not None}
-    return replace(settings, **{name: _convert_value(name, value, Path()) for name, value in (found | given).items()})
+    return replace(
+        settings, **{name: _convert_value(name, value, Path()) for name, value in (exported | given).items()}
+    )
 
 
 def _find_project_file(folder: Path) -> Path | None:

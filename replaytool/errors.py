@@ -120,11 +120,11 @@ class ErrorCode(Enum):
     FORMAT_UNSUPPORTED = CodeEntry(
         "RT-FORMAT-11", "replaytool does not read histories of this engine", "`replaytool formats` lists the engines."
     )
-    FORMAT_INVALID_EVENT = CodeEntry(
-        "RT-FORMAT-12", "An element of the list of events is not an event", "Export the history again."
-    )
     FORMAT_INEXPRESSIBLE = CodeEntry(
-        "RT-FORMAT-13", "An event cannot be written in this format", "Export the run as JSON."
+        "RT-FORMAT-12", "An event cannot be written in this format", "Export the run as JSON."
+    )
+    FORMAT_INVALID_EVENT = CodeEntry(
+        "RT-FORMAT-13", "An element of the list of events is not an event", "Export the history again."
     )
 
     STORE_MISSING = CodeEntry(

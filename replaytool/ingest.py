@@ -17,6 +17,7 @@ from replaytool.formats import HEAD_SIZE, Unreadable, detect_format, find_place_
 from replaytool.model.history import Run
 from replaytool.sources import HistorySource
 from replaytool.store import AddedRun, ReadSteps, Store
+from replaytool.text import hide_url_secrets
 
 _BATCH_BYTES = 70 * 1024 * 1024
 _BATCH_EVENTS = 180_000
@@ -230,6 +231,7 @@ class _StoreLoader:
         self.report.run_keys += counted.run_keys
 
     def _refuse_source(self, source: HistorySource, error: Unreadable) -> None:
-        bad = BadFile(source.name, error.reason, error.hint, error.position, error.code.code)
+        name, reason, hint = map(hide_url_secrets, (source.name, error.reason, error.hint))
+        bad = BadFile(name, reason, hint, error.position, error.code.code)
         self.report.bad.append(bad)
         self.observer.on_bad(bad)

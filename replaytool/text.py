@@ -9,6 +9,7 @@ _PLAIN = re.compile(
 """Characters that hide nothing, so that most text needs no look at single characters."""
 _WORD_START = 120
 _LONG_WORD = re.compile(r"""[^\s"'`<>|]{301,}""")
+_URL_SECRETS = re.compile(r"""([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/\s'"]*@)?([^\s'"?]*)(\?(?=\w*[=&])[^\s'"]*)?""")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -56,3 +57,14 @@ def cut_long_words(text: str) -> str:
     'AAAAAAAAAAAAA… (200,000 letters) differs'
     """
     return _LONG_WORD.sub(lambda found: f"{found[0][:_WORD_START]}… ({len(found[0]):,} letters)", text)
+
+
+def hide_url_secrets(text: str) -> str:
+    """Return the text with user names, passwords and query strings taken out of its URLs.
+
+    >>> hide_url_secrets("cannot read https://me:secret@host/a?sig=abc: 403")
+    'cannot read https://host/a?… 403'
+    """
+    if "://" not in text:
+        return text
+    return _URL_SECRETS.sub(lambda found: f"{found[1]}{found[2]}{'?…' if found[3] else ''}", text)

@@ -7,18 +7,20 @@ must never touch the store's SQL, an engine's rules or the screens' widgets.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from replaytool import __version__
 from replaytool.errors import FAULT, USAGE, ErrorCode, ReplaytoolError, append_code
-from replaytool.text import cut_long_words, escape_controls
+from replaytool.text import cut_long_words, escape_controls, hide_url_secrets
 
 if TYPE_CHECKING:
     from replaytool.session import Session
@@ -47,12 +49,29 @@ COMMANDS: Mapping[str, str] = {
     "completion": "Print a script that completes commands and options in your shell.",
 }
 INTERRUPTED = 130
-CUT_SHORT = 1  # as click has it
+_LOOKING = {"show", "runs", "sql", "builds", "diff", "export"}
+"""Commands that import no code unless the user names it: a pyproject.toml may be someone else's."""
+_OUTPUT_ERRORS = {
+    errno.EPIPE: "its reader closed the pipe",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is too large",
+}
 _log = logging.getLogger("replaytool")
+
+
+class _PipeClosed(Exception):
+    """The reader of the output went away. click would exit with 1, as if there were findings."""
 
 
 class _LazyGroup(click.Group):
     """Know every command's name and help, and import a command only when it is called."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeClosed from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -109,22 +128,37 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _print_usage_error(error)
     except (KeyboardInterrupt, click.Abort):
         code = print_error("interrupted", "", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader closed the pipe. Without this, Python reports the error again at shutdown.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = CUT_SHORT
+    except _PipeClosed:
+        code = _print_output_error(BrokenPipeError(errno.EPIPE, ""))
+    except OSError as error:
+        code = _print_output_error(error)
     except Exception as error:
-        _log.debug("", exc_info=True)
-        message = f"internal error of replaytool: {type(error).__name__}: {error}"
-        hint = "run it again with -vv for the traceback, and report it"
-        code = print_error(append_code(message, ErrorCode.FAULT_INTERNAL), hint, FAULT)
+        code = _print_fault(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_output_error(error: OSError) -> int:
+    """Print one message if the output could not be written, and a fault otherwise."""
+    if error.errno not in _OUTPUT_ERRORS:
+        return _print_fault(error)
+    # Python writes what is left once more at its end, and would report the error again.
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    message = f"the output was cut short: {_OUTPUT_ERRORS[error.errno]}"
+    return print_error(append_code(message, ErrorCode.OUTPUT_UNWRITABLE), "the result is not complete", USAGE)
+
+
+def _print_fault(error: Exception) -> int:
+    _log.debug("", exc_info=True)
+    message = f"internal error of replaytool: {type(error).__name__}: {error}"
+    hint = "run it again with -vv for the traceback, and report it"
+    return print_error(append_code(message, ErrorCode.FAULT_INTERNAL), hint, FAULT)
 
 
 def print_error(message: str, hint: str, exit_code: int) -> int:
     """Print an error and its hint on stderr, with control characters escaped, and return the exit code."""
     lines = [f"replaytool: {escape_controls(message, keep=chr(10))}"] + ([f"  {escape_controls(hint)}"] if hint else [])
-    print(cut_long_words("\n".join(lines)), file=sys.stderr)
+    print(cut_long_words(hide_url_secrets("\n".join(lines))), file=sys.stderr)
     return exit_code
 
 
@@ -148,4 +182,4 @@ def open_session(ctx: click.Context, **options: str | None) -> Session:
     from replaytool.session import Session
 
     merged = {**ctx.obj, **{name: value for name, value in options.items() if value is not None}}
-    return Session(config.load_settings(merged))
+    return Session(config.load_settings(merged, names_code=ctx.info_name not in _LOOKING))

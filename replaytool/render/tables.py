@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _WIDEST_CELL = 60
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def format_cell(value: object) -> str:
@@ -74,13 +75,18 @@ def write_table(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:
 
 
 def write_csv(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:
-    """Write CSV. Text is not escaped: a spreadsheet is not a terminal."""
+    """Write CSV. Control characters stay: a spreadsheet is not a terminal. But it would run text that is a formula."""
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(batches.schema.names)
     for batch in batches:
-        writer.writerows([_to_scalar(value) for value in row.values()] for row in _read_rows(batch))
+        writer.writerows([_quote_formula(_to_scalar(value)) for value in row.values()] for row in _read_rows(batch))
     text.detach()
+
+
+def _quote_formula(value: object) -> object:
+    """Return text that a spreadsheet would take for a formula with an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def write_json(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import RunHints
+from replaytool.text import hide_url_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def make_refused_source(name: str, error: ReplaytoolError) -> HistorySource:
     def refuse_to_open() -> BinaryIO:
         raise SourceUnavailable(error.message, error.hint, code=error.code) from error
 
-    return HistorySource(os.fsencode(name).decode("utf-8", "backslashreplace"), refuse_to_open)
+    return HistorySource(os.fsencode(hide_url_secrets(name)).decode("utf-8", "backslashreplace"), refuse_to_open)
 
 
 class SourceUnavailable(OSError):

@@ -22,9 +22,12 @@ _OBJECTS = re.compile(r"(s3|gs|az|abfss?)://", re.IGNORECASE)
 
 
 class _PendingFile(io.BufferedWriter):
-    """A temporary file that replaces its target when it is closed, and disappears if anything goes wrong."""
+    """A temporary file that replaces its target when it is closed, and disappears if anything goes wrong.
 
-    def __init__(self, path: str, publish: Callable[[str], None], permissions: int = 0o666) -> None:
+    Plans and reports hold payloads, so a new file is readable by its owner alone. An existing target keeps its mode.
+    """
+
+    def __init__(self, path: str, publish: Callable[[str], None], permissions: int = 0o600) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), permissions)
         super().__init__(io.FileIO(handle, "wb"), 1024 * 1024)
         self._path = path
@@ -128,7 +131,7 @@ def _open_object_output(uri: str) -> BinaryIO:
         _upload_file(place, finished)
         os.unlink(finished)
 
-    return cast(BinaryIO, _PendingFile(pending, upload_and_remove, 0o600))
+    return cast(BinaryIO, _PendingFile(pending, upload_and_remove))
 
 
 def _upload_file(place: ObjectPlace, finished: str) -> None:

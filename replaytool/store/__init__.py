@@ -25,7 +25,13 @@ from replaytool.store.connections import is_store
 from replaytool.store.rows import BuildRow, ChosenBuildRow, NewestRun, OpenStep, ProblemRow, RunRow
 from replaytool.store.run_filters import RUN_FILTERS, RUN_SORTS, RunFilter, filter_runs, run_list_query
 from replaytool.store.schema import has_engine_view
-from replaytool.store.user_queries import ambiguous_run_error, explain_query_error, read_arrow_batches
+from replaytool.store.user_queries import (
+    ambiguous_run_error,
+    explain_query_error,
+    lock_connection,
+    read_arrow_batches,
+    refuse_outside_condition,
+)
 from replaytool.store.writer import GROWN, NEW, SAME, SHORTER, AddedRun, ReadSteps
 
 __all__ = [
@@ -98,15 +104,13 @@ class Store:
     def run_user_query(self, sql: str, *, allow_files: bool = False) -> Iterator[pa.RecordBatchReader]:
         """Run a user's query. It can read the store and, unless allowed, nothing else."""
         with self._open_connection() as connection:
-            connection.execute("SET python_enable_replacements = false")
-            connection.execute("SET autoinstall_known_extensions = false")
-            if not allow_files:
-                connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
+            lock_connection(connection, allow_files=allow_files)
             try:
                 relation = connection.sql(sql)
                 yield read_arrow_batches(relation)
             except duckdb.Error as error:
+                if self.path is not None and db.TRUNCATED in str(error):
+                    raise db.explain_store_error(error, self.path) from error
                 raise explain_query_error(error) from error
 
     def open_run_list(
@@ -119,8 +123,16 @@ class Store:
         """Return the runs that fulfil all conditions, in a stable order."""
         condition, values = (wanted or RunFilter()).to_sql()
         try:
+            if wanted is not None and wanted.where is not None:
+                refuse_outside_condition(wanted.where)
             return self._select_runs(condition, values, limit)
-        except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
+        except (
+            duckdb.BinderException,
+            duckdb.CatalogException,
+            duckdb.ParserException,
+            duckdb.ConversionException,
+            duckdb.PermissionException,
+        ) as error:
             raise explain_query_error(error) from error
 
     def _select_runs(self, condition: str, values: Sequence[object], limit: int | None = None) -> list[RunRow]:

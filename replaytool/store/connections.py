@@ -6,6 +6,7 @@ again, and a process that finds the file locked waits a while before it gives up
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ _ROWS_TOGETHER = 60 * 1024
 """Half of the default: full row groups are written directly, and shorter ones are copied first."""
 _LOCKED = ("Could not set lock", "different configuration", "Unique file handle conflict")
 
+TRUNCATED = "Could not read enough bytes"
+"""What DuckDB says about a file that ends too early."""
 Connection = duckdb.DuckDBPyConnection
 Opened = TypeVar("Opened")
 _WRITER: dict[str, str | bool | int | float | list[str]] = {
@@ -76,7 +79,11 @@ def connect_for_writing(path: Path) -> Iterator[Connection]:
     try:
         if not path.exists():
             with create_atomically(path) as unfinished, translate_store_errors(path):
-                _make_store_file(connection, unfinished)
+                unfinished_mode = os.umask(0o077)  # a store holds payloads, so its owner alone may read it
+                try:
+                    _make_store_file(connection, unfinished)
+                finally:
+                    os.umask(unfinished_mode)
         _retry_while_locked(lambda: _attach_store(connection, path), path, _WAIT_TO_WRITE)
         _prepare_store(connection, path)
         with translate_store_errors(path):
@@ -132,7 +139,7 @@ def _retry_while_locked(opened: Callable[[], Opened], path: Path, patience: floa
             return opened()
         except duckdb.Error as error:
             if not _is_lock_error(error) or time.monotonic() > deadline:
-                raise _explain_store_error(error, path) from error
+                raise explain_store_error(error, path) from error
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
 
@@ -154,10 +161,11 @@ def translate_store_errors(path: Path) -> Iterator[None]:
         duckdb.OutOfMemoryException,
         duckdb.TransactionException,
     ) as error:
-        raise _explain_store_error(error, path) from error
+        raise explain_store_error(error, path) from error
 
 
-def _explain_store_error(error: duckdb.Error, path: Path) -> ReplaytoolError:
+def explain_store_error(error: duckdb.Error, path: Path) -> ReplaytoolError:
+    """Return the error to show for what DuckDB says about the file."""
     text = str(error).splitlines()[0]
     if _is_lock_error(error):
         holder = re.search(r"PID (\d+)", str(error))
@@ -172,6 +180,12 @@ def _explain_store_error(error: duckdb.Error, path: Path) -> ReplaytoolError:
             f"the disk is full: the store {path} could not grow",
             "what was committed is safe; free room and load again",
             code=ErrorCode.STORE_DISK_FULL,
+        )
+    if TRUNCATED in text:
+        return ReplaytoolError(
+            f"the store {path} is truncated: it is shorter than what it should hold",
+            "copy it again, or load the histories into a new one",
+            code=ErrorCode.STORE_FAILED,
         )
     if "Permission denied" in text:
         return ReplaytoolError(

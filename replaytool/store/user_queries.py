@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.store.connections import connect_in_memory
 from replaytool.store.rows import RunRow
 
 _REACHES_OUTSIDE = re.compile(
@@ -29,6 +30,28 @@ def read_arrow_batches(relation: duckdb.DuckDBPyRelation | None) -> pa.RecordBat
     schema = pa.schema(fields)
     batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader)
     return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def lock_connection(connection: duckdb.DuckDBPyConnection, *, allow_files: bool = False) -> None:
+    """Let the connection read the store and, unless allowed, nothing else. This cannot be undone."""
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET autoinstall_known_extensions = false")
+    if not allow_files:
+        connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def refuse_outside_condition(condition: str) -> None:
+    """Raise DuckDB's error if a condition over the view `runs` reaches outside the store.
+
+    An empty store is asked: locking the connection to a store in memory would also end the writing to it.
+    """
+    connection = connect_in_memory()
+    try:
+        lock_connection(connection)
+        connection.execute(f"SELECT 1 FROM runs WHERE ({condition}\n)").fetchall()
+    finally:
+        connection.close()
 
 
 def explain_query_error(error: duckdb.Error) -> ReplaytoolError:

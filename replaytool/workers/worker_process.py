@@ -31,8 +31,9 @@ from replaytool.workers.worker_main import (
     send_message,
 )
 
-_STARTING = 5.0
-"""Seconds that Python and the SDK may take to start, before the time-out for the user's own imports begins."""
+_WINDING_UP = 3.0
+_STARTING = 20.0
+"""Seconds that Python and the SDK may take to start on a busy machine, in addition to the time-out for the imports."""
 _TELLING = 0.3
 _TAIL = 16384
 _LOOKS_EVERY = 0.1
@@ -162,7 +163,7 @@ class WorkerProcess(Generic[T]):
                 return
 
     def _describe_end(self) -> str:
-        code = self.process.wait()
+        code = self._wait_or_kill()
         self.errors.seek(0, os.SEEK_END)
         self.errors.seek(max(0, self.errors.tell() - _TAIL))
         said = self.errors.read().decode("utf-8", "replace")
@@ -171,10 +172,21 @@ class WorkerProcess(Generic[T]):
             return f"was ended after {self.limits.timeout:g} seconds without an answer{place}"
         if "MemoryError" in said:
             return f"ran out of memory{place}"
+        if code is None:
+            return f"closed its connection and was ended{place}"
         if code >= 0:
             return f"ended by itself with exit code {code}"
         fatal = next((f": {line}" for line in said.splitlines() if line.startswith("Fatal Python error")), "")
         return f"was killed by {_signal_name(-code)}{place}{fatal}"
+
+    def _wait_or_kill(self) -> int | None:
+        """Return the exit code; None if the process closed its connection and went on, so that it was killed."""
+        try:
+            return self.process.wait(_WINDING_UP)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return None
 
     def end_process(self, patience: float = 1.0) -> None:
         """Ask the process to exit, and kill it if it does not."""

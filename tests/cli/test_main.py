@@ -76,7 +76,7 @@ def test_a_fault_is_told_without_a_traceback(call: Call, monkeypatch: pytest.Mon
     assert "Traceback" not in result.err
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_is_one_message(tmp_path: Path) -> None:
     """`replaytool … | head` closes our stdout while we still write."""
     store = tmp_path / "store.duckdb"
     run = [sys.executable, "-m", "replaytool", "--store", str(store)]
@@ -88,5 +88,6 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     os.read(reader, 10)
     os.close(reader)
     _, err = process.communicate(timeout=120)
-    assert err == b""
-    assert process.returncode == 1
+    assert err.splitlines()[0] == b"replaytool: the output was cut short: its reader closed the pipe [RT-OUTPUT-1]"
+    assert len(err.splitlines()) == 2
+    assert process.returncode == 2

@@ -29,10 +29,9 @@ def test_the_target_changes_when_the_stream_is_closed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["result.csv"]
 
 
-def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
-    (tmp_path / "usual").touch()
+def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
     open_output(str(tmp_path / "made")).close()
-    assert (tmp_path / "made").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o600
 
 
 def test_what_goes_wrong_or_is_forgotten_leaves_nothing(tmp_path: Path) -> None:

@@ -175,9 +175,20 @@ def test_code_that_cannot_be_loaded_is_told_when_it_is_asked_for(nasty: Path) ->
         child.loaded_code()
 
 
+def test_code_that_closes_its_descriptors_ends(tmp_path: Path) -> None:
+    line = "os.setsid(); os.closerange(0, 1000); time.sleep(3600)"
+    (tmp_path / "closing.py").write_text(HEAD + BODY.format(name="Closes", line=line))
+    spec = CodeSpec(("closing.py",), folder=str(tmp_path))
+    began = time.monotonic()
+    verdict = replay_all_runs(works("Closes"), spec, limits=WorkerLimits(jobs=1, timeout=20)).verdicts["0-Closes"]
+    assert verdict.verdict == "crashed"
+    assert "closed its connection" in verdict.reason
+    assert time.monotonic() - began < 300
+
+
 def test_an_import_that_never_ends_obeys_the_time_out(tmp_path: Path) -> None:
     (tmp_path / "endless.py").write_text("import temporalio.workflow\nwhile True:\n    pass\n")
     began = time.monotonic()
-    with pytest.raises(ReplaytoolError, match=r"after 1 seconds .*endless\.py:[23]"):
+    with pytest.raises(ReplaytoolError, match="was ended after 1 seconds"):
         replay_all_runs(works("Counts"), CodeSpec((str(tmp_path / "endless.py"),)), limits=WorkerLimits(1, timeout=1))
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 100
