@@ -151,7 +151,6 @@ def says_sdk(code: Code) -> str:
     return "ok" if result.replay_failure is None else str(result.replay_failure)
 
 
-@pytest.mark.oldest
 @pytest.mark.parametrize(("workflow", "plugins"), OK)
 @pytest.mark.parametrize("sandbox", ["per-run", "shared"])
 def test_the_plugins_settings_hold_in_both_engines(tmp_path: Path, workflow: str, plugins: str, sandbox: str) -> None:
