@@ -154,7 +154,7 @@ def test_code_that_is_new_had_no_findings_before(call: Call, repository: Path) -
 def test_a_base_that_does_not_load_makes_everything_new(call: Call, repository: Path) -> None:
     git(repository, "stash", "-q")
     git(repository, "switch", "-qc", "broken", "main")
-    (repository / "app" / "order.py").write_text("import temporalio\nimport nothing_of_this_name\n")
+    (repository / "app" / "order.py").write_text(f"import nothing_of_this_name\n{BROKEN_ORDER.read_text()}")
     git(repository, "commit", "-qam", "three")
     shutil.copy(BROKEN_ORDER, repository / "app" / "order.py")
     told = call("check", "histories", *QUICK, "-w", "app", "--base", "broken", "--format", "json")
