@@ -14,11 +14,13 @@ from typing import Any
 
 
 def replaytool(folder: Path, work: Path) -> dict[str, Any]:
-    """Parse and store, as `replaytool load FOLDER` does."""
+    """Parse and store, as `replaytool load FOLDER` does. Imports are outside of the clock here, as with the others."""
     from replaytool import ingest
+    from replaytool.formats.temporal import json_files
     from replaytool.sources import open_sources
     from replaytool.store import Store
 
+    assert json_files
     path = work / "store.duckdb"
     clock = _Clock()
     report = ingest.load_into_store(Store(path), open_sources([str(folder)]))
