@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import sysconfig
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from replaytool.errors import ErrorCode, ReplaytoolError, find_error_code
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay.jobs import WorkerJob
+from replaytool.workers.start_process import start_python
 from replaytool.workers.worker_main import (
     TELL_PLACE,
     CodeLoaded,
@@ -32,8 +32,6 @@ from replaytool.workers.worker_main import (
 )
 
 _WINDING_UP = 3.0
-_STARTING = 20.0
-"""Seconds that Python and the SDK may take to start on a busy machine, in addition to the time-out for the imports."""
 _TELLING = 0.3
 _TAIL = 16384
 _LOOKS_EVERY = 0.1
@@ -89,7 +87,6 @@ class WorkerProcess(Generic[T]):
         self._code: CodeInfo | None = None
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self.process = start_python("replaytool.workers.worker_main:run_worker", self.errors, limits.hash_seed)
-        self._begun = time.monotonic()
         threading.Thread(target=self._watch_deadline, daemon=True).start()
         self._send_message(setup, b"")
 
@@ -105,7 +102,8 @@ class WorkerProcess(Generic[T]):
     def loaded_code(self) -> CodeInfo:
         """Return which code it has loaded; raise ReplaytoolError if it cannot load it."""
         if self._code is None:
-            answer = self._receive_answer(CodeLoaded, self._begun + _STARTING + self.limits.timeout)
+            allowance = self.process.wait_for_start()
+            answer = self._receive_answer(CodeLoaded, time.monotonic() + allowance + self.limits.timeout)
             if answer is None:
                 raise ReplaytoolError(
                     f"the workflow code cannot be loaded: its process {self._describe_end()}",
@@ -202,21 +200,6 @@ class WorkerProcess(Generic[T]):
             self.process.wait()
         self.process.stdout.close()
         self.errors.close()
-
-
-def start_python(
-    entry: str, errors: IO[bytes], hash_seed: str = "0", folder: str | None = None
-) -> subprocess.Popen[bytes]:
-    """Start a Python process that calls `module:function`, with this process's import path."""
-    module, _, function = entry.partition(":")
-    call = f"import sys; sys.path[:] = sys.argv[1:]; from {module} import {function}; {function}()"
-    paths = sys.path if folder is None else [os.path.abspath(one or ".") for one in sys.path]
-    # glibc reserves address space per thread, and the memory limit counts address space: one arena is enough.
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "MALLOC_ARENA_MAX": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", call, *paths],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, cwd=folder, env=environment,
-    )  # fmt: skip
 
 
 def _signal_name(number: int) -> str:

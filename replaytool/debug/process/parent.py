@@ -21,8 +21,8 @@ from replaytool.engines import CodeSpec
 from replaytool.errors import ErrorCode, ReplaytoolError, find_error_code
 from replaytool.model.debug_state import Trouble
 from replaytool.model.history import Run
+from replaytool.workers.start_process import start_python
 from replaytool.workers.worker_main import CodeLoaded, WorkerSetup, receive_message, send_message
-from replaytool.workers.worker_process import start_python
 
 T = TypeVar("T")
 _LOADING = 120.0
@@ -215,7 +215,7 @@ class _DebugProcess:
     def _describe_end(self) -> str:
         if self._late:
             return f"the replay's process was killed after {self._silence:g} seconds without an answer"
-        code = self._process.returncode
+        code = self._process.wait()
         words = f"was killed by signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
         self._errors.seek(0)
         last = self._errors.read(4000).decode("utf-8", "replace").strip().splitlines()
