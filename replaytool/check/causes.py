@@ -96,11 +96,11 @@ def _cause_key(one: CheckedRun) -> tuple[str, ...]:
 def _failure_pattern(verdict: Verdict) -> str:
     """Describe the failure without digits, because a message may contain ids of its run."""
     if verdict.verdict == "drift":
-        return " ".join(sorted({_mask_digits(drift.path) for drift in verdict.drift}))
-    return _mask_digits(describe_finding(verdict))
+        return " ".join(sorted({mask_digits(drift.path) for drift in verdict.drift}))
+    return mask_digits(describe_finding(verdict))
 
 
-def _mask_digits(text: str) -> str:
+def mask_digits(text: str) -> str:
     """Mask addresses of objects as a whole: their letters differ too from one process to the next."""
     return "".join("#" if char.isdigit() else char for char in _ADDRESS.sub("0x#", text))
 

@@ -32,6 +32,8 @@ class _CheckGiven(code.RunChoiceGiven, reports.BaselineGiven):
     no_cache: bool
     base: str | None
     impacted: bool
+    guilty: str | None
+    guilty_limit: float
     shard: Shard | None
     include_pinned: bool
 
@@ -96,6 +98,21 @@ def _parse_shard(_: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--no-cache", is_flag=True, help="Replay all runs, even if the store has their verdicts for this code.")
 @click.option("--base", metavar="REF", help="Fail only on what is new since the merge base with REF.")
 @click.option("--impacted", is_flag=True, help="With --base: replay only runs that the change can affect.")
+@click.option(
+    "--guilty",
+    is_flag=False,
+    flag_value="failures",
+    type=click.Choice(["failures", "drift"]),
+    help="With --base: find the edits that break runs, by replaying subsets of the change.",
+)
+@click.option(
+    "--guilty-limit",
+    type=click.FloatRange(1),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for the search of --guilty.",
+)
 @reports.baseline_options
 @click.option(
     "--shard",
@@ -128,11 +145,18 @@ def command(
       replaytool check --workflows app/ --where "status = 'Running'" --format json:report.json
     """
     from replaytool.check.check_runs import choose_failing_verdicts
+    from replaytool.check.guilty.find import GuiltyRequest
 
     if given["impacted"] and (not given["base"] or given["repeat"] > 1):
         raise ReplaytoolError(
             "--impacted needs --base, and excludes --repeat",
             "add --base REF, and leave --repeat out",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
+    if given["guilty"] and not given["base"]:
+        raise ReplaytoolError(
+            "--guilty needs --base: it searches the edits since the merge base",
+            "add --base REF",
             code=ErrorCode.USAGE_COMBINATION,
         )
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
@@ -156,6 +180,7 @@ def command(
             progress,
             given["base"],
             only_impacted=given["impacted"],
+            guilty=GuiltyRequest(given["guilty"] == "drift", given["guilty_limit"]) if given["guilty"] else None,
         )
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
     report = reports.apply_baseline(report, baseline=given["baseline"], update_baseline=given["update_baseline"])

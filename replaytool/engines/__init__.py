@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import entry_points
@@ -33,6 +33,7 @@ __all__ = [
     "engine_names",
     "engine_of",
     "load_code",
+    "quick_strategy",
     "read_history",
     "read_steps",
     "replay",
@@ -125,6 +126,13 @@ def replay(run: Run, code: Code, options: Options | None = None, engine: str = "
     verdict = strategies[engine](run, code.for_engine(run.engine), options or Options())
     unseen = tuple(found.list_unseen_parts(run))
     return dataclasses.replace(verdict, cannot_see=unseen) if unseen else verdict
+
+
+def quick_strategy(engine_names: Iterable[str], asked: str) -> str:
+    """Return the strategy for trials whose result is confirmed later: one replay, where `auto` may take two."""
+    return (
+        "direct" if asked == "auto" and all("direct" in engine_of(one).strategies() for one in engine_names) else asked
+    )
 
 
 def _replay_elsewhere(call: Callable[[], Verdict]) -> Verdict:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from replaytool.model.blast_radius import BlastRadius, RunImpact, measure_blast_radius
+from replaytool.model.guilty import GuiltySearch
 from replaytool.model.run_chart import RunChart
 
 SCHEMA = 1
@@ -303,6 +304,8 @@ class CheckReport:
     include_pinned: bool = False
     base: BaseCode | None = None
     shard: Shard | None = None
+    guilty: GuiltySearch | None = None
+    """The edits of the change that break runs, if they were searched."""
 
     def is_failing(self, one: CheckedRun) -> bool:
         """Return whether this run makes the check fail. Drift that the configuration calls an error does so too."""
@@ -369,6 +372,7 @@ def to_report_json(value: object, version: str = "") -> Any:
             "include_pinned": value.include_pinned,
             "base": _to_plain_data(value.base),
             "shard": _to_plain_data(value.shard),
+            **_guilty_to_json(value.guilty),
             "summary": value.count_verdicts(),
             "blast_radius": _to_plain_data(value.count_blast_radius()),
             "causes": [_to_plain_data(cause) for cause in value.causes],
@@ -384,6 +388,20 @@ def to_report_json(value: object, version: str = "") -> Any:
         plain.pop("steps")
         plain["seconds"] = round(value.seconds, 6)
     return plain
+
+
+def _guilty_to_json(found: GuiltySearch | None) -> dict[str, Any]:
+    """Return the guilty edits and how they were searched; nothing if nobody asked for them."""
+    if found is None:
+        return {}
+    plain = _to_plain_data(found)
+    return {"guilty": plain.pop("found"), "guilty_search": plain}
+
+
+def _guilty_from_json(plain: Mapping[str, Any]) -> GuiltySearch | None:
+    if "guilty" not in plain:
+        return None
+    return msgspec.convert({**plain.get("guilty_search", {}), "found": plain["guilty"]}, GuiltySearch)
 
 
 def verdict_from_json(plain: Mapping[str, object]) -> Verdict:
@@ -407,6 +425,7 @@ def report_from_json(plain: Mapping[str, Any]) -> CheckReport:
         plain.get("include_pinned", False),
         msgspec.convert(plain.get("base"), BaseCode | None),
         msgspec.convert(plain.get("shard"), Shard | None),
+        _guilty_from_json(plain),
     )
 
 

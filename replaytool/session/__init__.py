@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from replaytool import config, ingest
 from replaytool.check import base_branch as gate
 from replaytool.check import check_runs as check
+from replaytool.check.guilty.find import GuiltyRequest, find_guilty_edits
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
@@ -171,16 +172,17 @@ class Session:
         base: str | None = None,
         *,
         only_impacted: bool = False,
+        guilty: GuiltyRequest | None = None,
     ) -> tuple[CheckReport, ingest.LoadReport | None]:
         """Check the runs of the sources in memory, or those of a store, which then keeps the verdicts."""
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
-            return _check_store(store, wanted, plan, progress, base, only_impacted), None
+            return _check_store(store, wanted, plan, progress, base, only_impacted, guilty), None
         with check.preload_code(plan):
             store = Store(None)
             opened = ingest.open_sources(sources, sys.stdin.buffer)
             loaded = ingest.load_into_store(store, opened, observer, None, read_steps)
-            return _check_store(store, wanted, plan, progress, base, only_impacted), loaded
+            return _check_store(store, wanted, plan, progress, base, only_impacted, guilty), loaded
 
     def find_code_map(
         self,
@@ -221,13 +223,17 @@ def _check_store(
     progress: check.Progress,
     base: str | None,
     only_impacted: bool,
+    guilty: GuiltyRequest | None,
 ) -> CheckReport:
     if base is not None:
         gate.require_different_trees(base, plan.spec)
     rows = store.list_runs(wanted)
     if base is not None and only_impacted:
-        return impacted.check_impacted(base, store, rows, plan, progress)
-    report = check.check_runs(store, rows, plan, progress)
-    if base is not None and report.complete:
-        report = gate.compare_with_base(report, base, store, rows, plan, progress)
+        report = impacted.check_impacted(base, store, rows, plan, progress)
+    else:
+        report = check.check_runs(store, rows, plan, progress)
+        if base is not None and report.complete:
+            report = gate.compare_with_base(report, base, store, rows, plan, progress)
+    if base is not None and guilty is not None:
+        report = find_guilty_edits(report, base, store, rows, plan, guilty)
     return report

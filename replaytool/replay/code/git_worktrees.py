@@ -73,6 +73,21 @@ class Worktrees:
         known = _run_git(self.root, "ls-files", "-z", "--full-name", "--", *own).stdout.split("\0")
         return any(str(Path(file).relative_to(self.root)) not in known for file in own)
 
+    def list_changed_files(self, commit: str) -> list[str]:
+        """Return the files that differ from the commit, and those that git does not know, relative to the root."""
+        changed = _run_git(self.root, "diff", "--name-only", "-z", "--no-renames", commit, "--").stdout
+        new = _run_git(self.root, "ls-files", "-z", "--others", "--exclude-standard", "--full-name").stdout
+        return sorted({one for one in (changed + new).split("\0") if one})
+
+    def list_commits(self, base: str, path: str) -> list[str]:
+        """Return the commits after the base that changed a file, the oldest first."""
+        return _run_git(self.root, "rev-list", "--reverse", f"{base}..HEAD", "--", path).stdout.split()
+
+    def read_file(self, commit: str, path: str) -> str | None:
+        """Return a file of a commit; None if the commit does not have it."""
+        found = _run_git(self.root, "show", f"{commit}:{path}")
+        return found.stdout if found.returncode == 0 else None
+
     def check_out_code(self, spec: CodeSpec, commit: str, label: str) -> PlacedCode:
         """Check out the commit and return the spec with its paths moved into the checkout."""
         there = self._add_worktree(commit)
