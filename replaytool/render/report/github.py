@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from replaytool.model.guilty import EditHunk, GuiltyEdits
 from replaytool.model.verdict import CheckReport
 from replaytool.render.report import markdown
+from replaytool.render.report.guilty_edits import find_line, format_headline, format_proof, list_guilty_edits
 from replaytool.render.report.summary import Level, ReportedCause, format_expected, list_reported_causes
 from replaytool.text import escape_controls
 
@@ -29,14 +31,28 @@ def _list_annotations(report: CheckReport) -> Iterator[str]:
     left = dict.fromkeys(_COMMANDS, _SHOWN_BY_GITHUB)
     left["note"] -= 1
     unseen = 0
+    for found in list_guilty_edits(report):
+        for hunk in found.hunks:
+            if left["error"]:
+                left["error"] -= 1
+                yield _format_guilty_annotation(found, hunk)
+            else:
+                unseen += 1
     for one in list_reported_causes(report):
         if left[one.level]:
             left[one.level] -= 1
             yield _format_annotation(one)
         else:
             unseen += 1
-    more = f"; the report has {unseen} more causes" if unseen else ""
+    more = f"; the report has {unseen} more findings" if unseen else ""
     yield f"::notice title=replaytool::{_escape_data(report.blast_radius_sentence() + more)}"
+
+
+def _format_guilty_annotation(found: GuiltyEdits, hunk: EditHunk) -> str:
+    end = f",endLine={hunk.new_start + hunk.new_lines - 1}" if hunk.new_lines > 1 else ""
+    place = f"file={_escape_property(escape_controls(hunk.path))},line={find_line(hunk)}{end}"
+    text = _escape_data(f"{format_headline(found)}\n{format_proof(found)}")
+    return f"::error title=replaytool guilty edit,{place}::{text}"
 
 
 def _format_annotation(one: ReportedCause) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 
+from replaytool.model.guilty import EditHunk, GuiltyEdits
 from replaytool.model.verdict import CheckReport
+from replaytool.render.report.guilty_edits import find_line, format_headline, format_proof, list_guilty_edits
 from replaytool.render.report.summary import ReportedCause, list_reported_causes
 from replaytool.text import escape_controls
 
@@ -15,11 +18,24 @@ _SEVERITIES = {"error": "critical", "warning": "minor", "note": "info"}
 def render(report: CheckReport) -> str:
     """Return the list of entries. GitLab wants unique fingerprints that do not change when lines move."""
     seen: Counter[str] = Counter()
-    entries = []
+    entries = [
+        _make_guilty_entry(found, hunk) for found in list_guilty_edits(report) for hunk in found.hunks if found.breaks
+    ]
     for one in list_reported_causes(report):
         seen[one.cause.fingerprint] += 1
         entries.append(_make_entry(one, seen[one.cause.fingerprint]))
     return json.dumps(entries, indent=1) + "\n"
+
+
+def _make_guilty_entry(found: GuiltyEdits, hunk: EditHunk) -> dict[str, object]:
+    key = "\0".join((hunk.path, *hunk.removed, "", *hunk.added))
+    return {
+        "description": f"{format_headline(found)}; {format_proof(found)}",
+        "check_name": "replaytool-guilty",
+        "fingerprint": hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16],
+        "severity": "critical",
+        "location": {"path": escape_controls(hunk.path), "lines": {"begin": find_line(hunk)}},
+    }
 
 
 def _make_entry(one: ReportedCause, number: int) -> dict[str, object]:

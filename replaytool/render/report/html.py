@@ -9,6 +9,13 @@ from importlib.resources import files
 from replaytool.model.blast_radius import ImpactGroup
 from replaytool.model.verdict import WORDS, CallSite, CheckedRun, CheckReport, Divergence
 from replaytool.render.code_frame import path_in_repository, read_source_excerpt
+from replaytool.render.report.guilty_edits import (
+    format_headline,
+    format_proof,
+    list_diff_lines,
+    list_guilty_edits,
+    list_search_notes,
+)
 from replaytool.render.report.summary import (
     ReportedCause,
     format_debug_command,
@@ -23,6 +30,7 @@ from replaytool.text import count_noun, escape_controls
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _MOST_RUNS = 200
 _MOST_SHARES = 20
+_DIFF = {"-": "history", "+": "code"}
 _SIDES = {"-": "history", "+": "code", " ": "same", "!": "wrong"}
 
 
@@ -38,6 +46,7 @@ def render(report: CheckReport) -> str:
             f"<title>replaytool: {escape(report.blast_radius_sentence())}</title>",
             f"<style>\n{style}</style>\n</head>\n<body>\n<main>",
             *_render_head(report),
+            *_render_guilty(report),
             *(
                 line
                 for number, one in enumerate(list_reported_causes(report))
@@ -85,6 +94,18 @@ def _render_shares(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
         cells = "".join(f"<td>{number:,}</td>" for number in (share.runs, share.open, share.broken, share.broken_open))
         yield f"<tr><td>{escape_text(share.name)}</td>{cells}</tr>"
     yield "</table>"
+
+
+def _render_guilty(report: CheckReport) -> Iterator[str]:
+    for found in list_guilty_edits(report)[:_MOST_SHARES]:
+        yield '<details class="cause error guilty" open><summary><span class="word">guilty</span> '
+        yield f"{escape(format_headline(found))}</summary>"
+        yield '<div class="sides">'
+        for line in list_diff_lines(found):
+            yield f'<pre class="{_DIFF.get(line[:1], "same")}">{escape(line)}</pre>'
+        yield f'</div><p class="advice">{escape(format_proof(found))}</p></details>'
+    if report.guilty is not None:
+        yield from (f'<p class="place">{escape(line)}</p>' for line in list_search_notes(report.guilty))
 
 
 def _render_cause(one: ReportedCause, *, opened: bool) -> Iterator[str]:

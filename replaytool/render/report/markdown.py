@@ -10,6 +10,13 @@ from collections.abc import Iterator
 
 from replaytool.model.verdict import WORDS, CheckedRun, CheckReport
 from replaytool.render.code_frame import read_source_excerpt
+from replaytool.render.report.guilty_edits import (
+    format_headline,
+    format_proof,
+    list_diff_lines,
+    list_guilty_edits,
+    list_search_notes,
+)
 from replaytool.render.report.summary import (
     ReportedCause,
     format_debug_command,
@@ -23,6 +30,7 @@ _COMMENT_CHARACTERS = 65_000
 """GitHub accepts 65,536 characters in a comment."""
 _MARKS = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}  # noqa: RUF001 - the sign is meant
 _MOST_SHARES = 12
+_MOST_SETS = 10
 _MOST_REPAIRED = 20
 _SPECIAL = re.compile(r"[^\w ,()/=-]|_")
 
@@ -31,7 +39,8 @@ def render(report: CheckReport, limit: int = _COMMENT_CHARACTERS) -> str:
     """Return as many causes as fit into `limit` bytes, the most serious first."""
     head, foot = "\n".join(_format_head(report)), "\n".join(_format_foot(report))
     room = limit - len(head.encode()) - len(foot.encode()) - 200
-    parts, left_out = [head], 0
+    parts, left_out = [head, *_format_guilty(report)], 0
+    room -= sum(len(part.encode()) + 1 for part in parts[1:])
     for one in list_reported_causes(report):
         part = "\n".join(_format_cause(one))
         room -= len(part.encode()) + 1
@@ -80,6 +89,15 @@ def _format_head(report: CheckReport) -> Iterator[str]:
                 numbers = f"{share.runs:,} | {share.open:,} | {share.broken:,} | {share.broken_open:,}"
                 yield f"| {code_span(share.name)} | {numbers} |"
             yield ""
+
+
+def _format_guilty(report: CheckReport) -> Iterator[str]:
+    for found in list_guilty_edits(report)[:_MOST_SETS]:
+        yield f"#### ❌ Guilty: {code_span(format_headline(found))}\n"
+        yield fenced_block("\n".join(list_diff_lines(found)), "diff") + "\n"
+        yield f"{code_span(format_proof(found))}\n"
+    if report.guilty is not None:
+        yield from (f"{code_span(line)}\n" for line in list_search_notes(report.guilty))
 
 
 def _format_cause(one: ReportedCause) -> Iterator[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import PurePath
 from urllib.parse import quote
 
 from replaytool import __version__
+from replaytool.model.guilty import EditHunk
 from replaytool.model.verdict import CallSite, CheckReport
 from replaytool.render.code_frame import path_in_repository
+from replaytool.render.report.guilty_edits import find_line, format_headline, format_proof, list_guilty_edits
 from replaytool.render.report.summary import (
     ReportedCause,
     format_command,
@@ -23,13 +26,16 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _MOST_RESULTS = 5_000
 """GitHub keeps this many results."""
 _MOST_RUNS = 100
+_MOST_RELATED = 20
 _RULES = {
     "diverged": ("Nondeterminism", "The code issues other commands than the history records.", "error"),
     "failed": ("TaskFails", "A workflow task fails with this code.", "error"),
     "crashed": ("ReplayCrashed", "The replay's process died, or ran out of time or memory.", "error"),
     "unverified": ("Unverified", "It could not be decided whether the code follows the history.", "warning"),
+    "guilty": ("GuiltyEdit", "Replays have shown that this edit breaks runs.", "error"),
     "drift": ("Drift", "The commands match, but an input, an option or a result differs.", "warning"),
 }
+_GUILTY = "guilty"
 _ORDER = list(_RULES)
 
 
@@ -44,7 +50,9 @@ def render(report: CheckReport) -> str:
         "columnKind": "unicodeCodePoints",
         "automationDetails": {"id": "replaytool/"},
         "invocations": [{"executionSuccessful": report.complete, "exitCode": int(fails)}],
-        "results": [_make_result(one) for one in list_reported_causes(report)[:_MOST_RESULTS]],
+        "results": [*_make_guilty_results(report), *(_make_result(one) for one in list_reported_causes(report))][
+            :_MOST_RESULTS
+        ],
         "properties": {"summary": report.blast_radius_sentence()},
     }  # fmt: skip
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
@@ -57,6 +65,31 @@ def _make_rule(word: str) -> dict[str, object]:
         "help": {"text": f"{said} `replaytool check --format text` shows both sides and the line."},
         "defaultConfiguration": {"level": level},
     }  # fmt: skip
+
+
+def _make_guilty_results(report: CheckReport) -> Iterator[dict[str, object]]:
+    """Yield a result for each edit that breaks runs; where the runs part from their records is related."""
+    causes = list_reported_causes(report)
+    for found in list_guilty_edits(report):
+        sites = [
+            one.cause.call_site
+            for one in causes
+            if one.cause.call_site and {run.subject.run_key for run in one.runs} & set(found.breaks)
+        ]
+        first, *others = [_make_edit_location(hunk) for hunk in found.hunks]
+        yield {
+            "ruleId": _GUILTY, "ruleIndex": _ORDER.index(_GUILTY), "level": "error",
+            "message": {"text": f"{format_headline(found)}; {format_proof(found)}"},
+            "locations": [first],
+            "relatedLocations": [*others, *map(_make_location, sites[:_MOST_RELATED])],
+            "properties": {"runs": list(found.breaks[:_MOST_RUNS]), "alone": found.alone},
+        }  # fmt: skip
+
+
+def _make_edit_location(hunk: EditHunk) -> dict[str, object]:
+    region = {"startLine": find_line(hunk), "endLine": max(hunk.new_start + hunk.new_lines - 1, find_line(hunk))}
+    artifact = {"uri": quote(hunk.path, errors="surrogateescape"), "uriBaseId": "%SRCROOT%"}
+    return {"physicalLocation": {"artifactLocation": artifact, "region": region}}
 
 
 def _make_result(one: ReportedCause) -> dict[str, object]:

@@ -22,6 +22,13 @@ from replaytool.model.verdict import (
     Hazard,
 )
 from replaytool.render.code_frame import format_call_site, read_source_excerpt
+from replaytool.render.report.guilty_edits import (
+    format_headline,
+    format_proof,
+    list_diff_lines,
+    list_guilty_edits,
+    list_search_notes,
+)
 from replaytool.render.report.summary import format_debug_command
 from replaytool.text import count_noun, escape_controls, shorten_text
 
@@ -36,7 +43,7 @@ _SHOWN_FILES = 3
 def render(report: CheckReport) -> str:
     """Return the whole report."""
     by_key = {one.subject.run_key: one for one in report.runs}
-    lines: list[str] = []
+    lines = list(_guilty_lines(report))
     for cause in report.causes:
         lines += [*_cause_lines(cause, by_key.get(cause.example)), ""]
     lines += _drift_lines(report)
@@ -46,6 +53,17 @@ def render(report: CheckReport) -> str:
     lines += _blast_radius_lines(report)
     lines.append(_summary_line(report))
     return "\n".join(lines) + "\n"
+
+
+def _guilty_lines(report: CheckReport) -> Iterator[str]:
+    """Show the edits to blame above the places where the runs part from their records."""
+    for found in list_guilty_edits(report):
+        yield f"✗ guilty: {format_headline(found)}"
+        yield from (f"  {line}" for line in list_diff_lines(found))
+        yield f"  {format_proof(found)}"
+        yield ""
+    if report.guilty is not None:
+        yield from (f"! {line}" for line in list_search_notes(report.guilty))
 
 
 def _cause_lines(cause: Cause, example: CheckedRun | None) -> Iterator[str]:
