@@ -21,6 +21,9 @@ pytestmark = pytest.mark.slow
 
 CASES = sorted(path.parent for path in FIXTURES.glob("*/verdict.json"))
 LONGEST = 400
+EACH = 80
+"""Every prefix up to this length is tried, and of the longer ones each seventh and the last."""
+STEP = 7
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -71,7 +74,8 @@ def test_every_prefix_is_replayed_alike(folder: Path) -> None:
     for name, run in said["recorded_by"].items():
         text = (folder / name).read_text()
         size = len(json.loads(text)["events"])
-        for end in range(2, min(size, LONGEST) + 1):
+        last = min(size, LONGEST)
+        for end in sorted({*range(2, min(last, EACH) + 1), *range(EACH, last + 1, STEP), last}):
             cases.append((f"{name} up to {end}", run["workflow_id"], cut(text, end)))
     assert check(bench_of(folder / "workflow.py", said["converter"]), cases) == []
 
