@@ -19,6 +19,7 @@ from replaytool.model.guilty import EditHunk, GuiltyEdits, GuiltySearch
 from replaytool.model.verdict import CallSite, CheckedRun, CheckReport, Verdict, Word
 from replaytool.replay.code.git_worktrees import Worktrees
 from replaytool.store import RunRow, Store
+from replaytool.text import count_noun
 
 _MOST_WATCHED = 12
 _FAR = 1_000_000
@@ -113,7 +114,9 @@ def _reason_against_search(report: CheckReport, broken: Sequence[CheckedRun], br
     if broken:
         return ""
     older = sum(one.verdict.verdict in breaking and one.known for one in report.runs)
-    return f"no edit of this change: {older} runs fail in the same way at {report.base.ref}" if older else ""
+    if older:
+        return f"no edit of this change: {count_noun(older, 'run')} failed in the same way at {report.base.ref}"
+    return "no run breaks that passed with the base"
 
 
 def _outside_of_change(checkout: VersionCheckout) -> GuiltySearch:
