@@ -11,7 +11,7 @@ from replaytool.check.base_branch import find_repository_folder
 from replaytool.check.check_runs import CheckPlan, make_work_items
 from replaytool.check.guilty.changed_files import ChangedFile, find_commit_of_edit, read_changed_files
 from replaytool.check.guilty.edits import CodeEdit, apply_edits, cut_into_edits, is_same_code
-from replaytool.check.guilty.needs import find_needs
+from replaytool.check.guilty.needs import EditNeeds, find_needs
 from replaytool.check.guilty.search import EditSearch, OutOfTime
 from replaytool.check.guilty.versions import VersionCheckout, WatchedRuns, finding_sign, proves_nothing
 from replaytool.engines import quick_strategy
@@ -144,6 +144,7 @@ def _search_checkout(
     """Search the edits of a checkout; return None if they are not what breaks the runs."""
     keys = [one.subject.run_key for one in watched]
     confirmed, is_complete = _Confirmed(), True
+    needs = find_needs(checkout.edits, checkout.before)
     try:
         base = checkout.replay_version(frozenset(), keys, engine)
         head = checkout.replay_version(checkout.everything, keys, engine)
@@ -155,11 +156,11 @@ def _search_checkout(
         runs = WatchedRuns(checkout, base, {key: head[key] for key in keys}, engine)
         sites = [one.verdict.call_site for one in watched if one.verdict.call_site is not None]
         order = _order_edits(checkout.edits, sites)
-        EditSearch(find_needs(checkout.edits, checkout.before), order, keys, runs, confirmed.add_set).find_sets()
+        EditSearch(needs, order, keys, runs, confirmed.add_set).find_sets()
     except OutOfTime:
         is_complete = False
     checkout.deadline = float("inf")
-    found = [_confirm_set(checkout, made, separate, broken) for made, separate in confirmed.sets]
+    found = [_confirm_set(checkout, needs, made, separate, broken) for made, separate in confirmed.sets]
     found = sorted((one for one in found if one.breaks or not one.alone), key=lambda one: -len(one.breaks))
     explained = {key for one in found for key in one.breaks}
     return GuiltySearch(
@@ -198,13 +199,17 @@ def _order_edits(edits: Sequence[CodeEdit], sites: Sequence[CallSite]) -> list[i
 
 
 def _confirm_set(
-    checkout: VersionCheckout, made: frozenset[int], is_separate: bool, broken: Sequence[CheckedRun]
+    checkout: VersionCheckout, needs: EditNeeds, made: frozenset[int], is_separate: bool, broken: Sequence[CheckedRun]
 ) -> GuiltyEdits:
-    """Replay all broken runs with only these edits, and those that break with the change without them."""
+    """Replay all broken runs with only these edits, and those that break with the change without them.
+
+    What needs one of the edits is left out with them: it does not run alone.
+    """
     heads = {one.subject.run_key: one.verdict for one in broken}
     alone = checkout.replay_version(made, list(heads), checkout.plan.engine)
     breaks = [] if isinstance(alone, str) else [key for key in heads if _is_broken(checkout, alone[key], heads[key])]
-    without = checkout.replay_version(checkout.everything - made, breaks, checkout.plan.engine) if breaks else {}
+    rest = checkout.everything - needs.add_dependent(made)
+    without = checkout.replay_version(rest, breaks, checkout.plan.engine) if breaks else {}
     heals = [] if isinstance(without, str) else [key for key in breaks if without[key].verdict not in checkout.breaking]
     hunks = tuple(_to_hunk(checkout.edits[one]) for one in sorted(made))
     return GuiltyEdits(hunks, tuple(breaks), is_separate and bool(breaks), tuple(heals))

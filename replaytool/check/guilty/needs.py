@@ -70,9 +70,20 @@ def find_needs(edits: Sequence[CodeEdit], before: Mapping[str, str | None]) -> E
         for name in old.defined - new.defined:
             if at_base[name] == 1:
                 found.needs[i] |= {j for j, (was, now) in enumerate(sides) if j != i and _gives_up(name, was, now)}
+    _join_moved_statements(found)
     for i in range(len(edits)):
         _need_what_parses(found, i, before)
     return found
+
+
+def _join_moved_statements(found: EditNeeds) -> None:
+    """What is removed at one place and added at another is one edit."""
+    for i, one in enumerate(found.edits):
+        for j, other in enumerate(found.edits):
+            removed, added = "".join("".join(one.removed).split()), "".join("".join(other.added).split())
+            if i != j and removed and removed == added and not one.added and not other.removed:
+                found.needs[i].add(j)
+                found.needs[j].add(i)
 
 
 def _gives_up(name: str, was: _SideNames, now: _SideNames) -> bool:

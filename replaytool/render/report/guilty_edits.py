@@ -44,9 +44,12 @@ def format_proof(found: GuiltyEdits) -> str:
     if not found.alone:
         return f"not shown by a replay of {those} alone"
     runs = count_noun(len(found.breaks), "run")
-    healed = "all of them pass" if len(found.heals) == len(found.breaks) else f"{len(found.heals)} of them pass"
     broken = "breaks" if len(found.breaks) == 1 else "break"
-    return f"shown by replay: on the base with only {those}, {runs} {broken}; on the change without {those}, {healed}"
+    shown = f"shown by replay: on the base with only {those}, {runs} {broken}"
+    if not found.heals:
+        return shown
+    healed = "all of them pass" if len(found.heals) == len(found.breaks) else f"{len(found.heals)} of them pass"
+    return f"{shown}; on the change without {those}, {healed}"
 
 
 def list_diff_lines(found: GuiltyEdits) -> Iterator[str]:
