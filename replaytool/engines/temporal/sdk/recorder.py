@@ -80,6 +80,8 @@ class RecordedTape:
     """The instance of the last activation."""
     times: bool = True
     """Whether to keep the time of activations: formatting it is slow."""
+    creation_error: BaseException | None = None
+    """Why no instance could be made."""
     evicted_at: int | None = None
     """The last event applied when the replay ended or failed."""
 
@@ -102,6 +104,12 @@ def set_active_tape(tape: RecordedTape | None) -> None:
     """Record to this tape from now on; None stops recording."""
     global _tape
     _tape = tape
+
+
+def note_creation_error(error: BaseException) -> None:
+    """Note on the active tape why no instance could be made."""
+    if _tape is not None:
+        _tape.creation_error = error
 
 
 class RecordingInstance(WorkflowInstanceImpl):
