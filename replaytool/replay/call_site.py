@@ -175,6 +175,15 @@ def site_of_coroutine(coroutine: object) -> CallSite | None:
     return site_of_frames(reversed(lines))
 
 
+def site_of_waiter(awaited: object) -> CallSite | None:
+    """Return the line of the coroutine that this future would wake up; None under `gather`, which is no coroutine."""
+    for callback, _ in getattr(awaited, "_callbacks", None) or ():
+        task = getattr(callback, "__self__", None)
+        if isinstance(task, asyncio.Task):
+            return site_of_coroutine(task.get_coro())
+    return None
+
+
 def site_of_thread(thread: int, until: CodeType | None = None) -> CallSite | None:
     """Return where another thread is running now."""
     return site_of_stack(sys._current_frames().get(thread), until)
