@@ -28,6 +28,7 @@ _OWN = (_package_folder(asyncio.__file__), _package_folder(replaytool.__file__))
 _skipped: tuple[str, ...] = ()
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 _INSTALLED = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")})
+_LIBRARIES = frozenset({"site-packages", "dist-packages"})
 _claimed: tuple[str, ...] = ()
 
 
@@ -54,7 +55,9 @@ def _rank_file(filename: str) -> int:
     if filename.startswith("<") or filename == "workflow_sandbox.py" or filename.startswith((*_OWN, *_skipped)):
         return _ENGINE
     if _claimed and filename.startswith(_claimed):
-        return _USER
+        root = max((one for one in _claimed if filename.startswith(one)), key=len)
+        # A virtual environment may lie in the project's folder.
+        return _USER if _LIBRARIES.isdisjoint(filename[len(root) :].split(os.sep)) else _LIBRARY
     if filename.startswith(_INSTALLED):
         return _LIBRARY
     return _ENGINE if filename.startswith(_STANDARD) else _USER

@@ -54,7 +54,7 @@ class ReplayCase:
     policy: Mapping[str, drift.Level]
     engine: str = "sdk"
     steps: bool = False
-    volatile: frozenset[drift.Place] = frozenset()
+    volatile: drift.VolatileValues | None = None
     """Values that are not compared, since they differ between two replays of the same code."""
 
 
