@@ -22,6 +22,7 @@ from replaytool.render.report.summary import (
     format_run_name,
     list_reported_causes,
     list_side_lines,
+    list_uncompared_parts,
     shorten_value,
 )
 from replaytool.render.run_chart import draw_svg
@@ -54,6 +55,7 @@ def render(report: CheckReport) -> str:
             ),
             *_render_repaired_runs(report),
             *_render_hazards(report),
+            *_render_unseen_parts(report),
             "</main>\n</body>\n</html>\n",
         ]
     )
@@ -201,4 +203,11 @@ def _render_hazards(report: CheckReport) -> Iterator[str]:
         yield '<details class="cause warning"><summary>'
         yield "Hazards: side effects, clocks and randomness in workflow code</summary><ul>"
         yield from (f"<li><code>{escape_text(f'{what} {detail}')}</code></li>" for what, detail in found[:_MOST_RUNS])
+        yield "</ul></details>"
+
+
+def _render_unseen_parts(report: CheckReport) -> Iterator[str]:
+    if unseen := list_uncompared_parts(report):
+        yield '<details class="cause"><summary>Not compared, since the history does not hold it</summary><ul>'
+        yield from (f"<li>{escape(one)}</li>" for one in unseen)
         yield "</ul></details>"

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from replaytool.check.causes import describe_finding
 from replaytool.model.verdict import CheckedRun, CheckReport
 from replaytool.render.code_frame import path_in_repository
-from replaytool.render.report.summary import format_command, format_debug_command, format_run_name, list_side_lines
+from replaytool.render.report.summary import (
+    format_command,
+    format_debug_command,
+    format_run_name,
+    list_side_lines,
+    list_uncompared_parts,
+)
 from replaytool.text import escape_controls
 
 _TALLIES = ("failures", "errors", "skipped")
@@ -37,6 +44,8 @@ def _add_suite(root: Element, report: CheckReport, workflow_type: str, runs: Seq
     )
     told = SubElement(suite, "properties")
     SubElement(told, "property", name="blast radius", value=report.blast_radius_sentence())
+    for unseen in list_uncompared_parts(replace(report, runs=tuple(runs))):
+        SubElement(told, "property", name="not compared", value=unseen)
     for one in runs:
         _add_case(suite, report, one)
     for tally, tag in zip(_TALLIES, ("failure", "error", "skipped"), strict=True):
