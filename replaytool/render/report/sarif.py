@@ -17,7 +17,7 @@ from replaytool.render.report.summary import (
     format_run_name,
     list_reported_causes,
 )
-from replaytool.text import escape_controls
+from replaytool.text import cut_long_words_inside, escape_controls
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _MOST_RESULTS = 5_000
@@ -44,7 +44,10 @@ def render(report: CheckReport) -> str:
         "columnKind": "unicodeCodePoints",
         "automationDetails": {"id": "replaytool/"},
         "invocations": [{"executionSuccessful": report.complete, "exitCode": int(fails)}],
-        "results": [_make_result(one) for one in list_reported_causes(report)[:_MOST_RESULTS]],
+        "results": [
+            cut_long_words_inside(_make_result(one), {"uri"})
+            for one in list_reported_causes(report)[:_MOST_RESULTS]
+        ],
         "properties": {"summary": report.blast_radius_sentence()},
     }  # fmt: skip
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
