@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
-from html import escape
 from importlib.resources import files
 
 from replaytool.model.blast_radius import ImpactGroup
@@ -26,7 +26,7 @@ from replaytool.render.report.summary import (
     shorten_value,
 )
 from replaytool.render.run_chart import draw_svg
-from replaytool.text import count_noun, escape_controls
+from replaytool.text import count_noun, cut_long_words, escape_controls
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _MOST_RUNS = 200
@@ -64,6 +64,11 @@ def render(report: CheckReport) -> str:
 def escape_text(value: str) -> str:
     """Escape untrusted text: show control characters, and make nothing markup."""
     return escape(escape_controls(value))
+
+
+def escape(value: str) -> str:
+    """Escape text for HTML. Cut its long words first: a cut escape would be markup."""
+    return html.escape(cut_long_words(value))
 
 
 def _render_head(report: CheckReport) -> Iterator[str]:

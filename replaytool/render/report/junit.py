@@ -17,7 +17,7 @@ from replaytool.render.report.summary import (
     list_side_lines,
     list_uncompared_parts,
 )
-from replaytool.text import escape_controls
+from replaytool.text import cut_long_path, cut_long_words, escape_controls
 
 _TALLIES = ("failures", "errors", "skipped")
 
@@ -33,8 +33,18 @@ def render(report: CheckReport) -> str:
     root.set("tests", str(len(report.runs)))
     for tally in _TALLIES:
         root.set(tally, str(sum(int(suite.get(tally, "0")) for suite in root)))
+    _cut_texts(root)
     ElementTree.indent(root, " ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _cut_texts(root: Element) -> None:
+    """Cut the long words before they are escaped: a cut escape is no XML."""
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            element.set(key, cut_long_path(value) if key == "file" else cut_long_words(value))
+        if element.text:
+            element.text = cut_long_words(element.text)
 
 
 def _add_suite(root: Element, report: CheckReport, workflow_type: str, runs: Sequence[CheckedRun]) -> None:
