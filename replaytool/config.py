@@ -49,8 +49,8 @@ _VARIABLES = {
 }
 
 
-_CODE = ("converter", "replayer", "workflows", "builds")
-"""Settings that name code to import."""
+_CODE = ("converter", "codec_endpoint", "codec_auth", "replayer", "workflows", "builds")
+"""Settings that name code to import, or a server that payloads are sent to."""
 
 
 def load_settings(
@@ -62,7 +62,7 @@ def load_settings(
 ) -> Settings:
     """Merge all sources of settings; an option of None was not given.
 
-    Without `names_code`, code that only the project file names is left out, so that nothing imports it.
+    Without `names_code`, code and codec servers that only the project file names are left out, and so not used.
     """
     folder = folder or Path.cwd()
     environment = os.environ if environment is None else environment

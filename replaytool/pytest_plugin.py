@@ -74,18 +74,19 @@ class DoesNotFollow(AssertionError):
 
     def __init__(self, report: CheckReport) -> None:
         from replaytool.render import render
+        from replaytool.text import hide_url_secrets
 
-        super().__init__("the code does not follow the recorded history\n" + render(report, "text"))
+        text = hide_url_secrets(render(report, "text"))
+        super().__init__(f"the code does not follow the recorded history\n{text}")
         self.report = report
 
     @property
     def headline(self) -> str:
         """What went wrong, in one line."""
-        from replaytool.text import escape_controls
+        from replaytool.text import escape_controls, hide_url_secrets
 
-        return escape_controls(
-            "; ".join(f"{cause.verdict}: {cause.message}" for cause in self.report.causes) or "drift"
-        )
+        said = "; ".join(f"{cause.verdict}: {cause.message}" for cause in self.report.causes) or "drift"
+        return escape_controls(hide_url_secrets(said))
 
     @property
     def call_site(self) -> CallSite | None:
@@ -190,7 +191,9 @@ def _find_sources(config: pytest.Config) -> dict[Path, HistorySource]:
         found = open_sources([str(config.rootpath / one) for one in config.getini(HISTORIES)])
         return {Path(source.name): source for source in found}
     except ReplaytoolError as error:
-        raise pytest.UsageError(f"{HISTORIES}: {error.format_line()}") from error
+        from replaytool.text import hide_url_secrets
+
+        raise pytest.UsageError(hide_url_secrets(f"{HISTORIES}: {error.format_line()}")) from None
 
 
 def _is_covered(path: Path, config: pytest.Config) -> bool:
@@ -229,9 +232,11 @@ class _HistoryItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str | TerminalRepr:
         """Return the report itself; a traceback through replaytool would not help."""
         from replaytool.errors import ReplaytoolError, append_code
+        from replaytool.text import hide_url_secrets
 
         if isinstance(excinfo.value, ReplaytoolError):
-            return f"{append_code(excinfo.value.message, excinfo.value.code)}\n  {excinfo.value.hint}"
+            told = f"{append_code(excinfo.value.message, excinfo.value.code)}\n  {excinfo.value.hint}"
+            return hide_url_secrets(told)
         if isinstance(excinfo.value, DoesNotFollow):
             return _represent_failure(excinfo.value)
         return super().repr_failure(excinfo)

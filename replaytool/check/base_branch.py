@@ -17,6 +17,8 @@ from replaytool.store import RunRow, Store
 from replaytool.text import escape_controls
 from replaytool.workers.pool import load_code_info
 
+_MOST_NAMED = 5
+
 
 def compare_with_base(
     report: CheckReport,
@@ -34,11 +36,21 @@ def compare_with_base(
             # Stored verdicts hold file paths, and this checkout is removed right after.
             before = check_runs(store, rows, replace(plan, spec=spec, keep=False), progress)
         except ReplaytoolError as error:
-            return replace(report, base=BaseCode(ref, commit, error.message))
+            missing = trees.find_uncommitted_files(report.code.files.values())
+            return replace(report, base=BaseCode(ref, commit, _describe_trouble(error.message, missing)))
     require_own_modules(report.code, before.code)
     base = BaseCode(ref, commit, files=before.code.loaded)
     report = replace(report, base=base, complete=report.complete and before.complete)
     return mark_known_findings(report, {one.subject.run_key: one for one in before.runs})
+
+
+def _describe_trouble(message: str, missing: Sequence[str]) -> str:
+    """Return why the base cannot be replayed, with the files that only the checkout has."""
+    if not missing:
+        return message
+    named = ", ".join(escape_controls(name) for name in missing[:_MOST_NAMED])
+    named += f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+    return f"{message}; git does not hold {named}, so the base has no such file: commit what the code imports"
 
 
 def require_different_trees(ref: str, spec: CodeSpec) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from replaytool.model.verdict import Cause, CheckedRun, Verdict
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+")
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ def _failure_pattern(verdict: Verdict) -> str:
 
 
 def mask_digits(text: str) -> str:
-    """Mask addresses of objects as a whole: their letters differ too from one process to the next."""
-    return "".join("#" if char.isdigit() else char for char in _ADDRESS.sub("0x#", text))
+    """Mask each number as a whole: its length differs between runs, and an address has letters that differ too."""
+    return _NUMBER.sub("#", _ADDRESS.sub("0x#", text))
 
 
 def _short_hash(parts: Iterable[str]) -> str:

@@ -60,6 +60,13 @@ _OUTPUT_ERRORS = {
 _log = logging.getLogger("replaytool")
 
 
+class _SecretFormatter(logging.Formatter):
+    """Hide the secrets of URLs in log lines and tracebacks, those of libraries too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide_url_secrets(super().format(record))
+
+
 class _PipeClosed(Exception):
     """The reader of the output went away. click would exit with 1, as if there were findings."""
 
@@ -111,9 +118,9 @@ def cli(ctx: click.Context, /, store: str | None, verbose: int) -> None:
       replaytool runs --status Failed
     """
     levels = (logging.WARNING, logging.INFO, logging.DEBUG)
-    logging.basicConfig(
-        stream=sys.stderr, level=levels[min(verbose, 2)], format="%(levelname)s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_SecretFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=levels[min(verbose, 2)], handlers=[handler], force=True)
     ctx.obj = {"store": store}
 
 

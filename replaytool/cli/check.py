@@ -147,18 +147,7 @@ def command(
     from replaytool.check.check_runs import choose_failing_verdicts
     from replaytool.check.guilty.find import GuiltyRequest
 
-    if given["impacted"] and (not given["base"] or given["repeat"] > 1):
-        raise ReplaytoolError(
-            "--impacted needs --base, and excludes --repeat",
-            "add --base REF, and leave --repeat out",
-            code=ErrorCode.USAGE_COMBINATION,
-        )
-    if given["guilty"] and not given["base"]:
-        raise ReplaytoolError(
-            "--guilty needs --base: it searches the edits since the merge base",
-            "add --base REF",
-            code=ErrorCode.USAGE_COMBINATION,
-        )
+    _require_fitting_options(given)
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
     outputs = reports.parse_outputs(formats)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
@@ -187,6 +176,21 @@ def command(
     reports.publish_report(report, outputs)
     status = reports.choose_exit_code(report)
     ctx.exit(FINDINGS if status in (CLEAN, NOTHING) and loaded is not None and loaded.bad else status)
+
+
+def _require_fitting_options(given: _CheckGiven) -> None:
+    if given["impacted"] and (not given["base"] or given["repeat"] > 1):
+        raise ReplaytoolError(
+            "--impacted needs --base, and excludes --repeat",
+            "add --base REF, and leave --repeat out",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
+    if given["guilty"] and not given["base"]:
+        raise ReplaytoolError(
+            "--guilty needs --base: it searches the edits since the merge base",
+            "add --base REF",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
 
 
 @contextmanager

@@ -40,7 +40,7 @@ _NUMBER_SIGN: Mapping[str, str] = {
 
 
 _FOR_PEOPLE = ("text", "github", "markdown")
-"""Formats in which a name of 200,000 letters is cut. The others are read by programs."""
+"""Formats whose text can be cut after it is written. In the others, each value is cut, or none: `json` is complete."""
 
 
 def render(report: CheckReport, name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from replaytool.model.run_chart import ChartSpan, RunChart
-from replaytool.text import escape_controls, shorten_text
+from replaytool.text import cut_long_words, escape_controls, shorten_text
 
 _LABELS = 210
 _WIDTH = 900
@@ -52,7 +52,7 @@ def _draw_span(timeline: RunChart, span: ChartSpan, y: int) -> Iterator[str]:
     end = _x_position(timeline, span.closed if span.closed is not None else timeline.events + 1)
     kind = span.kind if span.kind in _KINDS else "other"
     outcome = "open" if span.closed is None else "good" if span.outcome in _GOOD else "bad"
-    label = escape_controls(f"{span.kind} {span.name}".strip())
+    label = cut_long_words(escape_controls(f"{span.kind} {span.name}".strip()))
     until = f"to {span.closed}" if span.closed is not None else "and still open"
     told = f"{label}: event {span.opened} {until}, {span.outcome}"
     yield f"<g><title>{escape(told)}</title>"

@@ -28,6 +28,7 @@ _OWN = (_package_folder(asyncio.__file__), _package_folder(replaytool.__file__))
 _skipped: tuple[str, ...] = ()
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 _INSTALLED = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib")})
+_LIBRARIES = frozenset({"site-packages", "dist-packages"})
 _claimed: tuple[str, ...] = ()
 
 
@@ -54,7 +55,9 @@ def _rank_file(filename: str) -> int:
     if filename.startswith("<") or filename == "workflow_sandbox.py" or filename.startswith((*_OWN, *_skipped)):
         return _ENGINE
     if _claimed and filename.startswith(_claimed):
-        return _USER
+        root = max((one for one in _claimed if filename.startswith(one)), key=len)
+        # A virtual environment may lie in the project's folder.
+        return _USER if _LIBRARIES.isdisjoint(filename[len(root) :].split(os.sep)) else _LIBRARY
     if filename.startswith(_INSTALLED):
         return _LIBRARY
     return _ENGINE if filename.startswith(_STANDARD) else _USER
@@ -173,6 +176,15 @@ def site_of_coroutine(coroutine: object) -> CallSite | None:
             lines.append((frame.f_code, frame.f_lineno))
         coroutine = getattr(coroutine, "cr_await", None)
     return site_of_frames(reversed(lines))
+
+
+def site_of_waiter(awaited: object) -> CallSite | None:
+    """Return the line of the coroutine that this future would wake up; None under `gather`, which is no coroutine."""
+    for callback, _ in getattr(awaited, "_callbacks", None) or ():
+        task = getattr(callback, "__self__", None)
+        if isinstance(task, asyncio.Task):
+            return site_of_coroutine(task.get_coro())
+    return None
 
 
 def site_of_thread(thread: int, until: CodeType | None = None) -> CallSite | None:

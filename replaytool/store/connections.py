@@ -6,7 +6,6 @@ again, and a process that finds the file locked waits a while before it gives up
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ import duckdb
 
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.store import schema
-from replaytool.store.atomic_file import create_atomically
+from replaytool.store.atomic_file import create_atomically, make_files_private
 
 _WAIT_TO_READ = 10.0
 _WAIT_TO_WRITE = 60.0
@@ -75,15 +74,16 @@ def connect_for_writing(path: Path) -> Iterator[Connection]:
             "make the folder first",
             code=ErrorCode.STORE_FOLDER,
         )
+    with make_files_private():
+        yield from _open_for_writing(path)
+
+
+def _open_for_writing(path: Path) -> Iterator[Connection]:
     connection = duckdb.connect(config=_WRITER | {"temp_directory": f"{path}.tmp"})
     try:
         if not path.exists():
             with create_atomically(path) as unfinished, translate_store_errors(path):
-                unfinished_mode = os.umask(0o077)  # a store holds payloads, so its owner alone may read it
-                try:
-                    _make_store_file(connection, unfinished)
-                finally:
-                    os.umask(unfinished_mode)
+                _make_store_file(connection, unfinished)
         _retry_while_locked(lambda: _attach_store(connection, path), path, _WAIT_TO_WRITE)
         _prepare_store(connection, path)
         with translate_store_errors(path):

@@ -18,7 +18,7 @@ import duckdb
 
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.reset_plan import ItemOutcome, ResetPlan
-from replaytool.store.atomic_file import create_atomically
+from replaytool.store.atomic_file import create_atomically, make_files_private
 
 _PATIENCE = 20.0
 _PAUSE = 0.005
@@ -113,15 +113,16 @@ class Ledger:
 
     @contextmanager
     def _connection_for_writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        self.open_for_writing()
-        assert self._connection is not None
-        with _translate_ledger_errors(self.path):
+        with make_files_private(), _translate_ledger_errors(self.path):
+            self.open_for_writing()
+            assert self._connection is not None
             yield self._connection
 
 
 def _make_ledger_file(path: Path) -> None:
     """Create the tables atomically: a process killed here must not leave a file without tables."""
     with (
+        make_files_private(),
         create_atomically(path) as unfinished,
         _translate_ledger_errors(path),
         duckdb.connect(str(unfinished)) as connection,

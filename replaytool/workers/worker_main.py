@@ -36,10 +36,13 @@ from replaytool.workers.replay_job import NO_MEMORY
 WATCHES_LOADING = "watches_loading"
 """An argument of any job: record the lines that run while the code is loaded, too."""
 _HEAD = struct.Struct(">IQ")
+HEAD_SIZE = _HEAD.size
 TELL_PLACE, _BREAK_OFF = signal.SIGUSR2, signal.SIGUSR1
 """The signals on which a worker writes its stacks down, and interrupts a blocking call."""
 
 
+_FORKS_ITSELF = threading.Event()
+"""Set while the worker forks itself for one answer."""
 T = TypeVar("T")
 
 
@@ -85,10 +88,15 @@ def send_message(stream: IO[bytes], value: object, history: bytes = b"") -> None
     stream.flush()
 
 
+def unpack_head(start: bytes) -> tuple[int, int]:
+    """Return the lengths of a message's value and of its history."""
+    value, history = _HEAD.unpack(start)
+    return value, history
+
+
 def receive_message(stream: IO[bytes], kind: type[T]) -> tuple[T, bytes]:
     """Read one message; raise EOFError at the end of the stream."""
-    start = _read_exactly(stream, _HEAD.size)
-    head, history = _HEAD.unpack(start)
+    head, history = unpack_head(_read_exactly(stream, HEAD_SIZE))
     return msgspec.json.decode(_read_exactly(stream, head), type=kind), _read_exactly(stream, history)
 
 
@@ -117,10 +125,18 @@ def serve_pipes(serve: Callable[[IO[bytes], IO[bytes]], None]) -> None:
     faulthandler.register(TELL_PLACE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
+    os.register_at_fork(after_in_child=lambda: _disown_fork(answers.fileno(), nowhere))
     sys.dont_write_bytecode = True
     with suppress(EOFError, BrokenPipeError):
         serve(requests, answers)
     os._exit(0)
+
+
+def _disown_fork(answers: int, nowhere: int) -> None:
+    """In a process that the user's code forked: end it with the worker, and keep what it says out of the answers."""
+    if not _FORKS_ITSELF.is_set():
+        os.dup2(nowhere, answers)
+        threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
 
 
 def _exit_with_parent(parent: int) -> None:
@@ -171,7 +187,9 @@ def _answer_in_fork(job: WorkerJob[Any], asked: JobRequest, answers: IO[bytes]) 
     seen, told = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the only other thread waits for the parent to end, and holds nothing
+        _FORKS_ITSELF.set()
         child = os.fork()
+        _FORKS_ITSELF.clear()
     if child == 0:
         threading.Thread(target=_exit_with_parent, args=(worker,), daemon=True).start()
         send_message(answers, _answer_request(job, asked))

@@ -21,13 +21,13 @@ from replaytool.errors import ErrorCode, ReplaytoolError, find_error_code
 from replaytool.model.history import Run
 from replaytool.model.verdict import CodeInfo
 from replaytool.replay.jobs import WorkerJob
+from replaytool.workers.answer_pipe import AnswerPipe
 from replaytool.workers.start_process import start_python
 from replaytool.workers.worker_main import (
     TELL_PLACE,
     CodeLoaded,
     RunRequest,
     WorkerSetup,
-    receive_message,
     send_message,
 )
 
@@ -87,6 +87,7 @@ class WorkerProcess(Generic[T]):
         self._code: CodeInfo | None = None
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self.process = start_python("replaytool.workers.worker_main:run_worker", self.errors, limits.hash_seed)
+        self._answers = AnswerPipe(self.process)
         threading.Thread(target=self._watch_deadline, daemon=True).start()
         self._send_message(setup, b"")
 
@@ -141,10 +142,9 @@ class WorkerProcess(Generic[T]):
             send_message(self.process.stdin, value, history)
 
     def _receive_answer(self, kind: type[A], until: float) -> A | None:
-        assert self.process.stdout is not None
         self._until = until
         try:
-            return receive_message(self.process.stdout, kind)[0]
+            return self._answers.receive_answer(kind)
         except (EOFError, OSError):
             return None
         finally:
@@ -189,7 +189,6 @@ class WorkerProcess(Generic[T]):
     def end_process(self, patience: float = 1.0) -> None:
         """Ask the process to exit, and kill it if it does not."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self._ended.set()
         with suppress(OSError):
             self.process.stdin.close()
@@ -198,7 +197,7 @@ class WorkerProcess(Generic[T]):
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.process.stdout.close()
+        self._answers.close_pipe()
         self.errors.close()
 
 

@@ -163,6 +163,25 @@ def test_a_base_that_does_not_load_makes_everything_new(call: Call, repository: 
     assert {run["known"] for run in told.json["runs"]} == {False}
 
 
+def test_a_generated_file_that_git_ignores_is_named(call: Call, repository: Path) -> None:
+    git(repository, "stash", "-q")
+    git(repository, "switch", "-qc", "generated", "main")
+    (repository / ".gitignore").write_text("app/made.py\n")
+    (repository / "app" / "made.py").write_text("VERSION = 1\n")
+    for case, name in ((ORDER, "order"), (TRIP, "trip")):
+        text = (case / "workflow.py").read_text()
+        (repository / "app" / f"{name}.py").write_text(text.replace("\nfrom", "\nfrom made import VERSION\nfrom", 1))
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "three")
+    (repository / "app" / "order.py").write_text(
+        BROKEN_ORDER.read_text().replace("\nfrom", "\nfrom made import VERSION\nfrom", 1)
+    )
+    told = call("check", "histories", *QUICK, "-w", "app", "--base", "generated")
+    assert told.code == 1
+    said = "git does not hold app/made.py, so the base has no such file: commit what the code imports"
+    assert said in " ".join((told.out + told.err).split())
+
+
 def test_a_store_keeps_no_verdict_of_a_checkout_that_is_gone(call: Call, repository: Path) -> None:
     call("load", "histories")
     arguments = ("check", *QUICK, "-w", "app", "--format", "json")

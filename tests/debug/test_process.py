@@ -109,3 +109,15 @@ def test_a_closed_walk_says_so(walker: DebugClient) -> None:
     walker.close_process()
     with pytest.raises(ReplaytoolError, match="closed"):
         points(walker)
+
+
+def test_an_import_that_never_ends_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import time, temporalio.workflow\ntime.sleep(600)\n")
+    run = recorded(CASE)
+    setup = DebugProcessSetup(CodeSpec(("endless.py",), folder=str(tmp_path)), str(tmp_path), loading_seconds=4)
+    client = DebugClient(setup, replace(run), encode_history(run), {})
+    began = time.monotonic()
+    with pytest.raises(ReplaytoolError, match=r"did not end within 4 seconds, at .*endless\.py:2"):
+        client.ask_question(StateAt(5), ReplayedState)
+    assert time.monotonic() - began < 60
+    client.close_process()

@@ -100,6 +100,35 @@ def test_a_run_that_takes_too_long_is_ended_and_its_line_told(tmp_path: Path) ->
     assert re.search(r"after 6 seconds without an answer, at .*counting\.py:\d+ in run", verdict.reason)
 
 
+FORKS = """libc = ctypes.CDLL(None)
+        if libc.fork() == 0:
+            libc.sleep(150)
+            libc._exit(0)
+        os._exit(7)"""
+
+
+def test_a_process_that_keeps_the_pipe_open_does_not_keep_the_check_waiting(tmp_path: Path) -> None:
+    (tmp_path / "forking.py").write_text(HEAD + BODY.format(name="Forks", line=FORKS))
+    began = time.monotonic()
+    limits = WorkerLimits(jobs=1, timeout=15)
+    listed = works("Forks", "Forks")
+    verdicts = replay_all_runs(listed, CodeSpec(("forking.py",), folder=str(tmp_path)), limits=limits).verdicts
+    assert [one.verdict for one in verdicts.values()] == ["crashed", "crashed"]
+    assert "exit code 7" in verdicts["0-Forks"].reason
+    assert time.monotonic() - began < 140
+
+
+def test_a_forked_process_answers_for_no_other_run(tmp_path: Path) -> None:
+    good = (FIXTURES / CASE / "workflow.py").read_text()
+    (tmp_path / "good.py").write_text(good)
+    body = "\n".join(f"        {line}" for line in ("os.fork()", "raise KeyError('own')"))
+    (tmp_path / "twice.py").write_text(HEAD + BODY.format(name="Twice", line="pass") + body + "\n")
+    spec = CodeSpec(("good.py", "twice.py"), folder=str(tmp_path))
+    listed = works("Twice", "Order", "Order", "Order")
+    verdicts = replay_all_runs(listed, spec, limits=WorkerLimits(jobs=1), engine="direct").verdicts
+    assert [one.verdict for one in verdicts.values()][1:] == ["ok", "ok", "ok"]
+
+
 def test_code_that_cannot_be_loaded_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import temporalio\n1 / 0\n")
     with pytest.raises(ReplaytoolError, match="ZeroDivisionError"):

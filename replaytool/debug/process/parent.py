@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 import threading
@@ -21,11 +22,13 @@ from replaytool.engines import CodeSpec
 from replaytool.errors import ErrorCode, ReplaytoolError, find_error_code
 from replaytool.model.debug_state import Trouble
 from replaytool.model.history import Run
+from replaytool.workers.answer_pipe import AnswerPipe
 from replaytool.workers.start_process import start_python
-from replaytool.workers.worker_main import CodeLoaded, WorkerSetup, receive_message, send_message
+from replaytool.workers.worker_main import TELL_PLACE, CodeLoaded, WorkerSetup, send_message
+from replaytool.workers.worker_process import find_user_line
 
 T = TypeVar("T")
-_LOADING = 120.0
+_TELLING = 0.3
 _MEGABYTE = 1024 * 1024
 
 
@@ -40,6 +43,8 @@ class DebugProcessSetup:
     guard: bool = True
     seconds: float = 30.0
     """Seconds that a child may be silent before it is killed."""
+    loading_seconds: float = 30.0
+    """Seconds that importing the code may take, once the process runs."""
     megabytes: int = 1024
 
 
@@ -118,11 +123,13 @@ class _DebugProcess:
         self._number = 0
         self._lock = threading.Lock()
         self._heard = time.monotonic()
-        self._silence = _LOADING
+        self._silence = math.inf
+        self._is_loaded = False
         self._refused: ReplaytoolError | None = None
         self._late = False
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         self._process = start_python("replaytool.debug.process.child:run_debug_process", self._errors, folder=place.cwd)
+        self._answers = AnswerPipe(self._process)
         options = {"sandbox": place.sandbox, "guard": place.guard}
         self._outbox: SimpleQueue[tuple[object, bytes] | None] = SimpleQueue()
         self._outbox.put((WorkerSetup(place.spec, options=options, memory=place.megabytes * _MEGABYTE), b""))
@@ -147,13 +154,20 @@ class _DebugProcess:
             try:
                 found = reply.result(0.2)
             except NotYet:
-                if time.monotonic() - self._heard > self._silence:
+                if time.monotonic() - self._heard > self._silence and not self._late:
                     self._late = True
-                    self._process.kill()
+                    self._kill_late_process()
                 continue
             if self._refused is not None:
                 raise self._refused
             return found
+
+    def _kill_late_process(self) -> None:
+        """Kill the process after it has written its stacks down."""
+        self._process.send_signal(TELL_PLACE)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_TELLING)
+        self._process.kill()
 
     def cancel_questions(self) -> None:
         """Cancel everything that is being answered."""
@@ -177,22 +191,25 @@ class _DebugProcess:
             self._process.stdin.close()
 
     def _read_replies(self) -> None:
-        assert self._process.stdout is not None
         try:
-            ready = receive_message(self._process.stdout, CodeLoaded)[0]
+            allowance = self._process.wait_for_start()
+            self._heard, self._silence = time.monotonic(), allowance + self._place.loading_seconds
+            ready = self._answers.receive_answer(CodeLoaded)
             if ready.error:
                 self._refused = ReplaytoolError(
                     ready.error, ready.hint, ready.exit_code, code=find_error_code(ready.error_code)
                 )
-            self._heard, self._silence = time.monotonic(), self._place.seconds
+            self._heard, self._silence, self._is_loaded = time.monotonic(), self._place.seconds, True
             while True:
-                self._deliver_reply(receive_message(self._process.stdout, DebugReply)[0])
+                self._deliver_reply(self._answers.receive_answer(DebugReply))
         except (EOFError, OSError, msgspec.DecodeError):
             self._process.kill()
             self._process.wait()
+            if self._late and not self._is_loaded:
+                self._refused = self._explain_endless_import()
             self._fail_waiting()
         finally:
-            self._process.stdout.close()
+            self._answers.close_pipe()
 
     def _deliver_reply(self, reply: DebugReply) -> None:
         self._heard = time.monotonic()
@@ -211,6 +228,16 @@ class _DebugProcess:
         for number, one in waiting.items():
             with suppress(Exception):
                 one.set_result(DebugReply(number, trouble=Trouble("crashed", self._describe_end())))
+
+    def _explain_endless_import(self) -> ReplaytoolError:
+        self._errors.seek(0)
+        place = find_user_line(self._errors.read().decode("utf-8", "replace"))
+        return ReplaytoolError(
+            f"the workflow code cannot be loaded: its import did not end within {self._place.loading_seconds:g} seconds"
+            + (f", at {place}" if place else ""),
+            "import the module with `python -c` to see what it waits for",
+            code=ErrorCode.CODE_PROCESS_ENDED,
+        )
 
     def _describe_end(self) -> str:
         if self._late:

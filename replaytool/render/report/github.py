@@ -44,7 +44,7 @@ def _list_annotations(report: CheckReport) -> Iterator[str]:
             yield _format_annotation(one)
         else:
             unseen += 1
-    more = f"; the report has {unseen} more findings" if unseen else ""
+    more = f"; the report has {unseen} more causes" if unseen else ""
     yield f"::notice title=replaytool::{_escape_data(report.blast_radius_sentence() + more)}"
 
 

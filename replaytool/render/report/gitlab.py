@@ -10,7 +10,7 @@ from replaytool.model.guilty import EditHunk, GuiltyEdits
 from replaytool.model.verdict import CheckReport
 from replaytool.render.report.guilty_edits import find_line, format_headline, format_proof, list_guilty_edits
 from replaytool.render.report.summary import ReportedCause, list_reported_causes
-from replaytool.text import escape_controls
+from replaytool.text import cut_long_words_inside, escape_controls
 
 _SEVERITIES = {"error": "critical", "warning": "minor", "note": "info"}
 
@@ -24,7 +24,7 @@ def render(report: CheckReport) -> str:
     for one in list_reported_causes(report):
         seen[one.cause.fingerprint] += 1
         entries.append(_make_entry(one, seen[one.cause.fingerprint]))
-    return json.dumps(entries, indent=1) + "\n"
+    return json.dumps(cut_long_words_inside(entries, {"path"}), indent=1) + "\n"
 
 
 def _make_guilty_entry(found: GuiltyEdits, hunk: EditHunk) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
-from html import escape
 from importlib.resources import files
 
 from replaytool.model.blast_radius import ImpactGroup
@@ -22,10 +22,11 @@ from replaytool.render.report.summary import (
     format_run_name,
     list_reported_causes,
     list_side_lines,
+    list_uncompared_parts,
     shorten_value,
 )
 from replaytool.render.run_chart import draw_svg
-from replaytool.text import count_noun, escape_controls
+from replaytool.text import count_noun, cut_long_words, escape_controls
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _MOST_RUNS = 200
@@ -54,6 +55,7 @@ def render(report: CheckReport) -> str:
             ),
             *_render_repaired_runs(report),
             *_render_hazards(report),
+            *_render_unseen_parts(report),
             "</main>\n</body>\n</html>\n",
         ]
     )
@@ -62,6 +64,11 @@ def render(report: CheckReport) -> str:
 def escape_text(value: str) -> str:
     """Escape untrusted text: show control characters, and make nothing markup."""
     return escape(escape_controls(value))
+
+
+def escape(value: str) -> str:
+    """Escape text for HTML. Cut its long words first: a cut escape would be markup."""
+    return html.escape(cut_long_words(value))
 
 
 def _render_head(report: CheckReport) -> Iterator[str]:
@@ -201,4 +208,11 @@ def _render_hazards(report: CheckReport) -> Iterator[str]:
         yield '<details class="cause warning"><summary>'
         yield "Hazards: side effects, clocks and randomness in workflow code</summary><ul>"
         yield from (f"<li><code>{escape_text(f'{what} {detail}')}</code></li>" for what, detail in found[:_MOST_RUNS])
+        yield "</ul></details>"
+
+
+def _render_unseen_parts(report: CheckReport) -> Iterator[str]:
+    if unseen := list_uncompared_parts(report):
+        yield '<details class="cause"><summary>Not compared, since the history does not hold it</summary><ul>'
+        yield from (f"<li>{escape(one)}</li>" for one in unseen)
         yield "</ul></details>"

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from replaytool.check.causes import describe_finding
 from replaytool.model.verdict import CheckedRun, CheckReport
 from replaytool.render.code_frame import path_in_repository
-from replaytool.render.report.summary import format_command, format_debug_command, format_run_name, list_side_lines
-from replaytool.text import escape_controls
+from replaytool.render.report.summary import (
+    format_command,
+    format_debug_command,
+    format_run_name,
+    list_side_lines,
+    list_uncompared_parts,
+)
+from replaytool.text import cut_long_path, cut_long_words, escape_controls
 
 _TALLIES = ("failures", "errors", "skipped")
 
@@ -26,8 +33,18 @@ def render(report: CheckReport) -> str:
     root.set("tests", str(len(report.runs)))
     for tally in _TALLIES:
         root.set(tally, str(sum(int(suite.get(tally, "0")) for suite in root)))
+    _cut_texts(root)
     ElementTree.indent(root, " ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _cut_texts(root: Element) -> None:
+    """Cut the long words before they are escaped: a cut escape is no XML."""
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            element.set(key, cut_long_path(value) if key == "file" else cut_long_words(value))
+        if element.text:
+            element.text = cut_long_words(element.text)
 
 
 def _add_suite(root: Element, report: CheckReport, workflow_type: str, runs: Sequence[CheckedRun]) -> None:
@@ -37,6 +54,8 @@ def _add_suite(root: Element, report: CheckReport, workflow_type: str, runs: Seq
     )
     told = SubElement(suite, "properties")
     SubElement(told, "property", name="blast radius", value=report.blast_radius_sentence())
+    for unseen in list_uncompared_parts(replace(report, runs=tuple(runs))):
+        SubElement(told, "property", name="not compared", value=unseen)
     for one in runs:
         _add_case(suite, report, one)
     for tally, tag in zip(_TALLIES, ("failure", "error", "skipped"), strict=True):

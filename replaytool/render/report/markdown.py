@@ -23,6 +23,7 @@ from replaytool.render.report.summary import (
     format_run_name,
     list_reported_causes,
     list_side_lines,
+    list_uncompared_parts,
 )
 from replaytool.text import count_noun, escape_controls
 
@@ -130,6 +131,10 @@ def _format_foot(report: CheckReport) -> Iterator[str]:
             yield f"- {_format_run(one)}, {one.base} before"
         if len(repaired) > _MOST_REPAIRED:
             yield f"- … and {len(repaired) - _MOST_REPAIRED:,} more"
+        yield "\n</details>\n"
+    if unseen := list_uncompared_parts(report):
+        yield "<details><summary>Not compared, since the history does not hold it</summary>\n"
+        yield from (f"- {code_span(one)}" for one in unseen)
         yield "\n</details>\n"
     modules = ", ".join(code_span(module) for module in report.code.modules[:10])
     yield f"<sub>{modules or 'no code'}, {count_noun(sum(one.subject.events for one in report.runs), 'event')}</sub>\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import PurePath
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from replaytool.render.report.summary import (
     format_run_name,
     list_reported_causes,
 )
-from replaytool.text import escape_controls
+from replaytool.text import cut_long_words_inside, escape_controls
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _MOST_RESULTS = 5_000
@@ -50,8 +51,11 @@ def render(report: CheckReport) -> str:
         "columnKind": "unicodeCodePoints",
         "automationDetails": {"id": "replaytool/"},
         "invocations": [{"executionSuccessful": report.complete, "exitCode": int(fails)}],
-        "results": [*_make_guilty_results(report), *(_make_result(one) for one in list_reported_causes(report))][
-            :_MOST_RESULTS
+        "results": [
+            cut_long_words_inside(one, {"uri"})
+            for one in islice(
+                chain(_make_guilty_results(report), map(_make_result, list_reported_causes(report))), _MOST_RESULTS
+            )
         ],
         "properties": {"summary": report.blast_radius_sentence()},
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -135,6 +136,12 @@ def shorten_value(value: object) -> str:
     if isinstance(value, Mapping | list | tuple):
         return shorten_text(json.dumps(value, default=str, ensure_ascii=False), 60)
     return shorten_text(str(value), 60)
+
+
+def list_uncompared_parts(report: CheckReport) -> list[str]:
+    """Return what histories do not hold, each once with the number of runs that it concerns."""
+    counted = Counter(part for one in report.runs for part in one.verdict.cannot_see)
+    return [f"{escape_controls(part)} ({count_noun(count, 'run')})" for part, count in sorted(counted.items())]
 
 
 def format_run_name(one: CheckedRun) -> str:

@@ -69,9 +69,13 @@ class Worktrees:
 
     def has_untracked_files(self, files: Iterable[str]) -> bool:
         """Return whether git does not know one of these files of the repository."""
+        return bool(self.find_uncommitted_files(files))
+
+    def find_uncommitted_files(self, files: Iterable[str]) -> list[str]:
+        """Return those of the repository's files that git does not know: new ones, and generated ones."""
         own = sorted(str(path) for file in files if (path := Path(file).resolve()).is_relative_to(self.root))
         known = _run_git(self.root, "ls-files", "-z", "--full-name", "--", *own).stdout.split("\0")
-        return any(str(Path(file).relative_to(self.root)) not in known for file in own)
+        return [name for file in own if (name := str(Path(file).relative_to(self.root))) not in known]
 
     def list_changed_files(self, commit: str) -> list[str]:
         """Return the files that differ from the commit, and those that git does not know, relative to the root."""

@@ -6,12 +6,14 @@ unequal are taken apart to find the differing paths.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Payload
 from replaytool.model.verdict import Drift, MatchedPair
+from replaytool.replay.compare.volatile_lists import StableMembers, find_volatile_lists, settle_volatile_lists
 
 Decode = Callable[[Sequence[Payload]], list[object]]
 Place = tuple[int, str]
@@ -32,6 +34,31 @@ DEFAULT_POLICY: Mapping[str, Level] = {
 _TRACING = ("_tracer-data", "traceparent", "tracestate", "baggage", "x-datadog", "sentry-", "x-b3-", "uber-trace")
 
 Comparable = Callable[[MatchedPair], tuple[Mapping[str, object], Mapping[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class VolatileValues:
+    """Values that are not compared, since they differ between two replays of the same code."""
+
+    places: tuple[Place, ...]
+    lists: Mapping[Place, StableMembers]
+    """Lists with such values among their members, and the other members."""
+
+    def find_stable_differences(
+        self, before: object, after: object, place: Place
+    ) -> Iterator[tuple[str, object, object]]:
+        """Yield the paths at which two plain values of this event and field differ, but for volatile places."""
+        event_id, field = place
+        lists = {
+            path.removeprefix(field): stable
+            for (at, path), stable in self.lists.items()
+            if at == event_id and path.startswith(field)
+        }
+        before, after, found = settle_volatile_lists(before, after, lists)
+        yield from found
+        for path, left, right in find_differing_paths(before, after):
+            if (event_id, field + path) not in self.places:
+                yield path, left, right
 
 
 def check_policy(given: Mapping[str, Any]) -> dict[str, Level]:
@@ -60,38 +87,36 @@ def find_drift(
     decode: Decode,
     policy: Mapping[str, Level] = DEFAULT_POLICY,
     comparable: Comparable = lambda pair: (pair.expected.fields, pair.actual.fields),
-    volatile: Collection[Place] = (),
+    volatile: VolatileValues | None = None,
 ) -> tuple[Drift, ...]:
-    """Return all differences in all pairs, in the order of the history, but for the volatile places."""
+    """Return all differences in all pairs, in the order of the history, but for volatile values."""
     found: list[Drift] = []
     for pair in pairs:
         if pair.expected.fields == pair.actual.fields:
             continue
         recorded, produced = comparable(pair)
         if recorded != produced:
-            differing = _compare_pair(pair, recorded, produced, decode, policy)
-            found += [one for one in differing if (one.event_id, one.path) not in volatile]
+            found += _compare_pair(pair, recorded, produced, decode, policy, volatile)
         if len(found) >= MOST_DRIFT:
             break
     return tuple(found[:MOST_DRIFT])
 
 
-def find_volatile_places(
-    one: Iterable[MatchedPair], other: Iterable[MatchedPair], decode: Decode
-) -> dict[Place, tuple[Any, Any]]:
-    """Return where two replays of the same code produced different values, with both values."""
-    first = {pair.expected.event_id: pair for pair in one}
-    found: dict[Place, tuple[Any, Any]] = {}
-    for pair in other:
-        event_id, before = pair.expected.event_id, first.get(pair.expected.event_id)
-        if before is None or before.actual.fields == pair.actual.fields:
-            continue
-        mine, theirs = before.actual.fields, pair.actual.fields
-        for field in (*mine, *(name for name in theirs if name not in mine)):
-            left, right = (decode_payloads(side.get(field), decode) for side in (mine, theirs))
-            for path, *values in find_differing_paths(left, right):
-                found[event_id, field + path] = (values[0], values[1])
-    return found
+def find_volatile_values(replays: Sequence[Iterable[MatchedPair]], decode: Decode) -> VolatileValues:
+    """Return where replays of the same code produced different values."""
+    first, *others = [{pair.expected.event_id: pair.actual.fields for pair in one} for one in replays]
+    places: dict[Place, None] = {}
+    lists: dict[Place, StableMembers] = {}
+    for event_id, mine in first.items():
+        sides = [mine, *(one[event_id] for one in others if event_id in one)]
+        for field in dict.fromkeys(name for one in sides for name in one):
+            if all(one.get(field) == mine.get(field) for one in sides):
+                continue
+            values = [decode_payloads(one.get(field), decode) for one in sides]
+            for value in values[1:]:
+                places |= {(event_id, field + path): None for path, *_ in find_differing_paths(values[0], value)}
+            lists |= {(event_id, field + path): stable for path, stable in find_volatile_lists(values)}
+    return VolatileValues(tuple(places), lists)
 
 
 def _compare_pair(
@@ -100,6 +125,7 @@ def _compare_pair(
     produced: Mapping[str, object],
     decode: Decode,
     policy: Mapping[str, Level],
+    volatile: VolatileValues | None,
 ) -> Iterator[Drift]:
     ignores_null = policy.get("null") == "ignore"
     for field in (*recorded, *(name for name in produced if name not in recorded)):
@@ -109,7 +135,11 @@ def _compare_pair(
             continue
         if field == "header":
             before, after = _drop_tracing_headers(before), _drop_tracing_headers(after)
-        for path, left, right in find_differing_paths(decode_payloads(before, decode), decode_payloads(after, decode)):
+        before, after = decode_payloads(before, decode), decode_payloads(after, decode)
+        differing: Iterable[tuple[str, object, object]] = find_differing_paths(before, after)
+        if volatile is not None:
+            differing = volatile.find_stable_differences(before, after, (pair.expected.event_id, field))
+        for path, left, right in differing:
             if ignores_null and _is_absent_or_null(left) and _is_absent_or_null(right):
                 continue
             yield Drift(pair.expected.event_id, field + path, left, right, pair.actual.call_site, level)

@@ -75,7 +75,7 @@ def watch_modules(modules: Iterable[types.ModuleType]) -> ModuleStateWatch | Non
         for module in modules:
             walk.visit_module(module)
         walk.visit_all()
-    except _CannotInspect:
+    except Exception:  # `_CannotInspect`, or what an object raises that is looked at, as the sandbox's proxies do
         return None
     return ModuleStateWatch(walk)
 

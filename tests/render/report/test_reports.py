@@ -92,6 +92,18 @@ def test_hostile_text_moves_no_terminal_and_commands_no_log(name: str) -> None:
     assert all(re.match(r"::(error|warning|notice) title=replaytool", line) for line in commands)
 
 
+@pytest.mark.parametrize("name", ["text", "junit", "sarif", "gitlab", "html", "markdown", "github"])
+def test_a_name_of_200_000_letters_is_cut(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.EVIL", ("A" * 118 + "&" + "\x1b" * 50) * 2000)
+    text = render(hostile(), name)
+    assert len(text) < 60_000
+    assert "letters)" in text
+    if name == "junit":
+        ElementTree.fromstring(text)
+    if name in ("sarif", "gitlab"):
+        json.loads(text)
+
+
 def test_hostile_text_is_no_markup_in_html() -> None:
     text = render(hostile(), "html")
     page = Page(text)

@@ -23,6 +23,7 @@ from replaytool.engines.temporal.core.workflow_machines import WorkflowMachines
 from replaytool.engines.temporal.replay.fast_compare import FastComparer
 from replaytool.engines.temporal.replay.plain_values import make_payload_decoder
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
+from replaytool.engines.temporal.replay.sandbox_refusals import refuse_sandboxed_code
 from replaytool.engines.temporal.replay.server_defaults import get_drift_policy
 from replaytool.engines.temporal.replay.stepper import Stepper
 from replaytool.engines.temporal.replay.verdicts import (
@@ -87,6 +88,9 @@ def _check_and_replay(run: Run, code: Code, options: Options) -> Verdict | HandO
     if refused is not None:
         return refused
     callsite.claim_user_folders(code.roots)
+    refused = refuse_sandboxed_code(run, code, options, "direct")
+    if refused is not None:
+        return refused
     try:
         return get_direct_replayer(code, options).judge_run(record, options)
     except msgspec.ValidationError as error:

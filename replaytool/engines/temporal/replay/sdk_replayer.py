@@ -15,6 +15,7 @@ from temporalio.workflow import NondeterminismError
 
 from replaytool.engines.temporal.replay.plain_values import make_payload_decoder
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
+from replaytool.engines.temporal.replay.sandbox_refusals import refuse_sandboxed_code
 from replaytool.engines.temporal.replay.server_defaults import get_drift_policy
 from replaytool.engines.temporal.replay.verdicts import (
     ReplayCase,
@@ -58,6 +59,9 @@ def _replay_and_judge(record: RecordedHistory, code: Code, options: Options) -> 
     if refused is not None:
         return refused
     callsite.claim_user_folders(code.roots)
+    refused = refuse_sandboxed_code(record.run, code, options, "sdk")
+    if refused is not None:
+        return refused
     try:
         history = WorkflowHistory.from_json(record.run.workflow_id or "", _history_text(record.run))
     except (ParseError, TypeError, ValueError) as error:

@@ -13,7 +13,9 @@ from replaytool.engines.temporal.replay.command_kinds import describe_command
 from replaytool.engines.temporal.replay.findings import Findings, match_tape, steps_with_matches
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
+from replaytool.engines.temporal.replay.sandbox_refusals import judge_refusal
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
+from replaytool.engines.temporal.replay.unreadable_results import explain_unreadable_result
 from replaytool.engines.temporal.sdk.recorder import RecordedActivation, RecordedTape
 from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome
 from replaytool.model.history import Run
@@ -52,7 +54,7 @@ class ReplayCase:
     policy: Mapping[str, drift.Level]
     engine: str = "sdk"
     steps: bool = False
-    volatile: frozenset[drift.Place] = frozenset()
+    volatile: drift.VolatileValues | None = None
     """Values that are not compared, since they differ between two replays of the same code."""
 
 
@@ -227,6 +229,10 @@ def _judge_code_failure(case: ReplayCase, found: Findings) -> Verdict:
     if last is None:
         if is_out_of_memory(case.outcome.message):
             raise MemoryError
+        if case.tape.creation_error is not None:
+            return judge_refusal(
+                case.tape.creation_error, "the SDK cannot make an instance of the workflow", case.engine
+            )
         return Verdict("unverified", f"the code cannot start this run: {case.outcome.message}")
     if found.mismatch is not None and not found.mismatch.only_strict:
         return _build_diverged_verdict(case, found, found.mismatch, f" (then the code fails: {case.outcome.message})")
@@ -259,8 +265,19 @@ def _build_failure(case: ReplayCase, last: RecordedActivation) -> Failure:
     deadlock = last.deadlocked or not last.done or _DEADLOCK in case.outcome.message
     kind = "Deadlock" if deadlock else type(error).__name__ if error else "TaskFailed"
     message = "the code does not yield" if deadlock else _describe_exception(error) if error else case.outcome.message
+    if not deadlock and (found := explain_unreadable_result(case.record, case.tape, last)) is not None:
+        text = "\n".join(filter(None, (callsite.user_traceback(error), _describe_causes(error))))
+        return Failure(_find_failure_event(case.record, last), found.kind, found.message, found.call_site, text)
     site = last.kept_at if deadlock else callsite.site_of_exception(error) or last.kept_at
     return Failure(_find_failure_event(case.record, last), kind, message, site, callsite.user_traceback(error))
+
+
+def _describe_causes(error: BaseException | None) -> str:
+    """Return the errors below an error, one a line, with the values that they name."""
+    lines = []
+    while error is not None and (error := error.__cause__) is not None:
+        lines.append(f"{type(error).__name__}: {error}")
+    return "\n".join(lines)
 
 
 def _describe_exception(error: BaseException) -> str:

@@ -6,41 +6,48 @@ compared: that is a fault of the workflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from replaytool.engines.temporal.replay.findings import match_tape
 from replaytool.engines.temporal.replay.verdicts import ReplayCase, judge_replay
 from replaytool.model.verdict import Verdict
-from replaytool.replay.compare.drift import Place, find_volatile_places
+from replaytool.replay.compare.drift import Place, VolatileValues, find_volatile_values
 from replaytool.replay.isolation.clock_and_random import shift_wall_clock_further
 
 _AHEAD = 17_543_169.7
 """Seconds: another year, month, day, hour, minute and second."""
 _MOST_LINES = 3
+_MOST_REPEATS = 4
 
 
 def drop_volatile_drift(verdict: Verdict, case: ReplayCase, repeat: Callable[[], ReplayCase]) -> Verdict:
-    """Return the verdict without the drift that one more replay, under another clock, does not repeat."""
+    """Return the verdict without the drift that more replays, under another clock, do not repeat.
+
+    One replay shows whether anything differs. Chance may repeat a value, so that drift beside such values needs more.
+    """
     if verdict.verdict != "drift" or any(not one.refused for one in verdict.hazards):
         return verdict
-    with shift_wall_clock_further(_AHEAD):
-        again = repeat()
-    if again.outcome.word != "ok":
-        return verdict
-    places = _find_places(case, again)
-    if not places:
-        return verdict
-    judged = judge_replay(replace(case, volatile=frozenset(places)))
-    return replace(judged, notes=(*judged.notes, _describe_places(places, case)))
+    replays, judged = [case], verdict
+    while len(replays) <= _MOST_REPEATS and judged.verdict == "drift":
+        with shift_wall_clock_further(_AHEAD * len(replays)):
+            again = repeat()
+        if again.outcome.word != "ok":
+            return verdict
+        replays.append(again)
+        volatile = _find_values(replays)
+        if not volatile.places:
+            return verdict
+        judged = judge_replay(replace(case, volatile=volatile))
+    return replace(judged, notes=(*judged.notes, _describe_places(volatile.places, case)))
 
 
-def _find_places(case: ReplayCase, again: ReplayCase) -> list[Place]:
-    one, other = (match_tape(side.record, side.tape.activations).pairs.matched for side in (case, again))
-    return list(find_volatile_places(one, other, case.decode))
+def _find_values(replays: list[ReplayCase]) -> VolatileValues:
+    matched = [match_tape(one.record, one.tape.activations).pairs.matched for one in replays]
+    return find_volatile_values(matched, replays[0].decode)
 
 
-def _describe_places(places: list[Place], case: ReplayCase) -> str:
+def _describe_places(places: Sequence[Place], case: ReplayCase) -> str:
     event_id, path = places[0]
     count = "1 value differs" if len(places) == 1 else f"{len(places)} values differ"
     uses = list(case.tape.guard.library_uses.values()) if case.tape.guard else []

@@ -85,6 +85,8 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName(f"{_INSTANCE}:_WorkflowInstanceImpl", "_apply", "keep what a job raises"),
     PrivateName(f"{_INSTANCE}:_WorkflowInstanceImpl", "_make_workflow_input", "hold the frame of the run method"),
     PrivateName(f"{_INSTANCE}:_WorkflowInstanceImpl", "_object", "the workflow object: states and snapshots"),
+    PrivateName(f"{_INSTANCE}:_WorkflowInstanceImpl", "_pending_activities", "who waits for a result"),
+    PrivateName(f"{_INSTANCE}:_WorkflowInstanceImpl", "_pending_child_workflows", "who waits for a result"),
     PrivateName(f"{_INSTANCE}:_WorkflowInstanceImpl", "_tasks", "stacks; tear down at once what has no task"),
     PrivateName(f"{_INSTANCE}:_WorkflowInstanceImpl", "_primary_task", "tell the main coroutine from handlers"),
     PrivateName(f"{_INSTANCE}:_WorkflowInstanceImpl", "_updates", "the handler behind an update"),

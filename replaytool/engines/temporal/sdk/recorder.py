@@ -62,6 +62,10 @@ class RecordedActivation:
     thread: int = 0
     kept_at: CallSite | None = None
     """The line that blocked the thread for too long, or the function that could not be started."""
+    refused_result: WorkflowActivationJob | None = None
+    """The job whose result the code's types do not accept."""
+    awaited_at: CallSite | None = None
+    """The line that waits for this result."""
     stands_at: CallSite | None = None
     """The line where the code waits afterwards, or the line that it returned from."""
 
@@ -80,6 +84,8 @@ class RecordedTape:
     """The instance of the last activation."""
     times: bool = True
     """Whether to keep the time of activations: formatting it is slow."""
+    creation_error: BaseException | None = None
+    """Why no instance could be made."""
     evicted_at: int | None = None
     """The last event applied when the replay ended or failed."""
 
@@ -102,6 +108,12 @@ def set_active_tape(tape: RecordedTape | None) -> None:
     """Record to this tape from now on; None stops recording."""
     global _tape
     _tape = tape
+
+
+def note_creation_error(error: BaseException) -> None:
+    """Note on the active tape why no instance could be made."""
+    if _tape is not None:
+        _tape.creation_error = error
 
 
 class RecordingInstance(WorkflowInstanceImpl):
@@ -257,7 +269,22 @@ class RecordingInstance(WorkflowInstanceImpl):
             sys.setprofile(before)
 
     def _apply(self, job: WorkflowActivationJob) -> None:
-        self._keep_errors(super()._apply, job)
+        handle = self._find_awaited_handle(job)
+        try:
+            self._keep_errors(super()._apply, job)
+        except BaseException:
+            if self._now is not None and _brings_result(job):
+                self._now.refused_result = job
+                self._now.awaited_at = callsite.site_of_waiter(handle)
+            raise
+
+    def _find_awaited_handle(self, job: WorkflowActivationJob) -> object:
+        """Return the task of the activity or child workflow that the job resolves. The SDK forgets it at once."""
+        if job.HasField("resolve_activity"):
+            return self._pending_activities.get(job.resolve_activity.seq)
+        if job.HasField("resolve_child_workflow_execution"):
+            return self._pending_child_workflows.get(job.resolve_child_workflow_execution.seq)
+        return None
 
     def _run_once(self, **options: Any) -> None:
         self._keep_errors(super()._run_once, **options)
@@ -319,6 +346,11 @@ class RecordingWrapper(WorkflowInstance):
     def get_thread_id(self) -> int | None:
         """Return what the inner instance returns."""
         return self._inner.get_thread_id()
+
+
+def _brings_result(job: WorkflowActivationJob) -> bool:
+    variant = job.WhichOneof("variant") or ""
+    return variant.startswith("resolve_") and hasattr(getattr(job, variant), "result")
 
 
 def _is_eviction(tape: RecordedTape, act: WorkflowActivation) -> bool:

@@ -10,7 +10,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, Workf
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from replaytool.engines.temporal.sdk.private import WorkflowDefinition, WorkflowWorker
-from replaytool.engines.temporal.sdk.recorder import RecordingRunner, RecordingWrapper
+from replaytool.engines.temporal.sdk.recorder import RecordingRunner, RecordingWrapper, note_creation_error
 from replaytool.model.history import Run
 from replaytool.replay.options import OFF
 
@@ -33,7 +33,7 @@ def make_recording_runner(given: WorkflowRunner | None, sandbox: str) -> Workflo
 
 
 class LazyRunner(WorkflowRunner):
-    """Another runner without the SDK's trial instance: the run's own instance shows the same errors."""
+    """Another runner without the SDK's trial instance: `sandbox_check` asks for one once per class."""
 
     def __init__(self, inner: WorkflowRunner) -> None:
         self.inner = inner
@@ -43,7 +43,11 @@ class LazyRunner(WorkflowRunner):
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """Return an instance of the inner runner."""
-        return self.inner.create_instance(det)
+        try:
+            return self.inner.create_instance(det)
+        except BaseException as error:
+            note_creation_error(error)
+            raise
 
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
         """Pass the types on to the inner runner."""
@@ -74,7 +78,7 @@ class RecordedContextRunner(LazyRunner):
         queue, namespace = self._run.task_queue or det.info.task_queue, self._run.namespace or det.info.namespace
         info = dataclasses.replace(det.info, task_queue=queue, namespace=namespace)
         try:
-            return self.inner.create_instance(dataclasses.replace(det, info=info))
+            return super().create_instance(dataclasses.replace(det, info=info))
         except BaseException as error:
             self.errors.append(error)
             raise

@@ -142,7 +142,7 @@ def _encodes_headers(config: ReplayerConfig) -> bool:
     return behavior is not None and behavior.name != "NO_CODEC"
 
 
-_get_creation_loop = cache(asyncio.new_event_loop)
+get_creation_loop = cache(asyncio.new_event_loop)
 """The loop that must be running while an instance is made. It runs nothing: an instance is a loop itself."""
 
 
@@ -169,7 +169,7 @@ class InstanceDriver:
             if self._codec is not None:
                 self._codec.decode_in_place(activation, self._instance)
             if self._instance is None:
-                asyncio._set_running_loop(_get_creation_loop())
+                asyncio._set_running_loop(get_creation_loop())
                 self._instance = self._create_instance(activation)
                 asyncio._set_running_loop(before)
             completion, is_late = self._activate_guarded(self._instance, activation)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -10,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from replaytool.engines import CodeSpec, Options, load_code, replay
+from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
 from replaytool.replay import call_site
-from tests.support.histories import recorded
+from tests.support.histories import bent, events, recorded
 from tests.support.paths import FIXTURES
 
 CASE = "activities_in_sequence"
@@ -37,6 +41,13 @@ async def send_from_a_task(activity, item, **options):
 
     return await asyncio.create_task(start())
 """
+SET_OF_IDS = """
+
+def ids(*members):
+    one = str(uuid.uuid4())
+    place = int(one[0], 16) % (len(members) + 1)
+    return {"ids": [*members[:place], one, *members[place:]]}
+"""
 _counter = iter(range(1000))
 
 
@@ -53,7 +64,9 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     sys.modules.pop(name, None)
 
 
-def judge(tmp_path: Path, library: str, call: str, engine: str = "direct", sandbox: str = "shared") -> Verdict:
+def judge(
+    tmp_path: Path, library: str, call: str, engine: str = "direct", sandbox: str = "shared", run: Run | None = None
+) -> Verdict:
     source = WORKFLOW.replace(
         "SHORT =",
         f"with workflow.unsafe.imports_passed_through():\n    import uuid\n    import {library} as library\n\nSHORT =",
@@ -63,7 +76,7 @@ def judge(tmp_path: Path, library: str, call: str, engine: str = "direct", sandb
     (tmp_path / "app").mkdir(exist_ok=True)
     (tmp_path / "app" / f"{name}.py").write_text(source)
     code = load_code(CodeSpec((f"{name}.py",), folder=str(tmp_path / "app")))
-    return replay(recorded(CASE), code, Options(sandbox=sandbox), engine)
+    return replay(run or recorded(CASE), code, Options(sandbox=sandbox), engine)
 
 
 STAMPED = "workflow.execute_activity(send_parcel, library.stamp(item), start_to_close_timeout=SHORT)"
@@ -99,3 +112,20 @@ def test_a_task_that_a_library_started_is_the_workflows_line(tmp_path: Path, lib
     assert site is not None
     assert (Path(site.file).stem[:6], site.function) == ("order_", "Order.run")
     assert library in site.chain[0].file
+
+
+CASES_OF_A_SET = [("'x', 'y'", "'x', 'y'", "ok"), ("'x', 'y'", "'x', 'z'", "drift"), ("'x', 'y'", "'x'", "drift")]
+
+
+@pytest.mark.parametrize(("recorded_members", "members", "word"), CASES_OF_A_SET)
+def test_a_list_made_from_a_set_of_ids_is_compared_without_its_order(
+    tmp_path: Path, library: str, recorded_members: str, members: str, word: str
+) -> None:
+    (tmp_path / "installed" / f"{library}.py").write_text(LIBRARY + SET_OF_IDS)
+    listed = events(CASE)
+    payload = listed[16]["activityTaskScheduledEventAttributes"]["input"]["payloads"][0]
+    recorded_ids = [*re.findall(r"'(\w)'", recorded_members), "id of the record"]
+    payload["data"] = base64.b64encode(json.dumps({"ids": recorded_ids}).encode()).decode()
+    call = f"workflow.execute_activity(send_parcel, library.ids({members}), start_to_close_timeout=SHORT)"
+    verdicts = [judge(tmp_path, library, call, run=bent(listed)) for _ in range(4)]
+    assert [one.verdict for one in verdicts] == [word] * 4
