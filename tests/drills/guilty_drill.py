@@ -214,7 +214,7 @@ def apply_parts(files: Mapping[str, str], parts: Sequence[Part]) -> dict[str, st
 def find_truth(request: PullRequest, folder: Path) -> list[frozenset[str]]:
     """Return the sets of edits that break a run with no larger subset that passes, by replaying all subsets."""
     files = base_files(request.program)
-    works = [work_from_run(path.name, run_of(path.read_bytes())) for path in _histories(request.program)]
+    works = [work_from_run(path.name, run_of(path.read_bytes())) for path in recorded_histories(request.program)]
     names = [one.name for one in request.edits]
     outcome: dict[frozenset[str], bool] = {}
     for size in range(len(names) + 1):
@@ -238,12 +238,13 @@ def _is_broken(verdict: Verdict) -> bool:
     return verdict.verdict not in ("ok", "drift")
 
 
-def _histories(program: str) -> list[Path]:
+def recorded_histories(program: str) -> list[Path]:
+    """Return the recorded histories of a program."""
     return sorted((FIXTURES / program).glob("history*.json"))
 
 
-def search_edits(request: PullRequest, folder: Path) -> CheckReport:
-    """Make the pull request in a repository, and check it against its base."""
+def make_repository(request: PullRequest, folder: Path) -> None:
+    """Make the pull request as a branch of a new repository."""
     files = base_files(request.program)
     _write(folder, files)
     git(folder, "init", "-q", "-b", "main")
@@ -252,9 +253,14 @@ def search_edits(request: PullRequest, folder: Path) -> CheckReport:
     git(folder, "checkout", "-q", "-b", "change")
     _write(folder, apply_parts(files, [part for one in request.edits for part in one.parts]))
     git(folder, "commit", "-q", "-a", "-m", "change")
+
+
+def search_edits(request: PullRequest, folder: Path) -> CheckReport:
+    """Make the pull request in a repository, and check it against its base."""
+    make_repository(request, folder)
     plan = CheckPlan(CodeSpec(("wf.py",), folder=str(folder)), limits=WorkerLimits(1))
     session = Session(Settings(folder=folder))
-    sources = [str(path) for path in _histories(request.program)]
+    sources = [str(path) for path in recorded_histories(request.program)]
     report, _ = session.check_runs(
         sources, RunFilter(), plan, LoadObserver(), lambda *_: None, "main", guilty=GuiltyRequest()
     )

@@ -13,6 +13,7 @@ from replaytool.check.guilty.edits import CodeEdit, apply_edits
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _COMMENT = re.compile(r"#[^\n'\"]*$", re.MULTILINE)
+_IMPORTED = re.compile(r"(?:\bimport\b|[,(])\s*(\w+)")
 _ASSIGNED = re.compile(r"^\s*(?:async\s+def|def|class)?\s*(\w+)\s*(?:\(|:|=[^=])", re.MULTILINE)
 
 
@@ -67,6 +68,9 @@ def find_needs(edits: Sequence[CodeEdit], before: Mapping[str, str | None]) -> E
         for name in new.used - new.defined:
             if not at_base[name]:
                 found.needs[i] |= {j for j, (_, other) in enumerate(sides) if j != i and name in other.defined}
+        for name in new.imported:
+            if not at_base[name]:
+                found.needs[i] |= {j for j, (_, other) in enumerate(sides) if j != i and name in other.made}
         for name in old.defined - new.defined:
             if at_base[name] == 1:
                 found.needs[i] |= {j for j, (was, now) in enumerate(sides) if j != i and _gives_up(name, was, now)}
@@ -122,6 +126,8 @@ class _SideNames:
         text = textwrap.dedent("".join(lines))
         self.used = frozenset(_NAME.findall(_COMMENT.sub("", text)))
         self.defined = frozenset(_defined_names(text))
+        self.imported = frozenset(_IMPORTED.findall(text)) if "import" in self.used else frozenset()
+        self.made = self.defined - self.imported
 
 
 def _defined_names(text: str) -> list[str]:

@@ -83,6 +83,10 @@ def test_a_use_needs_its_definition_its_import_and_its_parameter() -> None:
     edits = [edit for path in before for edit in cut_into_edits(path, before[path], after[path])]
     needs = find_needs(edits, before)
     texts = ["".join(one.added).strip().partition("\n")[0] for one in edits]
-    call, brought, made = texts.index("first(g(more=1))"), texts.index("from helpers import g"), texts.index("def g(more):")
+    call, brought, made = (
+        texts.index("first(g(more=1))"),
+        texts.index("from helpers import g"),
+        texts.index("def g(more):"),
+    )
     assert needs.add_needed({call}) == {call, brought, made}
     assert needs.add_dependent({made}) >= {call, brought}
