@@ -2,8 +2,8 @@
 
     python -m benchmarks.guilty [--cases N] [--first SEED]
 
-The pull requests are those of the drill (`tests/drills/guilty_drill.py`): up to eleven edits over recorded programs. Each
-command is a process of its own; the order of the two alternates.
+The pull requests are those of the drill (`tests/drills/guilty_drill.py`): up to eleven edits over recorded programs.
+Each command is a process of its own; the order of the two alternates.
 """
 
 from __future__ import annotations

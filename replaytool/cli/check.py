@@ -49,7 +49,15 @@ def _parse_shard(_: click.Context, parameter: click.Parameter, value: str | None
     return Shard(int(number), int(of))
 
 
-@click.command
+class _CheckCommand(click.Command):
+    """A command in which `--guilty` alone means failures: an optional value would take the next argument."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Write the value out."""
+        return super().parse_args(ctx, ["--guilty=failures" if one == "--guilty" else one for one in args])
+
+
+@click.command(cls=_CheckCommand)
 @click.argument("sources", metavar="[SOURCE]…", nargs=-1)
 @click.option(
     "-w",
@@ -100,10 +108,8 @@ def _parse_shard(_: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--impacted", is_flag=True, help="With --base: replay only runs that the change can affect.")
 @click.option(
     "--guilty",
-    is_flag=False,
-    flag_value="failures",
     type=click.Choice(["failures", "drift"]),
-    help="With --base: find the edits that break runs, by replaying subsets of the change.",
+    help="With --base: find the edits that break runs, by replaying subsets of the change. --guilty alone is failures.",
 )
 @click.option(
     "--guilty-limit",

@@ -53,7 +53,7 @@ def commit(project: Path, files: dict[str, str], branch: str) -> None:
 
 
 def check(call: Call, *options: str) -> Any:
-    told = call("check", "histories", "-w", "wf.py", "--base", "main", "-j", "1", *options)
+    told = call("check", "-w", "wf.py", "--base", "main", "-j", "1", *options, "histories")
     assert told.code == 1, told.err
     return told
 
