@@ -100,10 +100,10 @@ class CommandQueue:
         assert not machine.is_dropped, f"a cancelled {type(machine).__name__} issues {kind}"
         self._fresh.append(QueuedCommand(machine, kind, self._command))
 
-    def issue_external_cancel(self, child: StateMachine) -> None:
+    def issue_external_cancel(self, child: StateMachine, reason: str) -> None:
         """Request the cancellation of a child. sdk-core creates this command, and its answer gives no job."""
         machine = CancelExternalMachine(child.command)
-        machine.is_core_made = True
+        machine.is_core_made, machine.reason = True, reason
         self.issue_command(machine, "request_cancel_external_workflow_execution")
 
     @property

@@ -119,9 +119,9 @@ class WorkflowMachines:
         """Put one more command of this machine into the command queue."""
         self.queue.issue_command(machine, kind)
 
-    def issue_external_cancel(self, child: StateMachine) -> None:
+    def issue_external_cancel(self, child: StateMachine, reason: str) -> None:
         """Put the request to cancel this child workflow into the command queue."""
-        self.queue.issue_external_cancel(child)
+        self.queue.issue_external_cancel(child, reason)
 
     def cancel_local_activity(self, seq: int) -> Fault | None:
         """Resolve a cancelled local activity with what the history already records about it."""

@@ -6,6 +6,7 @@ leaves them out, and they must be equal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -159,7 +160,14 @@ def _read_recorded_outcome(value: object) -> dict[str, object] | None:
     return {"success": _read_recorded_payload(value.get("success"))}
 
 
+def _read_recorded_reason(value: object) -> str | None:
+    """Return the code's own reason: sdk-core puts a sentence before that of a cancel of another workflow."""
+    return _REASON_START.sub("", value) or None if isinstance(value, str) else None
+
+
+_REASON_START = re.compile(r"^Cancel requested by workflow with run id \S+ with reason: ")
 TEXT = FieldReader(_none_if_empty, _none_if_empty)
+REASON = FieldReader(_read_recorded_reason, _none_if_empty)
 NAMED = FieldReader(_read_name, _none_if_empty)
 DURATION = FieldReader(_read_recorded_duration, _read_produced_duration)
 PAYLOADS = FieldReader(_read_recorded_payloads, _read_produced_payloads)

@@ -140,8 +140,11 @@ KINDS: tuple[CommandKind, ...] = (
     CommandKind(
         "cancel_workflow", "RequestCancelExternalWorkflowExecutionInitiated",
         "request_cancel_external_workflow_execution",
-        (_field_row("workflowExecution", "workflow_execution", values.EXECUTION),), (), "workflowExecution",
-        "cancel of workflow",
+        (
+            _field_row("workflowExecution", "workflow_execution", values.EXECUTION),
+            _field_row("reason", "reason", values.REASON),
+        ),
+        (), "workflowExecution", "cancel of workflow",
     ),
     CommandKind(
         "nexus_operation", "NexusOperationScheduled", "schedule_nexus_operation", _NEXUS,

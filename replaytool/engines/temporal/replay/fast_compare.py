@@ -14,11 +14,13 @@ from temporalio.bridge.proto.workflow_commands import ScheduleActivity
 
 from replaytool.engines.temporal.core.history_batches import HistoryBatches
 from replaytool.engines.temporal.core.queued_command import MatchedCommand
+from replaytool.engines.temporal.core.state_machines.external_workflow import CancelExternalMachine
 from replaytool.engines.temporal.events.event_structs import ActivityScheduled, RawPayload
+from replaytool.engines.temporal.replay.command_fields import drop_none_values
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
-from replaytool.model.verdict import MatchedPair
+from replaytool.model.verdict import Command, MatchedPair
 from replaytool.replay.compare import drift
 
 _REMEMBERED = 4096
@@ -39,11 +41,21 @@ class FastComparer:
     def _is_equal(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
         waiting = pair.waiting
         if waiting.machine.is_core_made:
-            return True
+            machine = waiting.machine
+            return not isinstance(machine, CancelExternalMachine) or self._is_reason_equal(record, tape, pair, machine)
         quick = _QUICK.get(waiting.kind)
         if quick is not None and quick(self, record, tape, pair):
             return True
         return self._is_equal_in_full(record, tape, pair)
+
+    def _is_reason_equal(
+        self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand, machine: CancelExternalMachine
+    ) -> bool:
+        expected = record.expected_command(tape.recorded_event(pair.place))
+        fields = drop_none_values({**expected.fields, "reason": machine.reason or None})
+        actual = Command(expected.kind, expected.name, fields, None)
+        normalize = partial(normalize_pair, record=record)
+        return not drift.find_drift([MatchedPair(expected, actual)], self._decode, self._policy, normalize)
 
     def _is_equal_in_full(self, record: RecordedHistory, tape: HistoryBatches, pair: MatchedCommand) -> bool:
         if pair.waiting.command is None:

@@ -15,6 +15,7 @@ from replaytool.engines.temporal.events.payloads import payload_from_json
 from replaytool.engines.temporal.replay.command_fields import PAYLOAD_MAP, drop_none_values, parse_duration
 from replaytool.engines.temporal.replay.command_kinds import BY_EVENT, CLOSING, read_recorded_fields
 from replaytool.engines.temporal.replay.malformed_records import describe_malformation
+from replaytool.engines.temporal.sdk.versions import RELEASE, TELLS_CANCEL_REASONS, find_recorded_release
 from replaytool.model.history import Event, Run
 from replaytool.model.verdict import ExpectedEvent
 
@@ -113,6 +114,16 @@ class RecordedHistory:
                 for flag in metadata.get("coreUsedFlags") or ():
                     found.setdefault(flag, event.event_id)
         return found
+
+    @cached_property
+    def tells_cancel_reasons(self) -> bool:
+        """Whether the worker's SDK passed the reasons of cancellations on, and this one does too."""
+        tasks = (
+            event_attributes(msgspec.json.decode(event.raw))
+            for event in self.run.events
+            if event.event_type == "WorkflowTaskCompleted"
+        )
+        return min(RELEASE, find_recorded_release(tasks)) >= TELLS_CANCEL_REASONS
 
     @property
     def lacks_check_flags(self) -> bool:

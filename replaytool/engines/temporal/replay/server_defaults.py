@@ -25,6 +25,10 @@ def normalize_pair(pair: MatchedPair, record: RecordedHistory) -> tuple[Fields, 
         names = (*names, *record.upserted_fields)
     if names:
         recorded = _drop_inherited_fields(recorded, produced, names)
+    if kind == "cancel_workflow" and not record.tells_cancel_reasons:
+        recorded, produced = (
+            {key: one for key, one in side.items() if key != "reason"} for side in (recorded, produced)
+        )
     fill = _FILLED.get(kind)
     return recorded, _fill_as_recorded(recorded, produced, fill(produced, record)) if fill else produced
 

@@ -32,6 +32,7 @@ from replaytool.engines.temporal.core.state_machines.update import UpdateMachine
 from replaytool.engines.temporal.events.decoding import RECORDS
 from replaytool.engines.temporal.events.event_structs import EventPart, MarkerRecorded, TimerFired
 from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
+from replaytool.engines.temporal.replay.command_fields import drop_none_values
 from replaytool.engines.temporal.replay.command_kinds import BY_KIND
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory, run_from_json
@@ -83,9 +84,9 @@ class TapeMatcher:
         """Put one more command of this machine into the command queue."""
         self.queue.issue_command(machine, kind)
 
-    def issue_external_cancel(self, child: StateMachine) -> None:
+    def issue_external_cancel(self, child: StateMachine, reason: str) -> None:
         """Put the request to cancel this child workflow into the command queue."""
-        self.queue.issue_external_cancel(child)
+        self.queue.issue_external_cancel(child, reason)
 
     def cancel_local_activity(self, seq: int) -> Fault | None:
         """Do nothing: `_resolve_local_activity` resolves it at the event of its marker."""
@@ -153,7 +154,8 @@ class TapeMatcher:
         value = self._commands[id(one.command)]
         if isinstance(one.machine, CancelExternalMachine) and one.machine.is_core_made:
             child = str(self._commands[id(one.machine.command)].fields.get("workflowId", ""))
-            return Command("cancel_workflow", child, {"workflowExecution": child}, value.call_site)
+            fields = drop_none_values({"workflowExecution": child, "reason": one.machine.reason or None})
+            return Command("cancel_workflow", child, fields, value.call_site)
         if one.is_patch_upsert:
             return Command("search_attributes", "", {"patch": value.name}, value.call_site)
         return value

@@ -45,7 +45,7 @@ class MachineHost(Protocol):
     def issue_command(self, machine: StateMachine, kind: str) -> None:
         """Put one more command of this machine into the command queue."""
 
-    def issue_external_cancel(self, child: StateMachine) -> None:
+    def issue_external_cancel(self, child: StateMachine, reason: str) -> None:
         """Put the request to cancel this child workflow into the command queue."""
 
     def cancel_local_activity(self, seq: int) -> Fault | None:

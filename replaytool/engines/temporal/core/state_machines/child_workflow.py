@@ -186,7 +186,7 @@ class ChildWorkflowMachine(StateMachine):
         """Issue the external cancel, except for ABANDON. ABANDON and TRY_CANCEL resolve the child at once."""
         kind = self.attrs.cancellation_type
         if kind != ChildWorkflowCancellationType.ABANDON:
-            host.issue_external_cancel(self)
+            host.issue_external_cancel(self, reason)
         if kind in _RESOLVES_AT_ONCE:
             self.state = "Cancelled"  # instead of the table's target, which holds for the WAIT types
             self._resolve_cancelled(host)

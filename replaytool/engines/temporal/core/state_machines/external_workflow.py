@@ -84,7 +84,9 @@ class SignalExternalMachine(StateMachine):
 class CancelExternalMachine(StateMachine):
     """A request to cancel another workflow. sdk-core makes one itself to cancel a child workflow."""
 
-    __slots__ = ()
+    __slots__ = ("reason",)
+    reason: str
+    """Why the code cancels its child; set only if sdk-core made the request."""
     attrs: RequestCancelExternalWorkflowExecution
     REFUSES = "Cancel external WF machine does not handle this event: "
     FIRST = "RequestCancelExternalCommandCreated"
