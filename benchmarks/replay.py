@@ -36,7 +36,8 @@ from replaytool.engines.temporal.replay.recorded_commands import run_from_json
 from replaytool.engines.temporal.sdk.quiet_runtime import relax_garbage_collector, silence_sdk_logs
 from replaytool.formats.temporal.json_files import read_json_runs
 from replaytool.model.history import Run, RunHints, encode_history
-from replaytool.replay.code.user_code import Code, CodeSpec
+from replaytool.replay.code.code_spec import CodeSpec
+from replaytool.replay.code.user_code import Code
 from replaytool.replay.options import Options
 
 

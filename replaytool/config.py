@@ -26,6 +26,14 @@ class Settings:
     """Value of the Authorization header for the codec server; never shown."""
     workflows: tuple[str, ...] = ()
     """Modules, packages, files and folders with workflow code."""
+    exclude: tuple[str, ...] = ()
+    """Files, folders, modules and patterns that a search for workflow code leaves out."""
+    pythonpath: tuple[str, ...] = ()
+    """Folders that the code is imported from."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """MODULE:CLASS for each workflow type that several classes define."""
+    histories: tuple[str, ...] = ()
+    """Files, folders, patterns and addresses that `check` reads when nobody names any."""
     builds: Mapping[str, str] = field(default_factory=dict)
     """Code of each build: build ID to module or path."""
     replayer: str | None = None
@@ -49,7 +57,7 @@ _VARIABLES = {
 }
 
 
-_CODE = ("converter", "codec_endpoint", "codec_auth", "replayer", "workflows", "builds")
+_CODE = ("converter", "codec_endpoint", "codec_auth", "replayer", "workflows", "pythonpath", "types", "builds")
 """Settings that name code to import, or a server that payloads are sent to."""
 
 
@@ -180,6 +188,22 @@ def _parse_build_modules(name: str, value: object, folder: Path) -> dict[str, st
     return dict(value)
 
 
+def _parse_classes(name: str, value: object, folder: Path) -> dict[str, str]:
+    is_valid = isinstance(value, Mapping) and all(isinstance(one, str) and ":" in one for one in value.values())
+    if not isinstance(value, Mapping) or not is_valid:
+        raise ReplaytoolError(
+            f"[tool.replaytool] {name} must map workflow types to module:Class, not {value!r}",
+            f'{name} = {{Order = "app.orders:Order"}}',
+            code=ErrorCode.CONFIG_TYPE,
+        )
+    return dict(value)
+
+
+def _parse_histories(name: str, value: object, folder: Path) -> tuple[str, ...]:
+    """Return the places; those of this machine are relative to the file."""
+    return tuple(one if "://" in one else str(folder / one) for one in _parse_names(name, value, folder))
+
+
 def _parse_prices(name: str, value: object, folder: Path) -> dict[str, dict[str, float]]:
     if not isinstance(value, Mapping) or not all(isinstance(one, Mapping) and _is_price(one) for one in value.values()):
         raise ReplaytoolError(
@@ -199,6 +223,10 @@ _Converter = Callable[[str, object, Path], object]
 _CONVERTERS: dict[str, _Converter] = {
     "store": _parse_path,
     "workflows": _parse_names,
+    "exclude": _parse_names,
+    "pythonpath": _parse_names,
+    "types": _parse_classes,
+    "histories": _parse_histories,
     "builds": _parse_build_modules,
     "drift": _parse_levels,
     "keys": _parse_keys,

@@ -13,7 +13,7 @@ from typing import Literal
 
 from replaytool import __version__
 from replaytool.config import Settings
-from replaytool.engines import CodeSpec, engine_names, engine_of
+from replaytool.engines import engine_names, engine_of, make_code_spec
 from replaytool.errors import ReplaytoolError, append_code
 from replaytool.store import Store
 from replaytool.text import count_noun
@@ -93,7 +93,7 @@ def _check_workflows(settings: Settings) -> Iterator[DoctorFinding]:
         hint = 'set workflows = ["…"] in [tool.replaytool]'
         yield DoctorFinding("workflows", "missing", "not configured: check and debug need --workflows", hint)
         return
-    spec = CodeSpec(settings.workflows, settings.replayer, settings.converter, str(settings.folder))
+    spec = make_code_spec(settings)
     yield DoctorFinding("workflows", "ok", f"{', '.join(load_code_info(spec).modules)} can be loaded")
 
 

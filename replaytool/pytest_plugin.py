@@ -119,16 +119,14 @@ class _JudgePool:
         return self._found[workflows]
 
     def _make_code_spec(self, workflows: tuple[str, ...]) -> CodeSpec:
-        from replaytool.engines import CodeSpec
+        from replaytool.engines import make_code_spec
         from replaytool.errors import ErrorCode, ReplaytoolError
 
         named = workflows or self.workflows
-        folder = self.folder if named else self.settings.folder
         if not (named or self.settings.workflows):
             hint = f'set {WORKFLOWS} beside {HISTORIES}, or workflows = ["…"] in [tool.replaytool]'
             raise ReplaytoolError("no workflow code given", hint, code=ErrorCode.CODE_NOT_NAMED)
-        chosen = named or self.settings.workflows
-        return CodeSpec(chosen, self.settings.replayer, self.settings.converter, str(folder))
+        return make_code_spec(self.settings, named, str(self.folder))
 
     def is_bad(self, report: CheckReport) -> bool:
         """Return whether a test fails with this report."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from replaytool.check.check_runs import CheckPlan, Progress, check_runs
 from replaytool.engines import CodeSpec
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import BaseCode, CheckReport, CodeInfo
+from replaytool.replay.code.code_spec import names_file, split_class_name
 from replaytool.replay.code.git_worktrees import Worktrees
 from replaytool.store import RunRow, Store
 from replaytool.text import escape_controls
@@ -85,7 +85,7 @@ def require_own_modules(head: CodeInfo, base: CodeInfo) -> None:
 def find_repository_folder(spec: CodeSpec) -> Path:
     """Return an existing folder of the repository that holds the code."""
     folder = Path(spec.folder or ".")
-    paths = [folder / item for item in spec.workflows if os.sep in item or item.endswith(".py")]
+    paths = [folder / split_class_name(item)[0] for item in spec.workflows if names_file(item)]
     found = next((path for path in paths if path.exists()), folder)
     return found if found.is_dir() else found.parent
 
@@ -95,6 +95,6 @@ def drop_missing_files(spec: CodeSpec) -> CodeSpec:
     kept = [
         item
         for item in spec.workflows
-        if not (os.sep in item or item.endswith(".py")) or (Path(spec.folder) / item).exists()
+        if not names_file(item) or (Path(spec.folder) / split_class_name(item)[0]).exists()
     ]
     return replace(spec, workflows=tuple(kept or spec.workflows))

@@ -15,7 +15,7 @@ from replaytool.cli.shared import report_output as reports
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
 
 if TYPE_CHECKING:
-    from replaytool.check.check_runs import Progress
+    from replaytool.check.check_runs import CheckPlan, Progress
     from replaytool.ingest import LoadObserver
     from replaytool.model.verdict import Shard, Verdict
 
@@ -64,8 +64,9 @@ class _CheckCommand(click.Command):
     "--workflows",
     multiple=True,
     metavar="CODE",
-    help="Module, package, file or folder with the workflows. Repeatable.",
+    help=code.WORKFLOWS_HELP,
 )
+@code.exclude_option
 @click.option(
     "--replayer", metavar="MODULE:FUNCTION", help="Function that returns keyword arguments for the SDK's Replayer."
 )
@@ -142,11 +143,15 @@ def command(
 ) -> None:
     """Replay recorded runs against workflow code, and report whether the code still follows them.
 
-    SOURCE is a file, a folder, a glob or a store. Without SOURCE, the command checks the runs of the configured store.
+    SOURCE is a file, a folder, a glob or a store. Without SOURCE, the command checks the configured histories; if none
+    are configured or --store is given, the runs of the store. Without --workflows and without configuration, it looks
+    for workflows in the project and names the files that it took.
+
     It never executes an activity. It exits with 1 if a run diverges, fails, crashes or cannot be verified.
 
     \b
     Examples:
+      replaytool check
       replaytool check histories/ --workflows app.workflows
       replaytool check --workflows app/ --where "status = 'Running'" --format json:report.json
     """
@@ -159,16 +164,10 @@ def command(
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
     work = code.open_code_session(ctx, **given)
     plan = code.require_replay_plan(work.settings, **given)
-    choices = replace(
-        plan.options, sandbox=given["sandbox"], guard=given["guard"], every_mismatch=given["every_mismatch"]
-    )
-    use_known = not given["no_cache"]
-    plan = replace(
-        plan, options=choices, engine=given["engine"], repeat=given["repeat"], use_known=use_known, shard=given["shard"]
-    )
+    plan = _refine_plan(plan, given)
     with _show_check_progress() as (observer, progress):
         report, loaded = work.check_runs(
-            sources,
+            code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"]),
             code.make_run_filter(**given),
             plan,
             observer,
@@ -185,6 +184,7 @@ def command(
 
 
 def _require_fitting_options(given: _CheckGiven) -> None:
+    """Refuse options that mean nothing without --base."""
     if given["impacted"] and (not given["base"] or given["repeat"] > 1):
         raise ReplaytoolError(
             "--impacted needs --base, and excludes --repeat",
@@ -197,6 +197,17 @@ def _require_fitting_options(given: _CheckGiven) -> None:
             "add --base REF",
             code=ErrorCode.USAGE_COMBINATION,
         )
+
+
+def _refine_plan(plan: CheckPlan, given: _CheckGiven) -> CheckPlan:
+    """Return the plan with the options that only `check` has."""
+    choices = replace(
+        plan.options, sandbox=given["sandbox"], guard=given["guard"], every_mismatch=given["every_mismatch"]
+    )
+    use_known = not given["no_cache"]
+    return replace(
+        plan, options=choices, engine=given["engine"], repeat=given["repeat"], use_known=use_known, shard=given["shard"]
+    )
 
 
 @contextmanager

@@ -40,7 +40,9 @@ def command(
     work = code.open_code_session(ctx, **given)
     plan = code.require_replay_plan(work.settings, **given)
     with code.show_key_progress("replaying") as (observer, progress):
-        store = work.corpora.open_histories(sources, observer)
+        store = work.corpora.open_histories(
+            code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"]), observer
+        )
         found = work.corpora.measure_coverage(store, code.make_run_filter(**given), plan, progress)
     if as_json:
         click.echo(json_line(render.coverage_to_json(found)))

@@ -44,7 +44,9 @@ def command(
     work = code.open_code_session(ctx, **given)
     plan = code.find_replay_plan(work.settings, **given)
     with code.show_key_progress("comparing") as (observer, progress):
-        store = work.corpora.open_histories(sources, observer)
+        store = work.corpora.open_histories(
+            code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"]), observer
+        )
         found = work.corpora.select_histories(store, code.make_run_filter(**given), plan, most, output, progress)
     if as_json:
         click.echo(json_line(render.selection_to_json(found)))

@@ -27,7 +27,7 @@ from replaytool.debug.process.messages import (
     StateDigests,
 )
 from replaytool.debug.process.parent import DebugClient, DebugProcessSetup
-from replaytool.engines import CodeSpec, engine_of, load_code, require_part
+from replaytool.engines import CodeSpec, engine_of, load_code, make_code_spec, require_part
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.debug_state import (
     Blame,
@@ -63,8 +63,7 @@ def make_code_map(
     """Return the code per build: from the arguments, else from the configuration; None if neither names any."""
 
     def make_spec(names: Sequence[str], *, given: bool) -> CodeSpec:
-        folder = "" if given else str(settings.folder)
-        return CodeSpec(tuple(names), settings.replayer, settings.converter, folder)
+        return make_code_spec(settings, names, "" if given else str(settings.folder))
 
     by_build = {build: make_spec([item], given=False) for build, item in settings.builds.items()}
     by_build |= {build: make_spec([item], given=True) for build, item in builds.items()}
@@ -97,7 +96,7 @@ def stop_in_pdb(run: Run, code: CodeMap, event_id: int) -> str:
                 code=ErrorCode.CODE_BUILD_UNKNOWN,
             )
         with chdir(placed.cwd):
-            return stop_at(run, load_code(placed.spec).for_engine(engine.name), event_id)
+            return stop_at(run, load_code(placed.spec).for_run(run), event_id)
     finally:
         places.remove_checkouts()
 

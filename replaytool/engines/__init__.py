@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TypeVar
 
 from replaytool.engines.base import Engine
@@ -21,7 +22,9 @@ from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
 from replaytool.model.recorded_step import RecordedStep
 from replaytool.model.verdict import Verdict
-from replaytool.replay.code.user_code import Code, CodeSpec, import_code
+from replaytool.replay.code.code_spec import CodeSpec, make_code_spec
+from replaytool.replay.code.project_reader import ProjectReader
+from replaytool.replay.code.user_code import Code, CodeFinder, import_code
 from replaytool.replay.options import Options
 
 __all__ = [
@@ -33,6 +36,8 @@ __all__ = [
     "engine_names",
     "engine_of",
     "load_code",
+    "make_code_spec",
+    "open_project",
     "quick_strategy",
     "read_history",
     "read_steps",
@@ -104,8 +109,16 @@ def export_history(engine_name: str, format_name: str, events: Sequence[Event]) 
 
 def load_code(spec: CodeSpec) -> Code:
     """Import all that the spec names, and find the workflows of every engine in it."""
-    finders = [finder for name in engine_names() if (finder := engine_of(name).code_finder()) is not None]
-    return import_code(spec, finders)
+    return import_code(spec, _list_code_finders())
+
+
+def open_project(folder: Path, exclude: Sequence[str] = ()) -> ProjectReader:
+    """Return what reads a project without importing any of it."""
+    return ProjectReader(folder.resolve(), _list_code_finders(), exclude)
+
+
+def _list_code_finders() -> list[CodeFinder]:
+    return [finder for name in engine_names() if (finder := engine_of(name).code_finder()) is not None]
 
 
 def replay(run: Run, code: Code, options: Options | None = None, engine: str = "auto") -> Verdict:
@@ -123,7 +136,7 @@ def replay(run: Run, code: Code, options: Options | None = None, engine: str = "
         )
     if asyncio._get_running_loop() is not None:
         return _replay_elsewhere(lambda: replay(run, code, options, engine))
-    verdict = strategies[engine](run, code.for_engine(run.engine), options or Options())
+    verdict = strategies[engine](run, code.for_run(run), options or Options())
     unseen = tuple(found.list_unseen_parts(run))
     return dataclasses.replace(verdict, cannot_see=unseen) if unseen else verdict
 

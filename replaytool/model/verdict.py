@@ -260,6 +260,10 @@ class CodeInfo:
     """Lines of functions that ran while the code was loaded, by file, if that was traced."""
     read: tuple[str, ...] = ()
     """Files that were opened while the code was loaded."""
+    not_imported: tuple[str, ...] = ()
+    """Files with workflows that could not be imported, and why. In the JSON if there are any."""
+    renamed: tuple[str, ...] = ()
+    """Loaded files whose imports of their neighbours were rewritten, as another folder has modules of these names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +370,7 @@ def to_report_json(value: object, version: str = "") -> Any:
                 "modules": list(value.code.modules),
                 "fingerprint": value.code.fingerprint,
                 "files": list(value.code.loaded),
+                **({"not_imported": list(value.code.not_imported)} if value.code.not_imported else {}),
             },
             "complete": value.complete,
             "failing": [word for word in WORDS if word in value.failing],

@@ -12,7 +12,7 @@ from typing import Any
 from replaytool.check import check_runs as check
 from replaytool.check.causes import cause_id, find_causes
 from replaytool.config import Settings
-from replaytool.engines import CodeSpec, Options
+from replaytool.engines import Options, make_code_spec
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.verdict import Cause, CheckedRun, CheckReport, Subject, Verdict, verdict_from_json
 from replaytool.replay.compare.drift import check_policy
@@ -75,8 +75,7 @@ class StoreChecks:
                 'enter a module or a path, or set workflows = ["…"] in [tool.replaytool]',
                 code=ErrorCode.CODE_NOT_NAMED,
             )
-        folder = str(self._settings.folder) if tuple(workflows) == self.configured_code else ""
-        spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
+        spec = make_code_spec(self._settings, () if tuple(workflows) == self.configured_code else workflows)
         plan = check.CheckPlan(spec, Options(policy=check_policy(self._settings.drift)))
         rows = self._store.list_runs(filter_runs(run_keys=run_keys))
         return check.check_runs(self._store, rows, plan, progress, stop)

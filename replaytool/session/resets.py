@@ -85,14 +85,14 @@ class StoreResets:
         self, wanted: ResetRequest, workflows: Sequence[str], progress: Callable[[str], None], stop: threading.Event
     ) -> ResetPlan:
         """Return the plan with the verdict of each prefix under this code, and the predicted states."""
-        from replaytool.engines import CodeSpec
+        from replaytool.engines import make_code_spec
         from replaytool.reset import simulate_plan as outlook
         from replaytool.reset.planner import finish_plan
 
         if not workflows:
             raise ReplaytoolError("no workflow code given", "enter a module or a path", code=ErrorCode.CODE_NOT_NAMED)
-        folder = str(self._settings.folder) if tuple(workflows) == self._settings.workflows else ""
-        spec = CodeSpec(tuple(workflows), self._settings.replayer, self._settings.converter, folder)
+        is_configured = tuple(workflows) == self._settings.workflows
+        spec = make_code_spec(self._settings, () if is_configured else workflows)
         made = outlook.simulate_draft(
             self._store, self._draft_plan(wanted), outlook.PlanSimulationRequest(spec), progress, stop
         )

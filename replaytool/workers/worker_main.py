@@ -162,7 +162,8 @@ def _serve_requests(requests: IO[bytes], answers: IO[bytes]) -> None:
             prepared.enter_context(engine_of(engine).prepare_child())
         while True:
             request, history = receive_message(requests, RunRequest)
-            asked = JobRequest(request.run, history, code, options, setup.argument | request.argument)
+            own, argument = code.for_run(request.run), setup.argument | request.argument
+            asked = JobRequest(request.run, history, own, options, argument)
             if keeper.needs_process:
                 _answer_in_fork(job, asked, answers)
                 continue

@@ -117,7 +117,6 @@ def test_known_verdicts_are_not_computed_again(call: Call) -> None:
         (["check", str(ORDER / "history.json"), "-w", "json"], "no workflow found"),
         (["check", str(ORDER / "history.json"), "-w", str(ORDER), "--format", "nope"], "no report format 'nope'"),
         (["check", str(ORDER / "history.json"), "-w", str(ORDER), "--fail-on", "nope"], "unknown verdict 'nope'"),
-        (["check", str(ORDER / "history.json"), "-w", str(ORDER)], "more than once"),
         (["check", "-w", str(ORDER / "workflow.py")], "there is no store"),
     ],
 )
@@ -127,6 +126,16 @@ def test_a_check_that_cannot_start_is_one_error(call: Call, arguments: list[str]
     assert says in result.err
     assert "Traceback" not in result.err
     assert result.out == ""
+
+
+def test_a_type_that_several_files_define_costs_only_its_own_runs(call: Call) -> None:
+    history = FIXTURES / "timers" / "history.json"
+    code = ("-w", ORDER, "-w", FIXTURES / "timers" / "workflow.py")
+    result = call("check", ORDER / "history.json", history, *code, "--format", "json")
+    assert result.code == 1
+    reasons = {run["workflow_type"]: (run["verdict"], run["reason"]) for run in result.json["runs"]}
+    assert reasons.pop("Order")[0] == "unverified"
+    assert [verdict for verdict, _ in reasons.values()] == ["ok"]
 
 
 def test_code_that_does_not_import_shows_its_own_traceback(call: Call, tmp_path: Path) -> None:

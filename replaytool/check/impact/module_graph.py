@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from replaytool.model.verdict import CodeInfo
-from replaytool.replay.code.user_code import CodeSpec
+from replaytool.replay.code.code_spec import CodeSpec
 
 # Names that make code depend on more than its import statements.
 _DYNAMIC = {
@@ -40,6 +40,8 @@ class CodeVersion:
     """The file of each workflow type; "" is the dynamic workflow."""
     settings: frozenset[str] = frozenset()
     """Files that the worker's settings come from: converters, interceptors."""
+    renamed: tuple[str, ...] = ()
+    """Files whose imports of their neighbours were rewritten."""
 
     def path_in_tree(self, file: str) -> str:
         """Return a file's path as this version names it."""
@@ -59,6 +61,8 @@ class CodeVersion:
     @cached_property
     def dynamic_file(self) -> str | None:
         """Return a file that imports or makes code by name, if any: its dependencies are unknown."""
+        if self.renamed:  # its imports are not what they look like
+            return self.renamed[0]
         return next((file for file, text in sorted(self.texts.items()) if _uses_dynamic_imports(ast.parse(text))), None)
 
 
@@ -81,7 +85,10 @@ def read_version(info: CodeInfo, tree: Path, spec: CodeSpec) -> CodeVersion:
     named = [one.rpartition(":")[0] for one in (spec.replayer, spec.converter) if one]
     settings = {reading.known[one] for one in named if one in reading.known}
     settings |= {file for one in named for file in reading.texts if one.endswith(".py") and file.endswith(one)}
-    return CodeVersion(reading.tree, reading.texts, reading.imports, reading.outside, types, frozenset(settings))
+    renamed = tuple(path_in_tree(file, reading.tree) for file in info.renamed)
+    return CodeVersion(
+        reading.tree, reading.texts, reading.imports, reading.outside, types, frozenset(settings), renamed
+    )
 
 
 def path_in_tree(file: str, tree: Path) -> str:

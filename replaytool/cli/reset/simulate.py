@@ -14,6 +14,7 @@ from replaytool.render import reset as reset_telling
 from replaytool.text import count_noun
 
 if TYPE_CHECKING:
+    from replaytool.check.check_runs import CheckPlan
     from replaytool.config import Settings
     from replaytool.model.reset_plan import ResetItem, ResetPlan
     from replaytool.model.simulation import Simulation
@@ -49,10 +50,8 @@ def command(
     from replaytool.reset.simulate_plan import simulate_plan
 
     work = code.open_code_session(ctx, **given)
-    how = make_simulation_request(work.settings, tuple(part for part in exclude.split(",") if part), **given)
-    if how is None:
-        code.require_replay_plan(work.settings, **given)
-        return
+    code_plan = code.require_replay_plan(work.settings, **given)
+    how = _make_request(code_plan, tuple(part for part in exclude.split(",") if part), given["queries"])
     plan = _load_or_make_plan(work, target, event, build)
     with code.show_key_progress("simulating") as (_, told):
         found = simulate_plan(work.store, plan, how, told)
@@ -72,11 +71,13 @@ def make_simulation_request(
     settings: Settings, exclude: tuple[str, ...], *, queries: tuple[str, ...], **given: Any
 ) -> PlanSimulationRequest | None:
     """Return how to simulate, or None when no code is named or configured."""
+    plan = code.find_replay_plan(settings, **given)
+    return None if plan is None else _make_request(plan, exclude, queries)
+
+
+def _make_request(plan: CheckPlan, exclude: tuple[str, ...], queries: tuple[str, ...]) -> PlanSimulationRequest:
     from replaytool.reset.simulate_plan import PlanSimulationRequest
 
-    plan = code.find_replay_plan(settings, **given)
-    if plan is None:
-        return None
     return PlanSimulationRequest(plan.spec, plan.options, plan.limits, tuple(queries), exclude)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -16,11 +17,26 @@ from replaytool.errors import ErrorCode, ReplaytoolError
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan
     from replaytool.config import Settings
+    from replaytool.engines import CodeSpec
     from replaytool.ingest import LoadObserver
     from replaytool.session import Session
     from replaytool.store import RunFilter
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+WORKFLOWS_HELP = "Module, package, file, folder or module:Class with the workflows. Repeatable."
+
+
+def exclude_option(function: Function) -> Function:
+    """Add the option that narrows a search for code."""
+    return click.option(
+        "--exclude",
+        "exclude_code",
+        multiple=True,
+        metavar="PATTERN",
+        help="A file, folder or module that a search for workflows leaves out; * and ? are wildcards. Repeatable.",
+    )(function)
 
 
 class ReplayGiven(TypedDict):
@@ -40,6 +56,7 @@ class RunChoiceGiven(ReplayGiven):
 
     workflow_type: str | None
     where: str | None
+    exclude_code: tuple[str, ...]
 
 
 def replay_options(function: Function) -> Function:
@@ -62,6 +79,7 @@ def _add_choice_options(function: Function, seconds: float) -> Function:
         options.store,
         click.option("--type", "workflow_type", metavar="TYPE", help="Only this workflow type."),
         click.option("--where", metavar="SQL", help="Only runs that match this SQL condition on the view `runs`."),
+        exclude_option,
         partial(_add_replay_options, seconds=seconds),
         click.argument("sources", metavar="[SOURCE]…", nargs=-1),
     ):
@@ -93,7 +111,7 @@ def _add_replay_options(function: Function, seconds: float) -> Function:
             "--workflows",
             multiple=True,
             metavar="CODE",
-            help="Module, package, file or folder with the workflows. Repeatable.",
+            help=WORKFLOWS_HELP,
         ),
     ):
         function = option(function)
@@ -115,32 +133,51 @@ def make_run_filter(workflow_type: str | None, where: str | None, **_: object) -
 
 
 def find_replay_plan(
-    settings: Settings, *, workflows: tuple[str, ...], jobs: int, timeout: float, memory: int, **_: object
+    settings: Settings, *, workflows: tuple[str, ...], exclude_code: tuple[str, ...] = (), **given: Any
 ) -> CheckPlan | None:
     """Return how to replay, or None when no code is named or configured."""
+    from replaytool.engines import make_code_spec
+
+    if not (workflows or settings.workflows):
+        return None
+    return _make_plan(make_code_spec(settings, workflows, exclude=exclude_code), settings, **given)
+
+
+def _make_plan(spec: CodeSpec, settings: Settings, *, jobs: int, timeout: float, memory: int, **_: object) -> CheckPlan:
     from replaytool.check.check_runs import CheckPlan
-    from replaytool.engines import CodeSpec, Options
+    from replaytool.engines import Options
     from replaytool.replay.compare.drift import check_policy
     from replaytool.workers.pool import WorkerLimits
 
-    named = workflows or settings.workflows
-    if not named:
-        return None
-    folder = "" if workflows else str(settings.folder)
-    spec = CodeSpec(tuple(named), settings.replayer, settings.converter, folder)
     return CheckPlan(spec, Options(policy=check_policy(settings.drift)), WorkerLimits(jobs, timeout, memory))
 
 
 def require_replay_plan(settings: Settings, **given: Any) -> CheckPlan:
-    """Return how to replay, or fail when no code is named or configured."""
-    found = find_replay_plan(settings, **given)
-    if found is None:
+    """Return how to replay. When no code is named or configured, look for it in the project, and say what was found."""
+    return find_replay_plan(settings, **given) or _make_plan(
+        _find_code(settings, given.get("exclude_code", ())), settings, **given
+    )
+
+
+def _find_code(settings: Settings, exclude: Sequence[str]) -> CodeSpec:
+    from replaytool.engines import make_code_spec, open_project
+    from replaytool.replay.code.project_code import find_project_code
+
+    found = find_project_code(open_project(settings.folder, (*settings.exclude, *exclude)))
+    if not found.files:
         raise ReplaytoolError(
-            "no workflow code given",
+            "no workflow code given, and none found in this project",
             'add --workflows MODULE-OR-PATH, or set workflows = ["…"] in [tool.replaytool]',
             code=ErrorCode.CODE_NOT_NAMED,
         )
-    return found
+    options.print_note(f"no workflows are configured; found in this project: {found.describe_files()}")
+    spec = make_code_spec(settings, found.files, str(settings.folder), exclude)
+    return replace(spec, is_found=True)
+
+
+def choose_sources(settings: Settings, sources: tuple[str, ...], store: str | None) -> tuple[str, ...]:
+    """Return the sources that were named, else those that the configuration names; with a store, none."""
+    return sources or (settings.histories if store is None else ())
 
 
 @contextmanager

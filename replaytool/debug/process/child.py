@@ -125,7 +125,7 @@ class _DebugServer:
     def _open_run(self, what: OpenRun, history: bytes) -> bool:
         engine = engine_of(what.run.engine)
         make_states = require_part(engine, engine.state_recorder(), "debugged with code")
-        code = self._code.for_engine(engine.name)
+        code = self._code.for_run(what.run)
         run = read_history(what.run, history)
         self._run_states = make_states(run, code, self._options, what.builds, self._report_progress)
         self._run_states.record_states()

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from replaytool.replay.code.project_reader import SetupCalls
 from replaytool.replay.code.source_search import names_of_import, uses_any_name
 
 _USUAL = {"workflow.defn", "workflow.run"}
@@ -43,9 +44,36 @@ class TemporalCodeFinder:
         ]
     )
 
+    setup_calls = SetupCalls(
+        {
+            "temporalio.worker.Worker": "worker",
+            "temporalio.client.Client": "client",
+            "temporalio.client.Client.connect": "client",
+        }
+    )
+
     def defines_workflows(self, tree: ast.Module) -> bool:
         """Return whether the source uses `workflow.defn` or, below a decorator of the user's own, `workflow.run`."""
         return uses_any_name(tree, names_of_import(tree, "temporalio.workflow", ("defn", "run")) | _USUAL)
+
+    def list_workflow_names(self, tree: ast.Module) -> Iterable[tuple[str | None, str]] | None:
+        """Return the type and the class of each `@workflow.defn` with a constant name."""
+        names = names_of_import(tree, "temporalio.workflow", ("defn",)) | {"workflow.defn"}
+        found: list[tuple[str | None, str]] = []
+        for node in ast.walk(tree):
+            for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+                call = decorator.func if isinstance(decorator, ast.Call) else decorator
+                if not isinstance(node, ast.ClassDef) or ast.unparse(call) not in names:
+                    continue
+                keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
+                given = {one.arg: one.value for one in keywords if one.arg in ("name", "dynamic", None)}
+                values = [one.value if isinstance(one, ast.Constant) else ... for one in given.values()]
+                if ... in values:
+                    return None
+                constants = dict(zip(given, values, strict=True))
+                name = constants.get("name") or node.name
+                found.append((None if constants.get("dynamic") else str(name), node.name))
+        return found or None
 
     def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, type]]:
         """Yield the workflows that a module holds, its own and those that it takes from elsewhere."""

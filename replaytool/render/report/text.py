@@ -37,6 +37,7 @@ _MOST_DRIFTS = 8
 _MOST_FURTHER = 20
 _SHOWN_FIELDS = 4
 _MOST_REPAIRED = 20
+_MOST_FAILED = 8
 _SHOWN_FILES = 3
 
 
@@ -205,6 +206,10 @@ def _code_lines(report: CheckReport) -> Iterator[str]:
     """Name the files that were loaded, so that nobody takes the verdicts for those of other files."""
     if report.code.loaded:
         yield f"code: {_list_files(report.code.loaded)}"
+    failed = report.code.not_imported
+    yield from (escape_controls(f"not imported: {one}") for one in failed[:_MOST_FAILED])
+    if len(failed) > _MOST_FAILED:
+        yield f"not imported: {len(failed) - _MOST_FAILED} more files; `--format json` lists them"
     if report.base is not None and report.base.files:
         ref = escape_controls(report.base.ref)
         yield f"base: {_list_files(report.base.files)} at {ref} ({report.base.commit[:12]})"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.replay.code.code_spec import CodeSpec
 from replaytool.replay.code.git_worktrees import PlacedCode, Worktrees
-from replaytool.replay.code.user_code import CodeSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from replaytool.errors import ErrorCode, ReplaytoolError
-from replaytool.replay.code.user_code import CodeSpec
+from replaytool.replay.code.code_spec import CodeSpec
 from replaytool.text import escape_controls
 
 _PLAIN_REF = re.compile(r"[A-Za-z0-9_][\w./+@~^-]*")
@@ -100,13 +100,25 @@ class Worktrees:
         folder = there / self._path_in_repository(Path(spec.folder).resolve()) if spec.folder else cwd
         workflows = tuple(self._move_into_checkout(item, there) for item in spec.workflows)
         return PlacedCode(
-            replace(spec, workflows=workflows, folder=str(folder), instead_of=(str(self.root), str(there))),
+            replace(
+                spec,
+                workflows=workflows,
+                folder=str(folder),
+                instead_of=(str(self.root), str(there)),
+                pythonpath=tuple(self._move_if_inside(one, there) for one in spec.pythonpath),
+            ),
             str(cwd if cwd.is_dir() else there),
             label,
         )
 
     def _move_into_checkout(self, item: str, there: Path) -> str:
         return str(there / self._path_in_repository(Path(item).resolve())) if os.path.isabs(item) else item
+
+    def _move_if_inside(self, place: str, there: Path) -> str:
+        """Return a folder of the repository in the checkout; a folder elsewhere, and a relative one, stays."""
+        path = Path(place).resolve()
+        is_inside = Path(place).is_absolute() and path.is_relative_to(self.root)
+        return str(there / path.relative_to(self.root)) if is_inside else place
 
     def _path_in_repository(self, path: Path) -> Path:
         if not path.is_relative_to(self.root):

@@ -7,47 +7,39 @@ If that name is taken, the file gets a unique name that a finder resolves.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.abc
-import importlib.machinery
 import importlib.util
 import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.replay.code.checkout import find_installed_copy
+from replaytool.replay.code.code_spec import split_class_name
+from replaytool.replay.code.failed_imports import is_import_failure
 from replaytool.replay.code.import_roots import find_tree, is_code_of_tree
+from replaytool.replay.code.script_imports import (
+    PinnedFileFinder,
+    find_neighbours,
+    find_script_folder,
+    make_unique_name,
+)
 from replaytool.replay.code.source_search import SourceSearch
 from replaytool.replay.isolation.side_effects import SideEffectRefused, refuse_effects_of_import
 from replaytool.text import escape_controls
 
-
-class _PinnedFileFinder(importlib.abc.MetaPathFinder):
-    """Finds files by the names that were pinned for them."""
-
-    def __init__(self) -> None:
-        self.paths: dict[str, str] = {}
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        file = self.paths.get(fullname)
-        return importlib.util.spec_from_file_location(fullname, file) if file else None
-
-
-_files = _PinnedFileFinder()
+_files = PinnedFileFinder()
 
 
 def import_modules(item: str, folder: Path, search: SourceSearch) -> tuple[list[ModuleType], Path]:
     """Return all modules that one `--workflows` value names, and the folder of their code.
 
-    Of a folder or a package, only files that define workflows are imported, and they must have no side effects.
+    Of a folder or a package, only files that define workflows are imported, and they must have no side effects. Those
+    that cannot be imported are noted by the search.
     """
     path = (folder / item).resolve()
     if path.suffix == ".py" and path.is_file():
@@ -65,15 +57,24 @@ def import_modules(item: str, folder: Path, search: SourceSearch) -> tuple[list[
 
 def find_import_root(item: str, folder: Path) -> Path | None:
     """Return the folder that a named file or folder is imported from, or None for a dotted name."""
-    path = (folder / item).resolve()
+    path = (folder / split_class_name(item)[0]).resolve()
     if path.is_dir():
         return _top_package(path / "__init__.py").parent if _is_package(path) else path
     return _top_package(path).parent if path.is_file() else None
 
 
+def find_module_file(place: str, folder: Path) -> Path | None:
+    """Return the file of a named file or module, without importing it."""
+    path = (folder / place).resolve()
+    if path.is_file():
+        return path
+    origin = None if path.is_dir() else _module_origin(place)
+    return Path(origin).resolve() if origin and origin.endswith(".py") else None
+
+
 def find_foreign_name(item: str, folder: Path) -> str | None:
     """Return the top-level name of a named file that is no checkout's: who names an installed file means this file."""
-    path = (folder / item).resolve()
+    path = (folder / split_class_name(item)[0]).resolve()
     is_installed = path.is_file() and not is_code_of_tree(path, find_tree(path.parent))
     return _top_package(path).stem if is_installed else None
 
@@ -130,30 +131,64 @@ def _top_package(file: Path) -> Path:
 
 
 def _import_file(file: Path) -> ModuleType:
-    root = _top_package(file).parent
-    parts = file.relative_to(root).with_suffix("").parts
-    name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-    add_to_path(root)
+    top = _top_package(file)
+    if top == file:
+        return _import_script(file, file.parent)
+    name = _module_name(file, top.parent)
+    add_to_path(top.parent)
     if not _resolves_to(name, file):
-        name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-        _pin_module_name(name, file)
-    elif "." not in name and file.name != "__init__.py":
-        _pin_module_name(name, file)  # a folder that comes onto the path later may have a file of this name too
+        name = make_unique_name(file)
+        _files.pin_file(name, file)
+    try:
+        return import_user_module(name)
+    except ReplaytoolError as error:
+        missing = getattr(error.__cause__, "name", None) if isinstance(error.__cause__, ModuleNotFoundError) else None
+        folder = find_script_folder(file, top, missing) if missing else None
+        if folder is None:
+            raise
+        return _import_script(file, folder)
+
+
+def _import_script(file: Path, folder: Path) -> ModuleType:
+    """Import a file as if Python ran it, or a file beside it, in this folder."""
+    add_to_path(folder)
+    name = _module_name(file, folder)
+    neighbours = find_neighbours(file) if folder == file.parent else {}
+    if any(not _resolves_to(one, place) for one, place in neighbours.items()):
+        return import_user_module(_files.pin_renamed_files(neighbours)[file.stem])
+    # A folder that comes onto the path later may have files of these names too.
+    for one, place in neighbours.items():
+        _files.pin_file(one, place)
     return import_user_module(name)
 
 
-def _pin_module_name(name: str, file: Path) -> None:
-    """Resolve this name to this file from now on, also when a sandbox imports it again."""
-    if _files not in sys.meta_path:
-        sys.meta_path.insert(0, _files)
-    _files.paths[name] = str(file)
+def _module_name(file: Path, root: Path) -> str:
+    parts = file.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def list_renamed_files() -> tuple[str, ...]:
+    """Return the loaded files whose imports of neighbours were rewritten."""
+    return _files.list_renamed_files()
 
 
 def _resolves_to(name: str, file: Path) -> bool:
-    """Return whether importing this name gives this file and not another one."""
+    """Return whether importing this name gives this file, or this namespace, and not another one."""
+    if file.is_dir():
+        places = _namespace_places(name)
+        return file in places and (len(places) == 1 or not any(str(one) in _files.paths.values() for one in places))
     loaded = sys.modules.get(name)
     origin = getattr(loaded, "__file__", None) if loaded else _module_origin(name)
     return origin is not None and Path(origin).resolve() == file
+
+
+def _namespace_places(name: str) -> list[Path]:
+    loaded = sys.modules.get(name)
+    try:
+        found = loaded.__spec__ if loaded else importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return []
+    return [Path(one).resolve() for one in (found and found.submodule_search_locations) or ()]
 
 
 def _module_origin(name: str) -> str | None:
@@ -166,9 +201,19 @@ def _module_origin(name: str) -> str | None:
 
 def _import_folder(folder: Path, search: SourceSearch) -> list[ModuleType]:
     """Import every file below the folder that defines workflows; importing others could have any effect."""
-    files = list(search.list_files(folder))
-    with refuse_effects_of_import():
-        return [_import_file(file) for file in files]
+    return [module for file in list(search.list_files(folder)) if (module := import_found_file(file, search))]
+
+
+def import_found_file(file: Path, search: SourceSearch, name: str = "") -> ModuleType | None:
+    """Import a file that nobody named, without side effects; one that cannot be imported is noted."""
+    try:
+        with refuse_effects_of_import():
+            return import_user_module(name) if name else _import_file(file)
+    except ReplaytoolError as error:
+        if not is_import_failure(error):
+            raise
+        search.note_failure(file, error)
+        return None
 
 
 def _import_package(name: str, folder: Path, search: SourceSearch) -> tuple[list[ModuleType], Path]:
@@ -176,11 +221,22 @@ def _import_package(name: str, folder: Path, search: SourceSearch) -> tuple[list
     module = import_user_module(name)
     found = [module]
     for place in list(getattr(module, "__path__", [])):
-        for info in pkgutil.walk_packages([place], module.__name__ + ".", onerror=lambda _: None):
-            if info.name.rpartition(".")[2] != "__main__" and _defines_workflows(info.name, search):
-                with refuse_effects_of_import():
-                    found.append(import_user_module(info.name))
+        for inner, file in _walk_package(place, module.__name__ + "."):
+            if search.is_wanted(file) and search.is_workflow_file(file):
+                imported = import_found_file(file, search, inner)
+                found += [imported] if imported else []
     return found, _find_home(module, folder)
+
+
+def _walk_package(place: str, prefix: str) -> Iterator[tuple[str, Path]]:
+    """Yield the name and file of each module below a package's folder, without importing any."""
+    for info in pkgutil.iter_modules([place], prefix):
+        last = info.name.rpartition(".")[2]
+        file = Path(place, last, "__init__.py") if info.ispkg else Path(place, f"{last}.py")
+        if last != "__main__" and file.is_file():
+            yield info.name, file
+        if info.ispkg:
+            yield from _walk_package(str(Path(place, last)), info.name + ".")
 
 
 def _find_home(module: ModuleType, folder: Path) -> Path:
@@ -195,11 +251,6 @@ def _find_home(module: ModuleType, folder: Path) -> Path:
     if "site-packages" in place.parts:
         return place.parent if file else place
     return place.parents[module.__name__.count(".") + (place.name == "__init__.py")]
-
-
-def _defines_workflows(name: str, search: SourceSearch) -> bool:
-    origin = _module_origin(name)
-    return bool(origin) and Path(str(origin)).suffix == ".py" and search.is_workflow_file(Path(str(origin)))
 
 
 def import_user_module(name: str) -> ModuleType:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from replaytool.engines.base import Engine, StateRecorder, Strategy
+from replaytool.replay.code.project_reader import SetupCalls
 from replaytool.replay.code.source_search import names_of_import, uses_any_name
 from tests.toy_engine.toy.records import ToyRecordReader
 
@@ -23,9 +24,15 @@ class ToyCodeFinder:
     how_to_write = "a class with @program"
     settings: frozenset[str] = frozenset()
 
+    setup_calls = SetupCalls()
+
     def defines_workflows(self, tree: ast.Module) -> bool:
         """Return whether the source uses `program`."""
         return uses_any_name(tree, names_of_import(tree, "toylib", ("program",)))
+
+    def list_workflow_names(self, tree: ast.Module) -> Iterable[tuple[str | None, str]] | None:
+        """Return nothing: the names of programs are not read from the source."""
+        return None
 
     def find_workflows(self, module: ModuleType) -> Iterable[tuple[str | None, Any]]:
         """Yield the programs of a module."""

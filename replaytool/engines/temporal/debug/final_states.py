@@ -21,7 +21,7 @@ _CLEAN = ("ok", "drift")
 def replay_to_end(run: Run, code: Code, options: Options, expression: Expression | None = None) -> WorkflowState:
     """Replay the whole run in this process. With an expression, evaluate it after each task."""
     if code.workflow_class(run.workflow_type) is None:
-        return WorkflowState(trouble=f"no code for workflow type {run.workflow_type!r}")
+        return WorkflowState(trouble=code.explain_missing(run.workflow_type))
     tasks = [event.event_id for event in event_heads(run.events) if event.event_type == TASK_COMPLETED]
     holds: dict[int, bool] = {}
     unsure, failure = "", None

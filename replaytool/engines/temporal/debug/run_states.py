@@ -371,7 +371,6 @@ def _find_obstacle(run: Run, code: Code) -> Trouble | None:
     if malformed:
         return Trouble("unverified", f"the history is malformed: {malformed}")
     if code.workflow_class(run.workflow_type) is None:
-        known = ", ".join(code.definitions) or "none"
-        return Trouble("no code", f"no code for workflow type {run.workflow_type!r} (known: {known})")
+        return Trouble("no code", code.explain_missing(run.workflow_type))
     cannot = direct.find_handover_reason(run, code)
     return Trouble("unverified", f"its states cannot be shown: {cannot.reason}") if cannot else None

@@ -71,6 +71,8 @@ def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
     """
     if code.workflow_class(run.workflow_type) is not None:
         return None
+    if code.find_obstacle(run.workflow_type) is not None:
+        return Verdict("unverified", code.explain_missing(run.workflow_type), engine=engine)
     renamed = [
         (name, kind)
         for name, kind in code.definitions.items()
@@ -83,8 +85,7 @@ def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
         )
         failure = Failure(1, "NotRegistered", message, callsite.site_of_class(kind))
         return Verdict("failed", message, engine=engine, failure=failure)
-    known = ", ".join(code.definitions) or "none"
-    return Verdict("unverified", f"no code for workflow type {run.workflow_type!r} (known: {known})", engine=engine)
+    return Verdict("unverified", code.explain_missing(run.workflow_type), engine=engine)
 
 
 def _fold_name(name: str) -> str:

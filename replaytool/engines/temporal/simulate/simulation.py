@@ -68,7 +68,7 @@ def simulate_runs(runs: Sequence[Run], ask: SimulationRequest, code: Code, optio
 
 def _find_simulation_obstacle(base: Run, ask: SimulationRequest, code: Code) -> str:
     if code.workflow_class(base.workflow_type) is None:
-        return f"no code for workflow type {base.workflow_type!r}"
+        return code.explain_missing(base.workflow_type)
     at = next((event for event in event_heads(base.events) if event.event_id == ask.point), None)
     if at is None or at.event_type != types.TASK_COMPLETED:
         return f"event {ask.point} is not a completed workflow task of this history"

@@ -22,7 +22,8 @@ from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.direct import HandOver
 from replaytool.model.history import Run
 from replaytool.model.verdict import Verdict
-from replaytool.replay.code.user_code import Code, CodeSpec
+from replaytool.replay.code.code_spec import CodeSpec
+from replaytool.replay.code.user_code import Code
 from replaytool.replay.options import Options
 from tests.engines.temporal.oracle import run_of
 

@@ -18,7 +18,8 @@ from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay import sdk_replayer as sdk
 from replaytool.engines.temporal.replay.verdicts import refuse_missing_code
 from replaytool.model.history import Event
-from replaytool.replay.code.user_code import Code, CodeSpec
+from replaytool.replay.code.code_spec import CodeSpec
+from replaytool.replay.code.user_code import Code
 from replaytool.replay.options import Options
 from tests.engines.temporal.oracle import quiet_process, run_of
 from tests.support.paths import FIXTURES
