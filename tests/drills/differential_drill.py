@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,7 +31,7 @@ from tests.drills.programs.steps import Small
 from tests.drills.programs.writing import edited, program
 from tests.engines.temporal.oracle import Bench, difference, quiet_process, run_of
 
-ANSWER_SECONDS = 25.0
+ANSWER_SECONDS, STARTING_SECONDS = 25.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,20 @@ class Tally:
     unanswered: list[str] = field(default_factory=list)
     malformed: int = 0
     disagreements: list[str] = field(default_factory=list)
+
+    undecided: int = 0
+    """Pairs that the SDK judges and replaytool does not."""
+
+    def count_said(self, word: str) -> int:
+        """How often the SDK said this."""
+        return sum(count for said, count in self.words.items() if said.partition("/")[0] == word)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "words": dict(self.words)}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Tally:
+        return Tally(**{**value, "words": Counter(value["words"])})
 
     def __str__(self) -> str:
         return (
@@ -175,16 +189,21 @@ def _cut_off(events: list[dict[str, Any]], chance: random.Random) -> list[dict[s
 _TAMPERS = (_deleted, _deleted, _doubled, _swapped, _flags_changed, _flags_changed, _told_more, _cut_off)
 
 
-def compared(connection: Connection, todo: list[Comparison], folder: str) -> None:
+Compare = Callable[[Any, Path, int], tuple[str, str | None]]
+"""What both sides say, and how they disagree."""
+
+
+def compared(connection: Connection, todo: Sequence[Any], folder: str, compare: Compare) -> None:
     """In a child: say which comparison begins, and what came of it."""
     quiet_process()
     for number, one in enumerate(todo):
         connection.send(("begin", number))
-        connection.send(("end", *_compared(one, Path(folder), number)))
+        connection.send(("end", *compare(one, Path(folder), number)))
     connection.send(("done",))
 
 
-def _compared(one: Comparison, folder: Path, number: int) -> tuple[str, str | None]:
+def compare_engines(one: Comparison, folder: Path, number: int) -> tuple[str, str | None]:
+    """Both engines on one history, activation by activation."""
     text = json.dumps({"events": one.events})
     events = run_of(text).events
     if find_malformation(events):
@@ -204,11 +223,11 @@ def _compared(one: Comparison, folder: Path, number: int) -> tuple[str, str | No
     return sdk.says.word, difference(sdk, direct)
 
 
-def run(todo: list[Comparison], processes: int = 2) -> Tally:
+def run(todo: Sequence[Any], processes: int = 2, compare: Compare = compare_engines) -> Tally:
     """All comparisons, in children that are replaced when they hang or die."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
-        children = [_Child(todo[start::processes], folder) for start in range(processes)]
+        children = [_Child(todo[start::processes], folder, compare) for start in range(processes)]
         while any(not child.is_done for child in children):
             for child in children:
                 child.look(tally)
@@ -216,16 +235,17 @@ def run(todo: list[Comparison], processes: int = 2) -> Tally:
 
 
 class _Child:
-    def __init__(self, todo: list[Comparison], folder: str) -> None:
+    def __init__(self, todo: Sequence[Any], folder: str, compare: Compare) -> None:
         self.todo, self.folder, self.is_done, self.at = todo, folder, not todo, 0
+        self.compare = compare
         if todo:
             self._start()
 
     def _start(self) -> None:
         self.connection, theirs = multiprocessing.get_context("spawn").Pipe()
-        arguments = (theirs, self.todo[self.at :], self.folder)
+        arguments = (theirs, self.todo[self.at :], self.folder, self.compare)
         self.process = multiprocessing.get_context("spawn").Process(target=compared, args=arguments, daemon=True)
-        self.base, self.began = self.at, time.monotonic() + ANSWER_SECONDS
+        self.base, self.began = self.at, time.monotonic() + STARTING_SECONDS
         self.process.start()
         theirs.close()
 
@@ -254,7 +274,9 @@ class _Child:
         else:
             tally.compared += 1
             tally.words[message[1]] += 1
-            if message[2] is not None:
+            if message[2] is not None and message[2].startswith("undecided"):
+                tally.undecided += 1
+            elif message[2] is not None:
                 tally.disagreements.append(f"{self.todo[self.at].name}: {message[2]}")
 
     def _give_up(self, tally: Tally) -> None:
