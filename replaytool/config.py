@@ -20,7 +20,11 @@ class Settings:
 
     store: Path = Path("replaytool.duckdb")
     converter: str | None = None
-    """MODULE:ATTR of a temporalio DataConverter."""
+    """MODULE:ATTR of a temporalio DataConverter, or of a codec for the default one."""
+    plugins: tuple[str, ...] = ()
+    """MODULE:ATTR of plugins, as the worker or the client has them."""
+    interceptors: tuple[str, ...] = ()
+    """MODULE:ATTR of interceptors, as the worker or the client has them."""
     codec_endpoint: str | None = None
     codec_auth: str | None = field(default=None, repr=False)
     """Value of the Authorization header for the codec server; never shown."""
@@ -57,7 +61,10 @@ _VARIABLES = {
 }
 
 
-_CODE = ("converter", "codec_endpoint", "codec_auth", "replayer", "workflows", "pythonpath", "types", "builds")
+_CODE = (
+    "converter", "codec_endpoint", "codec_auth", "replayer", "workflows", "pythonpath", "types", "builds", "plugins",
+    "interceptors",
+)  # fmt: skip
 """Settings that name code to import, or a server that payloads are sent to."""
 
 
@@ -75,7 +82,7 @@ def load_settings(
     folder = folder or Path.cwd()
     environment = os.environ if environment is None else environment
     settings = Settings()
-    project = _find_project_file(folder)
+    project = find_project_file(folder)
     if project is not None:
         found = _read_project_file(project)
         known = {name: value for name, value in found.items() if names_code or name not in _CODE}
@@ -87,7 +94,7 @@ def load_settings(
     )
 
 
-def _find_project_file(folder: Path) -> Path | None:
+def find_project_file(folder: Path) -> Path | None:
     """Return the nearest pyproject.toml in this folder or above, as other tools do."""
     for place in (folder, *folder.absolute().parents):
         candidate = place / "pyproject.toml"
@@ -224,6 +231,8 @@ _CONVERTERS: dict[str, _Converter] = {
     "store": _parse_path,
     "workflows": _parse_names,
     "exclude": _parse_names,
+    "plugins": _parse_names,
+    "interceptors": _parse_names,
     "pythonpath": _parse_names,
     "types": _parse_classes,
     "histories": _parse_histories,

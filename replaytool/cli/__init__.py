@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from replaytool.session import Session
 
 COMMANDS: Mapping[str, str] = {
+    "init": "Set up a project: configuration, first histories, first check.",
     "load": "Load exported histories into the store.",
     "pull": "Fetch histories from a Temporal server into the store.",
     "runs": "List the loaded runs.",

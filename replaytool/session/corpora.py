@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from replaytool.corpus.file_names import history_file_name
 from replaytool.corpus.gather import Corpus, Progress, gather_features
 from replaytool.corpus.select import CorpusSelection, select_histories
 from replaytool.engines import engine_of, export_history, read_steps, require_part
+from replaytool.model.pull_options import PullOptions, PullProgress
 from replaytool.model.scrub_result import ScrubResult
 from replaytool.sources import open_output
 from replaytool.store import RunFilter, RunRow, Store, is_store
@@ -60,6 +62,26 @@ class StoreCorpora:
         found = ingest.open_sources(sources, sys.stdin.buffer, keep_going=False)
         ingest.load_into_store(store, found, observer, None, read_steps)
         return store
+
+    def copy_histories(
+        self,
+        sources: Sequence[str],
+        pull: PullOptions | None,
+        folder: str,
+        observer: ingest.LoadObserver,
+        tally: PullProgress,
+    ) -> tuple[int, ingest.LoadReport]:
+        """Write the histories of these sources, and of a server, as JSON into a folder; existing files stay."""
+        store, found = Store(None), ingest.open_sources(sources, None) if sources else iter(())
+        if pull is not None:
+            engine = engine_of(pull.engine)
+            server = require_part(engine, engine.server(), "pulled")
+            found = chain(found, server.pull_histories(pull, lambda workflow_id, run_id: None, tally))
+        loaded = ingest.load_into_store(store, found, observer, None, read_steps)
+        new = [row for row in store.list_runs() if not Path(folder, history_file_name(row)).exists()]
+        for row in new:
+            _write_history(store, row, folder)
+        return len(new), loaded
 
     def measure_coverage(self, store: Store, wanted: RunFilter, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
         """Measure which lines of the code the histories reach."""

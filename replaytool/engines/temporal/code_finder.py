@@ -49,7 +49,11 @@ class TemporalCodeFinder:
             "temporalio.worker.Worker": "worker",
             "temporalio.client.Client": "client",
             "temporalio.client.Client.connect": "client",
-        }
+        },
+        converter="data_converter",
+        plugins="plugins",
+        interceptors="interceptors",
+        others=("workflow_runner", "unsandboxed_workflow_runner", "workflow_failure_exception_types"),
     )
 
     def defines_workflows(self, tree: ast.Module) -> bool:
@@ -88,11 +92,21 @@ class TemporalCodeFinder:
 
     def configure_settings(self, settings: Mapping[str, Any], workflows: Sequence[Any]) -> dict[str, Any]:
         """Return the settings that the plugins leave, with all workflows; without plugins, the settings as they are."""
-        if not settings.get("plugins"):
-            return dict(settings)
+        found = dict(settings)
+        if "data_converter" in found:
+            from replaytool.engines.temporal.events.converters import make_data_converter
+
+            found["data_converter"] = make_data_converter(found["data_converter"])
+        if found.get("interceptors"):
+            from temporalio.worker import Interceptor
+
+            # As in a worker: those of a client that do nothing for workflows stay out.
+            found["interceptors"] = [one for one in found["interceptors"] if isinstance(one, Interceptor)]
+        if not found.get("plugins"):
+            return found
         from replaytool.engines.temporal.sdk.plugins import configure_plugins
 
-        return configure_plugins(settings, workflows)
+        return configure_plugins(found, workflows)
 
     def release(self) -> str:
         """Return the SDK's release."""

@@ -32,6 +32,10 @@ class CodeSpec:
     """Folders that modules are imported from, before all others."""
     types: tuple[tuple[str, str], ...] = ()
     """Workflow types and the `module:Class` that replays their runs."""
+    plugins: tuple[str, ...] = ()
+    """`module:attribute` of plugins, of a list of them, or of what makes them."""
+    interceptors: tuple[str, ...] = ()
+    """The same of interceptors."""
     is_found: bool = False
     """Nobody named the code: it was found in the project, so a file that cannot be imported is only listed."""
 
@@ -48,6 +52,8 @@ def make_code_spec(
         exclude=(*settings.exclude, *exclude),
         pythonpath=tuple(str(settings.folder.absolute() / one) for one in settings.pythonpath),
         types=tuple(sorted(settings.types.items())),
+        plugins=settings.plugins,
+        interceptors=settings.interceptors,
     )
 
 

@@ -33,6 +33,11 @@ class SetupCalls:
     """The keyword with a worker's workflows."""
     queue: str = "task_queue"
     """The keyword with the queue that a worker serves."""
+    converter: str = ""
+    plugins: str = ""
+    interceptors: str = ""
+    others: tuple[str, ...] = ()
+    """Other keywords that change what a replay does."""
 
 
 class SetupReader(SourceReader, Protocol):
@@ -245,8 +250,12 @@ class ProjectReader:
 
 
 def _split_library_name(module: str, names: Sequence[str]) -> tuple[str, str]:
+    """Return the module and the name in it. A class is written in capitals, and what follows is in the class."""
     whole = [*module.split("."), *names]
-    return (".".join(whole[:-1]), whole[-1]) if names else (module, "")
+    if not names:
+        return module, ""
+    end = next((place for place, one in enumerate(whole) if place and one[:1].isupper()), len(whole) - 1)
+    return ".".join(whole[:end]), ".".join(whole[end:])
 
 
 def _walk_down(root: Path, parts: Sequence[str]) -> Path | None:

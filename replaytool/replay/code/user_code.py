@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -298,7 +299,10 @@ def _describe_code(
     names = tuple(dict.fromkeys(module.__name__ for group in modules.values() for module in group))
     files = _user_files(roots)
     parts = [finder.release() for finder in present] + [one.sentence for one in failed]
-    parts += [repr(spec.types)] * bool(spec.types) + [_describe_served(served)] * bool(served)
+    named = (spec.converter, spec.plugins, spec.interceptors)
+    parts += (
+        [repr(named)] * any(named) + [repr(spec.types)] * bool(spec.types) + [_describe_served(served)] * bool(served)
+    )
     return CodeInfo(
         names,
         fingerprint_code(roots, files, given.keys() - {"workflows"}, " ".join(parts)),
@@ -374,7 +378,23 @@ def _worker_settings(spec: CodeSpec, folder: Path, finders: Sequence[CodeFinder]
     settings = _settings_from_function(spec.replayer, folder, known) if spec.replayer else {}
     if spec.converter and "data_converter" not in settings:
         settings["data_converter"] = _load_attribute(spec.converter, folder, "converter")
+    for what, names in (("plugins", spec.plugins), ("interceptors", spec.interceptors)):
+        found = [one for name in names for one in _load_objects(name, folder, what)]
+        if found:
+            already: Any = settings.get(what, ())
+            settings[what] = [*already, *found]
     return settings
+
+
+def _load_objects(name: str, folder: Path, what: str) -> list[object]:
+    """Return an object, the objects of a list, or those that a class or a function makes."""
+    found = _load_attribute(name, folder, what)
+    if isinstance(found, type) or inspect.isroutine(found):
+        try:
+            found = found()
+        except Exception as error:  # the user's class or function
+            raise user_code_error(f"{what} {name!r} failed", error) from error
+    return list(found) if isinstance(found, list | tuple) else [found]
 
 
 def _settings_from_function(name: str, folder: Path, known: frozenset[str]) -> dict[str, object]:
@@ -420,13 +440,16 @@ def _load_attribute(name: str, folder: Path, what: str) -> object:
     add_to_path(folder)
     is_file = place.endswith(".py")
     module = import_modules(place, folder, SourceSearch(()))[0][0] if is_file else import_user_module(place)
-    if not hasattr(module, attribute):
-        raise ReplaytoolError(
-            f"{place} has no attribute {attribute!r}",
-            f"set {what} to a name that the module has",
-            code=ErrorCode.CODE_ATTRIBUTE_MISSING,
-        )
-    return getattr(module, attribute)
+    found: object = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ReplaytoolError(
+                f"{place} has no attribute {attribute!r}",
+                f"set {what} to a name that the module has",
+                code=ErrorCode.CODE_ATTRIBUTE_MISSING,
+            )
+        found = getattr(found, part)
+    return found
 
 
 def list_loaded_files(names: Sequence[str], files: Mapping[str, str]) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def build_payload_decoder(settings: Settings) -> PayloadDecoder:
             code=ErrorCode.USAGE_COMBINATION,
         )
     if settings.converter:
-        converter = _load_converter(settings.converter)
+        converter = _load_converter(settings.converter, settings)
         return PayloadDecoder(
             _wrap_codec(converter.payload_codec), lambda payload: _convert_payload(converter, payload)
         )
@@ -171,16 +171,24 @@ def _replace_payloads(value: object, new: Callable[[object], object]) -> object:
     return value
 
 
-def _load_converter(name: str) -> DataConverter:
+def _load_converter(name: str, settings: Settings) -> DataConverter:
     from temporalio.converter import DataConverter
 
-    module, _, attribute = name.partition(":")
+    from replaytool.engines.temporal.events.converters import make_data_converter
+
+    module, _, attribute = name.rpartition(":")
     # As `python -m` does. The first entry of a console script's path is the folder of the script.
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    project = settings.folder.absolute()
+    folders = [Path.cwd(), project, project / "src", *(project / one for one in settings.pythonpath)]
+    if module.endswith(".py"):
+        folders.insert(0, (project / module).parent)
+        module = Path(module).stem
+    sys.path[:0] = [str(one) for one in dict.fromkeys(folders) if str(one) not in sys.path and one.is_dir()]
     try:
-        converter = getattr(importlib.import_module(module), attribute)
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+        converter = make_data_converter(found)
     except (ImportError, AttributeError, ValueError) as error:
         raise ReplaytoolError(
             f"cannot load the converter {name!r}: {error}", "write MODULE:ATTR", code=ErrorCode.DECODE_CONVERTER
