@@ -16,6 +16,7 @@ from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolErr
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
+    from replaytool.check.guilty.find import GuiltyRequest
     from replaytool.ingest import LoadObserver
     from replaytool.model.verdict import Shard, Verdict
 
@@ -34,6 +35,8 @@ class _CheckGiven(code.RunChoiceGiven, reports.BaselineGiven):
     impacted: bool
     guilty: str | None
     guilty_limit: float
+    fix: bool
+    output: str | None
     shard: Shard | None
     include_pinned: bool
 
@@ -120,6 +123,18 @@ class _CheckCommand(click.Command):
     metavar="SECONDS",
     help="Time for the search of --guilty.",
 )
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="With --base: write guards for the guilty edits, and offer them if replays prove them.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="With --fix: write the fix to FILE, for `git apply`.",
+)
 @reports.baseline_options
 @click.option(
     "--shard",
@@ -156,7 +171,6 @@ def command(
       replaytool check --workflows app/ --where "status = 'Running'" --format json:report.json
     """
     from replaytool.check.check_runs import choose_failing_verdicts
-    from replaytool.check.guilty.find import GuiltyRequest
 
     _require_fitting_options(given)
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
@@ -174,13 +188,23 @@ def command(
             progress,
             given["base"],
             only_impacted=given["impacted"],
-            guilty=GuiltyRequest(given["guilty"] == "drift", given["guilty_limit"]) if given["guilty"] else None,
+            guilty=_guilty_request(given),
         )
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
     report = reports.apply_baseline(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
     reports.publish_report(report, outputs)
+    if given["output"] and report.guilty is not None and report.guilty.fix is not None:
+        reports.write_fix(report.guilty.fix, given["output"])
     status = reports.choose_exit_code(report)
     ctx.exit(FINDINGS if status in (CLEAN, NOTHING) and loaded is not None and loaded.bad else status)
+
+
+def _guilty_request(given: _CheckGiven) -> GuiltyRequest | None:
+    from replaytool.check.guilty.find import GuiltyRequest
+
+    if not (given["guilty"] or given["fix"]):
+        return None
+    return GuiltyRequest(given["guilty"] == "drift", given["fix"], given["guilty_limit"])
 
 
 def _require_fitting_options(given: _CheckGiven) -> None:
@@ -191,10 +215,17 @@ def _require_fitting_options(given: _CheckGiven) -> None:
             "add --base REF, and leave --repeat out",
             code=ErrorCode.USAGE_COMBINATION,
         )
-    if given["guilty"] and not given["base"]:
+    for name in ("guilty", "fix"):
+        if given[name] and not given["base"]:
+            raise ReplaytoolError(
+                f"--{name} needs --base: it searches the edits since the merge base",
+                "add --base REF",
+                code=ErrorCode.USAGE_COMBINATION,
+            )
+    if given["output"] and not given["fix"]:
         raise ReplaytoolError(
-            "--guilty needs --base: it searches the edits since the merge base",
-            "add --base REF",
+            "--output needs --fix: it names the file for the fix",
+            "add --fix, or write a report with --format FORMAT:FILE",
             code=ErrorCode.USAGE_COMBINATION,
         )
 

@@ -8,6 +8,7 @@ opens the store.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
@@ -269,6 +270,22 @@ class HistoryServer(Protocol):
         ...
 
 
+class ChangeGuard(Protocol):
+    """How new code keeps the old path for runs that were recorded before it."""
+
+    module_name: str
+    """The name that a condition needs in its file."""
+    import_line: str
+
+    def write_condition(self, change_id: str) -> str:
+        """Return the expression that is false for runs that were recorded without it."""
+        ...
+
+    def find_hindrance(self, functions: Sequence[ast.FunctionDef | ast.AsyncFunctionDef]) -> str:
+        """Return why code inside of these functions cannot be guarded; "" if it can."""
+        ...
+
+
 class Engine:
     """One engine."""
 
@@ -315,6 +332,10 @@ class Engine:
 
     def simulator(self) -> Simulator | None:
         """Return how its runs are simulated."""
+        return None
+
+    def change_guard(self) -> ChangeGuard | None:
+        """Return how `check --fix` guards a change."""
         return None
 
     def final_state_job(self) -> WorkerJob[WorkflowState] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from replaytool.model.code_fix import CodeFix
+
 
 @dataclass(frozen=True, slots=True)
 class EditHunk:
@@ -49,5 +51,7 @@ class GuiltySearch:
     versions: int = 0
     """Versions of the code that were replayed."""
     replays: int = 0
+    fix: CodeFix | None = None
+    """A fix for the edits, if one was asked for."""
     unexplained: tuple[str, ...] = field(default=())
     """Keys of broken runs that no named edit breaks."""

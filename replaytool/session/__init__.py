@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from replaytool import config, ingest
 from replaytool.check import base_branch as gate
 from replaytool.check import check_runs as check
+from replaytool.check.fix.propose import propose_fix
 from replaytool.check.guilty.find import GuiltyRequest, find_guilty_edits
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.debug import compare_runs as compare
@@ -236,4 +237,6 @@ def _check_store(
             report = gate.compare_with_base(report, base, store, rows, plan, progress)
     if base is not None and guilty is not None:
         report = find_guilty_edits(report, base, store, rows, plan, guilty)
+        if guilty.wants_fix:
+            report = propose_fix(report, base, store, rows, plan)
     return report

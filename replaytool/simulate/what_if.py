@@ -55,6 +55,17 @@ def simulate_what_if(store: Store, row: RunRow, question: WhatIfQuestion) -> Wha
     return WhatIfAnswer(point, done.found[row.run_key])
 
 
+def simulate_fresh_run(run: Run, spec: CodeSpec, options: Options, limits: WorkerLimits) -> Simulation:
+    """Simulate a run from its start, as new code would run it, with the recorded results."""
+    engine = engine_of(run.engine)
+    simulator = require_part(engine, engine.simulator(), "simulated")
+    first = engine.record_reader().index_tasks(run.events).all[0].event_id
+    argument = {"ask": msgspec.to_builtins(SimulationRequest(first, reset=True)), "later": []}
+    history = b"[" + encode_history(run) + b"]"
+    work = WorkItem("fresh", replace(run, events=()), len(history), lambda: history, argument)
+    return run_job(simulator.job, [work], spec, options, limits).found["fresh"]
+
+
 def _find_start_task(events: Sequence[Event], tasks: Sequence[int], question: WhatIfQuestion) -> int:
     first = question.edits.first_event_id()
     if question.start is None and first is None:

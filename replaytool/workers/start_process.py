@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from replaytool.workers.process_template import ForkRequest
 
-_STARTING = 20.0
+_STARTING = 60.0
 """Seconds that Python and the engines may take to start on a busy machine."""
 _SLICE = 0.1
 """Seconds of one wait, so that another thread can send a signal meanwhile."""

@@ -31,6 +31,7 @@ class GuiltyRequest:
     """What to search for, and for how long."""
 
     includes_drift: bool = False
+    wants_fix: bool = False
     seconds: float = 120.0
 
 
@@ -170,7 +171,7 @@ def _search_checkout(
         len(checkout.edits),
         checkout.versions,
         checkout.replays,
-        tuple(one.subject.run_key for one in broken if one.subject.run_key not in explained),
+        unexplained=tuple(one.subject.run_key for one in broken if one.subject.run_key not in explained),
     )
 
 
@@ -211,7 +212,7 @@ def _confirm_set(
     rest = checkout.everything - needs.add_dependent(made)
     without = checkout.replay_version(rest, breaks, checkout.plan.engine) if breaks else {}
     heals = [] if isinstance(without, str) else [key for key in breaks if without[key].verdict not in checkout.breaking]
-    hunks = tuple(_to_hunk(checkout.edits[one]) for one in sorted(made))
+    hunks = tuple(hunk_of_edit(checkout.edits[one]) for one in sorted(made))
     return GuiltyEdits(hunks, tuple(breaks), is_separate and bool(breaks), tuple(heals))
 
 
@@ -219,7 +220,7 @@ def _is_broken(checkout: VersionCheckout, verdict: Verdict, head: Verdict) -> bo
     return verdict.verdict in checkout.breaking and not proves_nothing(verdict, head)
 
 
-def _to_hunk(edit: CodeEdit) -> EditHunk:
+def hunk_of_edit(edit: CodeEdit) -> EditHunk:
     """Return the edit with lines counted as `git diff` does: from 1, and the line before for a side without lines."""
     (a, b), (c, d) = edit.old, edit.new
     return EditHunk(edit.path, a + (b > a), b - a, c + (d > c), d - c, edit.removed, edit.added)

@@ -63,7 +63,7 @@ def find_needs(edits: Sequence[CodeEdit], before: Mapping[str, str | None]) -> E
     """Return the needs that names and syntax show; replays can add to them."""
     found = EditNeeds(edits, {index: set() for index in range(len(edits))})
     sides = [(_SideNames(one.removed), _SideNames(one.added)) for one in edits]
-    at_base = Counter(name for text in before.values() for name in _defined_names(text or ""))
+    at_base = Counter(name for text in before.values() for name in defined_names(text or ""))
     for i, (old, new) in enumerate(sides):
         for name in new.used - new.defined:
             if not at_base[name]:
@@ -125,12 +125,13 @@ class _SideNames:
     def __init__(self, lines: Sequence[str]) -> None:
         text = textwrap.dedent("".join(lines))
         self.used = frozenset(_NAME.findall(_COMMENT.sub("", text)))
-        self.defined = frozenset(_defined_names(text))
+        self.defined = frozenset(defined_names(text))
         self.imported = frozenset(_IMPORTED.findall(text)) if "import" in self.used else frozenset()
         self.made = self.defined - self.imported
 
 
-def _defined_names(text: str) -> list[str]:
+def defined_names(text: str) -> list[str]:
+    """Return the names that a piece of code defines."""
     for whole in (text, f"{text.rstrip()}\n    pass\n", f"class _:\n{textwrap.indent(text, ' ')}"):
         try:
             tree = ast.parse(whole)

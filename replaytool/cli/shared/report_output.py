@@ -17,6 +17,7 @@ from replaytool.render import RENDERERS
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
+    from replaytool.model.code_fix import CodeFix
     from replaytool.model.verdict import CheckReport
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -132,6 +133,15 @@ def _parse_output(text: str) -> Output:
             f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}", code=ErrorCode.USAGE_VALUE
         )
     return name, path or None
+
+
+def write_fix(fix: CodeFix, path: str) -> None:
+    """Write the diff, if there is a proven one; nothing else is ever written."""
+    from replaytool.session import open_output
+
+    if fix.diff:
+        with open_output(path) as stream:
+            stream.write(fix.diff.encode("utf-8", "surrogateescape"))
 
 
 def publish_report(report: CheckReport, wanted: Sequence[Output]) -> None:

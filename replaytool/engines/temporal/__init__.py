@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from replaytool.engines.base import Debugger, Engine, Export, StateRecorder, Strategy
+from replaytool.engines.base import ChangeGuard, Debugger, Engine, Export, StateRecorder, Strategy
 from replaytool.engines.temporal.code_finder import TemporalCodeFinder
 from replaytool.model.verdict import Verdict
 
@@ -48,6 +48,12 @@ class TemporalEngine(Engine):
     def code_finder(self) -> TemporalCodeFinder:
         """Return what finds classes with `@workflow.defn`."""
         return TemporalCodeFinder()
+
+    def change_guard(self) -> ChangeGuard:
+        """Return `workflow.patched`."""
+        from replaytool.engines.temporal.change_guard import CHANGE_GUARD
+
+        return CHANGE_GUARD
 
     def strategies(self) -> Mapping[str, Strategy]:
         """Return the four ways to replay, each of which goes on past a mismatch where that is asked for."""

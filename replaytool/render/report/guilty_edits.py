@@ -64,6 +64,19 @@ def list_diff_lines(found: GuiltyEdits) -> Iterator[str]:
             yield f"… {len(lines) - _MOST_LINES} more lines"
 
 
+def list_fix_lines(search: GuiltySearch) -> Iterator[str]:
+    """Return the fix with what replays have shown, or why there is none."""
+    fix = search.fix
+    if fix is None:
+        return
+    if not fix.diff:
+        yield f"fix: {escape_controls(fix.note)}"
+        return
+    runs = count_noun(fix.healed, "run")
+    yield f"fix, proven by replay: {runs} replay again, no other run changes, and a fresh run takes the new path"
+    yield from (f"  {escape_controls(line)}" for line in fix.diff.splitlines())
+
+
 def list_search_notes(search: GuiltySearch) -> Iterator[str]:
     """Return what the search could not tell."""
     if search.note:

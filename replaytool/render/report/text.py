@@ -26,6 +26,7 @@ from replaytool.render.report.guilty_edits import (
     format_headline,
     format_proof,
     list_diff_lines,
+    list_fix_lines,
     list_guilty_edits,
     list_search_notes,
 )
@@ -65,6 +66,8 @@ def _guilty_lines(report: CheckReport) -> Iterator[str]:
         yield ""
     if report.guilty is not None:
         yield from (f"! {line}" for line in list_search_notes(report.guilty))
+        if lines := list(list_fix_lines(report.guilty)):
+            yield from (*lines, "")
 
 
 def _cause_lines(cause: Cause, example: CheckedRun | None) -> Iterator[str]:
