@@ -25,6 +25,7 @@ from replaytool.session.corpora import StoreCorpora
 from replaytool.session.events import EventLine, EventReader
 from replaytool.session.resets import StoreResets
 from replaytool.sources import HistorySource, open_output, probe_output
+from replaytool.simulate.what_if import simulate_fresh_run
 from replaytool.store import (
     RUN_FILTERS,
     RUN_SORTS,
@@ -238,5 +239,5 @@ def _check_store(
     if base is not None and guilty is not None:
         report = find_guilty_edits(report, base, store, rows, plan, guilty)
         if guilty.wants_fix:
-            report = propose_fix(report, base, store, rows, plan)
+            report = propose_fix(report, base, store, rows, plan, simulate_fresh_run)
     return report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 from pathlib import Path
@@ -15,17 +15,19 @@ from replaytool.check.fix.guards import CannotGuard, GuardWriter, VersionedFile
 from replaytool.check.guilty.changed_files import ChangedFile, read_changed_files
 from replaytool.check.guilty.edits import CodeEdit, cut_into_edits
 from replaytool.check.guilty.find import hunk_of_edit
-from replaytool.check.guilty.needs import can_parse, defined_names
-from replaytool.engines import engine_of
+from replaytool.check.guilty.needs import can_parse, defined_names, find_needs
+from replaytool.engines import CodeSpec, Options, engine_of
 from replaytool.model.code_fix import CodeFix
 from replaytool.model.guilty import GuiltyEdits
+from replaytool.model.history import Run
 from replaytool.model.simulation import Simulation
 from replaytool.model.verdict import CheckReport
 from replaytool.replay.code.git_worktrees import Worktrees
-from replaytool.simulate.what_if import simulate_fresh_run
 from replaytool.store import RunRow, Store
-from replaytool.workers.pool import replay_all_runs
+from replaytool.workers.pool import WorkerLimits, replay_all_runs
 
+SimulateFreshRun = Callable[[Run, CodeSpec, Options, WorkerLimits], Simulation]
+"""How a run goes from its start, as new code would run it, with the recorded results."""
 _PASSES = ("ok", "drift")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -38,6 +40,12 @@ class _HeadCheckout:
     plan: CheckPlan
     files: Sequence[ChangedFile]
     edits: Sequence[CodeEdit]
+    simulate: SimulateFreshRun
+
+    def simulate_course(self, run: Run) -> tuple[object, ...]:
+        """Return what a fresh run does with the files that stand there now."""
+        found = self.simulate(run, self.plan.spec, self.plan.options, self.plan.limits)
+        return (found.status, found.stopped, found.same, found.changes, found.result, found.again)
 
     def write_files(self, fixed: Mapping[str, str]) -> None:
         """Write the change, with these files in place of its own."""
@@ -51,7 +59,14 @@ class _HeadCheckout:
             place.write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
-def propose_fix(report: CheckReport, ref: str, store: Store, rows: Sequence[RunRow], plan: CheckPlan) -> CheckReport:
+def propose_fix(
+    report: CheckReport,
+    ref: str,
+    store: Store,
+    rows: Sequence[RunRow],
+    plan: CheckPlan,
+    simulate_fresh_run: SimulateFreshRun,
+) -> CheckReport:
     """Return the report with a proven fix for its guilty edits, or with what hindered one."""
     if report.guilty is None or not report.guilty.found:
         return report
@@ -64,7 +79,7 @@ def propose_fix(report: CheckReport, ref: str, store: Store, rows: Sequence[RunR
         files = list(read_changed_files(trees, commit, there, lambda path: path in loaded))
         unchanged = _read_unchanged_files(trees, set(report.code.loaded) - {one.path for one in files})
         edits = [edit for one in files for edit in cut_into_edits(one.path, one.before, one.after)]
-        head = _HeadCheckout(there, replace(plan, spec=spec), files, edits)
+        head = _HeadCheckout(there, replace(plan, spec=spec), files, edits, simulate_fresh_run)
         try:
             fix = _fix_edits(report, head, unchanged, store, rows)
         except CannotGuard as reason:
@@ -128,8 +143,11 @@ def _guard_set(writer: GuardWriter, head: _HeadCheckout, found: GuiltyEdits, cha
         is_gone = edit.path in writer.files and not edit.added and edit not in chosen
         if is_gone and old_names & set(defined_names("".join(edit.removed))):
             chosen.append(edit)
-    for edit in chosen:
-        writer.guard_edit(edit, change_id)
+    # What uses a new name runs only where the name is there.
+    needs = find_needs(head.edits, {one.path: one.before for one in head.files})
+    made = {index for index, edit in enumerate(head.edits) if edit in chosen}
+    for index in sorted(needs.add_dependent(made) | made):
+        writer.guard_edit(head.edits[index], change_id)
 
 
 def _prove_fix(
@@ -142,7 +160,7 @@ def _prove_fix(
     shortest = min((by_key[key] for key in broken), key=lambda row: (row.event_count, row.run_key))
     fresh = store.read_run(shortest)
     head.write_files({})
-    expected = simulate_fresh_run(fresh, plan.spec, plan.options, plan.limits)
+    expected = head.simulate_course(fresh)
     head.write_files(fixed)
     strategies = engine_of(rows[0].engine).strategies()
     engine = "both" if plan.engine == "auto" and "both" in strategies else plan.engine
@@ -153,15 +171,9 @@ def _prove_fix(
             return f"run {key} still is {verdict.verdict}", 0
         if before.get(key) in _PASSES and verdict.verdict not in _PASSES:
             return f"run {key} would be {verdict.verdict} with it", 0
-    taken = simulate_fresh_run(fresh, plan.spec, plan.options, plan.limits)
-    if _course_of(expected) != _course_of(taken):
+    if head.simulate_course(fresh) != expected:
         return "a fresh run does not take the new path", 0
     return "", len(broken)
-
-
-def _course_of(found: Simulation) -> tuple[object, ...]:
-    """Return what a simulated run did."""
-    return (found.status, found.stopped, found.same, found.changes, found.result, found.again)
 
 
 def _write_diff(path: str, before: str, after: str) -> str:
