@@ -24,8 +24,8 @@ from replaytool.session.checks import StoreChecks
 from replaytool.session.corpora import StoreCorpora
 from replaytool.session.events import EventLine, EventReader
 from replaytool.session.resets import StoreResets
-from replaytool.sources import HistorySource, open_output, probe_output
 from replaytool.simulate.what_if import simulate_fresh_run
+from replaytool.sources import HistorySource, open_output, probe_output
 from replaytool.store import (
     RUN_FILTERS,
     RUN_SORTS,
