@@ -61,7 +61,7 @@ class PinnedFileFinder(importlib.abc.MetaPathFinder):
 
     def list_renamed_files(self) -> tuple[str, ...]:
         """Return the files whose imports were rewritten, if they are loaded."""
-        return tuple(self.paths[name] for name in sorted(self.renamed) if name in sys.modules)
+        return tuple(self.paths[name] for name in sorted(self.renamed) if name in sys.modules and name in self.paths)
 
 
 def _make_namespace(name: str, folder: str | None) -> importlib.machinery.ModuleSpec | None:
