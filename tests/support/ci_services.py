@@ -62,6 +62,7 @@ def _filled(value: Any, inputs: dict[str, str]) -> Any:
     if isinstance(value, dict):
         assert "${{" not in value.get("run", "")
         return {key: _filled(item, inputs) for key, item in value.items()}
+    value = value.replace("${{ github.token }}", "")
     return re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", lambda found: inputs[found[1]], value)
 
 
