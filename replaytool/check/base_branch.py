@@ -38,8 +38,11 @@ def compare_with_base(
         except ReplaytoolError as error:
             missing = trees.find_uncommitted_files(report.code.files.values())
             return replace(report, base=BaseCode(ref, commit, _describe_trouble(error.message, missing)))
+        lost = [one for one in before.code.not_imported if one not in report.code.not_imported]
+        missing = trees.find_uncommitted_files(report.code.files.values()) if lost else []
     require_own_modules(report.code, before.code)
-    base = BaseCode(ref, commit, files=before.code.loaded)
+    trouble = _describe_trouble("; ".join(lost), missing) if lost else ""
+    base = BaseCode(ref, commit, trouble, files=before.code.loaded)
     report = replace(report, base=base, complete=report.complete and before.complete)
     return mark_known_findings(report, {one.subject.run_key: one for one in before.runs})
 

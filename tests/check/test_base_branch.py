@@ -151,7 +151,7 @@ def test_code_that_is_new_had_no_findings_before(call: Call, repository: Path) -
     assert by_type(told.json)["Trip"] == ("diverged", "unverified", False)
 
 
-def test_a_base_that_does_not_load_makes_everything_new(call: Call, repository: Path) -> None:
+def test_a_base_file_that_does_not_load_makes_its_findings_new(call: Call, repository: Path) -> None:
     git(repository, "stash", "-q")
     git(repository, "switch", "-qc", "broken", "main")
     (repository / "app" / "order.py").write_text(f"import nothing_of_this_name\n{BROKEN_ORDER.read_text()}")
@@ -160,7 +160,10 @@ def test_a_base_that_does_not_load_makes_everything_new(call: Call, repository: 
     told = call("check", "histories", *QUICK, "-w", "app", "--base", "broken", "--format", "json")
     assert told.code == 1
     assert "nothing_of_this_name" in told.json["base"]["trouble"]
-    assert {run["known"] for run in told.json["runs"]} == {False}
+    lost = [run for run in told.json["runs"] if run["base"] == "unverified"]
+    assert lost
+    assert {run["known"] for run in lost} == {False}
+    assert "diverged" in {run["verdict"] for run in lost}
 
 
 def test_a_generated_file_that_git_ignores_is_named(call: Call, repository: Path) -> None:

@@ -33,7 +33,7 @@ _RULES = {
     "failed": ("TaskFails", "A workflow task fails with this code.", "error"),
     "crashed": ("ReplayCrashed", "The replay's process died, or ran out of time or memory.", "error"),
     "unverified": ("Unverified", "It could not be decided whether the code follows the history.", "warning"),
-    "guilty": ("GuiltyEdit", "Replays have shown that this edit breaks runs.", "error"),
+    "guilty": ("GuiltyEdit", "Replays have shown that runs fail with this edit alone.", "error"),
     "drift": ("Drift", "The commands match, but an input, an option or a result differs.", "warning"),
 }
 _GUILTY = "guilty"

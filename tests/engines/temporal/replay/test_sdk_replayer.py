@@ -89,7 +89,7 @@ def test_arguments_of_another_type_fail_the_task_and_are_no_nondeterminism(tmp_p
     verdict = verdict_of(tmp_path, cents="dict[str, int]")
     assert verdict.verdict == "failed"
     assert verdict.failure is not None
-    assert "Failed decoding arguments" in verdict.failure.message
+    assert "the workflow's input (event 1) does not decode" in verdict.failure.message
     assert verdict.call_site is not None
     assert verdict.call_site.function == "Order.run"
 

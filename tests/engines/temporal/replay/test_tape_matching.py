@@ -99,7 +99,7 @@ def test_a_cancelled_child_without_its_event_is_told(engine: str) -> None:
     run = run_of(json.dumps({"events": listed[:requested]}).encode(), "shop-wait-cancellation-completed")
     verdict = replay(run, code_of("child_cancelled"), QUICK, engine)
     assert verdict.verdict == "drift"
-    assert [str(one.produced).startswith("cancel workflow") for one in verdict.drift] == [True], verdict.drift
+    assert [str(one.produced).startswith("cancel of workflow") for one in verdict.drift] == [True], verdict.drift
 
 
 def test_commands_behind_the_end_come_in_the_order_of_issue() -> None:
