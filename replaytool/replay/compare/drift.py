@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Payload
 from replaytool.model.verdict import Drift, MatchedPair
+from replaytool.replay.compare.volatile_keys import KEY, rename_keys
 from replaytool.replay.compare.volatile_lists import StableMembers, find_volatile_lists, settle_volatile_lists
 
 Decode = Callable[[Sequence[Payload]], list[object]]
@@ -54,6 +56,7 @@ class VolatileValues:
             for (at, path), stable in self.lists.items()
             if at == event_id and path.startswith(field)
         }
+        before = rename_keys(before, after, lambda path, _: (event_id, field + path + KEY) in self.places)
         before, after, found = settle_volatile_lists(before, after, lists)
         yield from found
         for path, left, right in find_differing_paths(before, after):
@@ -113,10 +116,19 @@ def find_volatile_values(replays: Sequence[Iterable[MatchedPair]], decode: Decod
             if all(one.get(field) == mine.get(field) for one in sides):
                 continue
             values = [decode_payloads(one.get(field), decode) for one in sides]
+            keys: dict[str, None] = {}
+            model = values[0]
+            values = [model, *(rename_keys(one, model, partial(_keep_path, keys)) for one in values[1:])]
+            places |= {(event_id, field + path + KEY): None for path in keys}
             for value in values[1:]:
-                places |= {(event_id, field + path): None for path, *_ in find_differing_paths(values[0], value)}
+                places |= {(event_id, field + path): None for path, *_ in find_differing_paths(model, value)}
             lists |= {(event_id, field + path): stable for path, stable in find_volatile_lists(values)}
     return VolatileValues(tuple(places), lists)
+
+
+def _keep_path(keys: dict[str, None], path: str, _key: str) -> bool:
+    keys[path] = None
+    return True
 
 
 def _compare_pair(

@@ -32,14 +32,17 @@ class StableMembers:
 
 
 def find_volatile_lists(values: Sequence[Any], path: str = "") -> Iterator[tuple[str, StableMembers]]:
-    """Yield the path of each list of plain members that the replays do not agree on; `values` has one from each."""
+    """Yield the path of each list of plain members that the replays do not agree on; `values` has one from each.
+
+    A list with mappings or lists among its members, such as an activity's arguments, is compared member by member.
+    """
     first = values[0]
     if all(isinstance(one, dict) for one in values):
         for key in first:
             if all(key in one for one in values):
                 yield from find_volatile_lists([one[key] for one in values], f"{path}.{key}")
     elif all(isinstance(one, list) for one in values) and any(one != first for one in values):
-        if any(not isinstance(member, dict | list) for one in values for member in one):
+        if not any(isinstance(member, dict | list) for one in values for member in one):
             yield path, _find_stable_members(values)
         elif all(len(one) == len(first) for one in values):
             for place in range(len(first)):

@@ -1,64 +1,84 @@
 """The real integrations of agent frameworks: histories recorded with their plugins, judged as the SDK's Replayer does.
 
-They are an extra: `pip install -e '.[integrations]'`. Without it these tests are skipped.
+They are an extra: `pip install -e '.[integrations]'`. Without it these tests are skipped. One process judges all
+programs and edits of a framework, since importing a framework takes longer than all its replays.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
+import json
+import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
-from temporalio.workflow import NondeterminismError
 
-from replaytool.engines import Code, CodeSpec, Options, load_code, replay
-from replaytool.model.history import Run
-from replaytool.model.verdict import Verdict
-from tests.support.histories import run_of
-from tests.support.paths import FIXTURES
+from tests.conftest import Call
+from tests.support.integrations import FRAMEWORKS, INTEGRATIONS, describe_frameworks, list_edits, list_engines
+from tests.support.paths import ROOT
 
-INTEGRATIONS = FIXTURES.parent / "integrations"
-NEEDS = {
-    "google_adk": "temporalio.google_adk",
-    "langgraph": "temporalio.langgraph",
-    "openai_agents": "temporalio.openai_agents",
-    "pydantic_ai": "pydantic_ai.durable_exec.temporal",
-}
-SENDS = "return await workflow.execute_activity(send_answer"
-ALWAYS: Mapping[str, tuple[str, str, str]] = {
-    "same": ("", "", "ok"),
-    "refactored": (SENDS, "sent = await workflow.execute_activity(send_answer", "ok"),
-    "a step more": (
-        SENDS,
-        'await workflow.execute_activity("note", "", start_to_close_timeout=SHORT)\n        ' + SENDS,
-        "diverged",
-    ),
-    "a step less": (SENDS, 'return "x"\n        ' + SENDS, "diverged"),
-    "another name": ("execute_activity(send_answer", 'execute_activity("send_reply"', "diverged"),
-    "another time-out": ("SHORT = timedelta(seconds=10)", "SHORT = timedelta(seconds=11)", "drift"),
-    "another result": (SENDS, "return 're: ' + await workflow.execute_activity(send_answer", "drift"),
-}
-OWN: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
-    "google_adk": {"another instruction": ("questions about orders", "all questions", "drift")},
-    "langgraph": {"another question": ('"question": question', '"question": question + "?"', "drift")},
-    "openai_agents": {
-        "another instruction": ("questions about orders", "all questions", "drift"),
-        "another model": ('model="fake",\n            tools', 'model="other",\n            tools', "drift"),
-        "no tool": ("tools=[activity_as_tool(find_order, start_to_close_timeout=SHORT)],", "", "failed"),
-    },
-    "pydantic_ai": {"another instruction": ("questions about orders", "all questions", "drift")},
-}
-CASES = [
-    pytest.param(name, old, new, word, id=f"{name}-{title}")
-    for name in NEEDS
-    for title, (old, new, word) in {**ALWAYS, **OWN[name]}.items()
-]
-_counter = iter(range(1000))
+SDK_SAYS = {"ok": "ok", "drift": "ok", "diverged": "diverged", "failed": "failed"}
+_ROOM = 300
+"""Seconds."""
+
+
+PROJECT = """
+[tool.replaytool]
+workflows = ["workflow.py"]
+replayer = "settings:replayer"
+
+[tool.pytest.ini_options]
+replay_histories = ["history.json"]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_its_edits_are_judged_as_by_the_sdk(framework: str, tmp_path: Path) -> None:
+    skip_without(FRAMEWORKS[framework].module)
+    command = [sys.executable, "-m", "tests.support.judge_integrations", framework, str(tmp_path)]
+    # The histories are recorded with this seed: Pydantic AI makes lists from sets, whose order is the seed's.
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=_ROOM, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found == {
+        name: {
+            title: {"SDK": SDK_SAYS[one.verdict], **dict.fromkeys(list_engines(title), one.verdict)}
+            for title, one in list_edits(program).items()
+        }
+        for name, program in FRAMEWORKS[framework].programs.items()
+    }
+
+
+@pytest.mark.slow
+def test_the_other_commands_work_with_a_framework(tmp_path: Path, call: Call) -> None:
+    skip_without("temporalio.langgraph")
+    for file in (INTEGRATIONS / "langgraph_functional").glob("*"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "record.py").unlink()
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    assert call("load", "history.json").code == 0
+    shown = call("debug", "desk-4", "--at", "17", "--json")
+    assert shown.json["at"]["locals"]["found"] == "Order 17 is on its way.", shown.err
+    simulated = call("simulate", "desk-4", "--from", "11", "--json")
+    assert (simulated.json["prefix_verdict"], simulated.json["again"]) == ("ok", {"nodes.write": 1, "send_answer": 1})
+    planned = call("reset", "plan", "--before-activity", "send_answer", "-w", "workflow.py", "--json")
+    (item,) = planned.json["items"]
+    assert (item["included"], item["repeats"]) == (True, {"send_answer": 1}), planned.out
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=_ROOM, check=False)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+def skip_without(module: str) -> None:
+    if not is_installed(module):
+        pytest.skip(f"{module} is not installed: pip install -e '.[integrations]'")
 
 
 def is_installed(module: str) -> bool:
@@ -68,63 +88,5 @@ def is_installed(module: str) -> bool:
         return False
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    before = list(sys.path)
-    yield tmp_path
-    sys.path[:] = before
-
-
-def recorded_run(name: str) -> Run:
-    return run_of((INTEGRATIONS / name / "history.json").read_bytes(), "desk")
-
-
-def code_of(name: str, folder: Path, old: str, new: str) -> Code:
-    """The code with one edit, in modules of its own."""
-    if not is_installed(NEEDS[name]):
-        pytest.skip(f"{NEEDS[name]} is not installed: pip install -e '.[integrations]'")
-    number = next(_counter)
-    for file in (INTEGRATIONS / name).glob("*.py"):
-        source = file.read_text()
-        if file.stem == "workflow":
-            assert old in source
-            source = source.replace(old, new, 1) if old else source
-            if "sent = await" in source:
-                source += "        return sent\n"
-        source = source.replace("from nodes import", f"from nodes_{number} import")
-        (folder / f"{file.stem}_{number}.py").write_text(source)
-    spec = CodeSpec((f"workflow_{number}.py",), replayer=f"settings_{number}:replayer", folder=str(folder))
-    return load_code(spec)
-
-
-def ask_sdk(name: str, code: Code) -> str:
-    """What the SDK's own Replayer says of the same code with the same plugins."""
-    settings = sys.modules[str(code.spec.replayer).partition(":")[0]].replayer()
-    history = WorkflowHistory.from_json("desk", (INTEGRATIONS / name / "history.json").read_text())
-    try:
-        replayer = Replayer(workflows=code.workflow_classes, debug_mode=True, **settings)
-        result = asyncio.run(replayer.replay_workflow(history, raise_on_replay_failure=False))
-    except RuntimeError as error:
-        return f"refused: {error}"
-    failure = result.replay_failure
-    if failure is None:
-        return "ok"
-    return "diverged" if isinstance(failure, NondeterminismError) else f"failed: {failure}"[:300]
-
-
-SAYS = {"ok": "ok", "drift": "ok", "diverged": "diverged", "failed": "failed"}
-
-
-def is_workflow_line(verdict: Verdict, code: Code) -> bool:
-    site = verdict.call_site
-    return site is not None and Path(site.file).name == code.spec.workflows[0]
-
-
-@pytest.mark.parametrize(("name", "old", "new", "word"), CASES)
-def test_it_is_judged_as_by_the_sdk(name: str, old: str, new: str, word: str, place: Path) -> None:
-    code = code_of(name, place, old, new)
-    assert ask_sdk(name, code).partition(":")[0] == SAYS[word]
-    for engine in ("direct", "sdk"):
-        found = replay(recorded_run(name), code, Options(), engine)
-        assert (found.verdict, found.engine) == (word, engine), f"{found.reason} {found.notes} {found.drift[:3]}"
-        assert word == "ok" or is_workflow_line(found, code), found.call_site
+def test_the_guide_has_the_table() -> None:
+    assert "\n".join(describe_frameworks()) in (ROOT / "docs" / "guide.md").read_text()
