@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from replaytool.engines.temporal.core.command_queue import CommandQueue
 from replaytool.engines.temporal.replay.command_kinds import describe_command
+from replaytool.engines.temporal.replay.failure_advice import CONVERTER
 from replaytool.engines.temporal.replay.findings import Findings, match_tape, steps_with_matches
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
@@ -31,8 +32,7 @@ from replaytool.model.verdict import (
 )
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
-from replaytool.replay.compare import advice, drift
-from replaytool.replay.compare.code_search import is_called_in_user_code
+from replaytool.replay.compare import drift
 from replaytool.replay.compare.mismatch import Mismatch
 from replaytool.replay.isolation.limits import is_out_of_memory
 
@@ -82,7 +82,12 @@ def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
         failure = Failure(1, "NotRegistered", message, callsite.site_of_class(kind))
         return Verdict("failed", message, engine=engine, failure=failure)
     known = ", ".join(code.definitions) or "none"
-    return Verdict("unverified", f"no code for workflow type {run.workflow_type!r} (known: {known})", engine=engine)
+    return Verdict(
+        "unverified",
+        f"no code for workflow type {run.workflow_type!r} (known: {known}). "
+        f"If its class was renamed: @workflow.defn(name={run.workflow_type!r})",
+        engine=engine,
+    )
 
 
 def _fold_name(name: str) -> str:
@@ -142,8 +147,6 @@ def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:
     matched = [one.expected.event_id for one in found.pairs.matched]
     event_id = next((one.event_id for one in behind if one.event_id not in matched), case.record.last_event_id + 1)
     event = case.record.events_by_id.get(event_id)
-    nothing = ExpectedEvent(event_id, "", "", "")
-    scene = advice.DivergenceScene(nothing, extra, (), found.leftovers[1:], advice.source_of_site(extra.call_site))
     divergence = Divergence(
         event_id=event_id,
         expected=None if event is None else decode_fields(case.record.expected_command(event), case.decode),
@@ -151,7 +154,6 @@ def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:
         call_site=extra.call_site,
         last_matched_event_id=matched[-1] if matched else None,
         before=tuple(_decode_pair(case, one) for one in found.pairs.matched[-5:]),
-        advice=advice.advise_on_divergence(scene),
     )
     reason = (
         f"the code asks for {describe_command(extra.kind, extra.name)}, which the history does not have: "
@@ -178,17 +180,8 @@ def _judge_nondeterminism(case: ReplayCase, found: Findings) -> Verdict:
 def _build_diverged_verdict(
     case: ReplayCase, found: Findings, mismatch: Mismatch, aside: str, *, confirmed: bool = False
 ) -> Verdict:
-    later = [one for one in case.record.recorded_commands() if one.event_id > mismatch.expected.event_id]
     site = mismatch.actual.call_site if mismatch.actual else _find_waiting_site(case, mismatch.expected.event_id)
-    scene = advice.DivergenceScene(
-        mismatch.expected,
-        mismatch.actual,
-        later,
-        found.same_task,
-        advice.source_of_site(site),
-        is_called_in_user_code(mismatch.expected.name),
-    )
-    divergence = found.pairs.make_divergence(mismatch, advice.advise_on_divergence(scene))
+    divergence = found.pairs.make_divergence(mismatch)
     told = replace(
         divergence,
         expected=decode_fields(mismatch.expected, case.decode),
@@ -245,7 +238,7 @@ def _describe_unreadable_payload(error: BaseException | None) -> str:
 
 def _build_failed_verdict(case: ReplayCase, found: Findings, last: RecordedActivation) -> Verdict:
     if _describe_unreadable_payload(last.error):
-        return Verdict("unverified", _describe_unreadable_payload(last.error))
+        return Verdict("unverified", f"{_describe_unreadable_payload(last.error)}. {CONVERTER}")
     failure = _build_failure(case, last)
     at = "" if failure.call_site is None else f" at {failure.call_site.file}:{failure.call_site.line}"
     stuck = STILL_FAILS if case.record.stuck_task and not last.replaying else None

@@ -31,6 +31,7 @@ __all__ = [
     "WorkflowWorker",
     "decode_activation",
     "encode_completion",
+    "list_handlers",
     "load_default_build_id",
     "set_in_sandbox",
     "workflow_instance_module",
@@ -39,6 +40,12 @@ __all__ = [
 workflow_instance_module: Any = _workflow_instance
 set_in_sandbox = _workflow_api.unsafe._set_in_sandbox
 CommandAwareDataConverter: Any = getattr(_workflow, "_CommandAwareDataConverter", None)
+
+
+def list_handlers(kind: type) -> dict[str, set[str | None]]:
+    """Return the names of a workflow's signal and update handlers; None is the handler of all other names."""
+    found = WorkflowDefinition.must_from_class(kind)
+    return {"signal": set(found.signals), "update": set(found.updates)}
 
 
 class PrivateName(NamedTuple):
@@ -62,6 +69,7 @@ _SANDBOX = "temporalio.worker.workflow_sandbox"
 
 PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName("temporalio.workflow", "_Definition", "the type of a runner's `prepare_workflow`"),
+    PrivateName("temporalio.workflow:_Definition", "must_from_class", "the names of its signal and update handlers"),
     PrivateName("temporalio.workflow:unsafe", "_set_in_sandbox", "enter a shared sandbox for a whole run"),
     PrivateName("temporalio.bridge.worker", "decode_activation", "run codecs on an activation"),
     PrivateName("temporalio.bridge.worker", "encode_completion", "run codecs on a completion"),
