@@ -31,7 +31,6 @@ __all__ = [
     "WorkflowWorker",
     "decode_activation",
     "encode_completion",
-    "list_handlers",
     "load_default_build_id",
     "set_in_sandbox",
     "workflow_instance_module",
@@ -40,12 +39,6 @@ __all__ = [
 workflow_instance_module: Any = _workflow_instance
 set_in_sandbox = _workflow_api.unsafe._set_in_sandbox
 CommandAwareDataConverter: Any = getattr(_workflow, "_CommandAwareDataConverter", None)
-
-
-def list_handlers(kind: type) -> dict[str, set[str | None]]:
-    """Return the names of a workflow's signal and update handlers; None is the handler of all other names."""
-    found = WorkflowDefinition.must_from_class(kind)
-    return {"signal": set(found.signals), "update": set(found.updates)}
 
 
 class PrivateName(NamedTuple):

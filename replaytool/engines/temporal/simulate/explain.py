@@ -14,7 +14,7 @@ from replaytool.engines.temporal.events.labels import decode_attributes, find_up
 from replaytool.engines.temporal.replay.direct import find_handover_reason
 from replaytool.engines.temporal.replay.failure_advice import advise_on_failure
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
-from replaytool.engines.temporal.sdk.private import list_handlers
+from replaytool.engines.temporal.sdk.private import WorkflowDefinition
 from replaytool.engines.temporal.simulate.after_mismatch import StepsOfTask, list_steps_of_task
 from replaytool.model.history import Run
 from replaytool.model.simulation import Decision
@@ -89,7 +89,8 @@ def _find_missing_handler(run: Run, code: Code, event_id: int) -> MissingHandler
     """Return the first signal or update before the mismatch, or at it, that the code has no handler for."""
     if any(is_called_in_user_code(setter, _list_files(code)) for setter in _SETTERS):
         return None
-    handlers = list_handlers(code.workflow_class(run.workflow_type))
+    definition = WorkflowDefinition.must_from_class(code.workflow_class(run.workflow_type))
+    handlers = {"signal": set(definition.signals), "update": set(definition.updates)}
     called = _list_calls(run, event_id)
     for kind, name in called:
         known = handlers[kind]
