@@ -17,6 +17,8 @@ from replaytool.model.run_chart import RunChart
 SCHEMA = 1
 Word = Literal["ok", "drift", "diverged", "failed", "unverified", "crashed"]
 WORDS: tuple[Word, ...] = ("ok", "drift", "diverged", "failed", "unverified", "crashed")
+EditWord = Literal["inserted", "removed", "moved", "renamed", "replaced", "other"]
+"""What an edit did to a step. "other": it became a step of another kind, or nobody knows."""
 FAILING: frozenset[Word] = frozenset({"diverged", "failed", "unverified", "crashed"})
 """The verdicts that make a check fail by default."""
 STILL_FAILS = "still fails"
@@ -106,6 +108,7 @@ class Divergence:
     before: tuple[MatchedPair, ...] = ()
     """Up to five pairs that still matched, the nearest last."""
     advice: str = ""
+    edit: EditWord = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class Failure:
     message: str
     call_site: CallSite | None = None
     traceback: str = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def find_setup(reader: ProjectReader) -> ProjectSetup:
                 items = [one.value if isinstance(one, ast.Starred) else one for one in parts]
             for item in items:
                 _add_name(reader, call, item, keyword, lists[key], left)
-        left += [_describe_place(reader, call, one) for one in names.others if one in call.keywords]
+        left += [_name_setup_place(reader, call, one) for one in names.others if one in call.keywords]
     converters = [one for one in dict.fromkeys(converters) if one not in _DEFAULTS]
     if len(converters) > 1:
         left.append(f"the workers and clients use several converters: {', '.join(converters)}")
@@ -67,10 +67,10 @@ def _add_name(
     if name is not None:
         found.append(name)
     else:
-        left.append(_describe_place(reader, call, keyword))
+        left.append(_name_setup_place(reader, call, keyword))
 
 
-def _describe_place(reader: ProjectReader, call: SetupCall, keyword: str) -> str:
+def _name_setup_place(reader: ProjectReader, call: SetupCall, keyword: str) -> str:
     return f"{reader.name_place(call.file)}:{call.line}: {keyword}"
 
 

@@ -65,7 +65,7 @@ class TemporalEngine(Engine):
             "sdk": strategies.replay_sdk,
             "both": strategies.replay_both,
         }
-        return {name: _with_named_field(_with_every_mismatch(way)) for name, way in ways.items()}
+        return {name: _with_named_field(_with_every_mismatch(_with_explanation(way))) for name, way in ways.items()}
 
     def state_recorder(self) -> StateRecorder:
         """Return what records the state after each workflow task."""
@@ -170,6 +170,20 @@ def _with_named_field(way: Strategy) -> Strategy:
         return Verdict("unverified", f"the history is malformed: {found}")
 
     return replay_or_name_field
+
+
+def _with_explanation(way: Strategy) -> Strategy:
+    """Return a strategy whose findings say what the edit did, and what to do about it."""
+
+    def replay_and_explain(run: Run, code: Code, options: Options) -> Verdict:
+        verdict = way(run, code, options)
+        if verdict.divergence is None and verdict.failure is None:
+            return verdict
+        from replaytool.engines.temporal.simulate.explain import explain_verdict
+
+        return explain_verdict(verdict, run, code, options)
+
+    return replay_and_explain
 
 
 def _with_every_mismatch(way: Strategy) -> Strategy:

@@ -133,6 +133,8 @@ def _render_cause(one: ReportedCause, *, opened: bool) -> Iterator[str]:
         yield from _render_field_table(verdict.divergence)
         if verdict.divergence.advice:
             yield f'<p class="advice">{escape_text(verdict.divergence.advice)}</p>'
+    if verdict.failure is not None and verdict.failure.advice:
+        yield f'<p class="advice">{escape_text(verdict.failure.advice)}</p>'
     if one.cause.timeline is not None:
         chart = draw_svg(one.cause.timeline, *_describe_mark(one))
         yield f"<figure>{chart}<figcaption>{_render_caption(one)}</figcaption></figure>"

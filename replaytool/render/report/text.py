@@ -92,6 +92,8 @@ def _example_lines(checked: CheckedRun) -> Iterator[str]:
         yield from _further_lines(verdict.further)
     if verdict.failure is not None:
         yield escape_controls(f"event {verdict.failure.event_id}: {verdict.failure.type}: {verdict.failure.message}")
+        if verdict.failure.advice:
+            yield escape_controls(f"help: {verdict.failure.advice}")
     for drift in verdict.drift[:_MOST_DRIFTS]:
         yield _describe_drift(drift)
     if len(verdict.drift) > _MOST_DRIFTS:

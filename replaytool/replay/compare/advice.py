@@ -1,4 +1,4 @@
-"""Say what to do about a divergence whose pattern is known; no advice is better than a guess."""
+"""Say what an edit did to the steps, and how to keep runs like this one replaying; no advice is better than a guess."""
 
 from __future__ import annotations
 
@@ -7,155 +7,262 @@ import linecache
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from replaytool.model.verdict import CallSite, Command, ExpectedEvent
+from replaytool.model.simulation import Decision
+from replaytool.model.verdict import CallSite, Command, EditWord, ExpectedEvent
+from replaytool.replay.compare.edits import ENDS, Edit
 
-_GUARD = "keep the old behaviour for runs like this one: if workflow.patched({name!r}): … else: the old code"
+_KEEP = "To keep runs like this one on the old path, "
+
+
+@dataclass(frozen=True, slots=True)
+class MissingHandler:
+    """A handler that the history needs and the code does not have."""
+
+    kind: str
+    """signal or update."""
+    name: str
+    similar: str = ""
+    """A handler of the code with a similar name."""
+    unused: tuple[str, ...] = ()
+    """Handlers of the code that the history never calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class DivergenceScene:
-    """What happened around the divergence."""
+    """What is known about a divergence."""
 
     expected: ExpectedEvent
     actual: Command | None
-    later_recorded: Sequence[ExpectedEvent] = ()
-    """What is recorded after the event."""
-    later_produced: Sequence[Command] = ()
-    """What the code asked for after the command, in the same task."""
+    edit: Edit | None = None
+    """From an alignment of the recorded steps with those of the code; None where there is none."""
+    differing: tuple[str, ...] = ()
     source: str = ""
     """The source of the function that asked."""
-    is_expected_called: bool = False
-    """Whether the code still calls the recorded step somewhere: then it was not renamed."""
+    missing_handler: MissingHandler | None = None
+    recorded_patches: frozenset[str] = frozenset()
+    code_patches: frozenset[str] = frozenset()
 
 
-def advise_on_divergence(scene: DivergenceScene) -> str:
-    """Return the advice of the first pattern that fits, or ""."""
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What an edit did, in one word and in sentences."""
+
+    edit: EditWord
+    text: str = ""
+
+
+def advise_on_divergence(scene: DivergenceScene) -> Advice:
+    """Return the advice of the first pattern that fits, or "other" without a text."""
     for pattern in _PATTERNS:
-        text = pattern(scene)
-        if text:
-            return text
-    return ""
+        found = pattern(scene)
+        if found is not None:
+            return found
+    return Advice("other")
 
 
-def _advise_removed_patch(scene: DivergenceScene) -> str:
-    if scene.expected.kind != "patch":
-        return ""
+def _advise_missing_handler(scene: DivergenceScene) -> Advice | None:
+    gone = scene.missing_handler
+    if gone is None:
+        return None
+    kept = f"Keep the handler: @workflow.{gone.kind}(name={gone.name!r})"
+    said = f"The history has the {gone.kind} {gone.name!r}, and the code has no handler for it"
+    if gone.similar:
+        return Advice("renamed", f"{said}: it was renamed to {gone.similar!r}. {kept}")
+    unused = ", ".join(repr(one) for one in gone.unused[:3])
+    perhaps = f", or renamed: this history never calls {unused}" if unused else ""
+    return Advice("removed", f"{said}: it was removed{perhaps}. {kept}")
+
+
+def _advise_removed_patch(scene: DivergenceScene) -> Advice | None:
+    unknown = sorted(scene.recorded_patches - scene.code_patches)
+    others = sorted(scene.code_patches - scene.recorded_patches)
+    is_patch = scene.expected.kind == "patch"
+    if (is_patch and scene.expected.name in unknown and len(others) == 1) or len(unknown) == len(others) == 1:
+        name = scene.expected.name if is_patch else unknown[0]
+        return Advice(
+            "renamed",
+            f"The history has the patch {name!r}, and the code asks for {others[0]!r}: the patch was renamed. "
+            f"Ask for workflow.patched({name!r}) again",
+        )
+    if not is_patch:
+        return None
     name = scene.expected.name
-    return (
+    return Advice(
+        "removed",
         f"The history has the patch {name!r}, but the code does not ask for it: it was removed too early. "
-        f"Call workflow.deprecate_patch({name!r}) until no run of the old code is open"
+        f"Call workflow.deprecate_patch({name!r}) until no run of the old code is open",
     )
 
 
-def _advise_set_order(scene: DivergenceScene) -> str:
+def _advise_set_order(scene: DivergenceScene) -> Advice | None:
     if scene.actual is None or not has_loop_over_set(scene.source):
-        return ""
-    return (
+        return None
+    return Advice(
+        "moved",
         "The code iterates over a set, and its order differs between processes. "
-        "Iterate over sorted(…) or a list. Runs like this one only pass with the recorded order"
+        "Iterate over sorted(…) or a list. Runs like this one only pass with the recorded order",
     )
 
 
-def _advise_new_order(scene: DivergenceScene) -> str:
-    if scene.actual is None or not _is_recorded_later(scene.actual, scene.later_recorded):
-        return ""
-    if not any(_is_same_step(one, scene.expected) for one in scene.later_produced):
-        return ""
-    return "The same steps come in another order. Restore it, or " + _GUARD.format(name=_patch_name(scene.actual))
-
-
-def _advise_removed_step(scene: DivergenceScene) -> str:
-    if scene.actual is None or not _is_recorded_later(scene.actual, scene.later_recorded):
-        return ""
-    gone = _describe_step(scene.expected)
-    return f"The new code skips {gone}: it was removed or moved to later. Keep it, or " + _GUARD.format(
-        name=f"no-{_patch_name(scene.expected)}"
-    )
-
-
-def _advise_renamed_step(scene: DivergenceScene) -> str:
+def _advise_changed_field(scene: DivergenceScene) -> Advice | None:
     expected, actual = scene.expected, scene.actual
-    if actual is None or expected.kind != actual.kind or expected.kind not in _NAMED or expected.name == actual.name:
-        return ""
-    if scene.is_expected_called or any(_is_same_step(one, expected) for one in scene.later_produced):
-        return ""
+    if actual is None or not scene.differing or (expected.kind, expected.name) != (actual.kind, actual.name):
+        return None
+    field = scene.differing[0]
+    old, new = expected.fields.get(field), actual.fields.get(field)
+    step = Decision(expected.kind, expected.name)
+    text = f"{_capitalize(_describe_step(step))} has another {field}: {new!r}, and {old!r} in the history. "
+    return Advice("other", text + _guard_both(scene, "change", step))
+
+
+def _advise_edit(scene: DivergenceScene) -> Advice | None:
+    if scene.edit is None:
+        return None
+    text = _TEXTS[scene.edit.word](scene, scene.edit)
+    return Advice(scene.edit.word, text)
+
+
+def _describe_insertion(scene: DivergenceScene, edit: Edit) -> str:
+    new = _describe_steps(edit.new)
+    if edit.gone and edit.gone[0].kind in ENDS:
+        said = f"The history ends here, and the code goes on with {new}: {_it(edit.new)} inserted"
+    else:
+        said = f"{_capitalize(new)} {_was(edit.new)} inserted{_describe_place(edit.before)}"
+    name = _name_patch(scene, "add", edit.new[0])
+    return f"{said}. {_KEEP}put the new {_name_steps(edit.new)} under `if workflow.patched({name!r}):`"
+
+
+def _describe_removal(scene: DivergenceScene, edit: Edit) -> str:
+    gone = _describe_steps(edit.gone)
+    if edit.new and edit.new[0].kind in ENDS:
+        said = f"The workflow ends before {gone}: {_it(edit.gone)} removed"
+    else:
+        follows = f"; {_describe_step(edit.before)} follows" if edit.before is not None else ""
+        said = f"{_capitalize(gone)} {_was(edit.gone)} removed{follows}"
+    name = _name_patch(scene, "remove", edit.gone[0])
+    return f"{said}. {_KEEP}keep the old {_name_steps(edit.gone)} under `if not workflow.patched({name!r}):`"
+
+
+def _describe_move(scene: DivergenceScene, edit: Edit) -> str:
+    step = (edit.new or edit.gone)[0]
+    where = _describe_place(edit.before) if edit.new else " to a later place"
+    return f"{_capitalize(_describe_step(step))} was moved{where}. " + _guard_both(scene, "move", step)
+
+
+def _describe_renaming(scene: DivergenceScene, edit: Edit) -> str:
+    old, new = edit.gone[0], edit.new[0]
+    decorator = _NAMED_BY.get(old.kind)
+    keep = f"Keep the recorded name: {decorator.format(name=old.name)}. " if decorator else ""
+    said = f"{_capitalize(_describe_step(old))} was renamed to {new.name!r}. {keep}"
+    return said + _guard_both(scene, "rename", old)
+
+
+def _describe_replacement(scene: DivergenceScene, edit: Edit) -> str:
     return (
-        f"Was {expected.name!r} renamed to {actual.name!r}? Keep the recorded name "
-        f"({_NAMED[expected.kind].format(name=expected.name)}), or " + _GUARD.format(name=_patch_name(actual))
+        f"{_capitalize(_describe_steps(edit.gone))} {_was(edit.gone)} replaced by {_describe_steps(edit.new)}. "
+        + _guard_both(scene, "replace", edit.gone[0])
     )
 
 
-def _advise_added_step(scene: DivergenceScene) -> str:
-    if scene.actual is None or scene.actual.kind in _ENDS or scene.expected.kind in _ENDS:
-        return ""
-    if scene.later_produced and not any(_is_same_step(one, scene.expected) for one in scene.later_produced):
-        return ""
-    if scene.actual.kind == scene.expected.kind and not scene.is_expected_called:
-        return ""
-    return f"The new code adds {_describe_step(scene.actual)} here: " + _GUARD.format(name=_patch_name(scene.actual))
+def _describe_other_kind(scene: DivergenceScene, edit: Edit) -> str:
+    old, new = edit.gone[0], edit.new[0]
+    if old.kind in ENDS and new.kind in ENDS:
+        said = f"The workflow ends in another way: {_ENDINGS[new.kind]}, and {_ENDINGS[old.kind]} in the history. "
+        return said + _guard_both(scene, "change", Decision("end", ""))
+    said = f"{_capitalize(_describe_steps(edit.gone))} became {_describe_steps(edit.new)}, another kind of step. "
+    return said + _guard_both(scene, "replace", old)
 
 
-def _advise_early_end(scene: DivergenceScene) -> str:
-    if scene.actual is None or scene.actual.kind not in _ENDS:
-        return ""
-    if scene.expected.kind in _ENDS:
-        return "The workflow ends in another way. Guard the change with workflow.patched(…)"
-    return "The workflow ends before the history does: " + _GUARD.format(name="early-end")
+def _guard_both(scene: DivergenceScene, verb: str, step: Decision) -> str:
+    name = _name_patch(scene, verb, step)
+    return f"{_KEEP}put the new code under `if workflow.patched({name!r}):` and the old code under `else:`"
 
 
-def _advise_late_end(scene: DivergenceScene) -> str:
-    if scene.actual is None or scene.expected.kind not in _ENDS:
-        return ""
-    return f"The history ends here, but the code continues with {_describe_step(scene.actual)}: " + _GUARD.format(
-        name=_patch_name(scene.actual)
-    )
+def _name_patch(scene: DivergenceScene, verb: str, step: Decision) -> str:
+    """Return a name that neither the history nor the code uses: with a used one, the guard would do nothing."""
+    said = (step.name or step.kind).replace("_", "-").replace(" ", "-")
+    name, number = f"{verb}-{said}", 1
+    while name in scene.recorded_patches | scene.code_patches:
+        number += 1
+        name = f"{verb}-{said}-{number}"
+    return name
 
 
-def _advise_missing_command(scene: DivergenceScene) -> str:
-    if scene.actual is not None:
-        return ""
-    return f"The code no longer asks for {_describe_step(scene.expected)}. Keep it, or " + _GUARD.format(
-        name=f"no-{_patch_name(scene.expected)}"
-    )
+def _describe_place(before: Decision | None) -> str:
+    return f" before {_describe_step(before)}" if before is not None else ""
 
 
-_ENDS = {"complete", "fail", "cancel", "continue_as_new"}
-_NAMED = {
+def _describe_steps(steps: Sequence[Decision]) -> str:
+    """Return the first step, and how many follow it."""
+    counted = _drop_endings(steps)
+    more = len(counted) - 1
+    tail = f" and {more} more step{'s' if more > 1 else ''}" if more else ""
+    return _describe_step(counted[0]) + tail
+
+
+def _describe_step(one: Decision) -> str:
+    if one.kind in ENDS:
+        return _ENDINGS[one.kind]
+    kind = _NAMELESS.get(one.kind) or one.kind.replace("_", " ")
+    if one.kind == "timer":
+        return f"a timer of {one.value}" if one.value else "a timer"
+    return f"{kind} {one.name!r}" if one.name else kind
+
+
+def _drop_endings(steps: Sequence[Decision]) -> list[Decision]:
+    return [one for one in steps if one.kind not in ENDS] or list(steps)
+
+
+def _was(steps: Sequence[Decision]) -> str:
+    return "was" if len(_drop_endings(steps)) == 1 else "were"
+
+
+def _it(steps: Sequence[Decision]) -> str:
+    return "it was" if _was(steps) == "was" else "they were"
+
+
+def _name_steps(steps: Sequence[Decision]) -> str:
+    return "step" if _was(steps) == "was" else "steps"
+
+
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_ENDINGS = {
+    "complete": "completion of the workflow",
+    "fail": "failure of the workflow",
+    "cancel": "cancellation of the workflow",
+    "continue_as_new": "continue-as-new",
+}
+_NAMELESS = {
+    "cancel_activity": "the cancel of an activity",
+    "cancel_timer": "the cancel of a timer",
+    "cancel_nexus_operation": "the cancel of a Nexus operation",
+    "memo": "the upsert of the memo",
+    "search_attributes": "the upsert of search attributes",
+    "nexus_operation": "Nexus operation",
+}
+_NAMED_BY = {
     "activity": "@activity.defn(name={name!r})",
     "local_activity": "@activity.defn(name={name!r})",
     "child_workflow": "@workflow.defn(name={name!r})",
 }
-_PATTERNS: tuple[Callable[[DivergenceScene], str], ...] = (
+_TEXTS: dict[EditWord, Callable[[DivergenceScene, Edit], str]] = {
+    "inserted": _describe_insertion,
+    "removed": _describe_removal,
+    "moved": _describe_move,
+    "renamed": _describe_renaming,
+    "replaced": _describe_replacement,
+    "other": _describe_other_kind,
+}
+_PATTERNS: tuple[Callable[[DivergenceScene], Advice | None], ...] = (
+    _advise_missing_handler,
     _advise_removed_patch,
     _advise_set_order,
-    _advise_new_order,
-    _advise_removed_step,
-    _advise_renamed_step,
-    _advise_early_end,
-    _advise_late_end,
-    _advise_missing_command,
-    _advise_added_step,
+    _advise_changed_field,
+    _advise_edit,
 )
-
-
-def _is_recorded_later(command: Command, events: Sequence[ExpectedEvent]) -> bool:
-    return any(_is_same_step(command, event) for event in events)
-
-
-def _is_same_step(command: Command, event: ExpectedEvent) -> bool:
-    """Return whether both do the same thing. IDs are ignored: they count up, so a moved step has another one."""
-    return bool(event.name) and command.kind == event.kind and command.name == event.name and command.kind in _NAMED
-
-
-def _describe_step(one: ExpectedEvent | Command) -> str:
-    kind = one.kind.replace("_", " ")
-    return f"{kind} {one.name!r}" if one.name else kind
-
-
-def _patch_name(one: ExpectedEvent | Command) -> str:
-    """Return a name for a patch; a timer is named after its kind, because its own name is a number."""
-    said = f"{one.kind} {one.name}" if one.name.isdecimal() else one.name or one.kind
-    return said.replace("_", "-").replace(" ", "-")
 
 
 def source_of_site(site: CallSite | None) -> str:

@@ -1,4 +1,4 @@
-"""Search the user's loaded modules for an activity or a child workflow that is still called."""
+"""Search the user's loaded modules for steps that are still called or defined, and for the names of patches."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from functools import lru_cache
 
 from replaytool.replay.call_site import is_user_file
 
+Files = tuple[str, ...]
+"""The files to search. Empty: those of all loaded user modules."""
+
 
 @lru_cache(maxsize=256)
-def is_called_in_user_code(name: str) -> bool:
+def is_called_in_user_code(name: str, files: Files = ()) -> bool:
     """Return whether a user's module names this step, other than where the step is defined."""
     if not name:
         return False
-    names = {name} | {known for tree in _parse_files_with(name) for known in find_registered_names(tree, name)}
-    return any(names_step(tree, names) for known in sorted(names) for tree in _parse_files_with(known))
+    names = {name} | {known for tree in _parse_files_with(name, files) for known in find_registered_names(tree, name)}
+    return any(names_step(tree, names) for known in sorted(names) for tree in _parse_files_with(known, files))
 
 
-def _parse_files_with(name: str) -> Iterator[ast.Module]:
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+def _parse_files_with(name: str, given: Files = ()) -> Iterator[ast.Module]:
+    files = given or {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     for file in sorted(one for one in files if isinstance(one, str) and one.endswith(".py") and is_user_file(one)):
         text = "".join(linecache.getlines(file))
         if name in text:
@@ -58,3 +61,31 @@ def _read_step_name(node: ast.AST) -> object:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+@lru_cache(maxsize=256)
+def is_defined_in_user_code(name: str, files: Files = ()) -> bool:
+    """Return whether a user's module defines a decorated function or class that is registered under this name."""
+    return bool(name) and any(
+        node.name == name and node.decorator_list
+        for tree in _parse_files_with(name, files)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    )
+
+
+@lru_cache(maxsize=16)
+def find_call_texts(functions: tuple[str, ...], files: Files = ()) -> frozenset[str]:
+    """Return the texts that the user's code gives to functions of these names as their first argument."""
+    return frozenset(
+        node.args[0].value
+        for function in functions
+        for tree in _parse_files_with(function, files)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute | ast.Name)
+        and _read_step_name(node.func) in functions
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+    )

@@ -34,7 +34,7 @@ class MatchedPairs:
         """Add a pair."""
         self.matched.append(MatchedPair(expected, actual))
 
-    def make_divergence(self, mismatch: Mismatch, advice: str = "") -> Divergence:
+    def make_divergence(self, mismatch: Mismatch) -> Divergence:
         """Return the divergence: the mismatch with the last pairs before it."""
         before = [pair for pair in self.matched if pair.expected.event_id < mismatch.expected.event_id]
         return Divergence(
@@ -45,7 +45,6 @@ class MatchedPairs:
             call_site=mismatch.actual.call_site if mismatch.actual else None,
             last_matched_event_id=before[-1].expected.event_id if before else None,
             before=tuple(before[-_BEFORE:]),
-            advice=advice,
         )
 
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 from replaytool.check.causes import find_causes
+from replaytool.model.simulation import Decision
 from replaytool.model.verdict import CallSite, CheckedRun, Command, Divergence, ExpectedEvent, Failure, Subject, Verdict
-from replaytool.replay.compare.advice import DivergenceScene, advise_on_divergence, has_loop_over_set, source_of_site
+from replaytool.replay.compare.advice import (
+    DivergenceScene,
+    MissingHandler,
+    advise_on_divergence,
+    has_loop_over_set,
+    source_of_site,
+)
+from replaytool.replay.compare.edits import Edit, find_edit
 
 
 def event(name: str, kind: str = "activity", event_id: int = 11) -> ExpectedEvent:
@@ -17,31 +25,63 @@ def command(name: str, kind: str = "activity") -> Command:
     return Command(kind, name)
 
 
+def step(name: str, kind: str = "activity", value: object = None) -> Decision:
+    return Decision(kind, name, value)
+
+
+A, B, C, END = step("a"), step("b"), step("c"), step("", "complete")
+
+
 @pytest.mark.parametrize(
-    ("scene", "told"),
+    ("recorded", "produced", "known", "word", "told"),
     [
-        (DivergenceScene(event("p", "patch"), command("a")), "deprecate_patch('p')"),
-        (DivergenceScene(event("a"), command("b"), (event("b"),), (command("a"),)), "another order"),
-        (DivergenceScene(event("a"), command("b"), (event("b"),)), "The new code skips"),
-        (DivergenceScene(event("charge"), command("debit")), "renamed"),
-        (DivergenceScene(event("charge"), command("audit"), is_expected_called=True), "adds activity 'audit' here"),
-        (DivergenceScene(event("a"), command("5", "timer"), (), (command("a"),)), "The new code adds"),
-        (DivergenceScene(event("a"), command("", "complete")), "ends before the history does"),
-        (DivergenceScene(event("", "complete"), command("", "fail")), "ends in another way"),
-        (DivergenceScene(event("", "complete"), command("a")), "but the code continues"),
-        (DivergenceScene(event("a"), None), "no longer asks"),
-        (DivergenceScene(event("a"), command("b"), source="for x in {1, 2}: pass"), "iterates over a set"),
+        ([A, B, END], [C, A, B, END], True, "inserted", "Activity 'c' was inserted before activity 'a'"),
+        ([A, B, END], [B, END], True, "removed", "Activity 'a' was removed; activity 'b' follows"),
+        ([A, B, END], [B, A, END], True, "moved", "`if workflow.patched('move-"),
+        ([A, B, END], [C, B, END], False, "renamed", "was renamed to 'c'. Keep the recorded name: @activity.defn"),
+        ([A, B, END], [C, B, END], True, "replaced", "Activity 'a' was replaced by activity 'c'"),
+        ([A, END], [step("", "timer", "7s"), END], True, "other", "became a timer of 7s, another kind of step"),
+        ([END], [A, END], True, "inserted", "was inserted before completion of the workflow"),
+        ([A, END], [END], True, "removed", "`if not workflow.patched('remove-a'):`"),
+        ([END], [step("", "fail")], True, "other", "The workflow ends in another way"),
     ],
 )
-def test_known_patterns(scene: DivergenceScene, told: str) -> None:
-    assert told in advise_on_divergence(scene)
+def test_the_alignment_says_what_happened(
+    recorded: list[Decision], produced: list[Decision], known: bool, word: str, told: str
+) -> None:
+    edit = find_edit(recorded, produced, lambda one: known)
+    advice = advise_on_divergence(DivergenceScene(event("a"), command("b"), edit))
+    assert (advice.edit, told in advice.text) == (word, True), advice.text
 
 
-def test_silence_is_better_than_a_guess() -> None:
-    assert (
-        advise_on_divergence(DivergenceScene(event("1", "timer"), command("w", "signal_workflow"), (), (command("x"),)))
-        == ""
-    )
+@pytest.mark.parametrize(
+    ("scene", "word", "told"),
+    [
+        (
+            DivergenceScene(event("p", "patch"), command("a"), recorded_patches=frozenset({"p"})),
+            "removed", "deprecate_patch('p')",
+        ),
+        (
+            DivergenceScene(
+                event("p", "patch"), None, recorded_patches=frozenset({"p"}), code_patches=frozenset({"q"})
+            ),
+            "renamed", "Ask for workflow.patched('p') again",
+        ),
+        (
+            DivergenceScene(event("", "complete"), None, missing_handler=MissingHandler("signal", "go")),
+            "removed", "has the signal 'go', and the code has no handler for it",
+        ),
+        (DivergenceScene(event("a"), command("b"), source="for x in {1, 2}: pass"), "moved", "iterates over a set"),
+        (
+            DivergenceScene(event("a"), command("c"), Edit("inserted", (), (C,), A), code_patches=frozenset({"add-c"})),
+            "inserted", "workflow.patched('add-c-2')",
+        ),
+        (DivergenceScene(event("a"), command("b")), "other", ""),
+    ],
+)  # fmt: skip
+def test_known_patterns(scene: DivergenceScene, word: str, told: str) -> None:
+    found = advise_on_divergence(scene)
+    assert (found.edit, told in found.text) == (word, True), found.text
 
 
 @pytest.mark.parametrize(
@@ -59,10 +99,10 @@ def test_sets_are_known_from_the_text(source: str, is_set: bool) -> None:
 
 
 def test_the_source_is_that_of_the_function_and_of_those_that_wait() -> None:
-    here = CallSite(__file__, test_silence_is_better_than_a_guess.__code__.co_firstlineno + 1, "f")
+    here = CallSite(__file__, test_sets_are_known_from_the_text.__code__.co_firstlineno + 11, "f")
     text = source_of_site(CallSite(__file__, event.__code__.co_firstlineno + 1, "event", (here,)))
     assert "return Expected" in text
-    assert "assert advise_on_divergence(" in text
+    assert "has_loop_over_set(source) is is_set" in text
     assert source_of_site(CallSite("nowhere.py", 3, "f")) == source_of_site(None) == ""
 
 

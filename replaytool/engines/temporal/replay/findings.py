@@ -23,8 +23,6 @@ class Findings:
     next: list[Command] = field(default_factory=list)
     """Commands behind the end of the history: no event can record them yet."""
     steps: list[ReplayStep] = field(default_factory=list)
-    same_task: list[Command] = field(default_factory=list)
-    """Commands of the mismatch's task that follow the command that did not match."""
 
 
 def match_tape(record: RecordedHistory, activations: Sequence[RecordedActivation], *, strict: bool = True) -> Findings:
@@ -49,7 +47,6 @@ def match_tape(record: RecordedHistory, activations: Sequence[RecordedActivation
         assert matcher.mismatch or matcher.is_at_end, "an event was not matched"
     found.mismatch = matcher.mismatch
     found.leftovers = matcher.find_leftovers() if found.mismatch is None else []
-    found.same_task = matcher.find_commands_after_mismatch()
     return found
 
 

@@ -23,7 +23,6 @@ from replaytool.engines.temporal.core.state_machines.base import Fault, StateMac
 from replaytool.engines.temporal.core.state_machines.external_workflow import CancelExternalMachine
 from replaytool.engines.temporal.core.state_machines.local_activity import (
     LOCAL_ACTIVITY,
-    LocalActivityMachine,
     read_local_activity_marker,
 )
 from replaytool.engines.temporal.core.state_machines.patch import PatchMachine, read_patch_marker
@@ -67,8 +66,6 @@ class TapeMatcher:
         self.queue = CommandQueue(self)
         self.pairs = MatchedPairs()
         self.mismatch: Mismatch | None = None
-        self._unmatched: QueuedCommand | None = None
-        """The command of the mismatch, if an event refused it."""
         self._translator = CommandTranslator()
         self._commands: dict[int, Command] = {}
         """By the `id()` of their message, which the tape keeps alive."""
@@ -140,14 +137,6 @@ class TapeMatcher:
         matched = {id(pair.waiting) for pair in self.queue.matched}
         assert matched.isdisjoint(map(id, self.queue.waiting)), "a matched command is still queued"
         return [self._to_command(one) for one in self.queue.waiting if one.needs_event]
-
-    def find_commands_after_mismatch(self) -> list[Command]:
-        """Return the commands that follow the one that did not match."""
-        if self.mismatch is None:
-            return []
-        # The queue gave up its front to the event that refused it, but not to the marker of an unknown local activity.
-        waiting = [one for one in self.queue.waiting if one is not self._unmatched and not one.is_patch_upsert]
-        return [self._to_command(one) for one in waiting if not isinstance(one.machine, LocalActivityMachine)]
 
     def _to_command(self, one: QueuedCommand) -> Command:
         assert one.command is not None, f"{one.kind} on a tape comes from a command of the code"
@@ -231,7 +220,6 @@ class TapeMatcher:
         expected = self._record.expected_command(self._record.run.events[place])
         if refused is None:
             refused = next((one for one in self.queue.waiting if not isinstance(one.machine, PatchMachine)), None)
-        self._unmatched = refused
         actual = self._to_command(refused) if refused is not None else None
         if actual is None or actual.kind != expected.kind or expected.kind == "patch":
             self.mismatch = Mismatch(expected, actual)

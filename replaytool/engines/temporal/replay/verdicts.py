@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from replaytool.engines.temporal.core.command_queue import CommandQueue
 from replaytool.engines.temporal.replay.command_kinds import describe_command
+from replaytool.engines.temporal.replay.failure_advice import CONVERTER
 from replaytool.engines.temporal.replay.findings import Findings, match_tape, steps_with_matches
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
@@ -33,8 +34,7 @@ from replaytool.model.verdict import (
 )
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
-from replaytool.replay.compare import advice, drift
-from replaytool.replay.compare.code_search import is_called_in_user_code
+from replaytool.replay.compare import drift
 from replaytool.replay.compare.mismatch import Mismatch
 from replaytool.replay.isolation.limits import is_out_of_memory
 
@@ -72,7 +72,10 @@ def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
     if code.workflow_class(run.workflow_type) is not None:
         return None
     if code.find_obstacle(run.workflow_type) is not None:
-        return Verdict("unverified", code.explain_missing(run.workflow_type), engine=engine)
+        reason = code.explain_missing(run.workflow_type)
+    if code.find_obstacle(run.workflow_type) is None:
+        reason += f". If its class was renamed: @workflow.defn(name={run.workflow_type!r})"
+    return Verdict("unverified", reason, engine=engine)
     renamed = [
         (name, kind)
         for name, kind in code.definitions.items()
@@ -176,17 +179,8 @@ def _judge_nondeterminism(case: ReplayCase, found: Findings) -> Verdict:
 def _build_diverged_verdict(
     case: ReplayCase, found: Findings, mismatch: Mismatch, aside: str, *, confirmed: bool = False
 ) -> Verdict:
-    later = [one for one in case.record.recorded_commands() if one.event_id > mismatch.expected.event_id]
     site = mismatch.actual.call_site if mismatch.actual else _find_waiting_site(case, mismatch.expected.event_id)
-    scene = advice.DivergenceScene(
-        mismatch.expected,
-        mismatch.actual,
-        later,
-        found.same_task,
-        advice.source_of_site(site),
-        is_called_in_user_code(mismatch.expected.name),
-    )
-    divergence = found.pairs.make_divergence(mismatch, advice.advise_on_divergence(scene))
+    divergence = found.pairs.make_divergence(mismatch)
     told = replace(
         divergence,
         expected=decode_fields(mismatch.expected, case.decode),
@@ -247,7 +241,7 @@ def _describe_unreadable_payload(error: BaseException | None) -> str:
 
 def _build_failed_verdict(case: ReplayCase, found: Findings, last: RecordedActivation) -> Verdict:
     if _describe_unreadable_payload(last.error):
-        return Verdict("unverified", _describe_unreadable_payload(last.error))
+        return Verdict("unverified", f"{_describe_unreadable_payload(last.error)}. {CONVERTER}")
     failure = _build_failure(case, last)
     at = "" if failure.call_site is None else f" at {failure.call_site.file}:{failure.call_site.line}"
     stuck = STILL_FAILS if case.record.stuck_task and not last.replaying else None

@@ -62,6 +62,7 @@ _SANDBOX = "temporalio.worker.workflow_sandbox"
 
 PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName("temporalio.workflow", "_Definition", "the type of a runner's `prepare_workflow`"),
+    PrivateName("temporalio.workflow:_Definition", "must_from_class", "the names of its signal and update handlers"),
     PrivateName("temporalio.workflow:unsafe", "_set_in_sandbox", "enter a shared sandbox for a whole run"),
     PrivateName("temporalio.bridge.worker", "decode_activation", "run codecs on an activation"),
     PrivateName("temporalio.bridge.worker", "encode_completion", "run codecs on a completion"),

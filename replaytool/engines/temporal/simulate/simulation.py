@@ -216,10 +216,10 @@ def _build_state(runs: Sequence[Run], ask: SimulationRequest, decode: Decode) ->
     if ask.reset:
         # Nobody knows whether a timer that never fired would have. It may fire for as long as the undone part took.
         return SimulationState(supply, last, last + max(last - began, _SHORT), dict(ask.children))
-    return SimulationState(supply, began, last, {}, _collect_inbox(runs, ask.point), is_reset=False)
+    return SimulationState(supply, began, last, {}, collect_inbox(runs, ask.point), is_reset=False)
 
 
-def _collect_inbox(runs: Sequence[Run], point: int) -> list[Event]:
+def collect_inbox(runs: Sequence[Run], point: int) -> list[Event]:
     """Return signals, updates and cancel requests after the point."""
     found: list[Event] = []
     for run in runs:
