@@ -48,6 +48,6 @@ def format_figures(tallies: Mapping[str, Tally], first: int, comparisons: int) -
     versions = f"replaytool {version('replaytool')}, temporalio {version('temporalio')}"
     yield f"First seed {first}; {versions}, Python {platform.python_version()}. To run it again:"
     yield ""
-    yield "```sh"
+    yield "```sh slow"
     yield f"python -m tests.drills.measure --first {first} --comparisons {comparisons} --write docs/trust.md"
     yield "```"

@@ -72,10 +72,7 @@ def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
     if code.workflow_class(run.workflow_type) is not None:
         return None
     if code.find_obstacle(run.workflow_type) is not None:
-        reason = code.explain_missing(run.workflow_type)
-    if code.find_obstacle(run.workflow_type) is None:
-        reason += f". If its class was renamed: @workflow.defn(name={run.workflow_type!r})"
-    return Verdict("unverified", reason, engine=engine)
+        return Verdict("unverified", code.explain_missing(run.workflow_type), engine=engine)
     renamed = [
         (name, kind)
         for name, kind in code.definitions.items()
@@ -88,7 +85,8 @@ def refuse_missing_code(run: Run, code: Code, engine: str) -> Verdict | None:
         )
         failure = Failure(1, "NotRegistered", message, callsite.site_of_class(kind))
         return Verdict("failed", message, engine=engine, failure=failure)
-    return Verdict("unverified", code.explain_missing(run.workflow_type), engine=engine)
+    hint = f". If its class was renamed: @workflow.defn(name={run.workflow_type!r})"
+    return Verdict("unverified", code.explain_missing(run.workflow_type) + hint, engine=engine)
 
 
 def _fold_name(name: str) -> str:
