@@ -72,7 +72,7 @@ def test_the_constant_of_the_demo_is_named_alone_in_every_format(call: Call, dem
     assert (set(found["breaks"]), set(found["heals"]), found["alone"]) == (broken, broken, True)
     assert len(broken) == 10
     assert report["guilty_search"] | {"versions": 0, "replays": 0} == {
-        "note": "", "complete": True, "edits": 1, "versions": 0, "replays": 0, "unexplained": [],
+        "note": "", "complete": True, "edits": 1, "versions": 0, "replays": 0, "fix": None, "unexplained": [],
     }  # fmt: skip
     assert told["text"].startswith("✗ guilty: the edit at wf.py:9 breaks 10 runs\n")
     assert "  -TRIPS_PER_MAIL = 3\n  +TRIPS_PER_MAIL = 2\n" in told["text"]
