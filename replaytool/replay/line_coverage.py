@@ -132,6 +132,17 @@ def record_coverage(is_own: Callable[[CodeType], bool]) -> Iterator[CoverageTrac
         _tracer = None
 
 
+@contextmanager
+def pause_coverage() -> Iterator[None]:
+    """Record nothing inside this block: code runs there with results that no record holds."""
+    global _tracer
+    kept, _tracer = _tracer, None
+    try:
+        yield
+    finally:
+        _tracer = kept
+
+
 @cache
 def _install_audit_hook() -> None:
     """Install the audit hook once: Python cannot remove it."""

@@ -31,7 +31,7 @@ def test_what_is_configured_is_told_and_secrets_are_not(call: Call, tmp_path: Pa
     code = FIXTURES / "activities_in_sequence"
     (tmp_path / "pyproject.toml").write_text(
         f'[tool.replaytool]\nworkflows = ["{code}/workflow.py"]\ncodec_auth = "Bearer secret-token"\n'
-        'converter = "temporalio.converter:default"\n'
+        'converter = "temporalio.converter:__name__"\n'
     )
     assert call("load", code / "history.json").code == 0
     result = call("doctor")
@@ -43,7 +43,7 @@ def test_what_is_configured_is_told_and_secrets_are_not(call: Call, tmp_path: Pa
     # Where earlier tests have put other fixtures on the path, the module goes by a longer name.
     assert re.search(r"workflow\w* can be loaded", result.out)
     assert "✗ converter" in result.out
-    assert "temporalio.converter:default is not a temporalio DataConverter" in result.out
+    assert "temporalio.converter:__name__ is not a temporalio DataConverter" in result.out
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,16 @@ def test_an_sdk_that_the_direct_engine_does_not_know_is_no_fault(call: Call, mon
     monkeypatch.setattr(versions, "NEWEST", (1, 20))
     result = call("doctor", "--json")
     assert (result.code, states(result.json)["engine direct"][0]) == (0, "missing")
+
+
+def test_a_converter_that_cannot_be_made_is_one_clear_error(call: Call, tmp_path: Path) -> None:
+    case = FIXTURES / "activities_in_sequence"
+    for command in (
+        ("check", case / "history.json", "-w", case / "workflow.py", "--converter", "json:dumps"),
+        ("doctor",),
+    ):
+        (tmp_path / "pyproject.toml").write_text('[tool.replaytool]\nconverter = "json:dumps"\n')
+        told = call(*command)
+        assert told.code in (1, 2)
+        assert "missing 1 required positional argument" in told.out + told.err
+        assert "internal error" not in told.out + told.err

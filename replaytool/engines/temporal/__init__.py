@@ -180,8 +180,10 @@ def _with_explanation(way: Strategy) -> Strategy:
         if verdict.divergence is None and verdict.failure is None:
             return verdict
         from replaytool.engines.temporal.simulate.explain import explain_verdict
+        from replaytool.replay.line_coverage import pause_coverage
 
-        return explain_verdict(verdict, run, code, options)
+        with pause_coverage():
+            return explain_verdict(verdict, run, code, options)
 
     return replay_and_explain
 

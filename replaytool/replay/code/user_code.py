@@ -338,7 +338,8 @@ def _configure_engines(
         try:
             settings = finder.configure_settings(settings, own.decided_workflows)
         except Exception as error:  # a plugin of the user's
-            raise user_code_error(f"a plugin of replayer {spec.replayer!r} failed", error) from error
+            origin = f"a plugin of replayer {spec.replayer!r}" if spec.replayer else "the converter or a plugin"
+            raise user_code_error(f"{origin} failed", error) from error
         if "workflows" in settings:
             left = index_workflows((finder.name_workflow(one), one) for one in settings.pop("workflows"))
             by_engine[finder.engine] = replace(own, named=left.named, dynamic=left.dynamic)

@@ -193,6 +193,12 @@ def _load_converter(name: str, settings: Settings) -> DataConverter:
         raise ReplaytoolError(
             f"cannot load the converter {name!r}: {error}", "write MODULE:ATTR", code=ErrorCode.DECODE_CONVERTER
         ) from error
+    except Exception as error:  # user code: a module that fails as it is imported, or a function that wants arguments
+        raise ReplaytoolError(
+            f"the converter {name!r} failed: {type(error).__name__}: {error}",
+            "name a converter, or a function without arguments that returns one",
+            code=ErrorCode.DECODE_CONVERTER,
+        ) from error
     if not isinstance(converter, DataConverter):
         raise ReplaytoolError(
             f"{name} is not a temporalio DataConverter",
