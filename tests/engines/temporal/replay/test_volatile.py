@@ -72,7 +72,7 @@ def judge(
         f"with workflow.unsafe.imports_passed_through():\n    import uuid\n    import {library} as library\n\nSHORT =",
     )
     source = source.replace("workflow.execute_activity(send_parcel, item, start_to_close_timeout=SHORT)", call)
-    name = f"order_{next(_counter)}"
+    name = f"stamped_order_{next(_counter)}"
     (tmp_path / "app").mkdir(exist_ok=True)
     (tmp_path / "app" / f"{name}.py").write_text(source)
     code = load_code(CodeSpec((f"{name}.py",), folder=str(tmp_path / "app")))
