@@ -110,7 +110,7 @@ def test_a_task_that_a_library_started_is_the_workflows_line(tmp_path: Path, lib
     found = judge(tmp_path, library, "library.send_from_a_task(send_parcel, item, start_to_close_timeout=SHORT)")
     site = found.call_site
     assert site is not None
-    assert (Path(site.file).stem[:6], site.function) == ("order_", "Order.run")
+    assert (Path(site.file).stem.rstrip("0123456789"), site.function) == ("stamped_order_", "Order.run")
     assert library in site.chain[0].file
 
 
