@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Collection
+from functools import cache
 
 _PLAIN = re.compile(
     r"[\x20-\x7e\xa0-\xac\xae-\u01ff\u0391-\u03a1\u03a3-\u052f\u3041-\u3096\u3099-\u30ff\u4e00-\u9fef\uac00-\ud7a3]*"
@@ -27,13 +28,22 @@ def escape_controls(text: str, *, keep: str = "") -> str:
     """
     if _PLAIN.fullmatch(text):
         return text
-    return "".join(char if char in keep else _escape_character(char) for char in text)
+    return text.translate(_escapes_but(keep))
 
 
-def _escape_character(char: str) -> str:
-    if unicodedata.category(char) not in _HIDDEN:
-        return char
-    return char.encode("unicode_escape").decode("ascii")
+class _Escapes(dict[int, str]):
+    """What stands for each character; each is looked up in Unicode once."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        is_hidden = unicodedata.category(char) in _HIDDEN
+        self[code] = char.encode("unicode_escape").decode("ascii") if is_hidden else char
+        return self[code]
+
+
+@cache
+def _escapes_but(keep: str) -> _Escapes:
+    return _Escapes((ord(char), char) for char in keep)
 
 
 def count_noun(number: int, noun: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -23,6 +25,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # Who runs the tests in the background has interrupts ignored, and what the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave most cases of an exhaustive table to the drills: each change runs the same fixed part of them."""
+    for item in items:
+        sampled = item.get_closest_marker("sampled")
+        if sampled is not None and crc32(item.name.encode()) % sampled.args[0]:
+            item.add_marker("drill")
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +77,20 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     return run
 
 
-@pytest.fixture
-def loaded(call: Call) -> Call:
-    """The same, with some runs in the store."""
+@pytest.fixture(scope="session")
+def store_of_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with some runs, to be copied."""
+    store = tmp_path_factory.mktemp("four") / "replaytool.duckdb"
     names = ("activities_in_sequence", "timers", "updates", "activity_retries")
-    result = call("load", *(path for name in names for path in sorted((FIXTURES / name).glob("history*.json"))))
-    assert result.code == 0, result.err
+    files = [str(path) for name in names for path in sorted((FIXTURES / name).glob("history*.json"))]
+    with pytest.raises(SystemExit) as exit_info:
+        main(["load", *files, "--store", str(store)])
+    assert not exit_info.value.code
+    return store
+
+
+@pytest.fixture
+def loaded(call: Call, store_of_four: Path, tmp_path: Path) -> Call:
+    """The same, with some runs in the store."""
+    shutil.copy(store_of_four, tmp_path)
     return call

@@ -14,6 +14,7 @@ from tests.support.project_shapes import SHAPES
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", SHAPES)
 def test_two_commands_without_a_flag_lead_to_green_and_to_red(call: Call, tmp_path: Path, name: str) -> None:
     shape = SHAPES[name]

@@ -152,6 +152,7 @@ def test_sql_gives_json_columns_as_json(loaded: Call) -> None:
     assert loaded("sql", "SELECT 1 WHERE false", "--format", "json").json == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "path", sorted(FIXTURES.glob("*/history*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )

@@ -17,7 +17,7 @@ from replaytool.reset.simulate_plan import PlanSimulationRequest, simulate_draft
 from replaytool.sources import open_sources
 from replaytool.store import Store
 from replaytool.workers.pool import WorkerLimits
-from tests.reset.support.riders import LOYALTY, replaytool
+from tests.reset.support.riders import LOYALTY, call_replaytool
 
 pytestmark = pytest.mark.slow
 
@@ -97,20 +97,20 @@ def test_code_that_takes_its_process_along_costs_one_item(store: Store, tmp_path
 
 def test_the_commands_plan_and_simulate(tmp_path: Path) -> None:
     files = sorted(LOYALTY.glob("history-*.json"))
-    assert replaytool(tmp_path, "load", *files).returncode == 0
+    assert call_replaytool(tmp_path, "load", *files).returncode == 0
     code = ("--workflows", BUILDS / "v3.py", "--query", "standing")
-    done = replaytool(tmp_path, "reset", "plan", "--build", "v2", *code, "-o", "plan.json")
+    done = call_replaytool(tmp_path, "reset", "plan", "--build", "v2", *code, "-o", "plan.json")
     assert done.returncode == 0, done.stderr
     assert "Simulated with v3: 7 of 7 complete" in done.stdout
     assert "Simulated inputs of re-executed activities: score_trip " in done.stdout
     plan = json.loads((tmp_path / "plan.json").read_text())
     assert plan["items"][0]["simulation"]["state"]["points"] == 250
-    wrong = replaytool(tmp_path, "reset", "simulate", "plan.json", "--workflows", BUILDS / "v2.py", "--json")
+    wrong = call_replaytool(tmp_path, "reset", "simulate", "plan.json", "--workflows", BUILDS / "v2.py", "--json")
     assert wrong.returncode == 0, wrong.stderr
     assert {row["state"]["points"] for row in json.loads(wrong.stdout)} == {0}
-    one = replaytool(tmp_path, "reset", "simulate", "loyalty-rider-08", "--build", "v2", *code, "--json")
+    one = call_replaytool(tmp_path, "reset", "simulate", "loyalty-rider-08", "--build", "v2", *code, "--json")
     assert [row["status"] for row in json.loads(one.stdout)] == ["Completed"]
-    lost = replaytool(tmp_path, "reset", "simulate", "no-plan.json", *code)
+    lost = call_replaytool(tmp_path, "reset", "simulate", "no-plan.json", *code)
     assert (lost.returncode, "there is no plan" in lost.stderr) == (2, True)
-    nothing = replaytool(tmp_path, "reset", "plan", "--build", "v2", "--query", "standing")
+    nothing = call_replaytool(tmp_path, "reset", "plan", "--build", "v2", "--query", "standing")
     assert (nothing.returncode, "add --workflows" in nothing.stderr) == (2, True)

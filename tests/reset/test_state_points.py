@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.reset.support.riders import LOYALTY, replaytool
+from tests.reset.support.riders import LOYALTY, call_replaytool
 
 pytestmark = pytest.mark.slow
 
@@ -20,14 +20,14 @@ NEW = (BUILDS / "v3.py").read_text().replace("execute_activity(\n               
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("looking")
-    done = replaytool(folder, "load", *sorted(LOYALTY.glob("history-*.json")))
+    done = call_replaytool(folder, "load", *sorted(LOYALTY.glob("history-*.json")))
     assert done.returncode == 0, done.stderr
     (folder / "new.py").write_text(NEW)
     return folder
 
 
 def plan(place: Path, *given: str | Path) -> dict[str, Any]:
-    done = replaytool(place, "reset", "plan", *given, "--json")
+    done = call_replaytool(place, "reset", "plan", *given, "--json")
     assert done.returncode in (0, 5), done.stderr
     found: dict[str, Any] = json.loads(done.stdout or '{"items": []}')
     return found
@@ -68,9 +68,9 @@ def test_the_latest_point_that_new_code_follows(place: Path) -> None:
 
 
 def test_only_what_the_last_check_said(place: Path) -> None:
-    fresh = replaytool(place, "reset", "plan", "--last-task", "--only-diverged", "--store", "none.duckdb")
+    fresh = call_replaytool(place, "reset", "plan", "--last-task", "--only-diverged", "--store", "none.duckdb")
     assert fresh.returncode == 2
-    assert replaytool(place, "check", "-w", "new.py").returncode == 1
+    assert call_replaytool(place, "check", "-w", "new.py").returncode == 1
     diverged = points(plan(place, "--first-task", "--only-diverged"))
     assert "loyalty-rider-02" in diverged
     assert "loyalty-rider-04" not in diverged
@@ -79,16 +79,16 @@ def test_only_what_the_last_check_said(place: Path) -> None:
 
 
 def test_a_slip_in_an_id_or_in_the_rule_is_told(place: Path) -> None:
-    done = replaytool(place, "reset", "plan", "--build", "v2", "--skip", "rider-2", "--include", "rider-3")
+    done = call_replaytool(place, "reset", "plan", "--build", "v2", "--skip", "rider-2", "--include", "rider-3")
     assert done.returncode == 0
     assert "--skip rider-2: no loaded workflow" in done.stderr
     assert "--include rider-3: the plan has no workflow" in done.stderr
-    done = replaytool(place, "reset", "plan", "--build", "v2", "--time", "2h", "--first-task")
+    done = call_replaytool(place, "reset", "plan", "--build", "v2", "--time", "2h", "--first-task")
     assert (done.returncode, "--build and --time and --first-task cannot be combined" in done.stderr) == (2, True)
 
 
 def test_no_code_and_no_expression_are_one_error(place: Path) -> None:
-    done = replaytool(place, "reset", "plan", "--state-changed", "points == 0")
+    done = call_replaytool(place, "reset", "plan", "--state-changed", "points == 0")
     assert (done.returncode, "no workflow code" in done.stderr) == (2, True)
-    done = replaytool(place, "reset", "plan", "--state-changed", "points = 0", "-w", BUILDS / "v3.py")
+    done = call_replaytool(place, "reset", "plan", "--state-changed", "points = 0", "-w", BUILDS / "v3.py")
     assert (done.returncode, "is not an expression" in done.stderr) == (2, True)

@@ -15,7 +15,7 @@ from replaytool.engines.temporal.simulate.history_edits import apply_edits, enco
 from replaytool.errors import ReplaytoolError
 from replaytool.model.history import Run
 from replaytool.model.simulation import HistoryEdits, Simulation, SimulationRequest
-from tests.reset.support.riders import replaytool
+from tests.reset.support.riders import call_replaytool
 from tests.support.histories import recorded
 from tests.support.paths import FIXTURES
 
@@ -118,20 +118,20 @@ def test_what_cannot_be_changed_is_refused(edits: HistoryEdits, says: str) -> No
 
 def test_the_command_tells_what_would_have_been(tmp_path: Path) -> None:
     case = FIXTURES / "saga_with_compensation"
-    assert replaytool(tmp_path, "load", case / "history.json").returncode == 0
+    assert call_replaytool(tmp_path, "load", case / "history.json").returncode == 0
     run = recorded("saga_with_compensation")
     flight = event_of(run, "ActivityTaskCompleted")
     code = ("--workflows", case / "workflow.py")
-    done = replaytool(tmp_path, "simulate", "trip-7", *code, "--set", f"event:{flight}.failure=no seat", "--json")
+    done = call_replaytool(tmp_path, "simulate", "trip-7", *code, "--set", f"event:{flight}.failure=no seat", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["from"], found["status"]) == (4, "Failed")
     assert any(one["recorded"] and one["recorded"]["name"] == "book_hotel" for one in found["changes"])
-    text = replaytool(tmp_path, "simulate", "trip-7", *code, "--from", "4")
+    text = call_replaytool(tmp_path, "simulate", "trip-7", *code, "--from", "4")
     assert text.returncode == 0
     assert "commands as recorded, 0 different; status: Failed" in text.stdout
-    dropped = replaytool(tmp_path, "simulate", "trip-7", *code, "--drop", f"event:{flight}")
+    dropped = call_replaytool(tmp_path, "simulate", "trip-7", *code, "--drop", f"event:{flight}")
     assert dropped.returncode == 1
     assert "no recorded result of activity 'book_flight'" in dropped.stdout
-    nowhere = replaytool(tmp_path, "simulate", "trip-7", *code)
+    nowhere = call_replaytool(tmp_path, "simulate", "trip-7", *code)
     assert (nowhere.returncode, "--from" in nowhere.stderr) == (2, True)

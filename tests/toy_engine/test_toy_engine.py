@@ -87,6 +87,7 @@ def test_a_folder_that_a_format_claims_is_one_source(toy: ToyProject) -> None:
         (toy.folder / "journals" / ".toy-journals").unlink()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_gets_its_verdict(packaged: ToyProject, edit: str) -> None:
     code = packaged.folder / f"{edit.replace(' ', '_')}.py"

@@ -38,6 +38,7 @@ def test_the_constant_of_the_demo_is_guarded_where_it_is_used(call: Call, demo: 
     assert healed.json["summary"]["ok"] + healed.json["summary"]["drift"] == 11
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("program", "changed"), PROVEN)
 def test_a_guard_heals_the_runs_for_both_engines(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, changed: str

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import io
 import os
 import subprocess
 import sys
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from replaytool.cli import main
 from tests.support.paths import ROOT
 
 LOYALTY = ROOT / "fixtures" / "temporal" / "loyalty"
@@ -133,3 +137,16 @@ def replaytool(folder: Path, *arguments: str | Path, start_only: bool = False) -
         return process
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def call_replaytool(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has imported everything: a new one needs more than a second for that."""
+    out, err = io.StringIO(), io.StringIO()
+    names = [name for name in os.environ if name.startswith(("TEMPORAL_", "REPLAYTOOL_"))]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in names:
+            patch.delenv(name)
+        patch.chdir(folder)
+        with pytest.raises(SystemExit) as exit_info:
+            main([str(one) for one in arguments])
+    return subprocess.CompletedProcess(arguments, int(exit_info.value.code or 0), out.getvalue(), err.getvalue())

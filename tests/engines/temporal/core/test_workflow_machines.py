@@ -66,6 +66,7 @@ def check(bench: Bench, cases: list[tuple[str, str, str]]) -> list[str]:
     return [f"{name}: {text}" for name, text in found if text is not None]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 def test_every_prefix_is_replayed_alike(folder: Path) -> None:
     pytest.importorskip("cryptography") if folder.name == "encrypted_payloads" else None

@@ -68,6 +68,7 @@ def test_there_are_enough_of_them() -> None:
     assert len({case.values[0] for case in CASES}) >= 30
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("case", "file", "histories"), CASES)
 def test_the_state_at_every_event_is_what_a_query_sees(case: str, file: str, histories: tuple[str, ...]) -> None:
     needed = _NEEDS.get(case)

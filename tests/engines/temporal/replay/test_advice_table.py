@@ -103,6 +103,7 @@ def _replayed(folder: Path, source: str, program: str) -> Verdict:
     return replay(recorded(program, PROGRAMS[program][0]), code, Options(), "auto")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("program", "edit"), _cases())
 def test_the_advice_says_what_happened_and_its_guard_replays(program: str, edit: str, tmp_path: Path) -> None:
     source = _edited(program, edit)

@@ -37,7 +37,8 @@ def cases() -> Iterator[Any]:
     for folder in sorted(path.parent for path in FIXTURES.glob("*/verdict.json")):
         for code in expectations(folder.name)["expect"]:
             for sandbox in ("per-run", "off"):
-                yield pytest.param(folder.name, code, sandbox, id=f"{folder.name}-{code}-{sandbox}")
+                marks = [pytest.mark.sampled(3)] if sandbox == "per-run" else []
+                yield pytest.param(folder.name, code, sandbox, id=f"{folder.name}-{code}-{sandbox}", marks=marks)
 
 
 def expected_of(expect: dict[str, Any], history: str) -> dict[str, Any]:

@@ -204,6 +204,7 @@ CASES = (
 )  # fmt: skip
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("bend", BENDS)
 @pytest.mark.parametrize("case", CASES)
 def test_it_agrees_with_the_sdk_on_bent_histories(case: str, bend: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ def code_of(place: Path, name: str, source: Path, converter: str | None) -> Code
 _DEFINITION = "__temporal_workflow_definition"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("sandbox", ["off", "shared"])
 @pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
 def test_verdicts_are_equal(folder: Path, sandbox: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +73,7 @@ def _pascal(name: str) -> str:
     return "".join(word.title() for word in name.removeprefix("EVENT_TYPE_").split("_"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", _TYPES)
 def test_no_event_type_makes_it_raise(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -78,7 +78,7 @@ def test_flags_ids_and_events_are_as_they_were(call: Call, case: str) -> None:
         assert held.get("sdkMetadata") == other.get("workflowTaskCompletedEventAttributes", {}).get("sdkMetadata")
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [CASES[2], *(pytest.param(one, marks=pytest.mark.drill) for one in CASES[:2])])
 def test_verdicts_of_edited_code_are_the_same(call: Call, tmp_path: Path, case: str) -> None:
     """Of the good code and of twenty edits of it, from all that there are."""
     runs = [recorded(case), run_of(Path(scrubbed(call, case)["file"]).read_bytes())]

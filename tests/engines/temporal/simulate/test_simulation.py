@@ -59,6 +59,7 @@ def points(run: Run) -> list[int]:
     return [event.event_id for event in run.events if event.event_type == "WorkflowTaskCompleted"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", SAME)
 def test_with_nothing_changed_a_run_goes_on_as_it_did(case: str) -> None:
     code = FIXTURES / case / "workflow.py"
