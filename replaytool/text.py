@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 _PLAIN = re.compile(
     r"[\x20-\x7e\xa0-\xac\xae-\u01ff\u0391-\u03a1\u03a3-\u052f\u3041-\u3096\u3099-\u30ff\u4e00-\u9fef\uac00-\ud7a3]*"
@@ -43,6 +43,14 @@ def count_noun(number: int, noun: str) -> str:
     ('1 run', '4,180 runs')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def suggest_word(word: str, known: Iterable[str]) -> str:
+    """Return the question for the end of a message whether a similar word was meant; "" if none is similar."""
+    from difflib import get_close_matches
+
+    similar = get_close_matches(word.lower(), list(known), 1)
+    return f"; did you mean {similar[0]!r}?" if similar else ""
 
 
 def shorten_text(text: str, width: int) -> str:

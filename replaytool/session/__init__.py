@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -55,6 +56,7 @@ __all__ = [
     "ProblemRow",
     "RunFilter",
     "Session",
+    "is_store",
     "open_output",
     "probe_output",
 ]
@@ -63,12 +65,21 @@ __all__ = [
 class Session:
     """One store and one set of settings."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: config.Settings, store: Store | None = None) -> None:
         self.settings = settings
-        self.store = Store(settings.store)
+        self.store = store or Store(settings.store)
         self.checks = StoreChecks(self.store, settings)
         self.corpora = StoreCorpora(self.store)
         self.resets = StoreResets(self.store, settings)
+
+    def open_sources(self, sources: Sequence[str], observer: ingest.LoadObserver) -> Session:
+        """Return a session of a store that is named as a source, or of these sources, loaded into memory."""
+        if len(sources) == 1 and is_store(Path(sources[0])):
+            return Session(replace(self.settings, store=Path(sources[0])))
+        store = Store(None)
+        opened = ingest.open_sources(sources, sys.stdin.buffer)
+        ingest.load_into_store(store, opened, observer, None, read_steps)
+        return Session(self.settings, store)
 
     def load_paths(
         self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.LoadObserver, *, decode: bool = False
@@ -119,7 +130,7 @@ class Session:
         return self.store.open_run_list(wanted, sort, descending=descending)
 
     def find_run(self, text: str) -> RunRow:
-        """Return the run with this key, workflow id, run id, or beginning of one."""
+        """Return the run with this key, workflow id, run id, or beginning of one; for "", the only run there is."""
         return self.store.find_run(text)
 
     def list_problems(self, run_key: str) -> list[ProblemRow]:
