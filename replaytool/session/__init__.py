@@ -190,12 +190,12 @@ class Session:
         """Check the runs of the sources in memory, or those of a store, which then keeps the verdicts."""
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
-            return _check_store(store, wanted, plan, progress, base, only_impacted, guilty), None
+            return _check_store(store, wanted, plan, observer, progress, base, only_impacted, guilty), None
         with check.preload_code(plan):
             store = Store(None)
             opened = ingest.open_sources(sources, sys.stdin.buffer)
             loaded = ingest.load_into_store(store, opened, observer, None, read_steps)
-            return _check_store(store, wanted, plan, progress, base, only_impacted, guilty), loaded
+            return _check_store(store, wanted, plan, observer, progress, base, only_impacted, guilty), loaded
 
     def find_code_map(
         self,
@@ -233,6 +233,7 @@ def _check_store(
     store: Store,
     wanted: RunFilter,
     plan: check.CheckPlan,
+    observer: ingest.LoadObserver,
     progress: check.Progress,
     base: str | None,
     only_impacted: bool,
@@ -241,6 +242,9 @@ def _check_store(
     if base is not None:
         gate.require_different_trees(base, plan.spec)
     rows = store.list_runs(wanted)
+    if not only_impacted:  # its number of replays is known only when they are over
+        replayed = sum(plan.shard is None or plan.shard.contains_run(row.run_key) for row in rows)
+        observer.on_total(replayed * plan.repeat * (1 if base is None else 2))
     if base is not None and only_impacted:
         report = impacted.check_impacted(base, store, rows, plan, progress)
     else:

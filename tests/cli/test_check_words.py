@@ -10,6 +10,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from replaytool.check.check_runs import CheckPlan
+from replaytool.config import Settings
+from replaytool.engines import make_code_spec
+from replaytool.ingest import LoadObserver
+from replaytool.session import RunFilter, Session
 from tests.conftest import Call
 from tests.support.paths import FIXTURES, ROOT
 
@@ -88,3 +93,26 @@ def test_json_is_short_for_the_format(call: Call, tmp_path: Path) -> None:
     assert call("merge", "shard.json", "--json").json["summary"] == result.json["summary"]
     both = call(*given, "--json", "--format", "text")
     assert (both.code, both.out) == (2, "")
+
+
+def test_progress_knows_how_many_replays_there_are(tmp_path: Path) -> None:
+    settings = Settings(store=tmp_path / "none.duckdb")
+    plan = CheckPlan(make_code_spec(settings, [str(ORDER / "workflow.py")]))
+    totals: list[int] = []
+    replayed: list[str] = []
+    observer = LoadObserver(on_total=totals.append)
+    sources = [str(ORDER / "history.json"), str(FIXTURES / "timers" / "history.json")]
+    Session(settings).check_runs(sources, RunFilter(), plan, observer, lambda key, _: replayed.append(key))
+    assert totals == [len(replayed)] == [2]
+
+
+def test_lists_fit_the_terminal_and_are_whole_in_a_pipe(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("load", *(FIXTURES / "loyalty").glob("history*.json")).code == 0
+    assert max(map(len, call("runs").out.splitlines())) > 120
+    monkeypatch.setattr("replaytool.cli.runs.find_terminal_width", lambda: 100)
+    monkeypatch.setattr("replaytool.render.reset.find_terminal_width", lambda: 100)
+    for command in (("runs",), ("reset", "plan", "--build", "v2")):
+        lines = call(*command).out.splitlines()
+        rows = [line for line in lines if "  loyalty-" in line or line.startswith(("WORKFLOW", "RUN KEY", "loyalty-"))]
+        assert len(rows) > 1
+        assert max(map(len, rows)) <= 100
