@@ -20,7 +20,7 @@ import click
 
 from replaytool import __version__
 from replaytool.errors import FAULT, USAGE, ErrorCode, ReplaytoolError, append_code
-from replaytool.text import cut_long_words, escape_controls, hide_url_secrets
+from replaytool.text import cut_long_words, escape_controls, hide_url_secrets, suggest_word
 
 if TYPE_CHECKING:
     from replaytool.session import Session
@@ -98,9 +98,10 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            known = ", ".join(COMMANDS)
             raise ReplaytoolError(
-                f"there is no command {escape_controls(args[0])!r}", f"commands: {known}", code=ErrorCode.USAGE_COMMAND
+                f"there is no command {escape_controls(args[0])!r}{suggest_word(args[0], COMMANDS)}",
+                f"commands: {', '.join(COMMANDS)}",
+                code=ErrorCode.USAGE_COMMAND,
             )
         return super().resolve_command(ctx, args)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import click
@@ -12,13 +13,14 @@ import click
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
-from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
+from replaytool.errors import ErrorCode, ReplaytoolError
+from replaytool.model.check_origin import CheckOrigin
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
     from replaytool.check.guilty.find import GuiltyRequest
     from replaytool.ingest import LoadObserver
-    from replaytool.model.verdict import Shard, Verdict
+    from replaytool.model.verdict import Shard
 
 _ENGINES = ("auto", "direct", "sdk", "both")
 _SANDBOXES = ("shared", "per-run", "off")
@@ -143,7 +145,7 @@ class _CheckCommand(click.Command):
     help="Check one of N shares of the runs; `merge` joins the reports.",
 )
 @click.option("--include-pinned", is_flag=True, help="Fail also on runs that worker versioning pins to their build.")
-@reports.report_format_option
+@reports.report_format_options
 @options.store
 @click.pass_context
 def command(
@@ -151,6 +153,7 @@ def command(
     /,
     sources: tuple[str, ...],
     formats: tuple[str, ...],
+    as_json: bool,
     fail_on: str | None,
     strict: bool,
     allow_unverified: bool,
@@ -174,14 +177,16 @@ def command(
 
     _require_fitting_options(given)
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
-    outputs = reports.parse_outputs(formats)
+    outputs = reports.parse_outputs(formats, as_json=as_json)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
     work = code.open_code_session(ctx, **given)
     plan = code.require_replay_plan(work.settings, **given)
     plan = _refine_plan(plan, given)
+    chosen = code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"])
+    origin = _describe_origin(chosen, given, ctx.obj["store"])
     with _show_check_progress() as (observer, progress):
         report, loaded = work.check_runs(
-            code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"]),
+            chosen,
             code.make_run_filter(**given),
             plan,
             observer,
@@ -192,11 +197,24 @@ def command(
         )
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
     report = reports.apply_baseline(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
-    reports.publish_report(report, outputs)
+    status = reports.choose_exit_status(report, len(loaded.bad) if loaded is not None else 0)
+    reports.publish_report(replace(report, exit=status, origin=origin), outputs)
     if given["output"] and report.guilty is not None and report.guilty.fix is not None:
         reports.write_fix(report.guilty.fix, given["output"])
-    status = reports.choose_exit_code(report)
-    ctx.exit(FINDINGS if status in (CLEAN, NOTHING) and loaded is not None and loaded.bad else status)
+    ctx.exit(status.code)
+
+
+def _describe_origin(sources: Sequence[str], given: _CheckGiven, store: str | None) -> CheckOrigin:
+    """Return what the commands of the report must repeat."""
+    from replaytool.session import is_store
+
+    if len(sources) == 1 and is_store(Path(sources[0])):
+        store, sources = sources[0], ()
+    else:
+        store = given["store"] or store
+    named: list[tuple[str, str | None]] = [("--workflows", one) for one in given["workflows"]]
+    named += [("--store", store), ("--replayer", given["replayer"]), ("--converter", given["converter"])]
+    return CheckOrigin(bool(sources), tuple(word for name, value in named if value for word in (name, value)))
 
 
 def _guilty_request(given: _CheckGiven) -> GuiltyRequest | None:
@@ -243,13 +261,6 @@ def _refine_plan(plan: CheckPlan, given: _CheckGiven) -> CheckPlan:
 
 @contextmanager
 def _show_check_progress() -> Iterator[tuple[LoadObserver, Progress]]:
-    """Show a progress bar with the number of runs that went wrong so far."""
+    """Show a progress bar that counts files while they load, and then replays."""
     with options.show_load_progress("checking") as observer:
-        wrong = 0
-
-        def count_verdict(key: str, verdict: Verdict) -> None:
-            nonlocal wrong
-            wrong += verdict.verdict not in ("ok", "drift")
-            observer.on_file(key, 0)
-
-        yield observer, count_verdict
+        yield observer, lambda key, _: observer.on_file(key, 0)

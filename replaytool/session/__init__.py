@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -55,6 +56,7 @@ __all__ = [
     "ProblemRow",
     "RunFilter",
     "Session",
+    "is_store",
     "open_output",
     "probe_output",
 ]
@@ -63,12 +65,21 @@ __all__ = [
 class Session:
     """One store and one set of settings."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: config.Settings, store: Store | None = None) -> None:
         self.settings = settings
-        self.store = Store(settings.store)
+        self.store = store or Store(settings.store)
         self.checks = StoreChecks(self.store, settings)
         self.corpora = StoreCorpora(self.store)
         self.resets = StoreResets(self.store, settings)
+
+    def open_sources(self, sources: Sequence[str], observer: ingest.LoadObserver) -> Session:
+        """Return a session of a store that is named as a source, or of these sources, loaded into memory."""
+        if len(sources) == 1 and is_store(Path(sources[0])):
+            return Session(replace(self.settings, store=Path(sources[0])))
+        store = Store(None)
+        opened = ingest.open_sources(sources, sys.stdin.buffer)
+        ingest.load_into_store(store, opened, observer, None, read_steps)
+        return Session(self.settings, store)
 
     def load_paths(
         self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.LoadObserver, *, decode: bool = False
@@ -119,7 +130,7 @@ class Session:
         return self.store.open_run_list(wanted, sort, descending=descending)
 
     def find_run(self, text: str) -> RunRow:
-        """Return the run with this key, workflow id, run id, or beginning of one."""
+        """Return the run with this key, workflow id, run id, or beginning of one; for "", the only run there is."""
         return self.store.find_run(text)
 
     def list_problems(self, run_key: str) -> list[ProblemRow]:
@@ -179,12 +190,12 @@ class Session:
         """Check the runs of the sources in memory, or those of a store, which then keeps the verdicts."""
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
-            return _check_store(store, wanted, plan, progress, base, only_impacted, guilty), None
+            return _check_store(store, wanted, plan, observer, progress, base, only_impacted, guilty), None
         with check.preload_code(plan):
             store = Store(None)
             opened = ingest.open_sources(sources, sys.stdin.buffer)
             loaded = ingest.load_into_store(store, opened, observer, None, read_steps)
-            return _check_store(store, wanted, plan, progress, base, only_impacted, guilty), loaded
+            return _check_store(store, wanted, plan, observer, progress, base, only_impacted, guilty), loaded
 
     def find_code_map(
         self,
@@ -222,6 +233,7 @@ def _check_store(
     store: Store,
     wanted: RunFilter,
     plan: check.CheckPlan,
+    observer: ingest.LoadObserver,
     progress: check.Progress,
     base: str | None,
     only_impacted: bool,
@@ -230,6 +242,9 @@ def _check_store(
     if base is not None:
         gate.require_different_trees(base, plan.spec)
     rows = store.list_runs(wanted)
+    if not only_impacted:  # its number of replays is known only when they are over
+        replayed = sum(plan.shard is None or plan.shard.contains_run(row.run_key) for row in rows)
+        observer.on_total(replayed * plan.repeat * (1 if base is None else 2))
     if base is not None and only_impacted:
         report = impacted.check_impacted(base, store, rows, plan, progress)
     else:

@@ -157,8 +157,8 @@ class Store:
             if found:
                 raise ambiguous_run_error(text, found)
         raise ReplaytoolError(
-            f"no run {text!r} in the store",
-            "`replaytool runs` lists what is there",
+            f"no run {text!r} in {'the store' if self.path is not None else 'these files'}",
+            "`replaytool runs` lists what is there" if self.path is not None else "name a file that holds the run",
             code=ErrorCode.STORE_RUN_UNKNOWN,
         )
 

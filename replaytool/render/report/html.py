@@ -18,7 +18,6 @@ from replaytool.render.report.guilty_edits import (
 )
 from replaytool.render.report.summary import (
     ReportedCause,
-    format_debug_command,
     format_run_name,
     list_reported_causes,
     list_side_lines,
@@ -138,6 +137,7 @@ def _render_cause(one: ReportedCause, *, opened: bool) -> Iterator[str]:
     if one.cause.timeline is not None:
         chart = draw_svg(one.cause.timeline, *_describe_mark(one))
         yield f"<figure>{chart}<figcaption>{_render_caption(one)}</figcaption></figure>"
+    yield f'<p class="place">Debug: <code>{escape_text(one.debug_command)}</code></p>'
     yield from _render_runs(one)
     yield "</details>"
 
@@ -171,7 +171,7 @@ def _render_caption(one: ReportedCause) -> str:
     said = (
         f"{one.example.subject.workflow_type} {format_run_name(one.example)}, by event; thin lines are workflow tasks."
     )
-    return f"{escape_text(said)}{omitted} Debug: <code>{escape_text(format_debug_command(one.example))}</code>"
+    return f"{escape_text(said)}{omitted}"
 
 
 def _describe_mark(one: ReportedCause) -> tuple[int | None, str]:

@@ -79,9 +79,9 @@ def _add_case(suite: Element, report: CheckReport, one: CheckedRun) -> None:
         SubElement(properties, "property", name=key, value=escape_controls(value or ""))
     tag, said = _classify_result(report, one)
     if tag:
-        SubElement(case, tag, message=escape_controls(said), type=verdict.verdict).text = _format_body(one)
+        SubElement(case, tag, message=escape_controls(said), type=verdict.verdict).text = _format_body(report, one)
     elif verdict.verdict != "ok" or verdict.hazards:
-        SubElement(case, "system-out").text = _format_body(one)
+        SubElement(case, "system-out").text = _format_body(report, one)
 
 
 def _classify_result(report: CheckReport, one: CheckedRun) -> tuple[str, str]:
@@ -95,11 +95,11 @@ def _classify_result(report: CheckReport, one: CheckedRun) -> tuple[str, str]:
     return "skipped", f"{why}: {said}"
 
 
-def _format_body(one: CheckedRun) -> str:
+def _format_body(report: CheckReport, one: CheckedRun) -> str:
     lines = [escape_controls(one.verdict.reason)]
     lines += [f"{mark} {line}" for mark, line in list_side_lines(one)]
     if one.verdict.divergence is not None and one.verdict.divergence.advice:
         lines.append(escape_controls(f"help: {one.verdict.divergence.advice}"))
     lines += [escape_controls(f"hazard: {hazard.what} {hazard.detail}") for hazard in one.verdict.hazards]
     lines += [f"next: {format_command(command)}" for command in one.verdict.next]
-    return "\n".join([*lines, f"debug: {format_debug_command(one)}"])
+    return "\n".join([*lines, f"debug: {format_debug_command(report.origin, one)}"])

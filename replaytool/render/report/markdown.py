@@ -19,7 +19,6 @@ from replaytool.render.report.guilty_edits import (
 )
 from replaytool.render.report.summary import (
     ReportedCause,
-    format_debug_command,
     format_run_name,
     list_reported_causes,
     list_side_lines,
@@ -116,7 +115,7 @@ def _format_cause(one: ReportedCause) -> Iterator[str]:
         yield f"{code_span(advice)}\n"
     if not lines:
         yield f"{code_span(one.example.verdict.reason)}\n"
-    yield f"For example {_format_run(one.example)}; debug: {code_span(format_debug_command(one.example))}\n"
+    yield f"For example {_format_run(one.example)}; debug: {code_span(one.debug_command)}\n"
 
 
 def _format_run(one: CheckedRun) -> str:
