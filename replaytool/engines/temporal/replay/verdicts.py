@@ -144,27 +144,21 @@ def _find_drifts(case: ReplayCase, found: Findings) -> tuple[Drift, ...]:
 def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:
     """Judge a run with commands that no event records.
 
-    sdk-core keeps them in its queue: its replayer passes, and a worker sends them with the next task that it completes.
-    The run then does late what its history does not have at this place.
+    sdk-core keeps them in its queue: a worker sends them with the next task that it completes, in the order of the
+    code, so that no later event disagrees with them. The run goes on, and does there what its history does not show.
     """
     extra = found.leftovers[0]
-    behind = [one for one in case.record.events if one.event_id > case.record.last_completed_task_id]
     matched = [one.expected.event_id for one in found.pairs.matched]
+    behind = [one for one in case.record.events if one.event_id > case.record.last_completed_task_id]
     event_id = next((one.event_id for one in behind if one.event_id not in matched), case.record.last_event_id + 1)
-    event = case.record.events_by_id.get(event_id)
-    divergence = Divergence(
-        event_id=event_id,
-        expected=None if event is None else decode_fields(case.record.expected_command(event), case.decode),
-        actual=decode_fields(extra, case.decode),
-        call_site=extra.call_site,
-        last_matched_event_id=matched[-1] if matched else None,
-        before=tuple(_decode_pair(case, one) for one in found.pairs.matched[-5:]),
+    added = tuple(
+        Drift(event_id, "command", None, describe_command(one.kind, one.name), one.call_site) for one in found.leftovers
     )
     reason = (
         f"the code asks for {describe_command(extra.kind, extra.name)}, which the history does not have: "
-        "the SDK's replayer passes it, and a worker sends it late, with its next task"
+        "the SDK's replayer passes it, and a worker sends it only with its next task"
     )
-    return Verdict("diverged", reason, divergence=divergence)
+    return Verdict("drift", reason, drift=(*added, *_find_drifts(case, found)))
 
 
 def _judge_nondeterminism(case: ReplayCase, found: Findings) -> Verdict:
@@ -333,12 +327,10 @@ def judge_unrepeated_pass(
     if outcome.word == "code":
         failure = Failure(record.last_event_id, "TaskFailed", outcome.message, site)
         return Verdict("failed", f"a task fails: {outcome.message}", engine="direct", failure=failure)
-    if outcome.word == "ok" and not queue.has_leftovers:
-        return Verdict("drift", "same commands, different values", engine="direct")
-    reason, refused = outcome.message, queue.refused
     if outcome.word == "ok":
-        reason = "the code asks for a command that the history does not have"
-        refused = next(one for one in queue.waiting if one.needs_event)
+        is_more = "; the code asks for a command that the history does not have" if queue.has_leftovers else ""
+        return Verdict("drift", f"same commands, different values{is_more}", engine="direct")
+    reason, refused = outcome.message, queue.refused
     actual = refused.command if refused is not None else None
     event = record.events_by_id.get(outcome.event_id or 0)
     divergence = Divergence(
