@@ -54,9 +54,6 @@ class Tally:
     malformed: int = 0
     disagreements: list[str] = field(default_factory=list)
 
-    undecided: int = 0
-    """Pairs that the SDK judges and replaytool does not."""
-
     def count_said(self, word: str) -> int:
         """How often the SDK said this."""
         return sum(count for said, count in self.words.items() if said.partition("/")[0] == word)
@@ -274,9 +271,7 @@ class _Child:
         else:
             tally.compared += 1
             tally.words[message[1]] += 1
-            if message[2] is not None and message[2].startswith("undecided"):
-                tally.undecided += 1
-            elif message[2] is not None:
+            if message[2] is not None:
                 tally.disagreements.append(f"{self.todo[self.at].name}: {message[2]}")
 
     def _give_up(self, tally: Tally) -> None:

@@ -24,7 +24,7 @@ def test_the_page_has_the_figures(tmp_path: Path) -> None:
     write_page(page, {"edited code": tally}, 7, 3)
     text = page.read_text()
     assert "\nold\n" not in text
-    assert "| edited code | 3 | 2 | 1 | 0 | 0 | 2 |" in text
+    assert "| edited code | 3 | 2 | 1 | 0 | 0 | 0 | 2 |" in text
     assert "| edited code | 1 | 0 | 0 | 0 | 0 | 0 |" in text
     assert "--first 7 --comparisons 3" in text
     assert Tally.from_json(tally.to_json()) == tally

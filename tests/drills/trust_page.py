@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.drills.differential_drill import Tally
 
 BEGIN, END = "<!-- figures: written by tests.drills.measure -->", "<!-- end of figures -->"
-_SAID = ("ok", "nondeterminism", "code", "history")
+_SAID = ("ok", "nondeterminism", "code", "fatal", "history")
+_DISAGREE = ("false green", "false alarm", "undecided")
 
 
 def write_page(page: Path, tallies: Mapping[str, Tally], first: int, comparisons: int) -> None:
@@ -28,19 +29,19 @@ def format_figures(tallies: Mapping[str, Tally], first: int, comparisons: int) -
     wrong = sum(len(one.disagreements) for one in tallies.values())
     yield f"{total:,} pairs of code and history compared, {wrong} disagreements."
     yield ""
-    yield "| kind of comparison | pairs | SDK: ok | nondeterminism | task fails | history refused | same verdict |"
-    yield "|---|--:|--:|--:|--:|--:|--:|"
+    said = "SDK: ok | nondeterminism | task fails | fatal error | history refused"
+    yield f"| kind of comparison | pairs | {said} | same verdict |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
     for name, one in tallies.items():
         said = " | ".join(f"{one.count_said(word):,}" for word in _SAID)
-        yield f"| {name} | {one.compared:,} | {said} | {one.compared - len(one.disagreements) - one.undecided:,} |"
+        yield f"| {name} | {one.compared:,} | {said} | {one.compared - len(one.disagreements):,} |"
     yield ""
-    yield "| kind of comparison | false greens | false alarms | other | undecided | malformed | no answer of the SDK |"
+    yield "| kind of comparison | false greens | false alarms | undecided | other | malformed | no answer of the SDK |"
     yield "|---|--:|--:|--:|--:|--:|--:|"
     for name, one in tallies.items():
-        green, alarm = (sum(kind in said for said in one.disagreements) for kind in ("false green", "false alarm"))
-        other = len(one.disagreements) - green - alarm
-        left = f"{one.undecided:,} | {one.malformed:,} | {len(one.unanswered):,}"
-        yield f"| {name} | {green} | {alarm} | {other} | {left} |"
+        kinds = [next((kind for kind in _DISAGREE if kind in said), "other") for said in one.disagreements]
+        counts = [*(kinds.count(kind) for kind in _DISAGREE), kinds.count("other"), one.malformed, len(one.unanswered)]
+        yield f"| {name} | {' | '.join(f'{count:,}' for count in counts)} |"
     drift = sum(count for one in tallies.values() for word, count in one.words.items() if word.endswith("/drift"))
     yield ""
     yield f"Told by replaytool alone: {drift:,} pairs with drift, which the SDK's replayer passes."

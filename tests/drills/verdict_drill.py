@@ -1,14 +1,20 @@
-"""replaytool's verdict against the SDK's Replayer with the same set-up, and against a worker that took the run over."""
+"""replaytool's verdict against the SDK's Replayer with the same set-up, and against a worker that took the run over.
+
+Two answers of the Replayer need a second question. It ends with a fatal error for code that does not fit as well as for
+a history that no server wrote: the code is to blame if the code that was recorded passes. And it ignores a failure
+in a task that the history leaves open: the failure is there if the same history with the task completed shows it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +22,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from replaytool.engines import CodeSpec, Options, load_code, replay
+from replaytool.engines import Code, CodeSpec, Options, load_code, replay
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime
 from replaytool.engines.temporal.sdk.replayer_errors import parse_replayer_failure
 from tests.drills.differential_drill import tamper
@@ -29,8 +35,11 @@ AGREED = {
     "nondeterminism": {"diverged"},
     "code": {"failed"},
     "history": {"unverified"},
+    "fatal": {"diverged"},
 }
 """What replaytool says where the SDK, or a worker, says this."""
+
+MALFORMED = "the history is malformed"
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,20 @@ class SetUpComparison:
     events: list[dict[str, Any]]
     worker: str = ""
     """What a real worker did with this history; "" if none took it over."""
+    recorded_source: str = ""
+    recorded_setup: Setup = field(default_factory=Setup)
+    is_tampered: bool = False
+    """Whether the history is no longer what the server wrote."""
+
+    @property
+    def text(self) -> str:
+        return json.dumps({"events": self.events})
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> SetUpComparison:
+        """One that was kept."""
+        setups = {name: Setup(**value[name]) for name in ("setup", "recorded_setup")}
+        return SetUpComparison(**{**value, **setups})
 
 
 def list_takeovers(recorded: list[dict[str, Any]]) -> Iterator[SetUpComparison]:
@@ -51,10 +74,17 @@ def list_takeovers(recorded: list[dict[str, Any]]) -> Iterator[SetUpComparison]:
     for one in recorded:
         before = program(one["seed"])
         after = before if one["edit"] is None else edited(before, one["edit"])
-        setup = Setup(**one["new"])
         if one["worker"] in AGREED:
-            name = f"takeover {one['seed']}"
-            yield SetUpComparison(name, after.source(), setup, one["workflowId"], one["events"], one["worker"])
+            yield SetUpComparison(
+                f"takeover {one['seed']}",
+                after.source(),
+                Setup(**one["new"]),
+                one["workflowId"],
+                one["events"],
+                one["worker"],
+                before.source(),
+                Setup(**one["old"]),
+            )
 
 
 def list_combinations(recorded: list[dict[str, Any]], each: int) -> Iterator[SetUpComparison]:
@@ -67,40 +97,85 @@ def list_combinations(recorded: list[dict[str, Any]], each: int) -> Iterator[Set
             setup = Setup(setup.converter, setup.plugin, choose_setup(chance).sandbox, choose_setup(chance).form)
             setup = change_setup(setup, chance) if chance.random() < 0.3 else setup
             source = own if chance.random() < 0.35 else edited(own, one["seed"] * 1000 + 500 + number)
-            events = tamper(one["events"], chance) if chance.random() < 0.2 else one["events"]
-            yield SetUpComparison(f"{one['seed']} set-up {number}", source.source(), setup, one["workflowId"], events)
+            is_tampered = chance.random() < 0.2
+            yield SetUpComparison(
+                f"{one['seed']} set-up {number}",
+                source.source(),
+                setup,
+                one["workflowId"],
+                tamper(one["events"], chance) if is_tampered else one["events"],
+                recorded_source=own.source(),
+                recorded_setup=Setup(**one["old"]),
+                is_tampered=is_tampered,
+            )
 
 
 def compare_set_up(one: SetUpComparison, folder: Path, number: int) -> tuple[str, str | None]:
     """What the SDK and replaytool say, and how they disagree."""
-    text = json.dumps({"events": one.events})
-    name = f"flow{number}_{time.monotonic_ns()}"
-    named, where = place_code(one.source, one.setup.form, folder, name)
-    spec = CodeSpec((named,), f"tests.drills.programs.setups:{one.setup.name}", folder=str(where))
-    code = load_code(spec)
-    run = run_of(text)
-    verdict = replay(run, code, Options(sandbox="shared" if one.setup.sandbox == "sandboxed" else "off"))
-    theirs = ask_replayer(code.definitions["Program"], one, text)
-    for module in [module for module in sys.modules if name in module]:
-        del sys.modules[module]
-    pair = f"{theirs}/{verdict.verdict}"
+    with _placed_code(one.source, one.setup, folder, number) as code:
+        run = run_of(one.text)
+        verdict = replay(run, code, Options(sandbox="shared" if one.setup.sandbox == "sandboxed" else "off"))
+        if one.is_tampered and verdict.reason.startswith(MALFORMED):
+            return "malformed", None
+        workflow = code.definitions["Program"]
+        theirs = ask_replayer(workflow, one.setup, one.workflow_id, one.text)
+        if (theirs, verdict.verdict) == ("ok", "failed"):
+            completed = json.dumps({"events": complete_task(one.events)})
+            theirs = ask_replayer(workflow, one.setup, one.workflow_id, completed)
+    if (theirs, verdict.verdict) == ("history", "diverged"):
+        theirs = _ask_with_recorded_code(one, folder, number)
     told = [describe_disagreement("the SDK", theirs, verdict.verdict)]
     if one.worker:
         told.append(describe_disagreement("the worker", one.worker, verdict.verdict))
     found = "; ".join(filter(None, told))
+    pair = f"{theirs}/{verdict.verdict}"
     return pair, f"{found}: {verdict.reason[:200]} [{one.setup.name}]" if found else None
 
 
-def ask_replayer(workflow: Any, one: SetUpComparison, text: str) -> str:
+@contextlib.contextmanager
+def _placed_code(source: str, setup: Setup, folder: Path, number: int) -> Iterator[Code]:
+    name = f"flow{number}_{time.monotonic_ns()}"
+    named, where = place_code(source, setup.form, folder, name)
+    try:
+        yield load_code(CodeSpec((named,), f"tests.drills.programs.setups:{setup.name}", folder=str(where)))
+    finally:
+        for module in [module for module in sys.modules if name in module]:
+            del sys.modules[module]
+
+
+def _ask_with_recorded_code(one: SetUpComparison, folder: Path, number: int) -> str:
+    """ "fatal" if the SDK replays this history with the code that was recorded, else "history"."""
+    with _placed_code(one.recorded_source, one.recorded_setup, folder, number) as code:
+        said = ask_replayer(code.definitions["Program"], one.recorded_setup, one.workflow_id, one.text)
+    return "fatal" if said == "ok" else "history"
+
+
+def ask_replayer(workflow: Any, setup: Setup, workflow_id: str, text: str) -> str:
     """What the SDK's own Replayer says, without any part of replaytool."""
     try:
-        history = WorkflowHistory.from_json(one.workflow_id, text)
+        history = WorkflowHistory.from_json(workflow_id, text)
     except Exception:
         return "history"
-    replayer = Replayer(workflows=[workflow], runtime=get_silent_runtime(), **one.setup.make_settings())
+    replayer = Replayer(workflows=[workflow], runtime=get_silent_runtime(), **setup.make_settings())
     result = asyncio.run(replayer.replay_workflow(history, raise_on_replay_failure=False))
     failure = result.replay_failure
     return parse_replayer_failure(failure, isinstance(failure, NondeterminismError), None).word
+
+
+def complete_task(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events with their open task completed, without commands; as they are if no task is open."""
+    last = events[-1]
+    if not last["eventType"].endswith("WORKFLOW_TASK_STARTED"):
+        return events
+    started = int(last["eventId"])
+    attributes = {"scheduledEventId": str(started - 1), "startedEventId": str(started)}
+    completed = {
+        "eventId": str(started + 1),
+        "eventTime": last["eventTime"],
+        "eventType": "EVENT_TYPE_WORKFLOW_TASK_COMPLETED",
+        "workflowTaskCompletedEventAttributes": attributes,
+    }
+    return [*events, completed]
 
 
 def describe_disagreement(who: str, theirs: str, ours: str) -> str:

@@ -224,7 +224,7 @@ class DirectReplayer:
             recorder.set_active_tape(None)
         keeps_steps = options.steps or options.snapshot is not None
         case = ReplayCase(record, tape, stepper.outcome, self.decode, self.policy, engine="direct", steps=keeps_steps)
-        return case, stepper
+        return replace(case, has_converter="data_converter" in self.code.settings), stepper
 
     def _judge_unstable_run(
         self, record: RecordedHistory, options: Options, first: Stepper, verdict: Verdict

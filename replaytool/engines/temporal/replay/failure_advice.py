@@ -13,7 +13,8 @@ from replaytool.replay import call_site as callsite
 _RESTRICTED = re.compile(r"Cannot access ([\w.]+?)(?:\.__call__)? from inside a workflow")
 _MISSING = re.compile(r"(\w+)\.(\w+)\(\) missing \d+ required (?:positional|keyword-only) arguments?: (.+)")
 _PYDANTIC = re.compile(r"^([\w.\[\]]+)\n\s+Field required", re.MULTILINE)
-_NEEDS_CONVERTER = ("Unknown payload encoding", "is not JSON serializable")
+_UNKNOWN_ENCODING = "Unknown payload encoding"
+_NEEDS_CONVERTER = (_UNKNOWN_ENCODING, "is not JSON serializable")
 CONVERTER = "Pass the workflows' DataConverter: --converter MODULE:ATTRIBUTE"
 _INSTEAD = {
     "datetime.datetime": "workflow.now()",
@@ -27,8 +28,11 @@ _INSTEAD = {
 }
 
 
-def advise_on_failure(failure: Failure, workflow: Any) -> Failure:
-    """Return the failure with its advice, and with the line of a function that needs one more argument."""
+def advise_on_failure(failure: Failure, workflow: Any, *, has_converter: bool = False) -> Failure:
+    """Return the failure with its advice, and with the line of a function that needs one more argument.
+
+    `has_converter` says that the user named a converter: it is the one that cannot read the value.
+    """
     said = failure.message
     if failure.type == "NotRegistered" and workflow is None:
         recorded = re.search(r"workflow type '([^']+)'", said)
@@ -44,6 +48,9 @@ def advise_on_failure(failure: Failure, workflow: Any) -> Failure:
             failure,
             advice=f"The recorded value has no field {fields[0]!r}. Give the field a default: old values lack it",
         )
+    if has_converter and _UNKNOWN_ENCODING in said:
+        advice = "The configured converter cannot read this value. Keep the codec that wrote it until the runs close"
+        return replace(failure, advice=advice)
     if any(text in said for text in _NEEDS_CONVERTER):
         return replace(
             failure, advice=f"{CONVERTER}; for pydantic: temporalio.contrib.pydantic:pydantic_data_converter"

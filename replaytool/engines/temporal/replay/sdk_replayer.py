@@ -81,7 +81,8 @@ def _replay_for_case(record: RecordedHistory, history: WorkflowHistory, code: Co
     outcome = _replay_for_outcome(record.run, history, code, options, tape)
     keeps_steps = options.steps or options.snapshot is not None
     decode, policy = make_payload_decoder(converter), get_drift_policy(code, options)
-    return ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps)
+    has_converter = "data_converter" in code.settings
+    return ReplayCase(record, tape, outcome, decode, policy, steps=keeps_steps, has_converter=has_converter)
 
 
 def _history_text(run: Run) -> str:

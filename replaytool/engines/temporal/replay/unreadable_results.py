@@ -37,6 +37,7 @@ _KEY = re.compile(r"Failed converting (?:value for )?key '([^']*)' .*mapping (<c
 _INDEX = re.compile(r"Failed converting .* index \d+$")
 _MISSING = re.compile(r"missing \d+ required .*?arguments?: (.+)")
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '([^']*)'")
+_UNKNOWN_ENCODING = "Unknown payload encoding"
 _VALUE = re.compile(
     r"(?<=^Value ).*(?= not in literal values)|(?<= from ).*$|(?<=datetime string: ).*$"
     r"|(?<!class )(?:'[^']*'|\"[^\"]*\")",
@@ -139,6 +140,8 @@ def _describe_problem(error: BaseException) -> tuple[BaseException, str, str]:
             path += ["*" if isinstance(part, int) else str(part) for part in first.get("loc", ())]
             return one, ".".join(path), f"{_hide_values(str(first.get('msg', '')))}{more}"
     said = str(innermost)
+    if isinstance(innermost, KeyError) and _UNKNOWN_ENCODING in said:
+        return innermost, ".".join(path), str(innermost.args[0])  # it names the encoding, and holds no value
     if missing := _MISSING.search(said):
         path.append(missing[1].replace("'", ""))
         return innermost, ".".join(path), "missing"

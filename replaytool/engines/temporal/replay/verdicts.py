@@ -18,7 +18,7 @@ from replaytool.engines.temporal.replay.sandbox_refusals import judge_refusal
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
 from replaytool.engines.temporal.replay.unreadable_results import explain_unreadable_result
 from replaytool.engines.temporal.sdk.recorder import RecordedActivation, RecordedTape
-from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome
+from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome, find_fatal_event
 from replaytool.model.history import Run
 from replaytool.model.verdict import (
     STILL_FAILS,
@@ -54,6 +54,8 @@ class ReplayCase:
     policy: Mapping[str, drift.Level]
     engine: str = "sdk"
     steps: bool = False
+    has_converter: bool = False
+    """Whether the user named a converter. A payload that it cannot read fails the tasks of a worker, too."""
     volatile: drift.VolatileValues | None = None
     """Values that are not compared, since they differ between two replays of the same code."""
 
@@ -238,7 +240,7 @@ def _describe_unreadable_payload(error: BaseException | None) -> str:
 
 
 def _build_failed_verdict(case: ReplayCase, found: Findings, last: RecordedActivation) -> Verdict:
-    if _describe_unreadable_payload(last.error):
+    if not case.has_converter and _describe_unreadable_payload(last.error):
         return Verdict("unverified", f"{_describe_unreadable_payload(last.error)}. {CONVERTER}")
     failure = _build_failure(case, last)
     at = "" if failure.call_site is None else f" at {failure.call_site.file}:{failure.call_site.line}"
@@ -283,9 +285,22 @@ def _find_failure_event(record: RecordedHistory, last: RecordedActivation) -> in
 
 def _judge_odd_history(case: ReplayCase, found: Findings) -> Verdict:
     """Judge a history that sdk-core rejects: a mismatch before that point is the code's, the rest is not."""
-    if found.mismatch is not None and not found.mismatch.only_strict:
-        return _build_diverged_verdict(case, found, found.mismatch, f" (the SDK says: {case.outcome.message})")
+    mismatch = found.mismatch
+    if mismatch is not None and not mismatch.only_strict and _caused_rejection(case, found, mismatch):
+        return _build_diverged_verdict(case, found, mismatch, f" (the SDK says: {case.outcome.message})")
     return Verdict("unverified", f"the SDK cannot replay this history: {case.outcome.message}")
+
+
+def _caused_rejection(case: ReplayCase, found: Findings, mismatch: Mismatch) -> bool:
+    """Return whether a command that does not match may be why sdk-core rejects a later event.
+
+    sdk-core stops there, so what matching finds behind it is a consequence. A command that the code asked for earlier
+    is a cause, even if the event that it does not match comes later.
+    """
+    fatal = find_fatal_event(case.outcome.message)
+    if fatal is None or mismatch.expected.event_id <= fatal:
+        return True
+    return any(mismatch.actual is command for step in found.steps if step.event_id < fatal for command in step.commands)
 
 
 _Side = TypeVar("_Side", Command, ExpectedEvent)

@@ -113,16 +113,18 @@ def _configure_client_plugins(settings: Mapping[str, Any], plugins: Sequence[Cli
     found = dict(settings)
     if not plugins:
         return found
+    given = settings.get("data_converter") or DataConverter.default
     config: Any = {
         "namespace": settings.get("namespace", "default"),
-        "data_converter": settings.get("data_converter") or DataConverter.default,
+        "data_converter": given,
         "interceptors": [],
         "plugins": list(plugins),
     }
     for one in plugins:
         config = one.configure_client(config)
     from_client = [one for one in config.get("interceptors") or () if isinstance(one, Interceptor)]
-    found["data_converter"] = config["data_converter"]
+    if config["data_converter"] is not given:
+        found["data_converter"] = config["data_converter"]
     found["interceptors"] = [*from_client, *settings.get("interceptors", ())]
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 _EVENT = re.compile(r"HistoryEvent\(id: (\d+)")
+_FATAL_AT = re.compile(r"(?:EventInfo \{ event_id: |HistoryEvent\(id: )(\d+)")
 _INNER = re.compile(r'message: "((?:[^"\\]|\\.)*)"')
 _TYPE = re.compile(r'r#type: "([^"]*)"')
 _LANG_FAIL = "4:"
@@ -38,6 +39,12 @@ def parse_replayer_failure(
         event_id = int(named[1]) if named else (evicted_at + 1 if evicted_at else None)
         return ReplayerOutcome("nondeterminism", message, event_id)
     return ReplayerOutcome("code" if text.startswith(_LANG_FAIL) else "history", message)
+
+
+def find_fatal_event(message: str) -> int | None:
+    """Return the id of the event at which sdk-core rejected the history, or None where its message names none."""
+    named = _FATAL_AT.search(message)
+    return int(named[1]) if named else None
 
 
 def _unescape_text(text: str) -> str:

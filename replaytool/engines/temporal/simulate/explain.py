@@ -35,7 +35,8 @@ def explain_verdict(verdict: Verdict, run: Run, code: Code, options: Options) ->
         return replace(verdict, divergence=_explain_divergence(verdict.divergence, run, code, options))
     if verdict.failure is None:
         return verdict
-    told = advise_on_failure(verdict.failure, code.workflow_class(run.workflow_type))
+    has_converter = "data_converter" in code.settings
+    told = advise_on_failure(verdict.failure, code.workflow_class(run.workflow_type), has_converter=has_converter)
     return replace(verdict, failure=told)
 
 

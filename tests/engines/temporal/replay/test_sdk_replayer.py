@@ -103,6 +103,21 @@ def test_payloads_that_no_converter_knows_are_unverified(tmp_path: Path) -> None
     assert "binary/encrypted" in verdict.reason
 
 
+@pytest.mark.parametrize("engine", ["sdk", "direct"])
+def test_payloads_that_the_named_converter_does_not_know_fail_the_task(engine: str, tmp_path: Path) -> None:
+    """A worker with this converter fails each task of the run: the SDK's replayer says so too."""
+    listed = events(CASE)
+    payload = listed[0]["workflowExecutionStartedEventAttributes"]["input"]["payloads"][0]
+    payload["metadata"]["encoding"] = "YmluYXJ5L2VuY3J5cHRlZA=="
+    (tmp_path / "order.py").write_text(ORDER.format(**DEFAULTS))
+    spec = CodeSpec(("order.py",), converter="temporalio.converter:DataConverter.default", folder=str(tmp_path))
+    verdict = replay(bent(listed), load_code(spec), Options(), engine)
+    assert verdict.verdict == "failed"
+    assert verdict.failure is not None
+    assert "binary/encrypted" in verdict.failure.message
+    assert "Keep the codec" in verdict.failure.advice
+
+
 @untraced
 def test_code_that_nothing_can_break_off_is_given_up(tmp_path: Path) -> None:
     """`time.sleep` holds its thread: what the SDK raises in it arrives when the sleep is over."""
