@@ -54,12 +54,12 @@ def make_brief_report(report: CheckReport, most_letters: int = MOST_LETTERS) -> 
     if report.base is not None:
         found["base"] = {"ref": _cut(report.base.ref), "trouble": _cut(report.base.trouble)}
     if report.guilty is not None:
-        found["guilty_search"] = _describe_search(report.guilty)
+        found["guilty_search"] = _brief_search(report.guilty)
         _add_what_fits(
-            found, "guilty", [_describe_guilty(one.hunks, one.breaks, one.alone) for one in report.guilty.found],
+            found, "guilty", [_brief_guilty(one.hunks, one.breaks, one.alone) for one in report.guilty.found],
             most_letters // 2,
         )  # fmt: skip
-    _add_what_fits(found, "causes", [_describe_cause(one) for one in causes], most_letters)
+    _add_what_fits(found, "causes", [_brief_cause(one) for one in causes], most_letters)
     return found
 
 
@@ -73,7 +73,7 @@ def _add_what_fits(found: dict[str, Any], key: str, listed: Sequence[dict[str, A
         found[f"{key}_left_out"] -= 1
 
 
-def _describe_cause(one: ReportedCause) -> dict[str, Any]:
+def _brief_cause(one: ReportedCause) -> dict[str, Any]:
     cause, verdict = one.cause, one.example.verdict
     told = verdict.divergence or verdict.failure
     described = {
@@ -90,7 +90,7 @@ def _describe_cause(one: ReportedCause) -> dict[str, Any]:
     return {key: value for key, value in described.items() if value}
 
 
-def _describe_search(search: GuiltySearch) -> dict[str, Any]:
+def _brief_search(search: GuiltySearch) -> dict[str, Any]:
     described: dict[str, Any] = {
         "note": _cut(search.note),
         "complete": search.complete,
@@ -107,7 +107,7 @@ def _describe_search(search: GuiltySearch) -> dict[str, Any]:
     return described
 
 
-def _describe_guilty(hunks: Sequence[EditHunk], breaks: Sequence[str], alone: bool) -> dict[str, Any]:
+def _brief_guilty(hunks: Sequence[EditHunk], breaks: Sequence[str], alone: bool) -> dict[str, Any]:
     edits = [
         {
             "where": f"{escape_controls(one.path)}:{one.new_start}",
