@@ -441,6 +441,13 @@ class ErrorCode(Enum):
     )
     OUTPUT_PATH_NEEDED = CodeEntry("RT-OUTPUT-5", "This output needs a file or a folder", "Name one with `-o`.")
 
+    MCP_PACKAGE = CodeEntry("RT-MCP-1", "The package `mcp` is not installed", "Run `pip install 'replaytool[mcp]'`.")
+    MCP_REFUSED = CodeEntry(
+        "RT-MCP-2",
+        "A coding agent asked for files or code that it may not reach",
+        "Start the server with `--root PATH` for files, and `--allow-run PATH` for code that it may replay.",
+    )
+
     DEMO_STEP = CodeEntry(
         "RT-DEMO-1", "A step of the demo ended differently than it should", "Report it, with the output."
     )

@@ -44,6 +44,8 @@ COMMANDS: Mapping[str, str] = {
     "tui": "Open the store on the screen.",
     "simulate": "Ask what if: continue a run with other code or edited events.",
     "reset": "Reset workflows to before a bad build: plan, simulate, apply, verify.",
+    "agents": "Write files that tell coding agents when and how to check.",
+    "mcp": "Serve coding agents: check, guilty, fix, explain, debug, simulate, plan a reset.",
     "formats": "List the formats that can be loaded.",
     "demo": "Run the main commands on bundled histories.",
     "doctor": "Show what works here, and what is missing for which command.",
