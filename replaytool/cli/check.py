@@ -154,6 +154,7 @@ def command(
     sources: tuple[str, ...],
     formats: tuple[str, ...],
     as_json: bool,
+    brief: bool,
     fail_on: str | None,
     strict: bool,
     allow_unverified: bool,
@@ -177,7 +178,7 @@ def command(
 
     _require_fitting_options(given)
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
-    outputs = reports.parse_outputs(formats, as_json=as_json)
+    outputs = reports.parse_outputs(formats, as_json=as_json, brief=brief)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
     work = code.open_code_session(ctx, **given)
     plan = code.require_replay_plan(work.settings, **given)

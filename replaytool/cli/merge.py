@@ -22,6 +22,7 @@ def command(
     given: tuple[Path, ...],
     formats: tuple[str, ...],
     as_json: bool,
+    brief: bool,
     **gate: Unpack[reports.BaselineGiven],
 ) -> None:
     """Merge the JSON reports of several checks into one report, in any format.
@@ -35,7 +36,7 @@ def command(
     """
     from replaytool.check.merge_reports import merge_reports, read_report
 
-    outputs = reports.parse_outputs(formats, as_json=as_json)
+    outputs = reports.parse_outputs(formats, as_json=as_json, brief=brief)
     reports.probe_report_outputs(outputs, **gate)
     report = reports.apply_baseline(merge_reports([read_report(path) for path in given]), **gate)
     status = reports.choose_exit_status(report)

@@ -36,7 +36,8 @@ class BaselineGiven(TypedDict):
 
 
 def report_format_options(function: Function) -> Function:
-    """Add the options --format and --json."""
+    """Add the options --format, --json and --brief."""
+    function = click.option("--brief", is_flag=True, help="A short JSON: the same as --format brief.")(function)
     function = click.option("--json", "as_json", is_flag=True, help="The same as --format json.")(function)
     return click.option(
         "--format",
@@ -103,9 +104,9 @@ def apply_baseline(report: CheckReport, *, baseline: Path | None, update_baselin
     return known.accept_findings(report, accepted)
 
 
-def parse_outputs(given: Sequence[str], *, as_json: bool = False) -> list[Output]:
-    """Parse every --format into a format and a path; the path is None for stdout. --json is one more of them."""
-    named = dict.fromkeys((*given, "json")) if as_json else given
+def parse_outputs(given: Sequence[str], *, as_json: bool = False, brief: bool = False) -> list[Output]:
+    """Parse every --format into a format and a path; the path is None for stdout. --json or --brief is one more."""
+    named = dict.fromkeys((*given, "brief" if brief else "json")) if as_json or brief else given
     wanted = [_parse_output(one) for one in named or ("text",)]
     shown = [name for name, path in wanted if path is None]
     if len(shown) > 1 and not _FOR_PEOPLE.issuperset(shown):

@@ -125,7 +125,7 @@ def _suggest_next_command(report: CheckReport, causes: Sequence[ReportedCause]) 
         return ""
     if report.guilty is not None and report.guilty.found and report.guilty.fix is None and report.base is not None:
         return f"replaytool check --base {_cut(report.base.ref, 60)} --fix -o fix.diff"
-    return _cut(format_debug_command(failing[0].example))
+    return _cut(format_debug_command(report.origin, failing[0].example), 600)
 
 
 def _cut(text: str, width: int = _WIDEST) -> str:
