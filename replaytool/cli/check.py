@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
     from replaytool.check.guilty.find import GuiltyRequest
     from replaytool.ingest import LoadObserver
-    from replaytool.model.verdict import Shard
+    from replaytool.model.verdict import CheckReport, Shard
 
 _ENGINES = ("auto", "direct", "sdk", "both")
 _SANDBOXES = ("shared", "per-run", "off")
@@ -39,6 +39,7 @@ class _CheckGiven(code.RunChoiceGiven, reports.BaselineGiven):
     guilty_limit: float
     fix: bool
     output: str | None
+    write: bool
     shard: Shard | None
     include_pinned: bool
 
@@ -137,6 +138,7 @@ class _CheckCommand(click.Command):
     metavar="FILE",
     help="With --fix: write the fix to FILE, for `git apply`.",
 )
+@click.option("--write", is_flag=True, help="With --fix: change the files as the proven fix says.")
 @reports.baseline_options
 @click.option(
     "--shard",
@@ -202,6 +204,8 @@ def command(
     reports.publish_report(replace(report, exit=status, origin=origin), outputs)
     if given["output"] and report.guilty is not None and report.guilty.fix is not None:
         reports.write_fix(report.guilty.fix, given["output"])
+    if given["write"]:
+        _apply_fix(report, plan)
     ctx.exit(status.code)
 
 
@@ -216,6 +220,18 @@ def _describe_origin(sources: Sequence[str], given: _CheckGiven, store: str | No
     named: list[tuple[str, str | None]] = [("--workflows", one) for one in given["workflows"]]
     named += [("--store", store), ("--replayer", given["replayer"]), ("--converter", given["converter"])]
     return CheckOrigin(bool(sources), tuple(word for name, value in named if value for word in (name, value)))
+
+
+def _apply_fix(report: CheckReport, plan: CheckPlan) -> None:
+    from replaytool.check.base_branch import find_repository_folder
+    from replaytool.check.fix.apply_fix import apply_fix
+
+    fix = report.guilty.fix if report.guilty is not None else None
+    if fix is None or not fix.diff:
+        options.print_note("no file was changed: there is no proven fix")
+        return
+    for path in apply_fix(fix, find_repository_folder(plan.spec)):
+        options.print_note(f"{path}: changed as the fix says; check again, and commit it")
 
 
 def _guilty_request(given: _CheckGiven) -> GuiltyRequest | None:
@@ -241,9 +257,9 @@ def _require_fitting_options(given: _CheckGiven) -> None:
                 "add --base REF",
                 code=ErrorCode.USAGE_COMBINATION,
             )
-    if given["output"] and not given["fix"]:
+    if (given["output"] or given["write"]) and not given["fix"]:
         raise ReplaytoolError(
-            "--output needs --fix: it names the file for the fix",
+            f"--{'output' if given['output'] else 'write'} needs --fix: it says where the fix goes",
             "add --fix, or write a report with --format FORMAT:FILE",
             code=ErrorCode.USAGE_COMBINATION,
         )

@@ -8,8 +8,16 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from replaytool.check.causes import describe_finding
+from replaytool.model.guilty import GuiltySearch
 from replaytool.model.verdict import CheckedRun, CheckReport
 from replaytool.render.code_frame import path_in_repository
+from replaytool.render.report.guilty_edits import (
+    format_headline,
+    format_proof,
+    list_diff_lines,
+    list_fix_lines,
+    list_search_notes,
+)
 from replaytool.render.report.summary import (
     format_command,
     format_debug_command,
@@ -30,6 +38,8 @@ def render(report: CheckReport) -> str:
         by_type.setdefault(one.subject.workflow_type, []).append(one)
     for workflow_type, runs in by_type.items():
         _add_suite(root, report, workflow_type, runs)
+    if report.guilty is not None and len(root):
+        _add_guilty_edits(root[0], report.guilty)
     root.set("tests", str(len(report.runs)))
     for tally in _TALLIES:
         root.set(tally, str(sum(int(suite.get(tally, "0")) for suite in root)))
@@ -60,6 +70,17 @@ def _add_suite(root: Element, report: CheckReport, workflow_type: str, runs: Seq
         _add_case(suite, report, one)
     for tally, tag in zip(_TALLIES, ("failure", "error", "skipped"), strict=True):
         suite.set(tally, str(len(suite.findall(f"testcase/{tag}"))))
+
+
+def _add_guilty_edits(suite: Element, search: GuiltySearch) -> None:
+    """Tell the edits in the first suite: they are no tests, so that no test is counted for them."""
+    lines = []
+    for found in search.found:
+        SubElement(suite[0], "property", name="guilty", value=format_headline(found))
+        lines += [f"guilty: {format_headline(found)}; {format_proof(found)}", *list_diff_lines(found)]
+    lines += [*list_fix_lines(search), *list_search_notes(search)]
+    if lines:
+        SubElement(suite, "system-out").text = "\n".join(lines)
 
 
 def _add_case(suite: Element, report: CheckReport, one: CheckedRun) -> None:
