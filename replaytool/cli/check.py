@@ -13,16 +13,19 @@ import click
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
+from replaytool.cli.shared.release_checks import run_release_checks
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.check_origin import CheckOrigin
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
     from replaytool.check.guilty.find import GuiltyRequest
+    from replaytool.config import Settings
     from replaytool.ingest import LoadObserver
     from replaytool.model.verdict import CheckReport, Shard
 
 _ENGINES = ("auto", "direct", "sdk", "both")
+_ARGUMENTS = "replaytool.check.arguments"
 _SANDBOXES = ("shared", "per-run", "off")
 
 
@@ -40,6 +43,8 @@ class _CheckGiven(code.RunChoiceGiven, reports.BaselineGiven):
     fix: bool
     output: str | None
     write: bool
+    releases: tuple[str, ...]
+    find_links: tuple[str, ...]
     shard: Shard | None
     include_pinned: bool
 
@@ -59,7 +64,8 @@ class _CheckCommand(click.Command):
     """A command in which `--guilty` alone means failures: an optional value would take the next argument."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Write the value out."""
+        """Write the value out, and keep the arguments for the checks of `--with`."""
+        ctx.meta[_ARGUMENTS] = list(args)
         return super().parse_args(ctx, ["--guilty=failures" if one == "--guilty" else one for one in args])
 
 
@@ -139,6 +145,19 @@ class _CheckCommand(click.Command):
     help="With --fix: write the fix to FILE, for `git apply`.",
 )
 @click.option("--write", is_flag=True, help="With --fix: change the files as the proven fix says.")
+@click.option(
+    "--with",
+    "releases",
+    multiple=True,
+    metavar="RELEASE",
+    help="Check also under this release, such as temporalio==1.31. Asks a package index. Repeatable.",
+)
+@click.option(
+    "--find-links",
+    multiple=True,
+    metavar="FOLDER",
+    help="With --with: take wheels from here and ask no index. Repeatable.",
+)
 @reports.baseline_options
 @click.option(
     "--shard",
@@ -183,6 +202,10 @@ def command(
     outputs = reports.parse_outputs(formats, as_json=as_json, brief=brief)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
     work = code.open_code_session(ctx, **given)
+    if given["releases"]:
+        arguments, used = ctx.meta[_ARGUMENTS], [name for name, _ in outputs]
+        store = _find_store(work.settings, code.choose_sources(work.settings, sources, given["store"]))
+        ctx.exit(run_release_checks(arguments, given["releases"], given["find_links"], used, store))
     plan = code.require_replay_plan(work.settings, **given)
     plan = _refine_plan(plan, given)
     chosen = code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"])
@@ -207,6 +230,15 @@ def command(
     if given["write"]:
         _apply_fix(report, plan)
     ctx.exit(status.code)
+
+
+def _find_store(settings: Settings, sources: Sequence[str]) -> Path | None:
+    """Return the store that is checked; None where files are."""
+    from replaytool.session import is_store
+
+    if not sources:
+        return settings.store
+    return Path(sources[0]) if len(sources) == 1 and is_store(Path(sources[0])) else None
 
 
 def _describe_origin(sources: Sequence[str], given: _CheckGiven, store: str | None) -> CheckOrigin:
@@ -249,6 +281,16 @@ def _require_fitting_options(given: _CheckGiven) -> None:
             "--impacted needs --base, and excludes --repeat",
             "add --base REF, and leave --repeat out",
             code=ErrorCode.USAGE_COMBINATION,
+        )
+    if given["releases"] and (given["base"] or given["baseline"] or given["shard"]):
+        raise ReplaytoolError(
+            "--with checks the code as it stands: it excludes --base, --baseline and --shard",
+            "leave them out",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
+    if given["find_links"] and not given["releases"]:
+        raise ReplaytoolError(
+            "--find-links needs --with", "add --with, such as temporalio==1.31", code=ErrorCode.USAGE_COMBINATION
         )
     for name in ("guilty", "fix"):
         if given[name] and not given["base"]:
