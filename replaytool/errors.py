@@ -248,14 +248,14 @@ class ErrorCode(Enum):
     CHECK_REPORTS_DIFFER = CodeEntry(
         "RT-CHECK-8", "The reports to merge are about different code", "Merge the reports of one check only."
     )
-    CHECK_RELEASE = CodeEntry(
-        "RT-CHECK-20",
-        "A release of --with cannot be installed",
-        "Check its name, or name wheels with --find-links.",
-    )
     CHECK_SHARD_MISSING = CodeEntry("RT-CHECK-9", "The report of a shard is missing", "Give the reports of all shards.")
     CHECK_NO_VERDICTS = CodeEntry(
         "RT-CHECK-10", "The store has no verdicts yet", "Run `replaytool check --workflows …` first."
+    )
+    CHECK_RELEASE = CodeEntry(
+        "RT-CHECK-11",
+        "A release of --with cannot be installed",
+        "Check its name, or name wheels with --find-links.",
     )
 
     SCRUB_RULE = CodeEntry(

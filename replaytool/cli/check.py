@@ -225,10 +225,7 @@ def command(
     report = reports.apply_baseline(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
     status = reports.choose_exit_status(report, len(loaded.bad) if loaded is not None else 0)
     reports.publish_report(replace(report, exit=status, origin=origin), outputs)
-    if given["output"] and report.guilty is not None and report.guilty.fix is not None:
-        reports.write_fix(report.guilty.fix, given["output"])
-    if given["write"]:
-        _apply_fix(report, plan)
+    _place_fix(report, plan, given)
     ctx.exit(status.code)
 
 
@@ -254,11 +251,16 @@ def _describe_origin(sources: Sequence[str], given: _CheckGiven, store: str | No
     return CheckOrigin(bool(sources), tuple(word for name, value in named if value for word in (name, value)))
 
 
-def _apply_fix(report: CheckReport, plan: CheckPlan) -> None:
+def _place_fix(report: CheckReport, plan: CheckPlan, given: _CheckGiven) -> None:
+    """Put a proven fix where it was asked for: into a file, or into the code."""
     from replaytool.check.base_branch import find_repository_folder
     from replaytool.check.fix.apply_fix import apply_fix
 
     fix = report.guilty.fix if report.guilty is not None else None
+    if given["output"] and fix is not None:
+        reports.write_fix(fix, given["output"])
+    if not given["write"]:
+        return
     if fix is None or not fix.diff:
         options.print_note("no file was changed: there is no proven fix")
         return
