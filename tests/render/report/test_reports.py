@@ -173,6 +173,18 @@ def test_hostile_text_is_no_markup_in_markdown() -> None:
     assert set(re.findall(r"</?(\w+)", outside)) <= {"sub", "details", "summary"}
 
 
+def test_markdown_reads_on_a_phone() -> None:
+    """What is not folded has no table, and no line of code that is longer than a phone is wide."""
+    text = markdown.render(hostile())
+    shown = re.sub(r"(?s)<details>.*?</details>", "", text)
+    assert not re.search(r"(?m)^\|", text)
+    blocks = re.findall(r"(?ms)^(`{3,})\w*\n(.*?)^\1$", shown)
+    assert blocks
+    assert max(len(line) for _, block in blocks for line in block.splitlines()) <= 56
+    assert text.count("<details>") == text.count("</details>") >= 4
+    assert "replaytool debug" not in shown
+
+
 def test_github_sees_one_line_for_each_cause() -> None:
     lines = github.render(hostile()).splitlines()
     assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::error", "::warning", "::notice"]
