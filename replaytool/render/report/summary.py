@@ -175,3 +175,15 @@ def format_debug_command(origin: CheckOrigin, one: CheckedRun) -> str:
     words += [one.subject.source] if origin.from_files else []
     words += ["--at", str(one.verdict.event_id)] if one.verdict.event_id is not None else []
     return escape_controls(shlex.join([*words, *origin.options]))
+
+
+def format_reset_command(origin: CheckOrigin) -> str:
+    """Return the command that plans a reset of each open run to the last task up to which the code replays."""
+    more = shlex.join([*origin.options, "-o", "plan.json"])
+    return escape_controls(f"replaytool reset plan --latest-clean --where \"status = 'Running'\" {more}")
+
+
+def can_be_reset(one: ReportedCause) -> bool:
+    """Return whether the cause fails open runs of code and history that do not fit: a reset would let them go on."""
+    is_open = any(run.subject.is_open and not run.known for run in one.runs)
+    return one.level == "error" and is_open and one.cause.verdict in ("diverged", "failed")
