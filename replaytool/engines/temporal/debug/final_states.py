@@ -9,6 +9,7 @@ from replaytool.engines.temporal.events.decoding import event_heads, take_events
 from replaytool.engines.temporal.events.event_types import TASK_COMPLETED
 from replaytool.engines.temporal.replay.drive import drive_past_end
 from replaytool.engines.temporal.replay.recorded_commands import run_from_json
+from replaytool.engines.temporal.replay.sandbox_refusals import refuse_sandboxed_code
 from replaytool.model.history import Run
 from replaytool.model.workflow_state import WorkflowState
 from replaytool.replay.inspect_state.expressions import Expression, ExpressionScope, parse_expression
@@ -22,6 +23,9 @@ def replay_to_end(run: Run, code: Code, options: Options, expression: Expression
     """Replay the whole run in this process. With an expression, evaluate it after each task."""
     if code.workflow_class(run.workflow_type) is None:
         return WorkflowState(trouble=code.explain_missing(run.workflow_type))
+    refused = refuse_sandboxed_code(run, code, options, "direct")
+    if refused is not None:
+        return WorkflowState(trouble=refused.reason)
     tasks = [event.event_id for event in event_heads(run.events) if event.event_type == TASK_COMPLETED]
     holds: dict[int, bool] = {}
     unsure, failure = "", None

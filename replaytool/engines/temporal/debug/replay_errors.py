@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from replaytool.engines.temporal.replay.sandbox_refusals import NO_INSTANCE, judge_refusal
 from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.debug_state import Trouble
@@ -25,6 +26,9 @@ def find_replay_error(told: ActivationStep, course: Stepper, tape: recorder.Reco
 
 
 def _describe_failure(told: ActivationStep, course: Stepper, tape: recorder.RecordedTape) -> Trouble:
+    if tape.creation_error is not None:
+        refused = judge_refusal(tape.creation_error, NO_INSTANCE, "direct")
+        return Trouble("failed", refused.reason, 1, callsite.site_of_exception(tape.creation_error))
     error = tape.current_activation.error if tape.current_activation else None
     site = callsite.site_of_exception(error) or (tape.current_activation.kept_at if tape.current_activation else None)
     last = course.machines.history.heads[-1].event_id

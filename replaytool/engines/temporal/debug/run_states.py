@@ -26,6 +26,7 @@ from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.drive import drive_with_recorder
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
+from replaytool.engines.temporal.replay.sandbox_refusals import refuse_sandboxed_code
 from replaytool.engines.temporal.replay.stepper import ActivationStep, Stepper
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.model.debug_state import (
@@ -39,6 +40,7 @@ from replaytool.model.debug_state import (
 from replaytool.model.history import Run
 from replaytool.model.task_index import CompletedTask
 from replaytool.model.verdict import CallSite, Command
+from replaytool.replay import call_site as callsite
 from replaytool.replay.code.user_code import Code
 from replaytool.replay.inspect_state.expressions import (
     EventFacts,
@@ -110,7 +112,7 @@ class RunStates:
         self.run, self.code, self.options = run, code, options
         self.tell = tell
         self.tasks = index_tasks(event_heads(run.events), builds)
-        self.trouble: Trouble | None = _find_obstacle(run, code)
+        self.trouble: Trouble | None = _find_obstacle(run, code, options)
         """Why the run cannot be replayed, or why the recording replay ended early."""
         self._cannot = self.trouble is not None
         self._met: Trouble | None = None
@@ -365,12 +367,16 @@ def _task_facts(task: CompletedTask) -> TaskFacts:
     return TaskFacts.from_task(task.ordinal, task.event_id, task.build_id)
 
 
-def _find_obstacle(run: Run, code: Code) -> Trouble | None:
+def _find_obstacle(run: Run, code: Code, options: Options) -> Trouble | None:
     """Return why this code cannot replay the run, if so."""
     malformed = RecordedHistory(run).find_malformation()
     if malformed:
         return Trouble("unverified", f"the history is malformed: {malformed}")
     if code.workflow_class(run.workflow_type) is None:
         return Trouble("no code", code.explain_missing(run.workflow_type))
+    callsite.claim_user_folders(code.roots)
+    refused = refuse_sandboxed_code(run, code, options, "direct")
+    if refused is not None and refused.failure is not None:
+        return Trouble("failed", refused.reason, refused.failure.event_id, refused.failure.call_site)
     cannot = direct.find_handover_reason(run, code)
     return Trouble("unverified", f"its states cannot be shown: {cannot.reason}") if cannot else None

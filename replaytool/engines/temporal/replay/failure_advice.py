@@ -16,6 +16,8 @@ _PYDANTIC = re.compile(r"^([\w.\[\]]+)\n\s+Field required", re.MULTILINE)
 _UNKNOWN_ENCODING = "Unknown payload encoding"
 _NEEDS_CONVERTER = (_UNKNOWN_ENCODING, "is not JSON serializable")
 CONVERTER = "Pass the workflows' DataConverter: --converter MODULE:ATTRIBUTE"
+_SUBCLASS = ".__mro_entries__"
+"""What the sandbox refuses where a module defines a subclass of a restricted class."""
 _INSTEAD = {
     "datetime.datetime": "workflow.now()",
     "datetime.date": "workflow.now().date()",
@@ -59,6 +61,9 @@ def advise_on_failure(failure: Failure, workflow: Any, *, has_converter: bool = 
 
 
 def _advise_on_restricted_call(name: str) -> str:
+    if name.endswith(_SUBCLASS):
+        owner = name.removesuffix(_SUBCLASS)
+        return f"Import the module with the subclass of {owner} inside `workflow.unsafe.imports_passed_through()`"
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         if found := _INSTEAD.get(".".join(parts[:length])):

@@ -15,6 +15,7 @@ from replaytool.replay.code.user_code import Code
 from replaytool.replay.options import OFF, Options
 
 _SANDBOX = os.path.dirname(workflow_sandbox.__file__)
+NO_INSTANCE = "the SDK cannot make an instance of the workflow"
 _WAY_OUT = (
     "import what the workflow may use inside `with workflow.unsafe.imports_passed_through():`, or, if your worker runs "
     "without the sandbox, return workflow_runner=UnsandboxedWorkflowRunner() from the `replayer` function"

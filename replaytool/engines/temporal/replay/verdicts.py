@@ -14,7 +14,7 @@ from replaytool.engines.temporal.replay.failure_advice import CONVERTER
 from replaytool.engines.temporal.replay.findings import Findings, match_tape, steps_with_matches
 from replaytool.engines.temporal.replay.produced_commands import CommandTranslator
 from replaytool.engines.temporal.replay.recorded_commands import RecordedHistory
-from replaytool.engines.temporal.replay.sandbox_refusals import judge_refusal
+from replaytool.engines.temporal.replay.sandbox_refusals import NO_INSTANCE, judge_refusal
 from replaytool.engines.temporal.replay.server_defaults import normalize_pair
 from replaytool.engines.temporal.replay.unreadable_results import explain_unreadable_result
 from replaytool.engines.temporal.sdk.recorder import RecordedActivation, RecordedTape
@@ -220,9 +220,7 @@ def _judge_code_failure(case: ReplayCase, found: Findings) -> Verdict:
         if is_out_of_memory(case.outcome.message):
             raise MemoryError
         if case.tape.creation_error is not None:
-            return judge_refusal(
-                case.tape.creation_error, "the SDK cannot make an instance of the workflow", case.engine
-            )
+            return judge_refusal(case.tape.creation_error, NO_INSTANCE, case.engine)
         return Verdict("unverified", f"the code cannot start this run: {case.outcome.message}")
     if found.mismatch is not None and not found.mismatch.only_strict:
         return _build_diverged_verdict(case, found, found.mismatch, f" (then the code fails: {case.outcome.message})")

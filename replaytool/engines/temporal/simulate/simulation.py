@@ -29,6 +29,7 @@ from replaytool.engines.temporal.replay import direct
 from replaytool.engines.temporal.replay.command_fields import payload_from_proto
 from replaytool.engines.temporal.replay.drive import drive_past_end, follows_record, get_payload_decoder
 from replaytool.engines.temporal.replay.recorded_commands import run_from_json
+from replaytool.engines.temporal.replay.sandbox_refusals import refuse_sandboxed_code
 from replaytool.engines.temporal.simulate.decisions import DecisionReader, compare_decisions
 from replaytool.engines.temporal.simulate.recorded_results import RecordedResults
 from replaytool.engines.temporal.simulate.simulated_server import SimulatedServer
@@ -54,16 +55,23 @@ def simulate_runs(runs: Sequence[Run], ask: SimulationRequest, code: Code, optio
     trouble = _find_simulation_obstacle(base, ask, code)
     if trouble:
         return Simulation(stopped=trouble)
+    refused = refuse_sandboxed_code(base, code, options, "direct")
+    if refused is not None:
+        return _stop_before_point(refused.verdict, refused.reason)
     first = _ChainSimulator(runs, ask, code, options, _RUN_IDS[0])
     found = first.simulate_chain()
     verdict, reason = _judge_prefix(base, ask, code, options, follows=first.follows) if ask.prefix else (None, "")
     if verdict in ("diverged", "failed", "crashed"):
-        text = f"this code does not replay the events before the point: {reason}"
-        return Simulation(stopped=text, prefix_verdict=verdict, prefix_reason=reason)
+        return _stop_before_point(verdict, reason)
     if first.has_drawn and ask.reset:
         other = _ChainSimulator(runs, ask, code, options, _RUN_IDS[1]).simulate_chain()
         found = replace(found, varies=_differing_names(found.state or {}, other.state or {}))
     return replace(found, prefix_verdict=verdict, prefix_reason=reason)
+
+
+def _stop_before_point(verdict: str, reason: str) -> Simulation:
+    text = f"this code does not replay the events before the point: {reason}"
+    return Simulation(stopped=text, prefix_verdict=verdict, prefix_reason=reason)
 
 
 def _find_simulation_obstacle(base: Run, ask: SimulationRequest, code: Code) -> str:
@@ -119,6 +127,9 @@ class _ChainSimulator:
             run = self._build_next_run(run, end, number)
             if self._code.workflow_class(run.workflow_type) is None:
                 return replace(found, stopped=f"no code for workflow type {run.workflow_type!r}")
+            refused = refuse_sandboxed_code(run, self._code, self._options, "direct")
+            if refused is not None:
+                return replace(found, stopped=refused.reason)
         return replace(found, stopped=f"it continued as new {_MOST_RUNS} times")
 
     def _starting_events(self, base: Run) -> Sequence[Event]:

@@ -1,4 +1,4 @@
-"""Code that the SDK's sandbox refuses is `failed` for every engine, with the sandbox's reason and the way out."""
+"""Code that the SDK's sandbox refuses is `failed` everywhere, with the sandbox's reason and the way out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from replaytool.engines import Code, CodeSpec, Options, load_code, replay
+from replaytool.engines.temporal.debug.final_states import find_latest_clean, replay_to_end
+from replaytool.engines.temporal.debug.run_states import RunStates
 from replaytool.engines.temporal.sdk.private import WorkflowDefinition
+from replaytool.engines.temporal.simulate.simulation import SimulationRequest, simulate_runs
 from tests.support.histories import recorded
 from tests.support.paths import FIXTURES
 
@@ -108,3 +111,38 @@ def test_a_class_that_the_sandbox_accepts_is_ok(tmp_path: Path) -> None:
     top = "import socket\n\n\nclass Plug(socket.socket):\n    pass\n"
     verdict = replay(recorded(CASE), code_with(tmp_path, top), engine="direct")
     assert (verdict.verdict, verdict.reason) == ("ok", "")
+
+
+@pytest.mark.parametrize("what", list(REFUSED)[:2])
+def test_debug_simulate_and_plans_say_it_as_check_does(tmp_path: Path, what: str) -> None:
+    run, code = recorded(CASE), code_with(tmp_path, REFUSED[what][0])
+    said = replay(run, code, engine="direct").reason
+    assert said.startswith("the SDK's sandbox refuses workflow Order")
+    states = RunStates(run, code, Options())
+    states.record_states()
+    assert states.trouble is not None
+    assert (states.trouble.kind, states.trouble.message, states.trouble.event_id) == ("failed", said, 1)
+    for is_reset in (False, True):  # event 4 is the first task: no events before the point say anything about the code
+        found = simulate_runs([run], SimulationRequest(4, reset=is_reset), code, Options())
+        assert (found.prefix_verdict, found.prefix_reason) == ("failed", said)
+        assert str(found.stopped).endswith(said)
+    assert replay_to_end(run, code, Options()).trouble == said
+    assert find_latest_clean(run, code, Options()).trouble == f"failed: {said}"
+
+
+def test_debug_says_why_no_instance_can_be_made(tmp_path: Path) -> None:
+    states = RunStates(
+        recorded(CASE), code_with(tmp_path, REFUSED["a module that cannot be imported so often"][0]), Options()
+    )
+    states.record_states()
+    assert states.trouble is not None
+    assert (states.trouble.kind, states.trouble.event_id) == ("failed", 1)
+    assert "cannot be loaded a third time" in states.trouble.message
+    assert "imports_passed_through" in states.trouble.message
+
+
+def test_the_advice_for_a_subclass_is_about_its_import(tmp_path: Path) -> None:
+    verdict = replay(recorded(CASE), code_with(tmp_path, SUBCLASS))
+    assert verdict.failure is not None
+    assert "subclass of http.client.HTTPConnection" in verdict.failure.advice
+    assert "imports_passed_through" in verdict.failure.advice
