@@ -252,6 +252,12 @@ class ErrorCode(Enum):
     CHECK_NO_VERDICTS = CodeEntry(
         "RT-CHECK-10", "The store has no verdicts yet", "Run `replaytool check --workflows …` first."
     )
+    CHECK_PATCH_UNKNOWN = CodeEntry(
+        "RT-CHECK-11", "There is no patch with this ID", "`replaytool patches` lists the patches."
+    )
+    CHECK_PATCH_UNREADABLE = CodeEntry(
+        "RT-CHECK-12", "The call of a patch cannot be changed", "Write the call outside of the f-string."
+    )
 
     SCRUB_RULE = CodeEntry(
         "RT-SCRUB-1",

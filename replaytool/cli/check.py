@@ -13,12 +13,14 @@ from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
     from replaytool.check.guilty.find import GuiltyRequest
     from replaytool.ingest import LoadObserver
     from replaytool.model.verdict import Shard, Verdict
+    from replaytool.session import Session
 
 _ENGINES = ("auto", "direct", "sdk", "both")
 _SANDBOXES = ("shared", "per-run", "off")
@@ -37,6 +39,8 @@ class _CheckGiven(code.RunChoiceGiven, reports.BaselineGiven):
     guilty_limit: float
     fix: bool
     output: str | None
+    without: str | None
+    deprecated: str | None
     shard: Shard | None
     include_pinned: bool
 
@@ -135,6 +139,8 @@ class _CheckCommand(click.Command):
     metavar="FILE",
     help="With --fix: write the fix to FILE, for `git apply`.",
 )
+@click.option("--without", metavar="PATCH", help="Replay as if the calls of this patch were taken out of the code.")
+@click.option("--deprecated", metavar="PATCH", help="Replay as if this patch were deprecated: only its new branch.")
 @reports.baseline_options
 @click.option(
     "--shard",
@@ -178,7 +184,7 @@ def command(
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
     work = code.open_code_session(ctx, **given)
     plan = code.require_replay_plan(work.settings, **given)
-    plan = _refine_plan(plan, given)
+    plan = _change_patch(work, _refine_plan(plan, given), given)
     with _show_check_progress() as (observer, progress):
         report, loaded = work.check_runs(
             code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"]),
@@ -199,6 +205,21 @@ def command(
     ctx.exit(FINDINGS if status in (CLEAN, NOTHING) and loaded is not None and loaded.bad else status)
 
 
+def _change_patch(work: Session, plan: CheckPlan, given: _CheckGiven) -> CheckPlan:
+    """Return the plan with the calls of a patch changed, and say on stderr what was changed."""
+    if given["without"] is not None:
+        plan, places = work.change_patch(plan, given["without"], "without")
+        said = "is taken out"
+    elif given["deprecated"] is not None:
+        plan, places = work.change_patch(plan, given["deprecated"], "deprecated")
+        said = "is deprecated"
+    else:
+        return plan
+    name = escape_controls(given["without"] or given["deprecated"] or "")
+    options.print_note(f"this check replays edited code: the patch {name} {said} at {', '.join(places)}")
+    return plan
+
+
 def _guilty_request(given: _CheckGiven) -> GuiltyRequest | None:
     from replaytool.check.guilty.find import GuiltyRequest
 
@@ -213,6 +234,13 @@ def _require_fitting_options(given: _CheckGiven) -> None:
         raise ReplaytoolError(
             "--impacted needs --base, and excludes --repeat",
             "add --base REF, and leave --repeat out",
+            code=ErrorCode.USAGE_COMBINATION,
+        )
+    changed = [name for name in ("without", "deprecated") if given[name] is not None]
+    if changed and (len(changed) > 1 or given["base"] or given["update_baseline"]):
+        raise ReplaytoolError(
+            "--without and --deprecated exclude each other, --base and --update-baseline",
+            "the code that it replays is written nowhere, so compare it with nothing",
             code=ErrorCode.USAGE_COMBINATION,
         )
     for name in ("guilty", "fix"):
