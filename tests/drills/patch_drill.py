@@ -379,10 +379,13 @@ class PatchDrillProject:
             place.mkdir()
         text = HEAD + "".join(case.write_class(case.state) for case in self.cases)
         (project / "flow.py").write_text(text)
+        # Without it, each worker process reads all loaded modules for a default.
+        (project / "named_build.py").write_text('def name_build():\n    return {"build_id": "drill"}\n')
         for seed, some in histories.items():
             for number, one in enumerate(some):
                 (kept / f"run-{seed}-{number}.json").write_text(json.dumps(one))
-        plan = CheckPlan(CodeSpec(("flow.py",), folder=str(project)), limits=WorkerLimits(jobs=1), engine="both")
+        spec = CodeSpec(("flow.py",), "named_build:name_build", folder=str(project))
+        plan = CheckPlan(spec, limits=WorkerLimits(jobs=1), engine="both")
         request = PatchRequest(is_complete=self.is_complete, wants_fix=True)
         return Session(Settings()).survey_patches([str(kept)], RunFilter(), plan, request, LoadObserver())
 
@@ -404,6 +407,17 @@ class PatchDrillProject:
             yield f"the fix removes {sorted(found.fix.removed)} and not {wanted}: {found.fix.note} {found.fix.left}"
         if found.fix.diff:
             yield from self._find_faults_of_fix(found.fix.diff, fixable, histories)
+
+    def find_live_faults(
+        self, truths: Mapping[int, Truth], histories: Mapping[int, Sequence[History]]
+    ) -> Iterator[str]:
+        """Yield where replaytool and live workers disagree about the open runs."""
+        found = self.survey(histories)
+        by_id = {one.change_id: one for one in found.patches}
+        for case in self.cases:
+            expected = truths[case.seed].expect_verdict(case, is_complete=self.is_complete)
+            for fault in self._compare(case, by_id.get(case.change_id), expected, histories[case.seed]):
+                yield f"{case}\n  {fault}\n  {truths[case.seed]}"
 
     def _compare(
         self, case: PatchDrillCase, status: PatchStatus | None, expected: str | None, histories: Sequence[History]
