@@ -257,6 +257,12 @@ class ErrorCode(Enum):
         "A release of --with cannot be installed",
         "Check its name, or name wheels with --find-links.",
     )
+    CHECK_PATCH_UNKNOWN = CodeEntry(
+        "RT-CHECK-12", "There is no patch with this ID", "`replaytool patches` lists the patches."
+    )
+    CHECK_PATCH_UNREADABLE = CodeEntry(
+        "RT-CHECK-13", "The call of a patch cannot be changed", "Write the call outside of the f-string."
+    )
 
     SCRUB_RULE = CodeEntry(
         "RT-SCRUB-1",

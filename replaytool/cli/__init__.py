@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "sql": "Query the store with SQL.",
     "export": "Export runs in the formats that Temporal's own tools read.",
     "check": "Replay recorded runs against workflow code: does the code still follow them?",
+    "patches": "Say which patches are still needed, proven by replaying open runs.",
     "merge": "Merge the JSON reports of several checks into one.",
     "coverage": "Show which lines and branches of workflow code no history reaches.",
     "select": "Choose the fewest histories that cover what all of them cover.",

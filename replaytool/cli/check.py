@@ -13,9 +13,10 @@ import click
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
+from replaytool.cli.shared.option_rules import require_fitting_options
 from replaytool.cli.shared.release_checks import run_release_checks
-from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.check_origin import CheckOrigin
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from replaytool.config import Settings
     from replaytool.ingest import LoadObserver
     from replaytool.model.verdict import CheckReport, Shard
+    from replaytool.session import Session
 
 _ENGINES = ("auto", "direct", "sdk", "both")
 _ARGUMENTS = "replaytool.check.arguments"
@@ -45,6 +47,8 @@ class _CheckGiven(code.RunChoiceGiven, reports.BaselineGiven):
     write: bool
     releases: tuple[str, ...]
     find_links: tuple[str, ...]
+    without: str | None
+    deprecated: str | None
     shard: Shard | None
     include_pinned: bool
 
@@ -158,6 +162,8 @@ class _CheckCommand(click.Command):
     metavar="FOLDER",
     help="With --with: take wheels from here and ask no index. Repeatable.",
 )
+@click.option("--without", metavar="PATCH", help="Replay as if the calls of this patch were taken out of the code.")
+@click.option("--deprecated", metavar="PATCH", help="Replay as if this patch were deprecated: only its new branch.")
 @reports.baseline_options
 @click.option(
     "--shard",
@@ -197,7 +203,7 @@ def command(
     """
     from replaytool.check.check_runs import choose_failing_verdicts
 
-    _require_fitting_options(given)
+    require_fitting_options(given)
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
     outputs = reports.parse_outputs(formats, as_json=as_json, brief=brief)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
@@ -207,7 +213,7 @@ def command(
         store = _find_store(work.settings, code.choose_sources(work.settings, sources, given["store"]))
         ctx.exit(run_release_checks(arguments, given["releases"], given["find_links"], used, store))
     plan = code.require_replay_plan(work.settings, **given)
-    plan = _refine_plan(plan, given)
+    plan = _change_patch(work, _refine_plan(plan, given), given)
     chosen = code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"])
     origin = _describe_origin(chosen, given, ctx.obj["store"])
     with _show_check_progress() as (observer, progress):
@@ -268,45 +274,27 @@ def _place_fix(report: CheckReport, plan: CheckPlan, given: _CheckGiven) -> None
         options.print_note(f"{path}: changed as the fix says; check again, and commit it")
 
 
+def _change_patch(work: Session, plan: CheckPlan, given: _CheckGiven) -> CheckPlan:
+    """Return the plan with the calls of a patch changed, and say on stderr what was changed."""
+    if given["without"] is not None:
+        plan, places = work.change_patch(plan, given["without"], "without")
+        said = "is taken out"
+    elif given["deprecated"] is not None:
+        plan, places = work.change_patch(plan, given["deprecated"], "deprecated")
+        said = "is deprecated"
+    else:
+        return plan
+    name = escape_controls(given["without"] or given["deprecated"] or "")
+    options.print_note(f"this check replays edited code: the patch {name} {said} at {', '.join(places)}")
+    return plan
+
+
 def _guilty_request(given: _CheckGiven) -> GuiltyRequest | None:
     from replaytool.check.guilty.find import GuiltyRequest
 
     if not (given["guilty"] or given["fix"]):
         return None
     return GuiltyRequest(given["guilty"] == "drift", given["fix"], given["guilty_limit"])
-
-
-def _require_fitting_options(given: _CheckGiven) -> None:
-    """Refuse options that mean nothing without --base."""
-    if given["impacted"] and (not given["base"] or given["repeat"] > 1):
-        raise ReplaytoolError(
-            "--impacted needs --base, and excludes --repeat",
-            "add --base REF, and leave --repeat out",
-            code=ErrorCode.USAGE_COMBINATION,
-        )
-    if given["releases"] and (given["base"] or given["baseline"] or given["shard"]):
-        raise ReplaytoolError(
-            "--with checks the code as it stands: it excludes --base, --baseline and --shard",
-            "leave them out",
-            code=ErrorCode.USAGE_COMBINATION,
-        )
-    if given["find_links"] and not given["releases"]:
-        raise ReplaytoolError(
-            "--find-links needs --with", "add --with, such as temporalio==1.31", code=ErrorCode.USAGE_COMBINATION
-        )
-    for name in ("guilty", "fix"):
-        if given[name] and not given["base"]:
-            raise ReplaytoolError(
-                f"--{name} needs --base: it searches the edits since the merge base",
-                "add --base REF",
-                code=ErrorCode.USAGE_COMBINATION,
-            )
-    if (given["output"] or given["write"]) and not given["fix"]:
-        raise ReplaytoolError(
-            f"--{'output' if given['output'] else 'write'} needs --fix: it says where the fix goes",
-            "add --fix, or write a report with --format FORMAT:FILE",
-            code=ErrorCode.USAGE_COMBINATION,
-        )
 
 
 def _refine_plan(plan: CheckPlan, given: _CheckGiven) -> CheckPlan:

@@ -15,6 +15,8 @@ from replaytool.check import check_runs as check
 from replaytool.check.fix.propose import propose_fix
 from replaytool.check.guilty.find import GuiltyRequest, find_guilty_edits
 from replaytool.check.impact import impacted_runs as impacted
+from replaytool.check.patches.judge import PatchRequest
+from replaytool.check.patches.survey import change_patch_in_spec, survey_patches
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
 from replaytool.engines import engine_of, export_history, read_steps, require_part
@@ -42,6 +44,7 @@ from replaytool.store import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from replaytool.model.patches import Change, PatchReport
     from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.verdict import CheckReport
 
@@ -196,6 +199,26 @@ class Session:
             opened = ingest.open_sources(sources, sys.stdin.buffer)
             loaded = ingest.load_into_store(store, opened, observer, None, read_steps)
             return _check_store(store, wanted, plan, observer, progress, base, only_impacted, guilty), loaded
+
+    def change_patch(self, plan: check.CheckPlan, change_id: str, change: Change) -> tuple[check.CheckPlan, list[str]]:
+        """Return the plan of a check with the calls of a patch changed, and where these stand.
+
+        Its verdicts are about code that nobody has written, so the store never keeps them.
+        """
+        spec, places = change_patch_in_spec(plan.spec, change_id, change)
+        return replace(plan, spec=spec, use_known=False, keep=False), places
+
+    def survey_patches(
+        self,
+        sources: Sequence[str],
+        wanted: RunFilter,
+        plan: check.CheckPlan,
+        request: PatchRequest,
+        observer: ingest.LoadObserver,
+    ) -> PatchReport:
+        """Return every patch of the runs and of the code, and what may be done with it."""
+        store = self.corpora.open_histories(sources, observer)
+        return survey_patches(store, store.list_runs(wanted), plan, request)
 
     def find_code_map(
         self,

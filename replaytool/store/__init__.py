@@ -265,6 +265,23 @@ class Store:
                 ],
             )
 
+    def read_events_of_types(self, types: Sequence[str], run_keys: Sequence[str]) -> Iterator[tuple[str, list[Event]]]:
+        """Yield runs with their events of these types, in order; a run without such an event is left out."""
+        rows = self.query_rows(
+            "SELECT run_key, event_id, event_type, strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, "
+            "event.build_id, raw FROM event JOIN run ON run.id = event.run "
+            "WHERE list_contains(?, event_type) AND run_key IN (SELECT unnest(?)) ORDER BY run_key, event_id",
+            [list(types), list(run_keys)],
+        )
+        for key, some in groupby(rows, lambda row: str(row["run_key"])):
+            yield (
+                key,
+                [
+                    Event(row["event_id"], row["event_type"], row["at"], row["build_id"], row["raw"].encode())
+                    for row in some
+                ],
+            )
+
     def read_run(self, row: RunRow, *, with_events: bool = True) -> Run:
         """Return the run of a row, as its format read it."""
         columns = row.values

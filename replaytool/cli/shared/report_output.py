@@ -20,6 +20,7 @@ from replaytool.text import count_noun, escape_controls, suggest_word
 
 if TYPE_CHECKING:
     from replaytool.model.code_fix import CodeFix
+    from replaytool.model.patches import PatchFix
     from replaytool.model.verdict import CheckedRun, CheckReport
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -142,7 +143,7 @@ def _parse_output(text: str) -> Output:
     return name, path or None
 
 
-def write_fix(fix: CodeFix, path: str) -> None:
+def write_fix(fix: CodeFix | PatchFix, path: str) -> None:
     """Write the diff, if there is a proven one; nothing else is ever written."""
     from replaytool.session import open_output
 
