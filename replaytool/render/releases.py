@@ -30,7 +30,7 @@ def render_json(checks: Sequence[ReleaseCheck]) -> str:
 
 
 def _list_lines(checks: Sequence[ReleaseCheck]) -> Iterator[str]:
-    yield format_table(("release", *_WORDS), map(_make_row, checks)).rstrip("\n")
+    yield format_table(("release", *_WORDS), map(_count_verdicts_in_row, checks)).rstrip("\n")
     for one in checks:
         if one.versions:
             yield f"{one.name}: " + ", ".join(f"{name} {version}" for name, version in one.versions.items())
@@ -53,6 +53,6 @@ def _list_lines(checks: Sequence[ReleaseCheck]) -> Iterator[str]:
         yield f"  … and {len(changes) - _MOST_CHANGES} more; --json lists all"
 
 
-def _make_row(check: ReleaseCheck) -> list[object]:
+def _count_verdicts_in_row(check: ReleaseCheck) -> list[object]:
     counts = [None if check.trouble else int(check.summary.get(word, 0)) for word in _WORDS]
     return [check.name, *counts]

@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 
 HOME = "replaytool/store/"
 SHOWN_TO_USERS = {
-    "replaytool/errors.py": "SELECT * FROM runs",
+    "replaytool/error_codes.py": "SELECT * FROM runs",
     "replaytool/session/__init__.py": "SELECT * FROM runs",
     "tui/screens/sql.py": "SELECT workflow_type, status, count(*) AS runs",
 }
