@@ -83,8 +83,10 @@ def test_the_constant_of_the_demo_is_named_alone_in_every_format(call: Call, dem
     assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 9
     symptoms = {one["physicalLocation"]["region"]["startLine"] for one in result["relatedLocations"]}
     assert symptoms == {cause["call_site"]["line"] for cause in report["causes"]}
-    assert told["markdown"].index("Guilty") < told["markdown"].index("diverged&#58;")
-    assert told["html"].index('<span class="word">guilty</span>') < told["html"].index('<span class="word">diverged')
+    assert told["markdown"].index("Guilty") < told["markdown"].index("#### ❌ diverged:")
+    assert told["html"].index('<span class="word">guilty</span>') < told["html"].index(
+        '<span class="word diverged">diverged'
+    )
 
 
 def test_without_a_base_or_a_finding_no_edit_is_named(call: Call, demo: Path) -> None:
