@@ -90,8 +90,10 @@ def test_the_constant_of_the_demo_is_named_alone_in_every_format(call: Call, dem
     assert "+TRIPS_PER_MAIL = 2" in (suite.findtext("system-out") or "")
     assert json.loads(told["brief"])["guilty"][0]["edits"][0]["where"] == "wf.py:9"
     assert json.loads(told["jsonl"].splitlines()[0])["guilty"] == report["guilty"]
-    assert told["markdown"].index("Guilty") < told["markdown"].index("diverged&#58;")
-    assert told["html"].index('<span class="word">guilty</span>') < told["html"].index('<span class="word">diverged')
+    assert told["markdown"].index("Guilty") < told["markdown"].index("#### ❌ diverged:")
+    assert told["html"].index('<span class="word">guilty</span>') < told["html"].index(
+        '<span class="word diverged">diverged'
+    )
 
 
 def test_without_a_base_or_a_finding_no_edit_is_named(call: Call, demo: Path) -> None:
