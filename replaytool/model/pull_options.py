@@ -36,5 +36,7 @@ class PullProgress:
     failed: int = 0
 
 
+OPEN_RUNS = "ExecutionStatus = 'Running'"
+"""The visibility query for all open runs."""
 Known = Callable[[str, str], int | None]
 """Returns how many events of a run (workflow ID, run ID) the store has."""

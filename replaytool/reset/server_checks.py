@@ -181,6 +181,16 @@ def _explain_missing_point(case: HazardCase, count: int) -> str:
     return "the server no longer has this point"
 
 
+def fetch_retention(engine_name: str, options: ServerOptions) -> timedelta | None:
+    """Return how long a server keeps closed runs."""
+
+    async def ask_server() -> timedelta | None:
+        server = await find_reset_executor(engine_name).connect_to_server(options)
+        return await server.fetch_retention()
+
+    return asyncio.run(ask_server())
+
+
 def list_server_points(record: RunFacts, options: ServerOptions) -> list[ResetPoint]:
     """Return the server's own reset points of this run, each with a comment."""
     return asyncio.run(_list_server_points(record, options))

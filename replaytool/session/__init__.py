@@ -22,6 +22,7 @@ from replaytool.debug import time_travel as walk
 from replaytool.engines import engine_of, export_history, read_steps, require_part
 from replaytool.errors import ErrorCode, ReplaytoolError
 from replaytool.model.history import Event, Run
+from replaytool.model.pull_options import OPEN_RUNS, PullProgress
 from replaytool.replay.code.builds import CodeMap
 from replaytool.session.checks import StoreChecks
 from replaytool.session.corpora import StoreCorpora
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from replaytool.model.patches import Change, PatchReport
-    from replaytool.model.pull_options import Known, PullOptions, PullProgress
+    from replaytool.model.pull_options import Known, PullOptions
     from replaytool.model.verdict import CheckReport
 
 __all__ = [
@@ -215,10 +216,24 @@ class Session:
         plan: check.CheckPlan,
         request: PatchRequest,
         observer: ingest.LoadObserver,
+        pull: PullOptions | None = None,
     ) -> PatchReport:
-        """Return every patch of the runs and of the code, and what may be done with it."""
-        store = self.corpora.open_histories(sources, observer)
-        return survey_patches(store, store.list_runs(wanted), plan, request)
+        """Return every patch of the runs and of the code, and what may be done with it.
+
+        With `pull`, the runs are those of a server. It is only read, and nothing is stored.
+        """
+        if pull is None:
+            store = self.corpora.open_histories(sources, observer)
+            return survey_patches(store, store.list_runs(wanted), plan, request)
+        from replaytool.reset.server_checks import fetch_retention
+
+        store, loaded = self.corpora.pull_histories(pull, observer, PullProgress())
+        retention = request.retention or fetch_retention(pull.engine, pull.server)
+        has_all = pull.query == OPEN_RUNS and pull.limit is None and wanted == RunFilter() and not loaded.bad
+        request = replace(request, retention=retention, is_complete=request.is_complete or has_all)
+        report = survey_patches(store, store.list_runs(wanted), plan, request)
+        missing = f"{len(loaded.bad)} runs of the server could not be read" if loaded.bad else ""
+        return replace(report, notes=(*report.notes, missing)) if missing else report
 
     def find_code_map(
         self,

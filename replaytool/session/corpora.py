@@ -83,6 +83,15 @@ class StoreCorpora:
             _write_history(store, row, folder)
         return len(new), loaded
 
+    def pull_histories(
+        self, pull: PullOptions, observer: ingest.LoadObserver, tally: PullProgress
+    ) -> tuple[Store, ingest.LoadReport]:
+        """Return a store in memory with the histories that a server has."""
+        engine, store = engine_of(pull.engine), Store(None)
+        server = require_part(engine, engine.server(), "pulled")
+        found = server.pull_histories(pull, lambda workflow_id, run_id: None, tally)
+        return store, ingest.load_into_store(store, found, observer, None, read_steps)
+
     def measure_coverage(self, store: Store, wanted: RunFilter, plan: CheckPlan, progress: Progress) -> CorpusCoverage:
         """Measure which lines of the code the histories reach."""
         return measure_coverage(gather_features(store, store.list_runs(wanted), plan, progress))

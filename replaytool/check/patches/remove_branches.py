@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from replaytool.check.fix.guards import Replacement
@@ -32,12 +32,46 @@ def propose_removal(judged: Sequence[PatchStatus], cases: Sequence[PatchCase], t
             left[status.change_id] = str(reason)
     if not removed:
         return PatchFix(left=left, note="no patch has a branch that can be removed")
-    changed = [(one, texts[one.path]) for one in trials.files if texts[one.path].source.after != one.source.after]
-    hindrance, replayed = _prove_removal(changed, removed, cases, trials)
+    hindrance, replayed = _prove_removal(texts, removed, cases, trials)
+    if hindrance and len(removed) > 1:  # one of them may hinder the others
+        return _remove_one_by_one(judged, removed, left, cases, trials)
     if hindrance:
         return PatchFix(left=left, note=f"a diff was written and is not offered: {hindrance}")
-    diff = "".join(write_diff(one.path, one.source.after, now.source.after) for one, now in changed)
-    return PatchFix(diff, tuple(removed), left, replayed)
+    return PatchFix(_write_diffs(texts, trials), tuple(removed), left, replayed)
+
+
+def _remove_one_by_one(
+    judged: Sequence[PatchStatus],
+    wanted: Sequence[str],
+    left: dict[str, str],
+    cases: Sequence[PatchCase],
+    trials: PatchTrials,
+) -> PatchFix:
+    """Add one patch after the other to the diff, and leave those with which a run fails."""
+    texts, removed, proven = {one.path: one for one in trials.files}, list[str](), 0
+    for status in judged:
+        if status.change_id not in wanted:
+            continue
+        try:
+            more = texts | _remove_patch(texts, status)
+        except CannotEdit as reason:
+            left[status.change_id] = str(reason)
+            continue
+        hindrance, replayed = _prove_removal(more, [*removed, status.change_id], cases, trials)
+        if hindrance:
+            left[status.change_id] = f"the edited code is not proven: {hindrance}"
+            continue
+        texts, proven = more, replayed
+        removed.append(status.change_id)
+    if not removed:
+        return PatchFix(left=left, note="a diff was written and is not offered")
+    return PatchFix(_write_diffs(texts, trials), tuple(removed), left, proven)
+
+
+def _write_diffs(texts: Mapping[str, PatchFile], trials: PatchTrials) -> str:
+    """Return the diff of all files that differ from the code as it is."""
+    pairs = [(one.path, one.source.after, texts[one.path].source.after) for one in trials.files]
+    return "".join(write_diff(path, before, after) for path, before, after in pairs if before != after)
 
 
 def _remove_patch(texts: dict[str, PatchFile], status: PatchStatus) -> dict[str, PatchFile]:
@@ -173,7 +207,7 @@ class CallPlace:
             raise CannotEdit(f"{self.where}: the branch stands on the line of its condition")
         deeper = first.col_offset - statement.col_offset
         taken = self.lines[header : block[-1].end_lineno or block[-1].lineno]
-        if any(mark in "".join(taken) for mark in ('"""', "'''", "\\\n")):
+        if "\\\n" in "".join(taken) or any(_has_long_text(one) for one in block):
             raise CannotEdit(f"{self.where}: a text of the branch goes over several lines")
         margin = self.lines[start - 1][: first.col_offset]
         if margin.strip() or any(line.strip() and not line.startswith(margin) for line in taken if _is_code(line)):
@@ -238,6 +272,12 @@ class CallPlace:
         return "the call is a part of a larger expression"
 
 
+def _has_long_text(statement: ast.stmt) -> bool:
+    """Return whether a text goes over several lines: another indentation would change it."""
+    texts = (node for node in ast.walk(statement) if isinstance(node, ast.Constant | ast.JoinedStr))
+    return any(node.end_lineno != node.lineno for node in texts)
+
+
 def _is_code(line: str) -> bool:
     return not line.lstrip().startswith("#")
 
@@ -256,14 +296,14 @@ def _walk_with_parents(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[
 
 
 def _prove_removal(
-    changed: Sequence[tuple[PatchFile, PatchFile]],
+    texts: Mapping[str, PatchFile],
     removed: Sequence[str],
     cases: Sequence[PatchCase],
     trials: PatchTrials,
 ) -> tuple[str, int]:
     """Replay every open run that can reach a removed branch with the SDK's own replayer too."""
     rows = {row.run_key: row for case in cases if case.change_id in removed for row in case.open_rows}
-    edited = [(one.file, now.source.after) for one, now in changed]
+    edited = [(one.file, text) for one in trials.files if (text := texts[one.path].source.after) != one.source.after]
     strategies = {name for row in rows.values() for name in engine_of(row.engine).strategies()}
     strict = replace(trials.plan, engine="both" if "both" in strategies else trials.plan.engine)
     try:

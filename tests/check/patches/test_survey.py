@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from tests.conftest import Call
-from tests.drills.patch_drill import make_project
+from tests.drills.patch_drill import (
+    SHAPES,
+    PatchDrillCase,
+    PatchDrillProject,
+    RecordedRun,
+    Shape,
+    make_project,
+    write_histories,
+)
 from tests.support.git_repository import git
 from tests.support.paths import FIXTURES
 
@@ -158,6 +166,26 @@ def test_people_read_the_verdict_first(call: Call, project: Path) -> None:
     assert told.out.startswith("1 patch in 1 open run, 0 closed runs and 1 file of code\n")
     assert "by-bike: deprecate now: 1 open run replays with the patch deprecated" in told.out
     assert "  call: flow.py:29 run (asked)" in told.out
+
+
+def test_a_branch_that_is_not_proven_stays_and_does_not_hinder_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A deprecated call before the statement would come in an earlier task than the marker.
+    late = 'await step(await step("pre") and ({}))\n'
+    asked = late.format('"new" if workflow.patched("new-way") else "old"')
+    deprecated = late.format('workflow.deprecate_patch("new-way") or "new"')
+    shape = Shape(asked, deprecated, late.format('"new"'), ["pre", "old"], ["pre", "new"], marks_at=1)
+    monkeypatch.setitem(SHAPES, "late", shape)
+    runs = (RecordedRun("new", 1, True),)
+    cases = [PatchDrillCase(seed, kind, "introduced", 0, 1, runs) for seed, kind in ((1, "late"), (2, "inserted"))]
+    project = PatchDrillProject(cases, tmp_path, is_complete=True)
+    found = project.survey({case.seed: write_histories(case) for case in cases})
+    assert [one.verdict for one in found.patches] == ["deprecate now", "deprecate now"]
+    assert found.fix is not None
+    assert found.fix.removed == ("new-way-2",)
+    assert "the edited code is not proven: run" in found.fix.left["new-way-1"]
+    assert "-            await step" in found.fix.diff
 
 
 def test_twelve_combinations_are_judged_as_by_the_sdk(tmp_path: Path) -> None:
