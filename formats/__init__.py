@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 
 from replaytool.errors import ErrorCode
 from replaytool.formats.base import HEAD_SIZE, Format, PlaceFormat, Unreadable
+from replaytool.formats.broken_json import find_json_fault
 
 FORMATS: tuple[str, ...] = (
     "replaytool.formats.unsupported:AWS_LAMBDA_DURABLE",
@@ -92,7 +93,10 @@ def detect_format(head: bytes) -> Format:
             "byte 0",
             code=ErrorCode.FORMAT_UTF16,
         )
-    kind = "JSON, but not a history" if head.lstrip()[:1] in (b"{", b"[") else "neither JSON nor protobuf"
+    is_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    if is_json and (fault := find_json_fault(head, is_whole=len(head) < HEAD_SIZE)) is not None:
+        raise fault
+    kind = "JSON, but not a history" if is_json else "neither JSON nor protobuf"
     raise Unreadable(kind, "`replaytool formats` lists the formats", "byte 0", code=ErrorCode.FORMAT_UNKNOWN)
 
 

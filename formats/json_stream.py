@@ -19,6 +19,7 @@ import msgspec
 
 from replaytool.errors import ErrorCode
 from replaytool.formats.base import Unreadable
+from replaytool.formats.broken_json import find_json_fault
 
 PIECE = 8 * 1024 * 1024
 FIRST_PIECE = 1024 * 1024
@@ -328,7 +329,10 @@ def _read_remaining_members(window: _Window) -> RemainingMembers:
 def _take_next_value(window: _Window) -> object:
     while (end := _find_value_end(window)) is None:
         if not window.read_more():
-            raise Unreadable(
+            # A quote that is missing or one too many also lets a value end nowhere: then the fault is before the end.
+            raise find_json_fault(
+                bytes(window.text[window.at :]), is_whole=True, offset=window.start + window.at
+            ) or Unreadable(
                 "the JSON ends in the middle of a value: the file is cut off",
                 "export the history again",
                 window.describe_position(len(window.text) - window.at),

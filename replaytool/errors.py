@@ -252,6 +252,17 @@ class ErrorCode(Enum):
     CHECK_NO_VERDICTS = CodeEntry(
         "RT-CHECK-10", "The store has no verdicts yet", "Run `replaytool check --workflows …` first."
     )
+    CHECK_RELEASE = CodeEntry(
+        "RT-CHECK-11",
+        "A release of --with cannot be installed",
+        "Check its name, or name wheels with --find-links.",
+    )
+    CHECK_PATCH_UNKNOWN = CodeEntry(
+        "RT-CHECK-12", "There is no patch with this ID", "`replaytool patches` lists the patches."
+    )
+    CHECK_PATCH_UNREADABLE = CodeEntry(
+        "RT-CHECK-13", "The call of a patch cannot be changed", "Write the call outside of the f-string."
+    )
 
     SCRUB_RULE = CodeEntry(
         "RT-SCRUB-1",
@@ -440,6 +451,13 @@ class ErrorCode(Enum):
         "RT-OUTPUT-4", "Two reports cannot share standard output", "Name a file: `--format FORMAT:PATH`."
     )
     OUTPUT_PATH_NEEDED = CodeEntry("RT-OUTPUT-5", "This output needs a file or a folder", "Name one with `-o`.")
+
+    MCP_PACKAGE = CodeEntry("RT-MCP-1", "The package `mcp` is not installed", "Run `pip install 'replaytool[mcp]'`.")
+    MCP_REFUSED = CodeEntry(
+        "RT-MCP-2",
+        "A coding agent asked for files or code that it may not reach",
+        "Start the server with `--root PATH` for files, and `--allow-run PATH` for code that it may replay.",
+    )
 
     DEMO_STEP = CodeEntry(
         "RT-DEMO-1", "A step of the demo ended differently than it should", "Report it, with the output."

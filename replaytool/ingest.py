@@ -53,6 +53,8 @@ class LoadObserver:
 
     on_file: Callable[[str, int], None] = lambda name, events: None
     on_bad: Callable[[BadFile], None] = lambda bad: None
+    on_total: Callable[[int], None] = lambda number: None
+    """Called when loading is over and replaying begins, with the number of replays to come."""
 
 
 Transform = Callable[[Run], Run]

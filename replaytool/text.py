@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
 
 _PLAIN = re.compile(
@@ -53,6 +53,14 @@ def count_noun(number: int, noun: str) -> str:
     ('1 run', '4,180 runs')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def suggest_word(word: str, known: Iterable[str]) -> str:
+    """Return the question for the end of a message whether a similar word was meant; "" if none is similar."""
+    from difflib import get_close_matches
+
+    similar = get_close_matches(word.lower(), list(known), 1)
+    return f"; did you mean {similar[0]!r}?" if similar else ""
 
 
 def shorten_text(text: str, width: int) -> str:

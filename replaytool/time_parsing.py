@@ -32,6 +32,19 @@ def parse_since_time(since: str, now: datetime) -> datetime:
         ) from error
 
 
+def parse_time_span(text: str) -> timedelta:
+    """Return the time span that 30m, 1d12h or 2w stands for.
+
+    >>> parse_time_span("1d12h")
+    datetime.timedelta(days=1, seconds=43200)
+    """
+    if not _AGO.fullmatch(text.strip()):
+        raise ReplaytoolError(
+            f"{escape_controls(text)} is not a time span", "write 30m, 2h, 3d or 1w", code=ErrorCode.USAGE_TIME
+        )
+    return _parse_duration(text.strip().lower())
+
+
 def _parse_duration(text: str) -> timedelta:
     amounts = re.findall(r"(\d+)([smhdw])", text)
     return sum((timedelta(**{_UNITS[unit]: int(amount)}) for amount, unit in amounts), timedelta())

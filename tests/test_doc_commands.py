@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 COMMANDS = [command for page in PAGES for command in commands(page)]
 HERE = ("", "screen")
-ELSEWHERE, SLOW = 4, 5
+ELSEWHERE, SLOW = 6, 5
 
 
 def of(page: Path, *kinds: str) -> list[Command]:

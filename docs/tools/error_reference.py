@@ -40,6 +40,7 @@ _TITLES = {
     "ENGINE": "Engines",
     "TUI": "Screens",
     "OUTPUT": "Output files",
+    "MCP": "Coding agents",
     "DEMO": "The demo",
     "FAULT": "Faults of replaytool",
 }

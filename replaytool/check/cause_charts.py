@@ -7,15 +7,18 @@ from dataclasses import replace
 
 from replaytool.check.causes import find_causes
 from replaytool.engines import engine_of
+from replaytool.engines.base import RecordReader
 from replaytool.model.history import Event
 from replaytool.model.pending_work import TrackedWork, WorkRecord
-from replaytool.model.run_chart import ChartSpan, RunChart
+from replaytool.model.run_chart import ChartEvent, ChartSpan, RunChart
 from replaytool.model.verdict import Cause, CheckedRun, CheckReport
 from replaytool.store import Store
 
 _MOST_CHARTS = 50
 """Causes with a chart: people look at some of them, and never at hundreds."""
 _MOST_SPANS = 40
+_AROUND = 6
+_MOST_NAMED = 1000
 
 
 def causes_with_charts(store: Store, checked: Sequence[CheckedRun]) -> tuple[Cause, ...]:
@@ -39,8 +42,18 @@ def causes_with_known_charts(checked: Sequence[CheckedRun], reports: Sequence[Ch
 
 def _chart_example(store: Store, run_key: str, around: int | None) -> RunChart:
     events = store.read_events(run_key)
-    facts = engine_of(store.find_run(run_key).engine).record_reader().read_work(events)
-    return chart_run(events, facts, around)
+    reader = engine_of(store.find_run(run_key).engine).record_reader()
+    return replace(
+        chart_run(events, reader.read_work(events), around), around=_list_events_around(reader, events, around)
+    )
+
+
+def _list_events_around(reader: RecordReader, events: Sequence[Event], around: int | None) -> tuple[ChartEvent, ...]:
+    """Return the events near the finding, with names. Names of closing events come from up to _MOST_NAMED before."""
+    center = events[-1].event_id if around is None and events else around or 0
+    near = [one for one in events if center - _MOST_NAMED <= one.event_id <= center + _AROUND]
+    named = [ChartEvent(one.event_id, one.event_type, name) for one, name, _ in reader.name_events(near)]
+    return tuple(one for one in named if abs(one.event_id - center) <= _AROUND)
 
 
 def chart_run(events: Sequence[Event], facts: WorkRecord, around: int | None = None) -> RunChart:

@@ -11,6 +11,7 @@ from replaytool.model.verdict import Cause, CheckedRun, Verdict
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+")
 _NUMBER = re.compile(r"\d+")
+_MOST_PATHS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ def describe_finding(verdict: Verdict) -> str:
         return f"history: {recorded}; code: {produced}{which}"
     if failure is not None:
         return f"{failure.type}: {failure.message}"
+    if verdict.drift and not verdict.reason:
+        return f"differs in {', '.join(list(dict.fromkeys(one.path for one in verdict.drift))[:_MOST_PATHS])}"
     return verdict.reason
 
 

@@ -30,6 +30,7 @@ from replaytool.model.verdict import (
 )
 from replaytool.store import RunRow, Store
 from replaytool.store.read_histories import HistoryReader
+from replaytool.text import suggest_word
 from replaytool.workers.pool import ReplayOutcome, WorkerLimits, WorkItem, replay_all_runs, start_worker_ahead
 from replaytool.workers.worker_process import WorkerProcess
 
@@ -152,7 +153,9 @@ def choose_failing_verdicts(words: str | None, *, strict: bool, allow_unverified
         if unknown := sorted(chosen - set(WORDS)):
             known = ", ".join(WORDS)
             raise ReplaytoolError(
-                f"--fail-on: unknown verdict {unknown[0]!r}", f"choose from {known}", code=ErrorCode.USAGE_VALUE
+                f"--fail-on: unknown verdict {unknown[0]!r}{suggest_word(unknown[0], WORDS)}",
+                f"choose from {known}",
+                code=ErrorCode.USAGE_VALUE,
             )
         return frozenset(word for word in WORDS if word in chosen)
     more: frozenset[Word] = frozenset({"drift"} if strict else ())

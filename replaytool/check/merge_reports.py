@@ -60,7 +60,7 @@ def merge_reports(reports: Sequence[CheckReport]) -> CheckReport:
     return CheckReport(
         code, runs, causes_with_known_charts(runs, reports), sum(report.seconds for report in reports),
         all(report.complete for report in reports), frozenset(word for report in reports for word in report.failing),
-        any(report.include_pinned for report in reports), _merge_bases(reports),
+        any(report.include_pinned for report in reports), _merge_bases(reports), origin=reports[0].origin,
     )  # fmt: skip
 
 

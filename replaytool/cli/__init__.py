@@ -20,7 +20,7 @@ import click
 
 from replaytool import __version__
 from replaytool.errors import FAULT, USAGE, ErrorCode, ReplaytoolError, append_code
-from replaytool.text import cut_long_words, escape_controls, hide_url_secrets
+from replaytool.text import cut_long_words, escape_controls, hide_url_secrets, suggest_word
 
 if TYPE_CHECKING:
     from replaytool.session import Session
@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "sql": "Query the store with SQL.",
     "export": "Export runs in the formats that Temporal's own tools read.",
     "check": "Replay recorded runs against workflow code: does the code still follow them?",
+    "patches": "Say which patches are still needed, proven by replaying open runs.",
     "merge": "Merge the JSON reports of several checks into one.",
     "coverage": "Show which lines and branches of workflow code no history reaches.",
     "select": "Choose the fewest histories that cover what all of them cover.",
@@ -44,6 +45,8 @@ COMMANDS: Mapping[str, str] = {
     "tui": "Open the store on the screen.",
     "simulate": "Ask what if: continue a run with other code or edited events.",
     "reset": "Reset workflows to before a bad build: plan, simulate, apply, verify.",
+    "agents": "Write files that tell coding agents when and how to check.",
+    "mcp": "Serve coding agents: check, guilty, fix, explain, debug, simulate, plan a reset.",
     "formats": "List the formats that can be loaded.",
     "demo": "Run the main commands on bundled histories.",
     "doctor": "Show what works here, and what is missing for which command.",
@@ -98,9 +101,10 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            known = ", ".join(COMMANDS)
             raise ReplaytoolError(
-                f"there is no command {escape_controls(args[0])!r}", f"commands: {known}", code=ErrorCode.USAGE_COMMAND
+                f"there is no command {escape_controls(args[0])!r}{suggest_word(args[0], COMMANDS)}",
+                f"commands: {', '.join(COMMANDS)}",
+                code=ErrorCode.USAGE_COMMAND,
             )
         return super().resolve_command(ctx, args)
 

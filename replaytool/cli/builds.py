@@ -8,7 +8,7 @@ from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
 from replaytool.render.tables import encode_json_line as json_line
-from replaytool.render.tables import format_table
+from replaytool.render.tables import find_terminal_width, format_table
 
 
 @click.command
@@ -29,6 +29,7 @@ def command(ctx: click.Context, /, as_json: bool, store: str | None) -> None:
         click.echo(json_line(found))
     else:
         columns = ("build_id", "deployment_name", "runs", "tasks", "activities", "first_seen", "last_seen", "is_hash")
-        click.echo(format_table(columns, ([row.get(name) for name in columns] for row in found)), nl=False)
+        rows = ([row.get(name) for name in columns] for row in found)
+        click.echo(format_table(columns, rows, width=find_terminal_width()), nl=False)
     if not found:
         ctx.exit(NOTHING)

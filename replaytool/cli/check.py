@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import click
@@ -12,15 +13,21 @@ import click
 from replaytool.cli.shared import code_options as code
 from replaytool.cli.shared import options
 from replaytool.cli.shared import report_output as reports
-from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
+from replaytool.cli.shared.option_rules import require_fitting_options
+from replaytool.cli.shared.release_checks import run_release_checks
+from replaytool.model.check_origin import CheckOrigin
+from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
     from replaytool.check.check_runs import CheckPlan, Progress
     from replaytool.check.guilty.find import GuiltyRequest
+    from replaytool.config import Settings
     from replaytool.ingest import LoadObserver
-    from replaytool.model.verdict import Shard, Verdict
+    from replaytool.model.verdict import CheckReport, Shard
+    from replaytool.session import Session
 
 _ENGINES = ("auto", "direct", "sdk", "both")
+_ARGUMENTS = "replaytool.check.arguments"
 _SANDBOXES = ("shared", "per-run", "off")
 
 
@@ -37,6 +44,11 @@ class _CheckGiven(code.RunChoiceGiven, reports.BaselineGiven):
     guilty_limit: float
     fix: bool
     output: str | None
+    write: bool
+    releases: tuple[str, ...]
+    find_links: tuple[str, ...]
+    without: str | None
+    deprecated: str | None
     shard: Shard | None
     include_pinned: bool
 
@@ -56,7 +68,8 @@ class _CheckCommand(click.Command):
     """A command in which `--guilty` alone means failures: an optional value would take the next argument."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Write the value out."""
+        """Write the value out, and keep the arguments for the checks of `--with`."""
+        ctx.meta[_ARGUMENTS] = list(args)
         return super().parse_args(ctx, ["--guilty=failures" if one == "--guilty" else one for one in args])
 
 
@@ -135,6 +148,22 @@ class _CheckCommand(click.Command):
     metavar="FILE",
     help="With --fix: write the fix to FILE, for `git apply`.",
 )
+@click.option("--write", is_flag=True, help="With --fix: change the files as the proven fix says.")
+@click.option(
+    "--with",
+    "releases",
+    multiple=True,
+    metavar="RELEASE",
+    help="Check also under this release, such as temporalio==1.31. Asks a package index. Repeatable.",
+)
+@click.option(
+    "--find-links",
+    multiple=True,
+    metavar="FOLDER",
+    help="With --with: take wheels from here and ask no index. Repeatable.",
+)
+@click.option("--without", metavar="PATCH", help="Replay as if the calls of this patch were taken out of the code.")
+@click.option("--deprecated", metavar="PATCH", help="Replay as if this patch were deprecated: only its new branch.")
 @reports.baseline_options
 @click.option(
     "--shard",
@@ -143,7 +172,7 @@ class _CheckCommand(click.Command):
     help="Check one of N shares of the runs; `merge` joins the reports.",
 )
 @click.option("--include-pinned", is_flag=True, help="Fail also on runs that worker versioning pins to their build.")
-@reports.report_format_option
+@reports.report_format_options
 @options.store
 @click.pass_context
 def command(
@@ -151,6 +180,8 @@ def command(
     /,
     sources: tuple[str, ...],
     formats: tuple[str, ...],
+    as_json: bool,
+    brief: bool,
     fail_on: str | None,
     strict: bool,
     allow_unverified: bool,
@@ -172,16 +203,22 @@ def command(
     """
     from replaytool.check.check_runs import choose_failing_verdicts
 
-    _require_fitting_options(given)
+    require_fitting_options(given)
     failing = choose_failing_verdicts(fail_on, strict=strict, allow_unverified=allow_unverified)
-    outputs = reports.parse_outputs(formats)
+    outputs = reports.parse_outputs(formats, as_json=as_json, brief=brief)
     reports.probe_report_outputs(outputs, baseline=given["baseline"], update_baseline=given["update_baseline"])
     work = code.open_code_session(ctx, **given)
+    if given["releases"]:
+        arguments, used = ctx.meta[_ARGUMENTS], [name for name, _ in outputs]
+        store = _find_store(work.settings, code.choose_sources(work.settings, sources, given["store"]))
+        ctx.exit(run_release_checks(arguments, given["releases"], given["find_links"], used, store))
     plan = code.require_replay_plan(work.settings, **given)
-    plan = _refine_plan(plan, given)
+    plan = _change_patch(work, _refine_plan(plan, given), given)
+    chosen = code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"])
+    origin = _describe_origin(chosen, given, ctx.obj["store"])
     with _show_check_progress() as (observer, progress):
         report, loaded = work.check_runs(
-            code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"]),
+            chosen,
             code.make_run_filter(**given),
             plan,
             observer,
@@ -192,11 +229,64 @@ def command(
         )
     report = replace(report, failing=failing, include_pinned=given["include_pinned"])
     report = reports.apply_baseline(report, baseline=given["baseline"], update_baseline=given["update_baseline"])
-    reports.publish_report(report, outputs)
-    if given["output"] and report.guilty is not None and report.guilty.fix is not None:
-        reports.write_fix(report.guilty.fix, given["output"])
-    status = reports.choose_exit_code(report)
-    ctx.exit(FINDINGS if status in (CLEAN, NOTHING) and loaded is not None and loaded.bad else status)
+    status = reports.choose_exit_status(report, len(loaded.bad) if loaded is not None else 0)
+    reports.publish_report(replace(report, exit=status, origin=origin), outputs)
+    _place_fix(report, plan, given)
+    ctx.exit(status.code)
+
+
+def _find_store(settings: Settings, sources: Sequence[str]) -> Path | None:
+    """Return the store that is checked; None where files are."""
+    from replaytool.session import is_store
+
+    if not sources:
+        return settings.store
+    return Path(sources[0]) if len(sources) == 1 and is_store(Path(sources[0])) else None
+
+
+def _describe_origin(sources: Sequence[str], given: _CheckGiven, store: str | None) -> CheckOrigin:
+    """Return what the commands of the report must repeat."""
+    from replaytool.session import is_store
+
+    if len(sources) == 1 and is_store(Path(sources[0])):
+        store, sources = sources[0], ()
+    else:
+        store = given["store"] or store
+    named: list[tuple[str, str | None]] = [("--workflows", one) for one in given["workflows"]]
+    named += [("--store", store), ("--replayer", given["replayer"]), ("--converter", given["converter"])]
+    return CheckOrigin(bool(sources), tuple(word for name, value in named if value for word in (name, value)))
+
+
+def _place_fix(report: CheckReport, plan: CheckPlan, given: _CheckGiven) -> None:
+    """Put a proven fix where it was asked for: into a file, or into the code."""
+    from replaytool.check.base_branch import find_repository_folder
+    from replaytool.check.fix.apply_fix import apply_fix
+
+    fix = report.guilty.fix if report.guilty is not None else None
+    if given["output"] and fix is not None:
+        reports.write_fix(fix, given["output"])
+    if not given["write"]:
+        return
+    if fix is None or not fix.diff:
+        options.print_note("no file was changed: there is no proven fix")
+        return
+    for path in apply_fix(fix, find_repository_folder(plan.spec)):
+        options.print_note(f"{path}: changed as the fix says; check again, and commit it")
+
+
+def _change_patch(work: Session, plan: CheckPlan, given: _CheckGiven) -> CheckPlan:
+    """Return the plan with the calls of a patch changed, and say on stderr what was changed."""
+    if given["without"] is not None:
+        plan, places = work.change_patch(plan, given["without"], "without")
+        said = "is taken out"
+    elif given["deprecated"] is not None:
+        plan, places = work.change_patch(plan, given["deprecated"], "deprecated")
+        said = "is deprecated"
+    else:
+        return plan
+    name = escape_controls(given["without"] or given["deprecated"] or "")
+    options.print_note(f"this check replays edited code: the patch {name} {said} at {', '.join(places)}")
+    return plan
 
 
 def _guilty_request(given: _CheckGiven) -> GuiltyRequest | None:
@@ -205,29 +295,6 @@ def _guilty_request(given: _CheckGiven) -> GuiltyRequest | None:
     if not (given["guilty"] or given["fix"]):
         return None
     return GuiltyRequest(given["guilty"] == "drift", given["fix"], given["guilty_limit"])
-
-
-def _require_fitting_options(given: _CheckGiven) -> None:
-    """Refuse options that mean nothing without --base."""
-    if given["impacted"] and (not given["base"] or given["repeat"] > 1):
-        raise ReplaytoolError(
-            "--impacted needs --base, and excludes --repeat",
-            "add --base REF, and leave --repeat out",
-            code=ErrorCode.USAGE_COMBINATION,
-        )
-    for name in ("guilty", "fix"):
-        if given[name] and not given["base"]:
-            raise ReplaytoolError(
-                f"--{name} needs --base: it searches the edits since the merge base",
-                "add --base REF",
-                code=ErrorCode.USAGE_COMBINATION,
-            )
-    if given["output"] and not given["fix"]:
-        raise ReplaytoolError(
-            "--output needs --fix: it names the file for the fix",
-            "add --fix, or write a report with --format FORMAT:FILE",
-            code=ErrorCode.USAGE_COMBINATION,
-        )
 
 
 def _refine_plan(plan: CheckPlan, given: _CheckGiven) -> CheckPlan:
@@ -243,13 +310,6 @@ def _refine_plan(plan: CheckPlan, given: _CheckGiven) -> CheckPlan:
 
 @contextmanager
 def _show_check_progress() -> Iterator[tuple[LoadObserver, Progress]]:
-    """Show a progress bar with the number of runs that went wrong so far."""
+    """Show a progress bar that counts files while they load, and then replays."""
     with options.show_load_progress("checking") as observer:
-        wrong = 0
-
-        def count_verdict(key: str, verdict: Verdict) -> None:
-            nonlocal wrong
-            wrong += verdict.verdict not in ("ok", "drift")
-            observer.on_file(key, 0)
-
-        yield observer, count_verdict
+        yield observer, lambda key, _: observer.on_file(key, 0)

@@ -43,6 +43,7 @@ def command(
         store = work.corpora.open_histories(
             code.choose_sources(work.settings, sources, given["store"] or ctx.obj["store"]), observer
         )
+        observer.on_total(len(store.list_runs(code.make_run_filter(**given))))
         found = work.corpora.measure_coverage(store, code.make_run_filter(**given), plan, progress)
     if as_json:
         click.echo(json_line(render.coverage_to_json(found)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import iglob
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,7 +42,7 @@ class _DebugRequest:
 
 
 @click.command
-@click.argument("run")
+@click.argument("targets", metavar="[RUN] [SOURCE]…", nargs=-1, required=True)
 @click.option("--at", type=int, metavar="EVENT", help="Start at this event; with --no-tui, print the state after it.")
 @click.option("-w", "--workflows", multiple=True, metavar="CODE", help="One code for all builds. Repeatable.")
 @click.option("--code", "builds", multiple=True, metavar="BUILD=CODE", help="The code of one build. Repeatable.")
@@ -70,7 +72,7 @@ class _DebugRequest:
 def command(
     ctx: click.Context,
     /,
-    run: str,
+    targets: tuple[str, ...],
     at: int | None,
     watch: tuple[str, ...],
     find: str | None,
@@ -96,7 +98,9 @@ def command(
       replaytool debug order-17 --code v1=old/wf.py --code v2=wf.py --find "points == 0 and trips"
       replaytool debug order-17 --workflows app/wf.py --git --blame points
     """
+    named_store = given["store"] or ctx.obj["store"]
     work = open_session(ctx, **{name: given.pop(name) for name in _SETTINGS})
+    work, run = _choose_run(work, targets, () if named_store else [one for one in targets if _is_source(one)])
     code = _find_code_map(work, **given)
     asked = _DebugRequest(at, watch, find, blame)
     if pdb:
@@ -112,7 +116,27 @@ def command(
     else:
         from replaytool.tui import launch
 
-        launch.launch_tui(work, work.find_run(run).run_key, at, code, breaks)
+        launch.launch_tui(work, run, at, code, breaks)
+
+
+def _is_source(text: str) -> bool:
+    """Return whether an argument names a place. A glob that matches nothing is taken for a run."""
+    return text == "-" or "://" in text or os.path.exists(text) or any(iglob(text, recursive=True))
+
+
+def _choose_run(work: Session, targets: Sequence[str], sources: Sequence[str]) -> tuple[Session, str]:
+    """Return the session that has the run, and the name of the run."""
+    names = [one for one in targets if one not in sources]
+    if len(names) > 1:
+        raise ReplaytoolError(
+            f"{escape_controls(names[1])!r} is no file and no folder, and one run is named already",
+            "write one RUN, and the files that hold it",
+            code=ErrorCode.USAGE_VALUE,
+        )
+    if sources:
+        with options.show_load_progress("reading") as observer:
+            work = work.open_sources(sources, observer)
+    return work, work.find_run(names[0] if names else "").run_key
 
 
 _SETTINGS = ("store", "converter", "codec_endpoint", "codec_auth", "replayer")

@@ -8,7 +8,7 @@ from replaytool.cli.shared import options
 from replaytool.formats import Format, PlaceFormat, list_formats, list_place_formats
 from replaytool.formats.unsupported import UnsupportedFormat
 from replaytool.render.tables import encode_json_line as json_line
-from replaytool.render.tables import format_table
+from replaytool.render.tables import find_terminal_width, format_table
 
 
 @click.command
@@ -29,6 +29,11 @@ def command(as_json: bool) -> None:
         click.echo(json_line(rows))
     else:
         click.echo(
-            format_table(("format", "engine", "loads", "about"), (list(row.values()) for row in rows), widest=None),
+            format_table(
+                ("format", "engine", "loads", "about"),
+                (list(row.values()) for row in rows),
+                widest=None,
+                width=find_terminal_width(),
+            ),
             nl=False,
         )

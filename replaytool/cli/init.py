@@ -144,7 +144,7 @@ def _run_first_check(ctx: click.Context, made: Sequence[str]) -> int:
         click.echo(f"  temporal workflow show -w WORKFLOW_ID -o json > {_FOLDER}WORKFLOW_ID.json")
     else:
         reports.publish_report(report, [("text", None)])
-        status = reports.choose_exit_code(report)
+        status = reports.choose_exit_status(report).code
     click.echo(f"\nNext:\n  git add {' '.join(map(shlex.quote, made))}\n  replaytool check")
     click.echo("Histories hold what the runs were given: `replaytool scrub` replaces user data before you commit them.")
     return status

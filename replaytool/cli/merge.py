@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -13,10 +14,16 @@ from replaytool.cli.shared import report_output as reports
 @click.command
 @click.argument("given", metavar="REPORT…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @reports.baseline_options
-@reports.report_format_option
+@reports.report_format_options
 @click.pass_context
 def command(
-    ctx: click.Context, /, given: tuple[Path, ...], formats: tuple[str, ...], **gate: Unpack[reports.BaselineGiven]
+    ctx: click.Context,
+    /,
+    given: tuple[Path, ...],
+    formats: tuple[str, ...],
+    as_json: bool,
+    brief: bool,
+    **gate: Unpack[reports.BaselineGiven],
 ) -> None:
     """Merge the JSON reports of several checks into one report, in any format.
 
@@ -29,8 +36,9 @@ def command(
     """
     from replaytool.check.merge_reports import merge_reports, read_report
 
-    outputs = reports.parse_outputs(formats)
+    outputs = reports.parse_outputs(formats, as_json=as_json, brief=brief)
     reports.probe_report_outputs(outputs, **gate)
     report = reports.apply_baseline(merge_reports([read_report(path) for path in given]), **gate)
-    reports.publish_report(report, outputs)
-    ctx.exit(reports.choose_exit_code(report))
+    status = reports.choose_exit_status(report)
+    reports.publish_report(replace(report, exit=status), outputs)
+    ctx.exit(status.code)

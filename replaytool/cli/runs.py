@@ -8,7 +8,7 @@ from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.errors import NOTHING
 from replaytool.render.tables import encode_json_line as json_line
-from replaytool.render.tables import format_table
+from replaytool.render.tables import find_terminal_width, format_table
 from replaytool.text import count_noun
 
 _COLUMNS = (
@@ -47,7 +47,8 @@ def command(
     if as_json:
         click.echo(json_line([row.values for row in found]).decode())
     else:
-        click.echo(format_table(_COLUMNS, ([row.values[name] for name in _COLUMNS] for row in found)), nl=False)
+        rows = ([row.values[name] for name in _COLUMNS] for row in found)
+        click.echo(format_table(_COLUMNS, rows, width=find_terminal_width()), nl=False)
         click.echo(count_noun(len(found), "run"))
     if not found:
         ctx.exit(NOTHING)

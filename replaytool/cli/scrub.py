@@ -62,6 +62,7 @@ def command(
     argument = {"only": only, "keep": keep, "key": secret}
     with code.show_key_progress("scrubbing") as (observer, progress):
         store = work.corpora.open_histories(sources, observer)
+        observer.on_total(len(store.list_runs(code.make_run_filter(**given))))
         found = work.corpora.scrub_histories(store, code.make_run_filter(**given), plan, argument, output, progress)
     if not key:
         options.print_note("no --key given: the next call uses other pseudonyms")

@@ -11,7 +11,7 @@ import click
 from replaytool.cli import open_session
 from replaytool.cli.shared import options
 from replaytool.render.tables import encode_json_line as json_line
-from replaytool.render.tables import format_cell, format_table
+from replaytool.render.tables import find_terminal_width, format_cell, format_table
 from replaytool.text import escape_controls
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def command(ctx: click.Context, /, run: str, event_id: int | None, as_json: bool
     _print_run_heading(row, work.list_problems(row.run_key))
     columns = ("event", "time", "type", "name", "build", "value")
     rows = ((e.event_id, e.event_time, e.event_type, e.name, e.build_id, e.value) for e in lines)
-    click.echo(format_table(columns, rows), nl=False)
+    click.echo(format_table(columns, rows, width=find_terminal_width()), nl=False)
 
 
 def _print_run_heading(row: object, problems: Sequence[ProblemRow]) -> None:

@@ -65,7 +65,9 @@ def make_code_map(
     def make_spec(names: Sequence[str], *, given: bool) -> CodeSpec:
         return make_code_spec(settings, names, "" if given else str(settings.folder))
 
-    by_build = {build: make_spec([item], given=False) for build, item in settings.builds.items()}
+    # Code that the command line names is for the whole run: the configured builds would take it away again.
+    configured = {} if workflows else settings.builds
+    by_build = {build: make_spec([item], given=False) for build, item in configured.items()}
     by_build |= {build: make_spec([item], given=True) for build, item in builds.items()}
     names = workflows or settings.workflows
     default = make_spec(names, given=bool(workflows)) if names else None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from replaytool.model.event_label import EventLabel
     from replaytool.model.event_role import EventRole
     from replaytool.model.history import Event, EventHead, Payload, Run
+    from replaytool.model.patches import FoundCall, PatchMarker
     from replaytool.model.pending_work import WorkRecord
     from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.record_features import RecordFeatures
@@ -286,6 +287,23 @@ class ChangeGuard(Protocol):
         ...
 
 
+class PatchModel(Protocol):
+    """How histories record patches, and how code asks for them."""
+
+    marker_types: Sequence[str]
+    """The types of the events that can be a marker."""
+    deprecating: str
+    """The function that marks a patch as deprecated, as people write it."""
+
+    def read_markers(self, events: Iterable[Event]) -> Iterator[PatchMarker]:
+        """Yield the patch markers among these events."""
+        ...
+
+    def find_calls(self, tree: ast.Module) -> Iterator[FoundCall]:
+        """Yield the calls about patches in a file."""
+        ...
+
+
 class Engine:
     """One engine."""
 
@@ -336,6 +354,10 @@ class Engine:
 
     def change_guard(self) -> ChangeGuard | None:
         """Return how `check --fix` guards a change."""
+        return None
+
+    def patch_model(self) -> PatchModel | None:
+        """Return how its patches are found, for `patches`."""
         return None
 
     def final_state_job(self) -> WorkerJob[WorkflowState] | None:

@@ -17,6 +17,15 @@ class ChartSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class ChartEvent:
+    """An event near the finding."""
+
+    event_id: int
+    event_type: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunChart:
     """The workflow tasks of a run, and what it waited for between them."""
 
@@ -24,3 +33,5 @@ class RunChart:
     tasks: tuple[int, ...] = ()
     spans: tuple[ChartSpan, ...] = ()
     omitted: int = 0
+    around: tuple[ChartEvent, ...] = ()
+    """The events before and after the finding."""

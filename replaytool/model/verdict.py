@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from replaytool.model.blast_radius import BlastRadius, RunImpact, measure_blast_radius
+from replaytool.model.check_origin import CheckOrigin, ExitStatus
 from replaytool.model.guilty import GuiltySearch
 from replaytool.model.run_chart import RunChart
 
@@ -314,6 +315,9 @@ class CheckReport:
     shard: Shard | None = None
     guilty: GuiltySearch | None = None
     """The edits of the change that break runs, if they were searched."""
+    origin: CheckOrigin = field(default_factory=CheckOrigin)
+    exit: ExitStatus | None = None
+    """How the command ends. Never in the JSON."""
 
     def is_failing(self, one: CheckedRun) -> bool:
         """Return whether this run makes the check fail. Drift that the configuration calls an error does so too."""
@@ -382,6 +386,7 @@ def to_report_json(value: object, version: str = "") -> Any:
             "base": _to_plain_data(value.base),
             "shard": _to_plain_data(value.shard),
             **_guilty_to_json(value.guilty),
+            **({"origin": _to_plain_data(value.origin)} if value.origin != CheckOrigin() else {}),
             "summary": value.count_verdicts(),
             "blast_radius": _to_plain_data(value.count_blast_radius()),
             "causes": [_to_plain_data(cause) for cause in value.causes],
@@ -435,6 +440,7 @@ def report_from_json(plain: Mapping[str, Any]) -> CheckReport:
         msgspec.convert(plain.get("base"), BaseCode | None),
         msgspec.convert(plain.get("shard"), Shard | None),
         _guilty_from_json(plain),
+        msgspec.convert(plain.get("origin", {}), CheckOrigin),
     )
 
 

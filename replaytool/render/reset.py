@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from replaytool.render.tables import encode_json_line as json_line
-from replaytool.render.tables import format_table
+from replaytool.render.tables import find_terminal_width, format_table
 from replaytool.text import count_noun, escape_controls
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def print_plan(plan: ResetPlan, output: str | None) -> None:
         "included": ["yes" if item.included else "BLOCKED" for item in plan.items],
     }
     if plan.items:
-        click.echo(format_table(tuple(columns), zip(*columns.values(), strict=True)), nl=False)
+        rows = zip(*columns.values(), strict=True)
+        click.echo(format_table(tuple(columns), rows, width=find_terminal_width()), nl=False)
     for one in plan.skipped:
         click.echo(escape_controls(f"not in the plan: {one.workflow_id or one.run_id or 'a run'}: {one.reason}"))
     for text in _group_warnings(plan):
@@ -182,4 +183,4 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[object]], csv_file:
     if as_json:
         click.echo(json_line([dict(zip(names, row, strict=True)) for row in found]).decode())
     else:
-        click.echo(format_table(names, found, widest=None), nl=False)
+        click.echo(format_table(names, found, widest=None, width=find_terminal_width()), nl=False)

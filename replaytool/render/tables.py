@@ -9,11 +9,13 @@ import csv
 import datetime
 import io
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
-from rich.cells import cell_len, set_cell_size
-
+from replaytool.render.text_table import TextTable, fit_table
 from replaytool.text import cut_long_words, escape_controls, shorten_text
 
 if TYPE_CHECKING:
@@ -38,8 +40,17 @@ def format_cell(value: object) -> str:
     return escape_controls(str(value))
 
 
-def format_table(columns: Sequence[str], rows: Iterable[Sequence[object]], widest: int | None = _WIDEST_CELL) -> str:
-    """Align rows below a line of headings; numbers are right-aligned."""
+def format_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    widest: int | None = _WIDEST_CELL,
+    *,
+    width: int | None = None,
+) -> str:
+    """Align rows below a line of headings; numbers are right-aligned.
+
+    With a `width`, long columns are shortened until the table fits, and what then still does not fit is left out.
+    """
     values = [list(row) for row in rows]
     lines = [
         [
@@ -48,10 +59,18 @@ def format_table(columns: Sequence[str], rows: Iterable[Sequence[object]], wides
         ]
         for row in values
     ]
-    widths = [max([cell_len(name), *(cell_len(line[i]) for line in lines)]) for i, name in enumerate(columns)]
     right = [_is_numeric(row[i] for row in values) for i in range(len(columns))]
-    headings = [name.upper().replace("_", " ") for name in columns]
-    return "".join(_format_row(line, widths, right) for line in [headings, *lines])
+    whole = TextTable([[name.upper().replace("_", " ")] for name in columns], lines, right)
+    if width is None or not columns:
+        return whole.format_rows()
+    fitting, left_out = fit_table(whole, width)
+    note = f"not shown at this width: {', '.join(left_out)}; --json and a pipe have all" if left_out else ""
+    return fitting.format_rows() + "".join(f"{line}\n" for line in textwrap.wrap(note, max(width, 20)))
+
+
+def find_terminal_width() -> int | None:
+    """Return the width of the terminal that shows stdout; None for a file or a pipe, where a table stays complete."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _is_numeric(values: Iterable[object]) -> bool:
@@ -59,18 +78,12 @@ def _is_numeric(values: Iterable[object]) -> bool:
     return bool(found) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in found)
 
 
-def _format_row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    parts = [
-        " " * (width - cell_len(text)) + text if to_right else set_cell_size(text, width)
-        for text, width, to_right in zip(cells, widths, right, strict=True)
-    ]
-    return "  ".join(parts).rstrip() + "\n"
-
-
 def write_table(batches: pa.RecordBatchReader, stream: BinaryIO) -> None:
     """Write an aligned table."""
     rows = [list(row.values()) for batch in batches for row in _read_rows(batch)]
-    stream.write(format_table(batches.schema.names, rows).encode())
+    # The terminal's width counts only where the table goes to the terminal.
+    width = find_terminal_width() if stream is getattr(sys.stdout, "buffer", None) else None
+    stream.write(format_table(batches.schema.names, rows, width=width).encode())
     stream.write(f"{len(rows)} row{'' if len(rows) == 1 else 's'}\n".encode())
 
 

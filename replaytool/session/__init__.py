@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -14,6 +15,8 @@ from replaytool.check import check_runs as check
 from replaytool.check.fix.propose import propose_fix
 from replaytool.check.guilty.find import GuiltyRequest, find_guilty_edits
 from replaytool.check.impact import impacted_runs as impacted
+from replaytool.check.patches.judge import PatchRequest
+from replaytool.check.patches.survey import change_patch_in_spec, survey_patches
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
 from replaytool.engines import engine_of, export_history, read_steps, require_part
@@ -41,6 +44,7 @@ from replaytool.store import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from replaytool.model.patches import Change, PatchReport
     from replaytool.model.pull_options import Known, PullOptions, PullProgress
     from replaytool.model.verdict import CheckReport
 
@@ -55,6 +59,7 @@ __all__ = [
     "ProblemRow",
     "RunFilter",
     "Session",
+    "is_store",
     "open_output",
     "probe_output",
 ]
@@ -63,12 +68,21 @@ __all__ = [
 class Session:
     """One store and one set of settings."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: config.Settings, store: Store | None = None) -> None:
         self.settings = settings
-        self.store = Store(settings.store)
+        self.store = store or Store(settings.store)
         self.checks = StoreChecks(self.store, settings)
         self.corpora = StoreCorpora(self.store)
         self.resets = StoreResets(self.store, settings)
+
+    def open_sources(self, sources: Sequence[str], observer: ingest.LoadObserver) -> Session:
+        """Return a session of a store that is named as a source, or of these sources, loaded into memory."""
+        if len(sources) == 1 and is_store(Path(sources[0])):
+            return Session(replace(self.settings, store=Path(sources[0])))
+        store = Store(None)
+        opened = ingest.open_sources(sources, sys.stdin.buffer)
+        ingest.load_into_store(store, opened, observer, None, read_steps)
+        return Session(self.settings, store)
 
     def load_paths(
         self, paths: Sequence[str], stdin: BinaryIO | None, observer: ingest.LoadObserver, *, decode: bool = False
@@ -119,7 +133,7 @@ class Session:
         return self.store.open_run_list(wanted, sort, descending=descending)
 
     def find_run(self, text: str) -> RunRow:
-        """Return the run with this key, workflow id, run id, or beginning of one."""
+        """Return the run with this key, workflow id, run id, or beginning of one; for "", the only run there is."""
         return self.store.find_run(text)
 
     def list_problems(self, run_key: str) -> list[ProblemRow]:
@@ -179,12 +193,32 @@ class Session:
         """Check the runs of the sources in memory, or those of a store, which then keeps the verdicts."""
         if not sources or (len(sources) == 1 and is_store(Path(sources[0]))):
             store = Store(Path(sources[0])) if sources else self.store
-            return _check_store(store, wanted, plan, progress, base, only_impacted, guilty), None
+            return _check_store(store, wanted, plan, observer, progress, base, only_impacted, guilty), None
         with check.preload_code(plan):
             store = Store(None)
             opened = ingest.open_sources(sources, sys.stdin.buffer)
             loaded = ingest.load_into_store(store, opened, observer, None, read_steps)
-            return _check_store(store, wanted, plan, progress, base, only_impacted, guilty), loaded
+            return _check_store(store, wanted, plan, observer, progress, base, only_impacted, guilty), loaded
+
+    def change_patch(self, plan: check.CheckPlan, change_id: str, change: Change) -> tuple[check.CheckPlan, list[str]]:
+        """Return the plan of a check with the calls of a patch changed, and where these stand.
+
+        Its verdicts are about code that nobody has written, so the store never keeps them.
+        """
+        spec, places = change_patch_in_spec(plan.spec, change_id, change)
+        return replace(plan, spec=spec, use_known=False, keep=False), places
+
+    def survey_patches(
+        self,
+        sources: Sequence[str],
+        wanted: RunFilter,
+        plan: check.CheckPlan,
+        request: PatchRequest,
+        observer: ingest.LoadObserver,
+    ) -> PatchReport:
+        """Return every patch of the runs and of the code, and what may be done with it."""
+        store = self.corpora.open_histories(sources, observer)
+        return survey_patches(store, store.list_runs(wanted), plan, request)
 
     def find_code_map(
         self,
@@ -222,6 +256,7 @@ def _check_store(
     store: Store,
     wanted: RunFilter,
     plan: check.CheckPlan,
+    observer: ingest.LoadObserver,
     progress: check.Progress,
     base: str | None,
     only_impacted: bool,
@@ -230,6 +265,9 @@ def _check_store(
     if base is not None:
         gate.require_different_trees(base, plan.spec)
     rows = store.list_runs(wanted)
+    if not only_impacted:  # its number of replays is known only when they are over
+        replayed = sum(plan.shard is None or plan.shard.contains_run(row.run_key) for row in rows)
+        observer.on_total(replayed * plan.repeat * (1 if base is None else 2))
     if base is not None and only_impacted:
         report = impacted.check_impacted(base, store, rows, plan, progress)
     else:

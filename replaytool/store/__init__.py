@@ -157,8 +157,8 @@ class Store:
             if found:
                 raise ambiguous_run_error(text, found)
         raise ReplaytoolError(
-            f"no run {text!r} in the store",
-            "`replaytool runs` lists what is there",
+            f"no run {text!r} in {'the store' if self.path is not None else 'these files'}",
+            "`replaytool runs` lists what is there" if self.path is not None else "name a file that holds the run",
             code=ErrorCode.STORE_RUN_UNKNOWN,
         )
 
@@ -255,6 +255,23 @@ class Store:
             "event.build_id, CASE WHEN list_contains(?, event_type) THEN '{}' ELSE raw END AS raw "
             "FROM event JOIN run ON run.id = event.run WHERE run_key IN (SELECT unnest(?)) ORDER BY run_key, event_id",
             [list(empty_types), list(run_keys)],
+        )
+        for key, some in groupby(rows, lambda row: str(row["run_key"])):
+            yield (
+                key,
+                [
+                    Event(row["event_id"], row["event_type"], row["at"], row["build_id"], row["raw"].encode())
+                    for row in some
+                ],
+            )
+
+    def read_events_of_types(self, types: Sequence[str], run_keys: Sequence[str]) -> Iterator[tuple[str, list[Event]]]:
+        """Yield runs with their events of these types, in order; a run without such an event is left out."""
+        rows = self.query_rows(
+            "SELECT run_key, event_id, event_type, strftime(event_time, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, "
+            "event.build_id, raw FROM event JOIN run ON run.id = event.run "
+            "WHERE list_contains(?, event_type) AND run_key IN (SELECT unnest(?)) ORDER BY run_key, event_id",
+            [list(types), list(run_keys)],
         )
         for key, some in groupby(rows, lambda row: str(row["run_key"])):
             yield (

@@ -79,7 +79,7 @@ def ambiguous_run_error(text: str, found: Sequence[RunRow]) -> ReplaytoolError:
     ]
     more = ["…"] if len(found) > 5 else []
     return ReplaytoolError(
-        f"{text!r} means several runs:\n  " + "\n  ".join(rows + more),
+        f"{f'{text!r} means several runs' if text else 'there are several runs'}:\n  " + "\n  ".join(rows + more),
         "name one by its run key",
         code=ErrorCode.STORE_RUN_AMBIGUOUS,
     )

@@ -41,9 +41,15 @@ def test_every_command_is_a_file_with_help_and_an_example() -> None:
 def test_an_unknown_command_is_one_error_with_the_known_ones(call: Call) -> None:
     result = call("laod")
     assert result.code == 2
-    assert "there is no command 'laod'" in result.err
+    assert "there is no command 'laod'; did you mean 'load'?" in result.err
     assert "load" in result.err
     assert "Traceback" not in result.err
+
+
+def test_words_that_are_no_words_of_ours_get_the_nearest_one_if_there_is_one(call: Call) -> None:
+    assert "no report format 'jsn'; did you mean 'json'?" in call("check", "x", "--format", "jsn").err
+    assert "unknown verdict 'divergd'; did you mean 'diverged'?" in call("check", "x", "--fail-on", "divergd").err
+    assert "there is no command 'qqqqq' [" in call("qqqqq").err
 
 
 @pytest.mark.parametrize("given", [(), ("reset",)])

@@ -63,3 +63,32 @@ def test_problems_have_a_limit() -> None:
     listed[3]["eventType"] = "X" * 200_000
     run = run_of(json.dumps({"events": listed}).encode())
     assert max(len(problem.message) for problem in run.problems) <= 300
+
+
+@pytest.mark.parametrize(
+    ("content", "position", "reason"),
+    [
+        (b"{'events': []}", "byte 1", "not valid JSON: Expecting property name"),
+        (b"\xef\xbb\xbf{events: []}", "byte 4", "not valid JSON: Expecting property name"),
+        (b'{"\xc3\xa9": 1 "b": 2}', "byte 9", "not valid JSON: Expecting ',' delimiter"),
+        (b'{"a": 1,}' + b" " * 100_000, "byte 8", "not valid JSON"),
+        (b'{"a": [', "byte 7", "cut off"),
+        (b'{"a": tr', "byte 8", "cut off"),
+    ],
+)
+def test_broken_json_is_called_broken_and_not_another_kind_of_file(content: bytes, position: str, reason: str) -> None:
+    found = _refusal(content)
+    assert reason in found.reason
+    assert found.position == position
+
+
+def test_a_quote_too_many_is_not_called_a_cut_file() -> None:
+    text = json.dumps({"events": events()}, indent=1).encode()
+    at = text.index(b'"eventType"')
+    found = _refusal(text[:at] + b"'" + text[at + 1 :])
+    assert (found.code, found.position) == (ErrorCode.FORMAT_INVALID_JSON, f"byte {at}")
+
+
+def test_json_that_is_longer_than_its_beginning_is_only_called_unknown() -> None:
+    assert _refusal(json.dumps({"a": "x" * 100_000}).encode()).reason == "JSON without a history in it"
+    assert _refusal(b'{"a": 1}\n{"a": 2}\n').reason == "JSON, but not a history"

@@ -86,3 +86,40 @@ def test_every_hidden_character_is_spelled_out() -> None:
     assert [
         char for char in every if (escape_controls(char) == char) != (unicodedata.category(char) not in hidden)
     ] == []
+
+
+NAMES = ("workflow_id", "run_id", "events_undone", "signals_re-applied", "state_after", "included")
+WIDE = [
+    (f"order-{n}", f"01a1faf5-4b66-740c-bdbe-677fdbfcb8{n}", n, 2, {"points": 250, "trips": [3, 4]}, "yes")
+    for n in (17, 18)
+]
+
+
+@pytest.mark.parametrize("width", [120, 80, 40, 5])
+def test_a_table_fits_the_terminal_and_says_what_it_leaves_out(width: int) -> None:
+    whole = format_table(NAMES, WIDE)
+    text = format_table(NAMES, WIDE, width=width)
+    table, _, note = text.partition("not shown")
+    if width >= 40:
+        assert max(map(cell_len, text.splitlines())) <= width
+    assert "order-17" in table
+    assert bool(note) == (width <= 40)
+    assert "not shown" not in whole
+    assert "01a1faf5-4b66-740c-bdbe-677fdbfcb817" in whole
+
+
+def test_headings_are_broken_before_cells_are_cut() -> None:
+    rows = [("a", 1, 2)]
+    names = ("name", "signals_re-applied", "events_undone")
+    assert format_table(names, rows, width=30).splitlines() == [
+        "      SIGNALS",
+        "          RE-  EVENTS",
+        "NAME  APPLIED  UNDONE",
+        "a           1       2",
+    ]
+    assert format_table(names, rows, width=80) == format_table(names, rows)
+
+
+def test_sql_fits_the_terminal_only_if_it_goes_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("replaytool.render.tables.find_terminal_width", lambda: 20)
+    assert "not shown" not in written("table").decode()

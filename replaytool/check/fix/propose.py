@@ -124,7 +124,7 @@ def _fix_edits(
     hindrance, healed = _prove_fix(report, head, fixed, store, rows)
     if hindrance:
         return CodeFix(change_ids=tuple(ids), note=f"a guard was tried and is not offered: {hindrance}")
-    diff = "".join(_write_diff(path, files[path].after, text) for path, text in sorted(fixed.items()))
+    diff = "".join(write_diff(path, files[path].after, text) for path, text in sorted(fixed.items()))
     return CodeFix(diff, True, tuple(ids), healed)
 
 
@@ -176,7 +176,7 @@ def _prove_fix(
     return "", len(broken)
 
 
-def _write_diff(path: str, before: str, after: str) -> str:
+def write_diff(path: str, before: str, after: str) -> str:
     """Return a diff that `git apply` takes."""
     lines = []
     sides = (before.splitlines(keepends=True), after.splitlines(keepends=True))

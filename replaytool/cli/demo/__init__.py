@@ -87,7 +87,7 @@ STORY = (
         "v3 fixes the fault. Replayed with v3, every run with a wrong recorded number drifts, and the report shows it.",
         "check --workflows code/v3.py",
         0,
-        "Each line has the number that v2 recorded and the right one.",
+        "Each cause has the number that v2 recorded in one run, and the right one.",
     ),
     DemoStep(
         "Find the event and the line",

@@ -147,7 +147,8 @@ def _make_draft_simulator(
         return lambda made: made
 
     def simulate(made: PlanDraft) -> PlanDraft:
-        with code.show_key_progress("simulating") as (_, told):
+        with code.show_key_progress("simulating") as (observer, told):
+            observer.on_total(len(made.cases))
             return simulate_draft(work.store, made, wanted, told)
 
     return simulate

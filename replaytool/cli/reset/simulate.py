@@ -53,7 +53,8 @@ def command(
     code_plan = code.require_replay_plan(work.settings, **given)
     how = _make_request(code_plan, tuple(part for part in exclude.split(",") if part), given["queries"])
     plan = _load_or_make_plan(work, target, event, build)
-    with code.show_key_progress("simulating") as (_, told):
+    with code.show_key_progress("simulating") as (observer, told):
+        observer.on_total(len(plan.items))
         found = simulate_plan(work.store, plan, how, told)
     rows = [_make_simulation_row(item, found[item.id]) for item in plan.items if item.id in found]
     missing = len(plan.items) - len(rows)

@@ -88,4 +88,7 @@ def show_load_progress(what: str) -> Iterator[LoadObserver]:
             progress.advance(task)
             console.print(format_bad_file(bad), markup=False, highlight=False, soft_wrap=True)
 
-        yield LoadObserver(on_file, on_bad)
+        def on_total(number: int) -> None:
+            progress.reset(task, total=number)
+
+        yield LoadObserver(on_file, on_bad, on_total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar
@@ -13,12 +14,14 @@ import click
 from replaytool.cli import INTERRUPTED
 from replaytool.cli.shared import options
 from replaytool.errors import CLEAN, FINDINGS, NOTHING, ErrorCode, ReplaytoolError
+from replaytool.model.check_origin import ExitStatus
 from replaytool.render import RENDERERS
-from replaytool.text import escape_controls
+from replaytool.text import count_noun, escape_controls, suggest_word
 
 if TYPE_CHECKING:
     from replaytool.model.code_fix import CodeFix
-    from replaytool.model.verdict import CheckReport
+    from replaytool.model.patches import PatchFix
+    from replaytool.model.verdict import CheckedRun, CheckReport
 
 Function = TypeVar("Function", bound=Callable[..., object])
 Output = tuple[str, str | None]
@@ -33,8 +36,10 @@ class BaselineGiven(TypedDict):
     update_baseline: bool
 
 
-def report_format_option(function: Function) -> Function:
-    """Add the --format option."""
+def report_format_options(function: Function) -> Function:
+    """Add the options --format, --json and --brief."""
+    function = click.option("--brief", is_flag=True, help="A short JSON: the same as --format brief.")(function)
+    function = click.option("--json", "as_json", is_flag=True, help="The same as --format json.")(function)
     return click.option(
         "--format",
         "formats",
@@ -100,9 +105,10 @@ def apply_baseline(report: CheckReport, *, baseline: Path | None, update_baselin
     return known.accept_findings(report, accepted)
 
 
-def parse_outputs(given: Sequence[str]) -> list[Output]:
-    """Parse every --format into a format and a path; the path is None for stdout."""
-    wanted = [_parse_output(one) for one in given or ("text",)]
+def parse_outputs(given: Sequence[str], *, as_json: bool = False, brief: bool = False) -> list[Output]:
+    """Parse every --format into a format and a path; the path is None for stdout. --json or --brief is one more."""
+    named = dict.fromkeys((*given, "brief" if brief else "json")) if as_json or brief else given
+    wanted = [_parse_output(one) for one in named or ("text",)]
     shown = [name for name, path in wanted if path is None]
     if len(shown) > 1 and not _FOR_PEOPLE.issuperset(shown):
         raise ReplaytoolError(
@@ -130,12 +136,14 @@ def _parse_output(text: str) -> Output:
     name, _, path = text.partition(":")
     if name not in RENDERERS:
         raise ReplaytoolError(
-            f"there is no report format {name!r}", f"choose from {', '.join(RENDERERS)}", code=ErrorCode.USAGE_VALUE
+            f"there is no report format {name!r}{suggest_word(name, RENDERERS)}",
+            f"choose from {', '.join(RENDERERS)}",
+            code=ErrorCode.USAGE_VALUE,
         )
     return name, path or None
 
 
-def write_fix(fix: CodeFix, path: str) -> None:
+def write_fix(fix: CodeFix | PatchFix, path: str) -> None:
     """Write the diff, if there is a proven one; nothing else is ever written."""
     from replaytool.session import open_output
 
@@ -148,6 +156,9 @@ def publish_report(report: CheckReport, wanted: Sequence[Output]) -> None:
     """Write every report. Under GitHub Actions, also write annotations and the step summary."""
     from replaytool.render import render
     from replaytool.session import open_output
+
+    if not report.runs and report.exit is not None and ("text", None) not in wanted:
+        options.print_note(report.exit.reason)
 
     for name, path in wanted:
         text = render(report, name)
@@ -177,16 +188,37 @@ def _write_for_github(report: CheckReport, *, is_told: bool) -> None:
             options.print_note(f"cannot write the step summary: {error}")
 
 
-def choose_exit_code(report: CheckReport) -> int:
-    """Return the exit code of a report."""
+def choose_exit_status(report: CheckReport, bad_files: int = 0) -> ExitStatus:
+    """Return the exit code of a report, and its reason."""
     if not report.complete:
-        return INTERRUPTED
-    if any(report.is_failing(one) for one in report.runs):
-        return FINDINGS
+        return ExitStatus(INTERRUPTED, "interrupted")
+    if failing := [one for one in report.runs if report.is_failing(one)]:
+        return ExitStatus(FINDINGS, _describe_failing(failing))
+    if bad_files:
+        return ExitStatus(FINDINGS, f"{count_noun(bad_files, 'file')} could not be read")
     if not report.runs and report.shard is not None and report.shard.all_runs:
-        options.print_note(f"nothing to check in shard {report.shard.number}/{report.shard.of}")
-        return CLEAN
+        return ExitStatus(CLEAN, f"nothing to check in shard {report.shard.number}/{report.shard.of}")
     if not report.runs:
-        options.print_note("nothing to check: no runs were found")
-        return NOTHING
-    return CLEAN
+        return ExitStatus(NOTHING, "nothing to check: no runs were found")
+    return ExitStatus(CLEAN, _describe_passing(report))
+
+
+def _describe_failing(failing: Sequence[CheckedRun]) -> str:
+    from replaytool.model.verdict import WORDS
+
+    counts = Counter(one.verdict.verdict for one in failing)
+    shown = ", ".join(f"{counts[word]:,} {word}" for word in WORDS if counts[word])
+    hint = "; --allow-unverified lets these pass" if set(counts) == {"unverified"} else ""
+    return f"{count_noun(len(failing), 'run')} {'fails' if len(failing) == 1 else 'fail'} the check ({shown}){hint}"
+
+
+def _describe_passing(report: CheckReport) -> str:
+    """Say what does not count, so that nobody takes it for checked."""
+
+    def name_reason(one: CheckedRun) -> str:
+        apart = "pinned to another build" if report.is_counted_apart(one) else one.verdict.verdict
+        return "known" if one.known else apart
+
+    counts = Counter(name_reason(one) for one in report.runs if one.verdict.verdict != "ok")
+    apart = ", ".join(f"{count:,} {word}" for word, count in counts.items())
+    return f"no run fails the check{f'; not counted: {apart}' if apart else ''}"

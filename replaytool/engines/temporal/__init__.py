@@ -15,6 +15,7 @@ from replaytool.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from replaytool.config import Settings
+    from replaytool.engines.temporal.patch_model import TemporalPatches
     from replaytool.engines.temporal.record_reader import TemporalRecordReader
     from replaytool.engines.temporal.reset.reset_model import TemporalResetExecutor, TemporalResets
     from replaytool.engines.temporal.server.history_server import TemporalServer
@@ -54,6 +55,12 @@ class TemporalEngine(Engine):
         from replaytool.engines.temporal.change_guard import CHANGE_GUARD
 
         return CHANGE_GUARD
+
+    def patch_model(self) -> TemporalPatches:
+        """Return the markers and calls of `workflow.patched` and `workflow.deprecate_patch`."""
+        from replaytool.engines.temporal.patch_model import PATCHES
+
+        return PATCHES
 
     def strategies(self) -> Mapping[str, Strategy]:
         """Return the four ways to replay, each of which goes on past a mismatch where that is asked for."""

@@ -8,8 +8,16 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from replaytool.check.causes import describe_finding
+from replaytool.model.guilty import GuiltySearch
 from replaytool.model.verdict import CheckedRun, CheckReport
 from replaytool.render.code_frame import path_in_repository
+from replaytool.render.report.guilty_edits import (
+    format_headline,
+    format_proof,
+    list_diff_lines,
+    list_fix_lines,
+    list_search_notes,
+)
 from replaytool.render.report.summary import (
     format_command,
     format_debug_command,
@@ -30,6 +38,8 @@ def render(report: CheckReport) -> str:
         by_type.setdefault(one.subject.workflow_type, []).append(one)
     for workflow_type, runs in by_type.items():
         _add_suite(root, report, workflow_type, runs)
+    if report.guilty is not None and len(root):
+        _add_guilty_edits(root[0], report.guilty)
     root.set("tests", str(len(report.runs)))
     for tally in _TALLIES:
         root.set(tally, str(sum(int(suite.get(tally, "0")) for suite in root)))
@@ -62,6 +72,17 @@ def _add_suite(root: Element, report: CheckReport, workflow_type: str, runs: Seq
         suite.set(tally, str(len(suite.findall(f"testcase/{tag}"))))
 
 
+def _add_guilty_edits(suite: Element, search: GuiltySearch) -> None:
+    """Tell the edits in the first suite: they are no tests, so that no test is counted for them."""
+    lines = []
+    for found in search.found:
+        SubElement(suite[0], "property", name="guilty", value=format_headline(found))
+        lines += [f"guilty: {format_headline(found)}; {format_proof(found)}", *list_diff_lines(found)]
+    lines += [*list_fix_lines(search), *list_search_notes(search)]
+    if lines:
+        SubElement(suite, "system-out").text = "\n".join(lines)
+
+
 def _add_case(suite: Element, report: CheckReport, one: CheckedRun) -> None:
     subject, verdict = one.subject, one.verdict
     case = SubElement(
@@ -79,9 +100,9 @@ def _add_case(suite: Element, report: CheckReport, one: CheckedRun) -> None:
         SubElement(properties, "property", name=key, value=escape_controls(value or ""))
     tag, said = _classify_result(report, one)
     if tag:
-        SubElement(case, tag, message=escape_controls(said), type=verdict.verdict).text = _format_body(one)
+        SubElement(case, tag, message=escape_controls(said), type=verdict.verdict).text = _format_body(report, one)
     elif verdict.verdict != "ok" or verdict.hazards:
-        SubElement(case, "system-out").text = _format_body(one)
+        SubElement(case, "system-out").text = _format_body(report, one)
 
 
 def _classify_result(report: CheckReport, one: CheckedRun) -> tuple[str, str]:
@@ -95,11 +116,11 @@ def _classify_result(report: CheckReport, one: CheckedRun) -> tuple[str, str]:
     return "skipped", f"{why}: {said}"
 
 
-def _format_body(one: CheckedRun) -> str:
+def _format_body(report: CheckReport, one: CheckedRun) -> str:
     lines = [escape_controls(one.verdict.reason)]
     lines += [f"{mark} {line}" for mark, line in list_side_lines(one)]
     if one.verdict.divergence is not None and one.verdict.divergence.advice:
         lines.append(escape_controls(f"help: {one.verdict.divergence.advice}"))
     lines += [escape_controls(f"hazard: {hazard.what} {hazard.detail}") for hazard in one.verdict.hazards]
     lines += [f"next: {format_command(command)}" for command in one.verdict.next]
-    return "\n".join([*lines, f"debug: {format_debug_command(one)}"])
+    return "\n".join([*lines, f"debug: {format_debug_command(report.origin, one)}"])

@@ -6,8 +6,9 @@ Text from histories and code is always in a code span or a fence, so that it men
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from replaytool.model.blast_radius import ImpactGroup
 from replaytool.model.verdict import WORDS, CheckedRun, CheckReport
 from replaytool.render.code_frame import read_source_excerpt
 from replaytool.render.report.guilty_edits import (
@@ -19,18 +20,21 @@ from replaytool.render.report.guilty_edits import (
 )
 from replaytool.render.report.summary import (
     ReportedCause,
-    format_debug_command,
+    can_be_reset,
+    format_reset_command,
     format_run_name,
     list_reported_causes,
     list_side_lines,
     list_uncompared_parts,
 )
-from replaytool.text import count_noun, escape_controls
+from replaytool.text import count_noun, escape_controls, shorten_text
 
 _COMMENT_CHARACTERS = 65_000
 """GitHub accepts 65,536 characters in a comment."""
 _MARKS = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}  # noqa: RUF001 - the sign is meant
 _MOST_SHARES = 12
+_PHONE = 56
+"""Letters of a code block that a phone shows without scrolling."""
 _MOST_SETS = 10
 _MOST_REPAIRED = 20
 _SPECIAL = re.compile(r"[^\w ,()/=-]|_")
@@ -43,7 +47,7 @@ def render(report: CheckReport, limit: int = _COMMENT_CHARACTERS) -> str:
     parts, left_out = [head, *_format_guilty(report)], 0
     room -= sum(len(part.encode()) + 1 for part in parts[1:])
     for one in list_reported_causes(report):
-        part = "\n".join(_format_cause(one))
+        part = "\n".join(_format_cause(report, one))
         room -= len(part.encode()) + 1
         if left_out or room < 0:
             left_out += 1
@@ -83,13 +87,16 @@ def _format_head(report: CheckReport) -> Iterator[str]:
     if not report.complete:
         yield "\n**Interrupted: this report is incomplete.**"
     yield ""
-    for title, shares in (("workflow type", radius.by_type), ("waiting for", radius.by_wait)):
-        if radius.broken and shares:
-            yield f"| {title} | runs | open | failing | failing and open |\n|---|--:|--:|--:|--:|"
-            for share in shares[:_MOST_SHARES]:
-                numbers = f"{share.runs:,} | {share.open:,} | {share.broken:,} | {share.broken_open:,}"
-                yield f"| {code_span(share.name)} | {numbers} |"
-            yield ""
+    for title, shares in (("Workflow type", radius.by_type), ("Waiting for", radius.by_wait)):
+        yield from _format_shares(title, [share for share in shares if share.broken])
+    yield ""
+
+
+def _format_shares(title: str, shares: Sequence[ImpactGroup]) -> Iterator[str]:
+    """List shares below each other: a phone shows a table of five columns cut off."""
+    for share in shares[:_MOST_SHARES]:
+        still = f", {share.broken_open:,} still open" if share.broken_open else ""
+        yield f"- {title} {code_span(share.name)}: {share.broken:,} of {share.runs:,} fail{still}"
 
 
 def _format_guilty(report: CheckReport) -> Iterator[str]:
@@ -101,22 +108,42 @@ def _format_guilty(report: CheckReport) -> Iterator[str]:
         yield from (f"{code_span(line)}\n" for line in list_search_notes(report.guilty))
 
 
-def _format_cause(one: ReportedCause) -> Iterator[str]:
-    yield f"#### {_MARKS[one.level]} {code_span(one.headline)}: {one.run_count_text}"
-    yield ""
-    site = one.cause.call_site
+def _format_cause(report: CheckReport, one: ReportedCause) -> Iterator[str]:
+    """Show in short lines what parts where, and what to do; code, fields and commands are folded."""
+    verdict, site = one.example.verdict, one.cause.call_site
+    yield f"#### {_MARKS[one.level]} {one.cause.verdict}: {one.run_count_text}\n"
+    yield f"{code_span(one.cause.message or verdict.reason)}\n"
     if site is not None:
         yield f"{code_span(f'{one.display_path}:{site.line}')} in {code_span(site.function)}\n"
-        if lines := read_source_excerpt(site):
-            yield fenced_block("\n".join(lines)) + "\n"
+    if lines := list(_list_short_sides(one.example)):
+        yield fenced_block("\n".join(lines), "diff") + "\n"
+    for found in (verdict.divergence, verdict.failure):
+        if found is not None and found.advice:
+            yield f"{code_span(found.advice)}\n"
+    yield "<details><summary>Code, fields and commands</summary>\n"
+    if site is not None and (lines := read_source_excerpt(site)):
+        yield fenced_block("\n".join(lines)) + "\n"
     if lines := [f"{mark} {line}" for mark, line in list_side_lines(one.example)]:
         yield fenced_block("\n".join(lines), "diff") + "\n"
-    advice = one.example.verdict.divergence.advice if one.example.verdict.divergence else ""
-    if advice:
-        yield f"{code_span(advice)}\n"
-    if not lines:
-        yield f"{code_span(one.example.verdict.reason)}\n"
-    yield f"For example {_format_run(one.example)}; debug: {code_span(format_debug_command(one.example))}\n"
+    yield f"For example {_format_run(one.example)}\n"
+    yield fenced_block(one.debug_command, "sh") + "\n"
+    if can_be_reset(one):
+        loaded = " after `replaytool load`" if report.origin.from_files else ""
+        yield f"If this code is deployed already, this command{loaded} plans a reset of the open runs:\n"
+        yield fenced_block(format_reset_command(report.origin), "sh") + "\n"
+    yield "</details>\n"
+
+
+def _list_short_sides(one: CheckedRun) -> Iterator[str]:
+    """Return both sides without fields, in lines that fit a phone."""
+    found = one.verdict.divergence
+    if found is None:
+        yield from (shorten_text(f"{mark} {line}", _PHONE) for mark, line in list_side_lines(one))
+        return
+    recorded = f"{found.expected.event_type} {found.expected.name}" if found.expected else "nothing"
+    produced = f"{found.actual.kind.replace('_', ' ')} {found.actual.name}" if found.actual else "nothing"
+    yield shorten_text(escape_controls(f"- event {found.event_id}: {recorded}"), _PHONE)
+    yield shorten_text(escape_controls(f"+ code: {produced}"), _PHONE)
 
 
 def _format_run(one: CheckedRun) -> str:

@@ -16,7 +16,6 @@ from replaytool.render.report.guilty_edits import find_line, format_headline, fo
 from replaytool.render.report.summary import (
     ReportedCause,
     format_command,
-    format_debug_command,
     format_expected,
     format_run_name,
     list_reported_causes,
@@ -120,7 +119,7 @@ def _format_message(one: ReportedCause) -> str:
     if divergence is not None and divergence.advice:
         lines.append(escape_controls(divergence.advice))
     example = f"{escape_controls(one.example.subject.workflow_type)} {format_run_name(one.example)}"
-    lines.append(f"For example {example}: {format_debug_command(one.example)}")
+    lines.append(f"For example {example}: {one.debug_command}")
     return "\n".join(lines)
 
 

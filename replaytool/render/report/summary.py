@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from replaytool.check.causes import group_findings
+from replaytool.model.check_origin import CheckOrigin
 from replaytool.model.history import Payload
 from replaytool.model.run_chart import RunChart
 from replaytool.model.verdict import Cause, CheckedRun, CheckReport, Command, Drift, ExpectedEvent, Verdict
@@ -30,6 +32,8 @@ class ReportedCause:
     level: Level
     runs: Sequence[CheckedRun]
     example: CheckedRun
+    debug_command: str
+    """The command that opens the debugger at the mismatch of the example."""
 
     @property
     def display_path(self) -> str:
@@ -56,13 +60,29 @@ class ReportedCause:
 
 
 def list_reported_causes(report: CheckReport) -> list[ReportedCause]:
-    """Return the causes: what fails first, then the most frequent first."""
+    """Return the causes: what fails first, what is unverified after it, then the most frequent first."""
     pictures = {cause.id: cause.timeline for cause in report.causes}
     found = [
-        ReportedCause(_attach_timeline(one.cause, pictures), _choose_level(report, one.runs), one.runs, one.example_run)
+        ReportedCause(
+            _attach_timeline(one.cause, pictures),
+            _choose_level(report, one.runs),
+            one.runs,
+            one.example_run,
+            format_debug_command(report.origin, one.example_run),
+        )
         for one in group_findings(report.runs)
     ]
-    return sorted(found, key=lambda one: (_ORDER[one.level], -one.cause.runs, one.cause.id))
+    return sorted(found, key=lambda one: (_ORDER[one.level], *rank_cause(report, one.cause)))
+
+
+def rank_cause(report: CheckReport, cause: Cause) -> tuple[bool, bool, int, str]:
+    """Return a sort key: findings that count first, those without a finding in the code last, then by runs."""
+    return (is_set_aside(report, cause), cause.verdict == "unverified", -cause.runs, cause.id)
+
+
+def is_set_aside(report: CheckReport, cause: Cause) -> bool:
+    """Return whether no run of the cause counts: each is known, or pinned to another build."""
+    return cause.runs == cause.known + (0 if report.include_pinned else cause.pinned)
 
 
 def _attach_timeline(cause: Cause, pictures: Mapping[str, RunChart | None]) -> Cause:
@@ -149,9 +169,21 @@ def format_run_name(one: CheckedRun) -> str:
     return escape_controls(one.subject.workflow_id or one.subject.run_key)
 
 
-def format_debug_command(one: CheckedRun) -> str:
+def format_debug_command(origin: CheckOrigin, one: CheckedRun) -> str:
     """Return the command that opens the debugger at the mismatch."""
-    event_id = one.verdict.event_id
-    return f"replaytool debug {escape_controls(one.subject.run_key)}" + (
-        f" --at {event_id}" if event_id is not None else ""
-    )
+    words = ["replaytool", "debug", one.subject.run_key]
+    words += [one.subject.source] if origin.from_files else []
+    words += ["--at", str(one.verdict.event_id)] if one.verdict.event_id is not None else []
+    return escape_controls(shlex.join([*words, *origin.options]))
+
+
+def format_reset_command(origin: CheckOrigin) -> str:
+    """Return the command that plans a reset of each open run to the last task up to which the code replays."""
+    more = shlex.join([*origin.options, "-o", "plan.json"])
+    return escape_controls(f"replaytool reset plan --latest-clean --where \"status = 'Running'\" {more}")
+
+
+def can_be_reset(one: ReportedCause) -> bool:
+    """Return whether the cause fails open runs of code and history that do not fit: a reset would let them go on."""
+    is_open = any(run.subject.is_open and not run.known for run in one.runs)
+    return one.level == "error" and is_open and one.cause.verdict in ("diverged", "failed")

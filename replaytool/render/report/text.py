@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from replaytool.model.blast_radius import ImpactGroup
-from replaytool.model.history import Payload
 from replaytool.model.verdict import (
     UNSTABLE,
     WORDS,
@@ -17,11 +15,11 @@ from replaytool.model.verdict import (
     CheckReport,
     Command,
     Divergence,
-    Drift,
     ExpectedEvent,
     Hazard,
 )
 from replaytool.render.code_frame import format_call_site, read_source_excerpt
+from replaytool.render.report.drift_lines import describe_drift, list_drift_lines
 from replaytool.render.report.guilty_edits import (
     format_headline,
     format_proof,
@@ -30,8 +28,8 @@ from replaytool.render.report.guilty_edits import (
     list_guilty_edits,
     list_search_notes,
 )
-from replaytool.render.report.summary import format_debug_command
-from replaytool.text import count_noun, escape_controls, shorten_text
+from replaytool.render.report.summary import format_debug_command, is_set_aside, rank_cause, shorten_value
+from replaytool.text import count_noun, escape_controls
 
 _MARKS = {"ok": "✔", "drift": "~", "diverged": "✗", "failed": "✗", "unverified": "?", "crashed": "✗"}
 _MOST_DRIFTS = 8
@@ -46,14 +44,18 @@ def render(report: CheckReport) -> str:
     """Return the whole report."""
     by_key = {one.subject.run_key: one for one in report.runs}
     lines = list(_guilty_lines(report))
-    for cause in report.causes:
-        lines += [*_cause_lines(cause, by_key.get(cause.example)), ""]
-    lines += _drift_lines(report)
+    for cause in sorted(report.causes, key=lambda one: rank_cause(report, one)):
+        if not is_set_aside(report, cause):
+            lines += [*_cause_lines(report, cause, by_key.get(cause.example)), ""]
+    lines += list_drift_lines(report)
+    lines += _set_aside_lines(report)
     lines += _note_lines(report)
     lines += _base_lines(report)
     lines += _code_lines(report)
     lines += _blast_radius_lines(report)
     lines.append(_summary_line(report))
+    if report.exit is not None:
+        lines.append(f"exit code {report.exit.code}: {escape_controls(report.exit.reason)}")
     return "\n".join(lines) + "\n"
 
 
@@ -70,22 +72,29 @@ def _guilty_lines(report: CheckReport) -> Iterator[str]:
             yield from (*lines, "")
 
 
-def _cause_lines(cause: Cause, example: CheckedRun | None) -> Iterator[str]:
+def _cause_lines(report: CheckReport, cause: Cause, example: CheckedRun | None) -> Iterator[str]:
     runs = count_noun(cause.runs, "run")
-    if cause.known == cause.runs:
-        yield escape_controls(f"· known: {cause.verdict}: {cause.message} ({runs})")
-        return
     runs += f", {cause.known} known" if cause.known else ""
+    runs += f", {cause.pinned} pinned to another build" if cause.pinned and not report.include_pinned else ""
     yield escape_controls(f"{_MARKS[cause.verdict]} {cause.verdict}: {cause.message} ({runs})")
     if cause.call_site is not None:
         yield f"  --> {format_call_site(cause.call_site)}"
         yield from ("  " + line for line in read_source_excerpt(cause.call_site))
         yield from (f"  awaited at {format_call_site(site)}" for site in cause.call_site.chain)
     if example is not None:
-        yield from ("  " + line for line in _example_lines(example))
+        yield from ("  " + line for line in _example_lines(report, example))
 
 
-def _example_lines(checked: CheckedRun) -> Iterator[str]:
+def _set_aside_lines(report: CheckReport) -> Iterator[str]:
+    """List findings that do not count in one line each, below those that do."""
+    for cause in sorted(report.causes, key=lambda one: rank_cause(report, one)):
+        if is_set_aside(report, cause):
+            word = "known" if cause.known == cause.runs else "known or pinned" if cause.known else "pinned"
+            runs = count_noun(cause.runs, "run") + (" of another build" if word == "pinned" else "")
+            yield escape_controls(f"· {word}: {cause.verdict}: {cause.message} ({runs})")
+
+
+def _example_lines(report: CheckReport, checked: CheckedRun) -> Iterator[str]:
     verdict = checked.verdict
     if verdict.divergence is not None:
         yield from _divergence_lines(verdict.divergence)
@@ -95,7 +104,7 @@ def _example_lines(checked: CheckedRun) -> Iterator[str]:
         if verdict.failure.advice:
             yield escape_controls(f"help: {verdict.failure.advice}")
     for drift in verdict.drift[:_MOST_DRIFTS]:
-        yield _describe_drift(drift)
+        yield describe_drift(drift)
     if len(verdict.drift) > _MOST_DRIFTS:
         yield f"… and {len(verdict.drift) - _MOST_DRIFTS} more differences"
     if verdict.reason.startswith(UNSTABLE):
@@ -103,7 +112,7 @@ def _example_lines(checked: CheckedRun) -> Iterator[str]:
     subject = checked.subject
     yield escape_controls(f"for example {subject.workflow_type} {subject.workflow_id or '-'} ({subject.run_key})")
     if verdict.event_id is not None:
-        yield f"debug: {format_debug_command(checked)}"
+        yield f"debug: {format_debug_command(report.origin, checked)}"
 
 
 def _divergence_lines(found: Divergence) -> Iterator[str]:
@@ -137,37 +146,8 @@ def _describe_expected(expected: ExpectedEvent) -> str:
 
 
 def _describe_command(command: Command) -> str:
-    shown = [f"{key}={_describe_value(value)}" for key, value in list(command.fields.items())[:_SHOWN_FIELDS] if value]
+    shown = [f"{key}={shorten_value(value)}" for key, value in list(command.fields.items())[:_SHOWN_FIELDS] if value]
     return escape_controls(" ".join(filter(None, (command.kind.replace("_", " "), command.name, *shown))))
-
-
-def _describe_drift(drift: Drift) -> str:
-    where = f" ({format_call_site(drift.call_site)})" if drift.call_site else ""
-    change = f"{_describe_value(drift.recorded)} → {_describe_value(drift.produced)}"
-    return escape_controls(f"event {drift.event_id}: {drift.path}: {change}") + where
-
-
-def _describe_value(value: object) -> str:
-    if isinstance(value, Payload):
-        return f"{value.encoding_name or 'unknown'} ({len(value.data)} bytes)"
-    if isinstance(value, Mapping | list):
-        return shorten_text(json.dumps(value, default=str), 60)
-    return shorten_text(str(value), 60)
-
-
-def _drift_lines(report: CheckReport) -> Iterator[str]:
-    """Format each difference once, with the number of runs that have it."""
-    found: dict[str, int] = {}
-    for one in report.runs:
-        if one.verdict.verdict == "drift":
-            start = "· known: drift" if one.known else "~ drift"
-            for drift in one.verdict.drift:
-                line = f"{start}: {escape_controls(one.subject.workflow_type)} {_describe_drift(drift)}"
-                found[line] = found.get(line, 0) + 1
-    for line, count in sorted(found.items(), key=lambda item: -item[1])[:_MOST_DRIFTS]:
-        yield line + (f" ({count} runs)" if count > 1 else "")
-    if len(found) > _MOST_DRIFTS:
-        yield f"~ … and {len(found) - _MOST_DRIFTS} more differences; --format json lists all"
 
 
 def _note_lines(report: CheckReport) -> Iterator[str]:

@@ -36,6 +36,8 @@ class CodeSpec:
     """`module:attribute` of plugins, of a list of them, or of what makes them."""
     interceptors: tuple[str, ...] = ()
     """The same of interceptors."""
+    edited: tuple[tuple[str, str], ...] = ()
+    """Files, and the text that is imported in place of what they hold: a trial of an edit that nobody has made."""
     is_found: bool = False
     """Nobody named the code: it was found in the project, so a file that cannot be imported is only listed."""
 

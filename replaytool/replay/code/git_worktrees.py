@@ -154,6 +154,13 @@ class Worktrees:
         _run_git(self.root, "worktree", "prune")
 
 
+def apply_diff(inside: Path, file: str) -> str:
+    """Change the working tree as a diff says, wholly or not at all; return git's message if it cannot."""
+    root = _require_git(inside, "rev-parse", "--show-toplevel", wrong="cannot find the repository")
+    done = _run_git(Path(root), "apply", "--whitespace=nowarn", file)
+    return done.stderr.strip() if done.returncode else ""
+
+
 def _run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run git without its hooks and without the caller's GIT_ variables."""
     environment = {key: value for key, value in os.environ.items() if key not in _FOR_GIT}

@@ -19,6 +19,7 @@ from replaytool.model.verdict import CodeInfo
 from replaytool.replay import call_site as callsite
 from replaytool.replay.code.checkout import path_in_checkout, prefer_checkout, require_checkout_files
 from replaytool.replay.code.code_spec import CodeSpec, split_class_name
+from replaytool.replay.code.edited_texts import import_edited_texts
 from replaytool.replay.code.failed_imports import FailedModule, make_overview_error
 from replaytool.replay.code.importing import (
     add_to_path,
@@ -176,6 +177,7 @@ class Code:
 def import_code(spec: CodeSpec, finders: Sequence[CodeFinder]) -> Code:
     """Import everything that the spec names; raise ReplaytoolError for what the user must fix."""
     guard.install_hooks()  # before the code is imported: it may bind a clock function by name
+    import_edited_texts(spec.edited)
     folder = Path(spec.folder or ".").resolve()
     if spec.instead_of is not None:
         redirect_imports(*map(Path, spec.instead_of))
@@ -299,6 +301,7 @@ def _describe_code(
     names = tuple(dict.fromkeys(module.__name__ for group in modules.values() for module in group))
     files = _user_files(roots)
     parts = [finder.release() for finder in present] + [one.sentence for one in failed]
+    parts += [repr(spec.edited)] * bool(spec.edited)
     named = (spec.converter, spec.plugins, spec.interceptors)
     parts += (
         [repr(named)] * any(named) + [repr(spec.types)] * bool(spec.types) + [_describe_served(served)] * bool(served)

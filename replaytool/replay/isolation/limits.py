@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from replaytool.replay.isolation.clock_and_random import monotonic
@@ -62,6 +63,8 @@ class Watchdog:
         self._thread = 0
         self._fired = False
         self._watching = False
+        self._seen: float | None = None
+        self._starved = 0.0
         self.on_interrupt: Callable[[int], None] | None = None
         """Looks at the thread while it is still where it should not be."""
 
@@ -97,9 +100,14 @@ class Watchdog:
                 time.sleep(0)  # an interrupt that arrives late is raised here, inside the suppress
 
     def interrupt_if_late(self) -> None:
-        """Interrupt the call if it is late."""
+        """Interrupt the call if it is late. Time for which a busy machine let it wait does not count."""
         began = self._began
-        if began is not None and monotonic() - began > self.seconds:
+        if began is None:
+            return
+        if began != self._seen:
+            self._seen, self._starved = began, read_starved_seconds(self._thread)
+        age = monotonic() - began
+        if age > self.seconds and age - (read_starved_seconds(self._thread) - self._starved) > self.seconds:
             self._interrupt_call(began)
 
     def _interrupt_call(self, began: float) -> None:
@@ -116,6 +124,16 @@ class Watchdog:
                 return
             thread = ctypes.c_ulong(self._thread)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_DeadlineInterrupt))
+
+
+def read_starved_seconds(thread: int) -> float:
+    """Return how long a thread was ready to run and had to wait for a processor; 0 where the system does not tell."""
+    native = next((one.native_id for one in threading.enumerate() if one.ident == thread), None)
+    try:
+        told = Path(f"/proc/self/task/{native}/schedstat").read_text()
+        return int(told.split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _watch_until_collected(dog: weakref.ref[Watchdog]) -> None:

@@ -38,6 +38,17 @@ def test_the_constant_of_the_demo_is_guarded_where_it_is_used(call: Call, demo: 
     assert healed.json["summary"]["ok"] + healed.json["summary"]["drift"] == 11
 
 
+def test_the_files_are_changed_when_asked(call: Call, demo: Path) -> None:
+    told = call("check", "-w", "wf.py", "--base", "main", "--fix", "--write", "histories")
+    assert told.code == 1
+    assert "wf.py: changed as the fix says" in told.err
+    assert 'workflow.patched("new-trips-per-mail")' in (demo / "wf.py").read_text()
+    assert git(demo, "status", "--porcelain", "wf.py").strip() == "M wf.py"
+    assert call("check", "-w", "wf.py", "histories").code == 0
+    refused = call("check", "-w", "wf.py", "--base", "main", "--write", "histories")
+    assert (refused.code, "--write needs --fix" in refused.err) == (2, True)
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(("program", "changed"), PROVEN)
 def test_a_guard_heals_the_runs_for_both_engines(

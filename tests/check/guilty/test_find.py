@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
+from xml.etree import ElementTree
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.drills.guilty_drill import KINDS, run_drill
 from tests.support.git_repository import git
 
 pytestmark = pytest.mark.slow
-FORMATS = ("json", "text", "github", "gitlab", "sarif", "markdown", "html")
+FORMATS = ("json", "text", "github", "gitlab", "sarif", "markdown", "html", "junit", "brief", "jsonl")
 
 
 @pytest.fixture
@@ -83,6 +84,12 @@ def test_the_constant_of_the_demo_is_named_alone_in_every_format(call: Call, dem
     assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 9
     symptoms = {one["physicalLocation"]["region"]["startLine"] for one in result["relatedLocations"]}
     assert symptoms == {cause["call_site"]["line"] for cause in report["causes"]}
+    suite = ElementTree.fromstring(told["junit"])[0]
+    guilty = [one.get("value") for one in suite.iter("property") if one.get("name") == "guilty"]
+    assert guilty == ["the edit at wf.py:9 breaks 8 runs"]
+    assert "+TRIPS_PER_MAIL = 2" in (suite.findtext("system-out") or "")
+    assert json.loads(told["brief"])["guilty"][0]["edits"][0]["where"] == "wf.py:9"
+    assert json.loads(told["jsonl"].splitlines()[0])["guilty"] == report["guilty"]
     assert told["markdown"].index("Guilty") < told["markdown"].index("diverged&#58;")
     assert told["html"].index('<span class="word">guilty</span>') < told["html"].index('<span class="word">diverged')
 

@@ -1,0 +1,60 @@
+"""What a client may reach: folders that can be read, and code that may be run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from replaytool.errors import ErrorCode, ReplaytoolError
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The folders that were allowed at the start."""
+
+    folder: Path
+    """Where commands run; relative paths start here."""
+    roots: tuple[Path, ...]
+    runnable: tuple[Path, ...] = ()
+    store: Path | None = None
+
+    def require_readable(self, text: str) -> str:
+        """Return the path of a file or folder inside a root."""
+        path = self._resolve(text)
+        if not any(path.is_relative_to(root) for root in self.roots):
+            raise _refused("this path is outside of the folders that can be read", "the user can add --root PATH")
+        return str(path)
+
+    def require_runnable(self, codes: Sequence[str]) -> list[str]:
+        """Return the workflow code to run: what was asked for, or all that was allowed."""
+        if not self.runnable:
+            raise _refused(
+                "this tool runs workflow code", "the user can start the server with `replaytool mcp --allow-run PATH`"
+            )
+        if not any(self.folder.is_relative_to(one) for one in self.runnable) and self._has_settings():
+            raise _refused(
+                "pyproject.toml of this folder can name code to run", "the user can allow it with --allow-run ."
+            )
+        for code in codes:
+            place = code.partition(":")[0]
+            path = self._resolve(place if "/" in place or place.endswith(".py") else place.replace(".", "/"))
+            found = [one for one in (path, path.with_suffix(".py")) if one.exists()]
+            if not found or not any(found[0].is_relative_to(one) for one in self.runnable):
+                raise _refused(
+                    "this code is outside of what may be run",
+                    "name code by its path, or ask for --allow-run PATH",
+                )
+        return list(codes)
+
+    def _has_settings(self) -> bool:
+        return any((one / "pyproject.toml").is_file() for one in (self.folder, *self.folder.parents))
+
+    def _resolve(self, text: str) -> Path:
+        if "\0" in text or "://" in text:
+            raise _refused("only files of this machine can be named", "name a file or folder")
+        return (self.folder / text).resolve()
+
+
+def _refused(message: str, hint: str) -> ReplaytoolError:
+    return ReplaytoolError(message, hint, code=ErrorCode.MCP_REFUSED)
