@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from replaytool.check.cause_charts import causes_with_charts
+from replaytool.check.list_orders import settle_list_orders
 from replaytool.check.repeat import replay_repeatedly
 from replaytool.check.subjects import load_subjects
 from replaytool.engines import CodeSpec, Options
@@ -123,7 +124,15 @@ def _replay_runs(
     works = make_work_items(store, rows)
     if plan.repeat > 1:
         return replay_repeatedly(works, plan.spec, plan.repeat, plan.options, plan.limits, plan.engine, progress)
-    return replay_all_runs(works, plan.spec, plan.options, plan.limits, plan.engine, progress, stop)
+    outcome = replay_all_runs(works, plan.spec, plan.options, plan.limits, plan.engine, progress, stop)
+
+    def replay_with_seed(some: Sequence[WorkItem], seed: str) -> dict[str, Verdict]:
+        limits = replace(plan.limits, hash_seed=seed)
+        return replay_all_runs(some, plan.spec, plan.options, limits, plan.engine, None, stop).verdicts
+
+    if outcome.complete:
+        settle_list_orders(works, outcome.verdicts, replay_with_seed)
+    return outcome
 
 
 def make_work_items(store: Store, rows: Sequence[RunRow]) -> list[WorkItem]:

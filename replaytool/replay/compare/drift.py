@@ -23,7 +23,7 @@ Place = tuple[int, str]
 Level = Literal["error", "warn", "ignore"]
 LEVELS: tuple[Level, ...] = ("error", "warn", "ignore")
 MOST_DRIFT = 100
-_MISSING = "(nothing)"
+MISSING = "(nothing)"
 
 # By `kind.field` or `field`; the more precise one wins. Fields that are not listed give a warning.
 DEFAULT_POLICY: Mapping[str, Level] = {
@@ -103,6 +103,12 @@ def find_drift(
         if len(found) >= MOST_DRIFT:
             break
     return tuple(found[:MOST_DRIFT])
+
+
+def describe_drift(found: Sequence[Drift]) -> str:
+    """Return a verdict's reason for these differences, or "" without any."""
+    fields = sorted({one.path.partition("[")[0].partition(".")[0] for one in found})
+    return f"same commands, different {', '.join(fields)}" if fields else ""
 
 
 def find_volatile_values(replays: Sequence[Iterable[MatchedPair]], decode: Decode) -> VolatileValues:
@@ -210,11 +216,11 @@ def _format_path(steps: Sequence[object]) -> str:
 
 
 def _missing_as_text(value: object) -> object:
-    return _MISSING if type(value).__name__ == "NotPresent" else value
+    return MISSING if type(value).__name__ == "NotPresent" else value
 
 
 def _is_absent_or_null(value: object) -> bool:
-    return value is None or value == _MISSING
+    return value is None or value == MISSING
 
 
 def decode_payloads(value: object, decode: Decode) -> Any:

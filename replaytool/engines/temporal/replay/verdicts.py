@@ -130,8 +130,7 @@ def _describe_pass(drifts: tuple[Drift, ...], stuck: str | None, following: tupl
         coming = ", ".join(describe_command(one.kind, one.name) for one in following) or "no command"
         parts.append(f"stuck: {stuck} with {coming}")
     if drifts:
-        fields = sorted({one.path.partition("[")[0].partition(".")[0] for one in drifts})
-        parts.append(f"same commands, different {', '.join(fields)}")
+        parts.append(drift.describe_drift(drifts))
     return "; ".join(parts)
 
 
