@@ -94,6 +94,7 @@ QUESTIONS: list[tuple[str, dict[str, str], str]] = [
         {"run": "loyalty-rider-02", "expression": "points == 0 and trips", "builds": BUILDS},
         r"event 28, build v2",
     ),
+    ("find", {"expression": "points == 0 and trips", "builds": BUILDS}, r"True in 7 of 11 runs, and nobody knows of 1"),
     ("blame", {"run": "loyalty-rider-02", "path": "points", "builds": BUILDS}, r"points: 180 → 250"),
     ("simulate", {"run": "loyalty-rider-02", "workflows": "code/v3.py", "from": "20"}, r"state\.points = 250"),
     ("plan_reset", {"build": "v2"}, "7 workflows would be reset"),

@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, str] = {
     "select": "Choose the fewest histories that cover what all of them cover.",
     "scrub": "Replace user data in histories by pseudonyms, and prove that the replay is unchanged.",
     "debug": "Step through a run, forwards and backwards.",
+    "find": "Find the event and line at which an expression over the state became true, in all runs.",
     "tui": "Open the store on the screen.",
     "simulate": "Ask what if: continue a run with other code or edited events.",
     "reset": "Reset workflows to before a bad build: plan, simulate, apply, verify.",

@@ -32,8 +32,28 @@ def show_state(desk: Desk, given: Given) -> Answer:
 
 def find_state(desk: Desk, given: Given) -> Answer:
     """Answer with the first event at which an expression over the state is true."""
+    if not given.get("run"):
+        return _find_in_all_runs(desk, given)
     options = [*desk.code_options(given), f"--find={given['expression']}"]
     return _answer_of_debugger(desk, given, options, "find", "The expression is never true in this run.")
+
+
+def _find_in_all_runs(desk: Desk, given: Given) -> Answer:
+    options = [*desk.code_options(given), *pass_option(given, "where")]
+    result = desk.ask(["find", "--json"], options, [given["expression"]])
+    if not result.has_output:
+        return refuse(result)
+    told = result.json
+    lines = [
+        f"{one['workflow_id']} [{one['run_key']}]: event {one['event_id']}, build {one['build_id']}, "
+        f"{one['file']}:{one['line']}: {format_value(one['before'])} → {format_value(one['after'])}"
+        for one in told["matches"]
+    ]
+    lines += [f"not replayed: {one['workflow_id']}: {one['why']}" for one in told["not_replayed"]]
+    unknown = f", and nobody knows of {len(told['not_replayed'])}" if told["not_replayed"] else ""
+    first = next((name_in_call(one["run_key"]) for one in told["matches"]), "")
+    next_call = f'blame(run="{first}", path="…")' if first else ""
+    return Answer(f"True in {len(told['matches'])} of {count_noun(told['runs'], 'run')}{unknown}.", lines, next_call)
 
 
 def blame_value(desk: Desk, given: Given) -> Answer:

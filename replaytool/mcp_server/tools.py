@@ -52,8 +52,9 @@ TOOLS: Mapping[str, Tool] = {
         debugging.show_state, {**_RUN, "event": "event ID"}, _CODE, runs_code=True,
     ),
     "find": Tool(
-        "The first event of a run at which a Python expression over the state is true.",
-        debugging.find_state, {**_RUN, "expression": "such as points == 0 and trips"}, _CODE, runs_code=True,
+        "The first event at which a Python expression over the state is true: in one run, or in all of them.",
+        debugging.find_state, {"expression": "such as points == 0 and trips"},
+        {**_RUN, "where": "SQL condition on the view runs", **_CODE}, runs_code=True,
     ),
     "blame": Tool(
         "The event, build and line that last changed a value of the state.",

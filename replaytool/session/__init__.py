@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from replaytool.check.guilty.find import GuiltyRequest, find_guilty_edits
 from replaytool.check.impact import impacted_runs as impacted
 from replaytool.check.patches.judge import PatchRequest
 from replaytool.check.patches.survey import change_patch_in_spec, survey_patches
+from replaytool.corpus.find_states import find_states
 from replaytool.debug import compare_runs as compare
 from replaytool.debug import time_travel as walk
 from replaytool.engines import engine_of, export_history, read_steps, require_part
@@ -45,9 +46,11 @@ from replaytool.store import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from replaytool.model.found_states import FoundStates
     from replaytool.model.patches import Change, PatchReport
     from replaytool.model.pull_options import Known, PullOptions
     from replaytool.model.verdict import CheckReport
+    from replaytool.reset.state_points import StateSearch
 
 __all__ = [
     "RUN_FILTERS",
@@ -251,6 +254,17 @@ class Session:
         row = self.find_run(text)
         history = self.store.read_histories([row.run_key])[row.run_key]
         return walk.TimeTravel(self.store.read_run(row), history, code, progress)
+
+    def find_states(
+        self,
+        expression: str,
+        where: str | None,
+        names: Sequence[str],
+        how: StateSearch,
+        progress: Callable[[str], None],
+    ) -> FoundStates:
+        """Return where an expression over the state first held, in each of these runs."""
+        return find_states(self.store, expression, where, names, how, progress)
 
     def start_pdb(self, text: str, code: CodeMap, event_id: int) -> str:
         """Stop in pdb in this process when the task of an event begins; return how that ended."""
