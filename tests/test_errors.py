@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from replaytool.errors import ErrorCode, ReplaytoolError, append_code, find_error_code
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +45,28 @@ def test_the_page_lists_all_codes() -> None:
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     assert page == _load_generator().render_page(), "run python docs/tools/error_reference.py"
     assert re.findall(r"^\| (RT-\S+) \|", page, re.MULTILINE) == [entry.code for entry in ErrorCode]
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("no workflow code given, and none found in this project", "RT-CODE-"),
+        ("there is no store at", "RT-STORE-1"),
+        ("this query reaches outside the store", "RT-STORE-"),
+        ("not valid JSON:", "RT-FORMAT-5"),
+        ("the file is cut off", "RT-FORMAT-4"),
+        ("an interrupted check cannot become a baseline", "RT-CHECK-"),
+    ],
+)
+def test_the_page_is_found_by_words_of_a_message(message: str, code: str) -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| RT-") and message in line]
+    assert [row for row in rows if row.startswith(f"| {code}")]
+
+
+def test_most_codes_have_the_words_of_their_messages_on_the_page() -> None:
+    said = _load_generator().collect_messages()
+    assert len([entry for entry in ErrorCode if not said.get(entry.name)]) <= 12
 
 
 def test_the_code_ends_the_first_line() -> None:

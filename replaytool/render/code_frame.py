@@ -18,7 +18,9 @@ def format_call_site(site: CallSite) -> str:
 
 
 def make_path_relative(file: str) -> str:
-    """Return the path relative to the working directory if it lies below it, else unchanged."""
+    """Return the path relative to the working directory if it lies below it; an address and others unchanged."""
+    if "://" in file:
+        return file
     try:
         path = os.path.relpath(file)
     except ValueError:

@@ -110,6 +110,9 @@ def _performed(command: Command) -> int:
     """In this process where it is ours alone, else by a shell."""
     if command.kind == "screen":
         return _on_screen(shlex.split(command.text))
+    if command.text.startswith("cd "):
+        os.chdir(command.text.removeprefix("cd "))
+        return 0
     if command.text.startswith("replaytool ") and not re.search(
         r"[|><;&$]", re.sub(r"'[^']*'|\"[^\"]*\"", "", command.text)
     ):

@@ -14,7 +14,7 @@ from replaytool.model.check_origin import CheckOrigin
 from replaytool.model.history import Payload
 from replaytool.model.run_chart import RunChart
 from replaytool.model.verdict import Cause, CheckedRun, CheckReport, Command, Drift, ExpectedEvent, Verdict
-from replaytool.render.code_frame import path_in_repository
+from replaytool.render.code_frame import make_path_relative, path_in_repository
 from replaytool.text import count_noun, escape_controls, shorten_text
 
 Level = Literal["error", "warning", "note"]
@@ -172,7 +172,7 @@ def format_run_name(one: CheckedRun) -> str:
 def format_debug_command(origin: CheckOrigin, one: CheckedRun) -> str:
     """Return the command that opens the debugger at the mismatch."""
     words = ["replaytool", "debug", one.subject.run_key]
-    words += [one.subject.source] if origin.from_files else []
+    words += [make_path_relative(one.subject.source)] if origin.from_files else []
     words += ["--at", str(one.verdict.event_id)] if one.verdict.event_id is not None else []
     return escape_controls(shlex.join([*words, *origin.options]))
 
