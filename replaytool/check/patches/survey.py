@@ -19,6 +19,7 @@ from replaytool.store import RunRow, Store
 from replaytool.text import count_noun, escape_controls
 from replaytool.workers.pool import load_code_info
 
+_AT_ONCE = 1000
 Markers = Mapping[str, Mapping[str, Sequence[PatchMarker]]]
 """Markers by patch, and then by run key."""
 
@@ -108,9 +109,11 @@ def _read_markers(store: Store, rows: Sequence[RunRow]) -> Markers:
         model = engine_of(name).patch_model()
         assert model is not None
         keys = [row.run_key for row in rows if row.engine == name]
-        for key, events in store.read_events_of_types(model.marker_types, keys):
-            for marker in model.read_markers(events):
-                found.setdefault(marker.change_id, {}).setdefault(key, []).append(marker)
+        # Other markers may hold whole results, so the runs come a part at a time.
+        for start in range(0, len(keys), _AT_ONCE):
+            for key, events in store.read_events_of_types(model.marker_types, keys[start : start + _AT_ONCE]):
+                for marker in model.read_markers(events):
+                    found.setdefault(marker.change_id, {}).setdefault(key, []).append(marker)
     return found
 
 
