@@ -39,6 +39,8 @@ def test_the_page_has_the_figures(tmp_path: Path) -> None:
         ("ok", "diverged", "false alarm"),
         ("code", "diverged", "other word"),
         ("code", "unverified", "undecided"),
+        ("fatal", "diverged", ""),
+        ("history", "diverged", "other word"),
     ],
 )
 def test_what_is_a_disagreement(theirs: str, ours: str, said: str) -> None:
