@@ -88,6 +88,7 @@ QUESTIONS: list[tuple[str, dict[str, str], str]] = [
     ("fix", {"base": "main", "workflows": "wf.py"}, r"\+.*workflow\.patched\("),
     ("explain", {"run": "loyalty-rider-01", "workflows": "wf.py"}, "history: event 29: activity score_trip"),
     ("explain", {"run": "loyalty-rider-01", "workflows": "wf.py"}, "code: activity send_mail"),
+    ("patches", {"workflows": "wf.py"}, "6 open and 5 closed runs"),
     ("state", {"run": "loyalty-rider-02", "event": "40", "builds": BUILDS}, r"state\.points = 0"),
     (
         "find",

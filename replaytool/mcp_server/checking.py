@@ -143,3 +143,25 @@ def propose_fix(desk: Desk, given: Given) -> Answer:
         return Answer("There is no proven fix.", [fix.get("note") or told["guilty_search"]["note"]])
     said = f"A fix for `git apply`. Replays have proven it: {count_noun(fix['healed'], 'run')} pass again."
     return Answer(said, diff.splitlines(), f'check(base="{name_in_call(given["base"])}")')
+
+
+def judge_patches(desk: Desk, given: Given) -> Answer:
+    """Answer with what may become of each patch, proven by replays of the open runs."""
+    histories = [desk.access.require_readable(one) for one in split_list(given.get("histories", ""))]
+    options = [*desk.code_options(given), *pass_option(given, "where", "type", "patch")]
+    result = desk.ask(["patches", "--json"], options, histories)
+    if not result.has_output:
+        return refuse(result)
+    told = result.json
+    lines = [_write_patch(one) for one in told["patches"]]
+    lines += [f"note: {format_value(one)}" for one in (*told["unreadable"], *told["notes"])]
+    runs = told["runs"]
+    said = f"Patches: {len(told['patches'])}; {runs['open']} open and {runs['closed']} closed runs."
+    return Answer(f"{said} A person decides before a patch is deleted.", lines)
+
+
+def _write_patch(one: Mapping[str, Any]) -> str:
+    calls = ", ".join(f"{call['file']}:{call['line']}" for call in one["calls"]) or "no call"
+    counts = ", ".join(f"{count} open {word}" for word, count in one["open"].items())
+    more = "".join(f" {format_value(text)}" for text in (one["caution"], *one["findings"]) if text)
+    return f"{one['id']}: {one['verdict'] or 'no call'}: {one['reason']} ({counts}; {calls}){more}"

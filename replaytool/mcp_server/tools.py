@@ -47,6 +47,10 @@ TOOLS: Mapping[str, Tool] = {
         "A diff that guards the guilty edits with workflow.patched, proven by replays. Writes no file.",
         checking.propose_fix, _BASE, _CHECK, runs_code=True,
     ),
+    "patches": Tool(
+        "Which patch may be deprecated or deleted, proven by replaying the open runs with its calls changed.",
+        checking.judge_patches, optional={**_CHECK, "patch": "only this ID", "type": "workflow type"}, runs_code=True,
+    ),
     "state": Tool(
         "The workflow's state, variables and waiting line after an event.",
         debugging.show_state, {**_RUN, "event": "event ID"}, _CODE, runs_code=True,

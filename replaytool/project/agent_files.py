@@ -17,7 +17,8 @@ _SECTION = f"""{_BEGIN}
 - If runs diverge, run `replaytool check --base main --fix -o fix.diff`. It names the guilty edits. Apply the diff only
   if the report says that replays have proven it.
 - Never delete or edit a history, a baseline or a `workflow.patched` call to make a check pass. Never apply a reset.
-- Ask a person if no fix is proven, if a run is `unverified`, or before a patch is deleted.
+- Ask a person if no fix is proven, if a run is `unverified`, or before a patch is deleted. `replaytool patches` says
+  which patch the open runs still need.
 {_END}
 """
 _SKILL = """---
@@ -34,7 +35,8 @@ Use this when a change touches workflow code (`@workflow.defn`), a module that i
    - Else `causes` names the verdict, the line (`where`), an example (`run`) and advice; `next` is the next command.
 2. `replaytool check --base main --guilty --json --brief` names the edits that break runs, proven by replays.
 3. `replaytool check --base main --fix -o fix.diff`, then `git apply fix.diff` if `fix.proven` is true. Check again.
-4. For one run: `replaytool debug RUN --at EVENT --json`, `--find EXPR`, `--blame PATH`.
+4. For one run: `replaytool debug RUN --at EVENT --json`, `--blame PATH`. For all runs: `replaytool find EXPR --json`.
+5. Which patch may go: `replaytool patches --json`.
 
 | verdict | meaning |
 |---|---|
