@@ -22,6 +22,8 @@ EditWord = Literal["inserted", "removed", "moved", "renamed", "replaced", "other
 """What an edit did to a step. "other": it became a step of another kind, or nobody knows."""
 FAILING: frozenset[Word] = frozenset({"diverged", "failed", "unverified", "crashed"})
 """The verdicts that make a check fail by default."""
+ADDED_COMMAND = "command"
+"""The path of a drift that is a command which no event records."""
 STILL_FAILS = "still fails"
 WOULD_PROCEED = "would proceed"
 UNSTABLE = "unstable"

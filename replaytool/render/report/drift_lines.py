@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from replaytool.check.causes import mask_digits
-from replaytool.model.verdict import CheckedRun, CheckReport, Drift
+from replaytool.model.verdict import ADDED_COMMAND, CheckedRun, CheckReport, Drift
 from replaytool.render.code_frame import format_call_site
 from replaytool.render.report.summary import format_run_name, shorten_value
 from replaytool.text import count_noun, escape_controls
@@ -42,7 +42,8 @@ def list_drift_lines(report: CheckReport) -> Iterator[str]:
     found = sorted(_group_drift(report), key=lambda one: (one.mark != "~ drift", -len(one.runs)))
     for one in found[:_MOST_CAUSES]:
         at = f" at {one.where}" if one.where else ""
-        yield escape_controls(f"{one.mark}: {one.workflow_type} {one.path}{at} ({count_noun(len(one.runs), 'run')})")
+        what = "a command more" if one.path == ADDED_COMMAND else one.path
+        yield escape_controls(f"{one.mark}: {one.workflow_type} {what}{at} ({count_noun(len(one.runs), 'run')})")
         more = f", and {count_noun(one.differences - 1, 'other difference')}" if one.differences > 1 else ""
         place = escape_controls(f"event {one.drift.event_id} of {format_run_name(one.example)}")
         yield f"  {place}: {escape_controls(_describe_change(one.drift))}{more}"
@@ -72,4 +73,6 @@ def _mask_indexes(path: str) -> str:
 
 
 def _describe_change(drift: Drift) -> str:
+    if drift.path == ADDED_COMMAND:
+        return f"no event records {shorten_value(drift.produced)}: a worker sends it only with its next task"
     return f"{shorten_value(drift.recorded)} → {shorten_value(drift.produced)}"
