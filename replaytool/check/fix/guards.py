@@ -151,6 +151,8 @@ class GuardWriter:
             place = file.offset_of_line(edit.new[0])
             self._replace(file, place, place, "".join(lines))
             return
+        if self._bring_back(file, new, old):
+            return
         if len(new.statements) != len(old.statements):
             raise CannotGuard("definitions were rewritten")
         for one, other in zip(new.statements, old.statements, strict=True):
@@ -160,6 +162,29 @@ class GuardWriter:
             was = ast.get_source_segment(file.before, value[1])
             assert was is not None
             self._guard_uses(file, name[0], was, condition)
+
+    def _bring_back(self, file: VersionedFile, new: StatementSlice, old: StatementSlice) -> bool:
+        """Put old imports and definitions beside the new ones, if no name then means two things."""
+        there = {name for one in new.block for name in _names_of_definition(one)}
+        if new.indent != old.indent:
+            return False
+        place = file.offset_of_line(lines_of_statements(new.statements)[0])
+        if all(isinstance(one, ast.Import | ast.ImportFrom) for one in (*old.statements, *new.statements)):
+            lines = [line for one in old.statements if (line := _write_missing_import(one, there))]
+            behind = file.offset_of_line(lines_of_statements(new.statements)[1])
+            self._replace(file, behind, behind, "".join(f"{' ' * new.indent}{line}\n" for line in lines))
+            return True
+        same = {ast.dump(one) for one in new.block}
+        gone = [one for one in old.statements if ast.dump(one) not in same]
+        names = [_names_of_definition(one) for one in gone]
+        if not all(names) or any(name in there for some in names for name in some):
+            return False
+        for one in gone:
+            start, end = lines_of_statements([one])
+            is_long = isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            blank = "\n" * ((1 if new.indent else 2) if is_long else 0)
+            self._replace(file, place, place, "".join(file.old_lines[start:end]) + blank)
+        return True
 
     def _guard_uses(self, file: VersionedFile, name: str, was: str, condition: str) -> None:
         uses = [(one, use) for one in self.files.values() for use in _find_uses(one, name, file)]
@@ -173,6 +198,27 @@ class GuardWriter:
             if one is not file and any(isinstance(node, ast.Name) for node in ast.walk(ast.parse(was))):
                 raise CannotGuard(f"the old value of {name} uses names of {file.path}")
             self._replace_expression(one, use, f"({name} if {condition} else {was})")
+
+
+def _names_of_definition(statement: ast.stmt) -> list[str]:
+    """Return the names that an import or a definition binds."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            return [one.asname or one.name for one in names]
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+    return []
+
+
+def _write_missing_import(statement: ast.stmt, there: set[str]) -> str:
+    """Return the import without the names that are there; "" if nothing is left."""
+    assert isinstance(statement, ast.Import | ast.ImportFrom)
+    names = [one for one in statement.names if (one.asname or one.name) not in there]
+    if isinstance(statement, ast.Import):
+        return ast.unparse(ast.Import(names)) if names else ""
+    return ast.unparse(ast.ImportFrom(statement.module, names, statement.level)) if names else ""
 
 
 def _read_constant(statement: ast.stmt) -> tuple[str, ast.expr] | None:

@@ -22,6 +22,10 @@ PROVEN = (
     ("activities_in_sequence", "changed_early_return.py"),
     ("saga_with_compensation", "changed_order_of_undo.py"),
     ("local_activities", "changed_made_remote.py"),
+    ("activities_in_sequence", "changed_activity_renamed.py"),
+    ("activities_in_sequence", "changed_child_for_activity.py"),
+    ("activity_retries", "changed_failure_not_caught.py"),
+    ("nexus_sync_operation", "changed_operation_renamed.py"),
 )
 
 
@@ -69,10 +73,10 @@ def test_a_guard_heals_the_runs_for_both_engines(
 
 
 def test_what_is_not_proven_is_not_offered(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program, project = FIXTURES / "activities_in_sequence", tmp_path / "project"
+    program, project = FIXTURES / "signals", tmp_path / "project"
     project.mkdir()
     commit(project, {"wf.py": (program / "workflow.py").read_text()}, "main")
-    commit(project, {"wf.py": (program / "changed_activity_renamed.py").read_text()}, "change")
+    commit(project, {"wf.py": (program / "changed_handler_gone.py").read_text()}, "change")
     monkeypatch.chdir(project)
     told = call(
         "check",
