@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import iglob
 from typing import TYPE_CHECKING, Any
@@ -100,7 +100,7 @@ def command(
     """
     named_store = given["store"] or ctx.obj["store"]
     work = open_session(ctx, **{name: given.pop(name) for name in _SETTINGS})
-    work, run = _choose_run(work, targets, () if named_store else [one for one in targets if _is_source(one)])
+    work, run = _choose_run(work, targets, () if named_store else [one for one in targets if _is_source(work, one)])
     code = _find_code_map(work, **given)
     asked = _DebugRequest(at, watch, find, blame)
     if pdb:
@@ -119,9 +119,17 @@ def command(
         launch.launch_tui(work, run, at, code, breaks)
 
 
-def _is_source(text: str) -> bool:
-    """Return whether an argument names a place. A glob that matches nothing is taken for a run."""
-    return text == "-" or "://" in text or os.path.exists(text) or any(iglob(text, recursive=True))
+def _is_source(work: Session, text: str) -> bool:
+    """Return whether an argument names a place. A folder that is called like a run of the store is not meant."""
+    if text == "-" or "://" in text:
+        return True
+    if not (os.path.exists(text) or any(iglob(text, recursive=True))):
+        return False
+    if os.sep not in text and "." not in text and work.settings.store.is_file():
+        with suppress(ReplaytoolError):
+            work.find_run(text)
+            return False
+    return True
 
 
 def _choose_run(work: Session, targets: Sequence[str], sources: Sequence[str]) -> tuple[Session, str]:

@@ -82,6 +82,13 @@ def test_debug_takes_files_and_asks_for_the_run_only_if_there_are_several(call: 
     assert "no run 'nobody' in these files" in call("debug", "nobody", history, "--no-tui").err
 
 
+def test_a_folder_that_is_called_like_a_run_of_the_store_does_not_hide_it(call: Call, tmp_path: Path) -> None:
+    assert call("load", ORDER / "history.json").code == 0
+    key = call("runs", "--json").json[0]["run_key"]
+    (tmp_path / key).mkdir()
+    assert call("debug", key, "--at", "5", "--json").json["at"]["run_key"] == key
+
+
 def test_json_is_short_for_the_format(call: Call, tmp_path: Path) -> None:
     given = ("check", ORDER / "history.json", "-w", ORDER / "changed_activity_renamed.py")
     result = call(*given, "--json", "--format", "text:seen.txt")

@@ -26,7 +26,8 @@ def test_the_demo_does_what_it_tells(call: Call, tmp_path: Path, monkeypatch: py
     ]
     assert "code/pull_request.py:67 in Loyalty.score" in result.out
     assert "2 runs, 90 events: 2 ok" in result.out
-    assert "input[1]: 150 → 0 (code/v2.py:67" in result.out
+    assert "Loyalty input[1] at code/v2.py:67 in Loyalty.score" in result.out
+    assert ": 150 → 0" in result.out
     assert "by code/v2.py:64 in Loyalty.score" in result.out
     plan = json.loads((tmp_path / "loyalty" / "plan.json").read_text())
     assert [item["simulation"]["state"]["points"] for item in plan["items"]] == [250, 250, 100, 120, 100, 260, 110]
