@@ -26,6 +26,7 @@ from replaytool.engines.temporal.replay.verdicts import (
 from replaytool.engines.temporal.replay.volatile import drop_volatile_drift
 from replaytool.engines.temporal.sdk import recorder
 from replaytool.engines.temporal.sdk.codec import needs_codec
+from replaytool.engines.temporal.sdk.default_build import name_default_build
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime, silence_sdk_logs
 from replaytool.engines.temporal.sdk.recording_runner import (
     RecordedContextRunner,
@@ -98,6 +99,7 @@ def _replay_for_outcome(
     outside = RecordedContextRunner(make_recording_runner(settings.get("unsandboxed_workflow_runner"), OFF), run)
     settings |= {"workflow_runner": runner, "unsandboxed_workflow_runner": outside, "workflows": [workflow]}
     settings.setdefault("runtime", get_silent_runtime())
+    name_default_build()
     if run.namespace:
         settings.setdefault("namespace", run.namespace)
     failure: BaseException | None

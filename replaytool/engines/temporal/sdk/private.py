@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from temporalio import workflow as _workflow_api
 from temporalio.bridge.worker import decode_activation, encode_completion
-from temporalio.worker import _workflow, _workflow_instance
+from temporalio.worker import _worker, _workflow, _workflow_instance
 from temporalio.worker._worker import load_default_build_id
 from temporalio.worker._workflow import _WorkflowWorker as WorkflowWorker
 from temporalio.worker._workflow_instance import _WorkflowInstanceImpl as WorkflowInstanceImpl
@@ -33,9 +33,11 @@ __all__ = [
     "encode_completion",
     "load_default_build_id",
     "set_in_sandbox",
+    "worker_module",
     "workflow_instance_module",
 ]
 
+worker_module: Any = _worker
 workflow_instance_module: Any = _workflow_instance
 set_in_sandbox = _workflow_api.unsafe._set_in_sandbox
 CommandAwareDataConverter: Any = getattr(_workflow, "_CommandAwareDataConverter", None)
@@ -67,6 +69,7 @@ PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName("temporalio.bridge.worker", "decode_activation", "run codecs on an activation"),
     PrivateName("temporalio.bridge.worker", "encode_completion", "run codecs on a completion"),
     PrivateName("temporalio.worker._worker", "load_default_build_id", "the build ID of the loaded code"),
+    PrivateName("temporalio.worker._worker", "_default_build_id", "save the SDK from reading all loaded modules"),
     # The workflow worker: makes instances, and is never run.
     PrivateName(_WORKER, "_WorkflowWorker", "build what an instance is made from with the SDK's own code"),
     PrivateName(_WORKER, "_CommandAwareDataConverter", "give codecs the context of a command", "25-35"),

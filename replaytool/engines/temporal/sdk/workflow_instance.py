@@ -20,11 +20,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, ReplayerConfig, WorkflowInstance, WorkflowRunner
 
 from replaytool.engines.temporal.sdk.codec import ActivationCodec, needs_codec
+from replaytool.engines.temporal.sdk.default_build import name_default_build
 from replaytool.engines.temporal.sdk.private import (
     SandboxInstance,
     WorkflowInstanceImpl,
     WorkflowWorker,
-    load_default_build_id,
 )
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime
 from replaytool.engines.temporal.sdk.recorder import RecordedTape
@@ -62,8 +62,8 @@ class InstanceFactory:
     encodes_headers: bool = False
 
     def get_build_id(self) -> str:
-        """Return the build ID of the loaded code, computed when a run asks for it: that is slow, and most never do."""
-        return self.build_id or _compute_build_id()
+        """Return the build ID of the worker, or the one of a worker that was given none."""
+        return self.build_id or name_default_build()
 
     def set_run(self, run: Run) -> None:
         """Set the namespace and task queue of the next run; a missing one is made up as the SDK's replayer does."""
@@ -79,9 +79,6 @@ class InstanceFactory:
 
         if self.watchdog is not None:
             self.watchdog.on_interrupt = note_call_site
-
-
-_compute_build_id = cache(load_default_build_id)
 
 
 def make_instance_factory(settings: dict[str, Any]) -> InstanceFactory:
