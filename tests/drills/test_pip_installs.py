@@ -40,6 +40,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=300)
     python = str(folder / "bin" / "python")
+    # A new environment of Python 3.11 has a setuptools that cannot build a wheel alone. Ours can.
+    run(python, folder, "-m", "pip", "uninstall", "-q", "-y", "setuptools")
     where = run(python, folder, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
     ours = sysconfig.get_path("purelib")
     Path(where, "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n{ROOT}\n")

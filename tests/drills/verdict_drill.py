@@ -1,7 +1,8 @@
 """replaytool's verdict against the SDK's Replayer with the same set-up, and against a worker that took the run over.
 
 Two answers of the Replayer need a second question. It ends with a fatal error for code that does not fit as well as for
-a history that no server wrote: the code is to blame if the code that was recorded passes. And it ignores a failure
+a history that no server wrote: the code is to blame if the event records a command, or if the code that was recorded
+passes. And it ignores a failure
 in a task that the history leaves open: the failure is there if the same history with the task completed shows it.
 """
 
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -23,8 +25,9 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from replaytool.engines import Code, CodeSpec, Options, load_code, replay
+from replaytool.engines.temporal.events.event_types import COMMAND_EVENTS
 from replaytool.engines.temporal.sdk.quiet_runtime import get_silent_runtime
-from replaytool.engines.temporal.sdk.replayer_errors import parse_replayer_failure
+from replaytool.engines.temporal.sdk.replayer_errors import ReplayerOutcome, parse_replayer_failure
 from tests.drills.differential_drill import tamper
 from tests.drills.programs.setups import Setup, change_setup, choose_setup, place_code
 from tests.drills.programs.writing import edited, program
@@ -118,18 +121,25 @@ def compare_set_up(one: SetUpComparison, folder: Path, number: int) -> tuple[str
         if one.is_tampered and verdict.reason.startswith(MALFORMED):
             return "malformed", None
         workflow = code.definitions["Program"]
-        theirs = ask_replayer(workflow, one.setup, one.workflow_id, one.text)
+        said = ask_replayer(workflow, one.setup, one.workflow_id, one.text)
+        theirs: str = said.word
         if (theirs, verdict.verdict) == ("ok", "failed"):
             completed = json.dumps({"events": complete_task(one.events)})
-            theirs = ask_replayer(workflow, one.setup, one.workflow_id, completed)
+            theirs = ask_replayer(workflow, one.setup, one.workflow_id, completed).word
     if (theirs, verdict.verdict) == ("history", "diverged"):
-        theirs = _ask_with_recorded_code(one, folder, number)
+        theirs = "fatal" if is_at_command(said.message) else _ask_with_recorded_code(one, folder, number)
     told = [describe_disagreement("the SDK", theirs, verdict.verdict)]
     if one.worker:
         told.append(describe_disagreement("the worker", one.worker, verdict.verdict))
     found = "; ".join(filter(None, told))
     pair = f"{theirs}/{verdict.verdict}"
     return pair, f"{found}: {verdict.reason[:200]} [{one.setup.name}]" if found else None
+
+
+def is_at_command(message: str) -> bool:
+    """Whether sdk-core stopped at the event of a command, which it gives to the command that the code asks for."""
+    named = re.search(r"event_type: (\w+)", message)
+    return named is not None and named[1] in COMMAND_EVENTS
 
 
 @contextlib.contextmanager
@@ -147,19 +157,19 @@ def _ask_with_recorded_code(one: SetUpComparison, folder: Path, number: int) -> 
     """ "fatal" if the SDK replays this history with the code that was recorded, else "history"."""
     with _placed_code(one.recorded_source, one.recorded_setup, folder, number) as code:
         said = ask_replayer(code.definitions["Program"], one.recorded_setup, one.workflow_id, one.text)
-    return "fatal" if said == "ok" else "history"
+    return "fatal" if said.word == "ok" else "history"
 
 
-def ask_replayer(workflow: Any, setup: Setup, workflow_id: str, text: str) -> str:
-    """What the SDK's own Replayer says, without any part of replaytool."""
+def ask_replayer(workflow: Any, setup: Setup, workflow_id: str, text: str) -> ReplayerOutcome:
+    """What the SDK's own Replayer says, without any part of replaytool but the reading of its message."""
     try:
         history = WorkflowHistory.from_json(workflow_id, text)
     except Exception:
-        return "history"
+        return ReplayerOutcome("history")
     replayer = Replayer(workflows=[workflow], runtime=get_silent_runtime(), **setup.make_settings())
     result = asyncio.run(replayer.replay_workflow(history, raise_on_replay_failure=False))
     failure = result.replay_failure
-    return parse_replayer_failure(failure, isinstance(failure, NondeterminismError), None).word
+    return parse_replayer_failure(failure, isinstance(failure, NondeterminismError), None)
 
 
 def complete_task(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
