@@ -152,7 +152,8 @@ def _judge_leftovers(case: ReplayCase, found: Findings) -> Verdict:
     behind = [one for one in case.record.events if one.event_id > case.record.last_completed_task_id]
     event_id = next((one.event_id for one in behind if one.event_id not in matched), case.record.last_event_id + 1)
     added = tuple(
-        Drift(event_id, ADDED_COMMAND, None, describe_command(one.kind, one.name), one.call_site) for one in found.leftovers
+        Drift(event_id, ADDED_COMMAND, None, describe_command(one.kind, one.name), one.call_site)
+        for one in found.leftovers
     )
     reason = (
         f"the code asks for {describe_command(extra.kind, extra.name)}, which the history does not have: "
