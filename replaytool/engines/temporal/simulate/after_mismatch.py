@@ -12,6 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from temporalio.bridge.proto.workflow_activation import NotifyHasPatch, WorkflowActivation, WorkflowActivationJob
 
+from replaytool.engines.temporal.core.state_machines.local_activity import (
+    LOCAL_ACTIVITY,
+    LocalActivityMarkerData,
+    LocalActivityResolution,
+)
 from replaytool.engines.temporal.events import event_types as types
 from replaytool.engines.temporal.events.decoding import event_heads, take_events_before
 from replaytool.engines.temporal.events.event_structs import (
@@ -19,6 +24,7 @@ from replaytool.engines.temporal.events.event_structs import (
     ChildClosed,
     ChildStarted,
     EventPart,
+    MarkerRecorded,
     WorkflowExecution,
 )
 from replaytool.engines.temporal.events.timestamps import parse_nanoseconds
@@ -86,7 +92,15 @@ class GuessedResults(RecordedResults):
             return same_name[-1], "assumed"  # one turn of a loop more
         if following and (self.takes_next or kind == "local_activity"):
             return following[0], "assumed"
-        return _guess_no_value(kind), "assumed"
+        return self._guess_local_value(keys[0]) if kind == "local_activity" else _guess_no_value(kind), "assumed"
+
+    def _guess_local_value(self, name: str) -> RecordedResult:
+        """Return the result that an activity of this name has in the history, as the marker of a local one."""
+        ends = (one.said for known in self._named.get(("activity", name), ()) for one in known.follows)
+        value = next((said.result for said in ends if isinstance(said, ActivityCompleted) and said.result), None)
+        marker = MarkerRecorded(LOCAL_ACTIVITY, {} if value is None else {"result": value})
+        data = LocalActivityMarkerData(0, 1, "", name)
+        return RecordedResult("local_activity", 0, 0, marker=LocalActivityResolution(data, marker))
 
 
 def _guess_no_value(kind: str) -> RecordedResult:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from replaytool.model.verdict import Verdict
 from tests.support.histories import recorded, replay
 from tests.support.paths import FIXTURES
 
+_CALLED = re.compile(r"execute_(activity|local_activity|child_workflow)\(([\w.]+)")
+_OTHER_KIND = {"activity": "local_activity", "local_activity": "activity", "child_workflow": "child_workflow"}
 _GUARD = re.compile(r"`(if (not )?workflow\.patched\('([^']+)'\):)`")
 _NEW = "await workflow.execute_activity('audit', start_to_close_timeout=timedelta(seconds=10))"
 _CHILD = "await workflow.execute_child_workflow('Audit', id='audit-1')"
@@ -63,7 +67,18 @@ EDITS: dict[str, tuple[str, str]] = {
     "activity instead": ("replaced", f"{_NEW}\n{{target}}"),
     "timer instead": ("other", f"{_TIMER}\n{{target}}"),
     "failure instead": ("removed", _FAIL),
+    "renamed": ("renamed", "{old}"),
+    "another kind": ("other", "{kind}"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _forget_edited_code() -> Iterator[None]:
+    """A process has the code of one check: what another edit defines must not count as still there."""
+    yield
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").endswith("edited.py"):
+            del sys.modules[name]
 
 
 def _cases() -> list[tuple[str, str]]:
@@ -76,13 +91,23 @@ def _edited(program: str, edit: str, guard: re.Match[str] | None = None) -> str 
     target, has_target, _ = old.partition(" = await")
     if edit == "moved behind the next" and not following:
         return None
+    called = _CALLED.search(old)
+    kind = _CALLED.sub(lambda call: f"execute_{_OTHER_KIND[call[1]]}({call[2]}", old)
+    if edit in ("renamed", "another kind") and (called is None or (edit != "renamed" and kind == old)):
+        return None
     assigned = f"{target} = ''" if has_target else ("return ''" if old.startswith("return") else "pass")
-    new = EDITS[edit][1].format(old=old, next=following, target=assigned, result="None")
+    new = EDITS[edit][1].format(old=old, next=following, target=assigned, result="None", kind=kind)
     whole = f"{old}\n{following}" if edit == "moved behind the next" else old
     source = (FIXTURES / program / "workflow.py").read_text()
     source = source.replace("from datetime import timedelta\n", "").replace(
         "from temporalio import", "from datetime import timedelta\nfrom temporalio import", 1
     )
+    if edit == "renamed" and called is not None:
+        # The definition too: else the old one is still there, and another activity is called in its place.
+        name = called[2].removesuffix(".run")
+        source = re.sub(rf"\b{name}\b", "another_name", source)
+        kept = r"@(\w+\.defn)\n((?:async def|class) another_name)"
+        return re.sub(kept, rf"@\1(name={name!r})\n\2", source) if guard is not None else source
     pattern = r"( *)" + r"\n *".join(re.escape(line) for line in whole.split("\n"))
     found = re.search(pattern, source)
     assert found, f"{program} has {whole}"
