@@ -51,7 +51,8 @@ def take_picture(page: Path, target: Path, width: int, height: int, scheme: str)
     with tempfile.TemporaryDirectory() as profile:
         arguments = [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars",
-            "--no-first-run", f"--user-data-dir={profile}", f"--window-size={width},{height}",
+            "--no-first-run", "--virtual-time-budget=3000", "--run-all-compositor-stages-before-draw",
+            f"--user-data-dir={profile}", f"--window-size={width},{height}",
             f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}", f"--screenshot={target}", page.as_uri(),
         ]  # fmt: skip
         subprocess.run([browser, *arguments], check=True, capture_output=True, timeout=120)
