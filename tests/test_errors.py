@@ -66,7 +66,7 @@ def test_the_page_is_found_by_words_of_a_message(message: str, code: str) -> Non
 
 def test_most_codes_have_the_words_of_their_messages_on_the_page() -> None:
     said = _load_generator().collect_messages()
-    assert len([entry for entry in ErrorCode if not said.get(entry.name)]) <= 12
+    assert len([entry for entry in ErrorCode if not said.get(entry.name)]) <= 13
 
 
 def test_the_code_ends_the_first_line() -> None:

@@ -13,7 +13,12 @@ from replaytool.text import escape_controls
 
 @click.group("agents")
 def command() -> None:
-    """Help coding agents to check workflow code."""
+    """Help coding agents to check workflow code.
+
+    \b
+    Example:
+      replaytool agents install
+    """
 
 
 @command.command("install")

@@ -74,7 +74,7 @@ def test_a_store_that_is_not_there(call: Call) -> None:
 def test_an_ambiguous_name_lists_what_it_may_mean(loaded: Call) -> None:
     result = loaded("show", "")
     assert result.code == 2
-    assert "means several runs" in result.err
+    assert "there are several runs" in result.err
     assert re.search(r"\dT\d\d:\d\d:\d\d\.\d+Z", result.err)
 
 

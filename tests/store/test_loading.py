@@ -183,7 +183,7 @@ def test_a_run_is_found_by_whatever_names_it(real: Store) -> None:
     assert real.find_run(row.run_id[:-3]).run_key == row.run_key
     with pytest.raises(ReplaytoolError, match="no run"):
         real.find_run("nothing of the kind")
-    with pytest.raises(ReplaytoolError, match="means several runs"):
+    with pytest.raises(ReplaytoolError, match="there are several runs"):
         real.find_run("")
     with pytest.raises(ReplaytoolError, match="the query failed"):
         real.list_runs(RunFilter(where="no_such_column = 1"))
