@@ -31,6 +31,7 @@ from replaytool.model.verdict import CallSite
 from replaytool.replay import call_site as callsite
 from replaytool.replay import line_coverage as reach
 from replaytool.replay.isolation import side_effects as guard
+from replaytool.replay.isolation.limits import read_starved_seconds
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,6 +61,8 @@ class RecordedActivation:
     state: Any = None
     began: float = 0.0
     thread: int = 0
+    starved: float = 0.0
+    """Seconds for which the thread had waited for a processor by then."""
     kept_at: CallSite | None = None
     """The line that blocked the thread for too long, or the function that could not be started."""
     refused_result: WorkflowActivationJob | None = None
@@ -361,13 +364,15 @@ def _is_eviction(tape: RecordedTape, act: WorkflowActivation) -> bool:
 
 
 def _begin_activation(act: WorkflowActivation, tape: RecordedTape) -> RecordedActivation:
+    thread = guard.this_thread()
     return RecordedActivation(
         event_id=act.history_length,
         replaying=act.is_replaying,
         time=act.timestamp.ToJsonString() if tape.times else "",
         jobs=tuple(act.jobs),
         began=time.monotonic(),
-        thread=guard.this_thread(),
+        thread=thread,
+        starved=read_starved_seconds(thread),
     )
 
 

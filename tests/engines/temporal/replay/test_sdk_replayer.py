@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from replaytool.engines import CodeSpec, Options, load_code
+from replaytool.engines.temporal.replay import sdk_replayer
+from replaytool.engines.temporal.sdk import recorder
 from replaytool.engines.temporal.sdk.replayer_errors import parse_replayer_failure
 from replaytool.errors import ReplaytoolError
 from replaytool.model.verdict import Verdict
@@ -205,3 +207,16 @@ def test_the_sdks_sentence_is_taken_apart() -> None:
     assert parse_replayer_failure(RuntimeError("4: x"), False, None).word == "code"
     assert parse_replayer_failure(RuntimeError("8: x"), False, None).word == "history"
     assert parse_replayer_failure(RuntimeError("no event"), True, 9).event_id == 10
+
+
+@untraced
+@pytest.mark.parametrize(("starved", "word"), [(1.0, "ok"), (0.0, "failed")])
+def test_a_time_out_of_a_starved_thread_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starved: float, word: str
+) -> None:
+    """The SDK counts seconds of the clock: on a busy machine, code without a processor looks like a deadlock."""
+    monkeypatch.setattr(sys, "seconds_to_lose", [2.3], raising=False)
+    monkeypatch.setattr(recorder, "read_starved_seconds", lambda _: 0.0)
+    monkeypatch.setattr(sdk_replayer, "read_starved_seconds", lambda _: starved)
+    line = "time.sleep(sys.seconds_to_lose.pop() if sys.seconds_to_lose else 0)"
+    assert verdict_of(tmp_path, line=line).verdict == word
