@@ -197,7 +197,12 @@ def _describe_place(spec: Spec) -> str:
 def _ask_other_finders(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Spec | None:
     for finder in sys.meta_path:
         ask: Any = getattr(finder, "find_spec", None)
-        if finder is not _finder and ask is not None and (spec := ask(name, path, target)) is not None:
+        # Two of ours would ask each other for ever.
+        if (
+            not isinstance(finder, _CheckoutFinder)
+            and ask is not None
+            and (spec := ask(name, path, target)) is not None
+        ):
             return spec  # type: ignore[no-any-return]
     return None
 
@@ -221,8 +226,7 @@ def prefer_checkout(places: Iterable[Path], foreign: Iterable[str], instead_of: 
             for tree, found in grouped.items()
             if tree == there
         ]
-    if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, _CheckoutFinder)]
     _finder = _CheckoutFinder(checkouts, before, frozenset({"replaytool", *foreign}))
     sys.meta_path.insert(0, _finder)
 

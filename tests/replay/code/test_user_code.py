@@ -190,7 +190,8 @@ def test_two_files_of_one_name_stay_apart_in_the_sandbox(tmp_path: Path) -> None
     code = load_code(CodeSpec(tuple(str(FIXTURES / case / "workflow.py") for case in cases)))
     for sandbox in ("per-run", "shared"):
         for case in cases:
-            assert replay(recorded(case), code, Options(sandbox=sandbox)).verdict == "ok"
+            verdict = replay(recorded(case), code, Options(sandbox=sandbox))
+            assert verdict.verdict == "ok", verdict.reason
 
 
 def test_a_script_that_defines_no_workflow_is_not_imported(tmp_path: Path) -> None:
