@@ -100,6 +100,7 @@ def test_a_failure_is_placed_at_the_line_of_the_workflow(tmp_path: Path) -> None
     assert_fails_at_the_workflow(tmp_path, run(broken(tmp_path), *JUNIT))
 
 
+@pytest.mark.drill
 def test_workers_of_xdist_replay_the_same(tmp_path: Path) -> None:
     assert_fails_at_the_workflow(tmp_path, run(broken(tmp_path), "-n", "2", *JUNIT))
 

@@ -86,7 +86,7 @@ def measure_part(part: Part, folder: Path) -> Tally:
     if file.exists():
         return Tally.from_json(json.loads(file.read_text()))
     todo = part.todo()
-    tally = run(todo, 1, part.compare)
+    tally = run(todo, compare=part.compare)
     keep_disagreements(tally, todo, folder / "disagreements")
     file.write_text(json.dumps(tally.to_json()))
     return tally

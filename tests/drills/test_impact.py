@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 FEW = ("loyalty", "patches", "saga_with_compensation", "timer_races_signal", "updates")
 
 
+@pytest.mark.drill
 def test_a_few_edits_have_the_same_findings_either_way(tmp_path: Path) -> None:
     told = drill(tmp_path, 3, FEW)
     assert len(told) == 3

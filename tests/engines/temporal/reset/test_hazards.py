@@ -326,7 +326,7 @@ async def updates_and_signals_left_out(scene: Scene) -> None:
         assert (found.differences, found.reapplied) == ((), {})
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_plan_says_what_the_server_then_does(name: str, server: DevServer, tmp_path: Path) -> None:
     run(SCENARIOS[name], name.replace("_", "-"), server, tmp_path)
